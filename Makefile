@@ -1,0 +1,58 @@
+# Everything a checkout needs lives in .venv and .tools; nothing is written elsewhere.
+SHELL := /bin/sh
+VENV  := .venv
+BIN   := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv tools lint format test demo clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+# Checked only where something is missing, so that a second run costs nothing.
+define check_host
+test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it (Debian: apt-get install python3 python3-venv) or name one with make PYTHON=/path/to/python3." >&2; exit 1; }; \
+"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }; \
+command -v git >/dev/null || { echo "git is missing: install it (Debian: apt-get install git)." >&2; exit 1; }
+endef
+
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
+
+$(VENV)/.locked: requirements.lock
+	@$(check_host)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "creating $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }
+	@echo "installing the packages of requirements.lock into $(VENV)"
+	@$(PIP) --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.locked
+	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+venv: $(VENV)/.installed ## create .venv from requirements.lock
+
+clean: ## remove what was built, keep the downloads
+	rm -rf out build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find firmware simulator gateway boards tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+tools: venv ## fetch the MicroPython interpreters and mosquitto where absent
+	@$(BIN)/python -m simulator.tools
+
+lint: venv ## ruff and mypy, host and firmware
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: venv ## let ruff rewrite what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+test: venv tools ## run every test
+	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+demo: venv tools ## run the customs-hold story and show the result
+	@$(BIN)/coldtrail simulate customs_hold --demo

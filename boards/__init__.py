@@ -1,0 +1,1 @@
+"""The boards Coldtrail runs on, and the command that gathers the parts."""

@@ -1,0 +1,76 @@
+"""The ``coldtrail`` command: a group whose members each part registers itself."""
+
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+
+import click
+
+GROUP = "coldtrail.commands"
+
+
+class CommandLoadError(click.ClickException):
+    """A registered command could not be loaded."""
+
+    def __init__(self, entry: EntryPoint, reason: object) -> None:
+        super().__init__(
+            f"the command '{entry.name}' ({entry.value}) could not be loaded: {reason}; "
+            "run 'make venv' in a complete checkout."
+        )
+
+
+class EntryPointGroup(click.Group):
+    """A click group over an entry-point group.
+
+    A part is imported when its command is invoked or its line of help is shown, never before:
+    flashing a board must not pay for, or fail with, the gateway's database.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the registered names, none of them imported."""
+        return sorted({*super().list_commands(ctx), *entry_points(group=GROUP).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command.
+
+        Raises:
+            CommandLoadError: the part is registered, but its import fails.
+        """
+        entries = tuple(entry_points(group=GROUP, name=cmd_name))
+        if not entries:
+            return super().get_command(ctx, cmd_name)
+        entry = entries[0]
+        try:
+            command = entry.load()
+        # A part may raise anything while it is imported; the root must survive all of it.
+        except Exception as error:
+            raise CommandLoadError(entry, f"{type(error).__name__}: {error}") from error
+        if not isinstance(command, click.Command):
+            raise CommandLoadError(entry, "it is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands; one that fails to load says so on its own line."""
+        rows: list[tuple[str, str]] = []
+        for name in self.list_commands(ctx):
+            try:
+                command = self.get_command(ctx, name)
+            except CommandLoadError as error:
+                rows.append((name, f"(not available: {error.__cause__ or error.message})"))
+                continue
+            if command is not None and not command.hidden:
+                rows.append((name, command.get_short_help_str(limit=formatter.width)))
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
+
+
+def _version() -> str:
+    try:
+        return version("coldtrail")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+@click.group(cls=EntryPointGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="coldtrail")
+def main() -> None:
+    """Coldtrail: an open tracker stack for the pharmaceutical cold chain."""

@@ -1,0 +1,1 @@
+"""Receives, verifies, stores, confirms and judges what trackers report."""

@@ -1,0 +1,1 @@
+"""Plays the board, the network and the world to unmodified firmware."""
