@@ -15,7 +15,7 @@ help: ## list the targets
 
 # Checked only where something is missing, so that a second run costs nothing.
 define check_host
-test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: install it (Debian: apt-get install python3 python3-venv) or name one with make PYTHON=/path/to/python3." >&2; exit 1; }; \
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Python 3.11 or newer is missing: install it (Debian: apt-get install python3 python3-venv) or name one with make PYTHON=/path/to/python3." >&2; exit 1; }; \
 "$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }; \
 command -v git >/dev/null || { echo "git is missing: install it (Debian: apt-get install git)." >&2; exit 1; }
 endef
@@ -54,5 +54,6 @@ format: venv ## let ruff rewrite what it can
 test: venv tools ## run every test
 	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-demo: venv tools ## run the customs-hold story and show the result
+demo: venv ## run the customs-hold story and show the result
+	@$(BIN)/python -m simulator.tools micropython
 	@$(BIN)/coldtrail simulate customs_hold --demo
