@@ -1,0 +1,1 @@
+"""Drivers: registers and datasheets, nothing of the application."""

@@ -1,0 +1,68 @@
+"""Sensirion SHT45: ambient temperature and relative humidity over I2C (datasheet SHT4x, v6)."""
+
+import time
+
+from drivers.fault import CRC, SensorFault, of_bus
+from micropython import const
+
+ADDRESS = const(0x44)
+_MEASURE_HIGH_PRECISION = b"\xfd"  # table 8
+_READ_SERIAL = b"\x89"
+# Table 5: high repeatability takes 8.3 ms at most; sleep_ms may end one tick early.
+_MEASURE_MS = const(10)
+
+
+def crc8(data):
+    """Return the CRC-8 of ``data``: polynomial 0x31, start 0xFF (section 4.4; 0xBEEF gives 0x92)."""
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x31 if crc & 0x80 else crc << 1
+        crc &= 0xFF
+    return crc
+
+
+def temperature(ticks):
+    """Convert 16-bit ticks to 0.01 degC, rounded: T = -45 + 175 * ticks / 65535 (section 4.6)."""
+    return (17500 * ticks + 32767) // 65535 - 4500
+
+
+def humidity(ticks):
+    """Convert 16-bit ticks to 0.1 %RH, rounded and held to 0...100 %RH (section 4.6)."""
+    return min(1000, max(0, (1250 * ticks + 32767) // 65535 - 60))
+
+
+class SHT45:
+    """One sensor on an I2C bus."""
+
+    def __init__(self, i2c, address=ADDRESS):
+        """Use the part at ``address`` on ``i2c``; nothing is sent yet."""
+        self._i2c = i2c
+        self._address = address
+        self._words = bytearray(6)
+
+    def _fetch(self, command, wait_ms):
+        words = self._words
+        try:
+            self._i2c.writeto(self._address, command)
+            time.sleep_ms(wait_ms)
+            self._i2c.readfrom_into(self._address, words)
+        except OSError as error:
+            raise SensorFault(of_bus(error)) from error
+        if crc8(words[:2]) != words[2] or crc8(words[3:5]) != words[5]:
+            raise SensorFault(CRC)
+        return words[0] << 8 | words[1], words[3] << 8 | words[4]
+
+    def serial(self):
+        """Return the 32-bit serial number (section 4.5); SensorFault when it cannot be read."""
+        high, low = self._fetch(_READ_SERIAL, 1)
+        return high << 16 | low
+
+    def measure(self):
+        """Measure once: (temperature in 0.01 degC, humidity in 0.1 %RH).
+
+        Raises SensorFault: no answer, wrong CRC, bus stuck.
+        """
+        raw_temperature, raw_humidity = self._fetch(_MEASURE_HIGH_PRECISION, _MEASURE_MS)
+        return temperature(raw_temperature), humidity(raw_humidity)
