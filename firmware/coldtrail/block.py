@@ -1,0 +1,232 @@
+"""Block: the records of the log as columns, sealed (firmware/uplink.cddl, `block`)."""
+
+from hashlib import sha256
+
+from coldtrail.cbor import ARRAY, CborError, Encoder, decode, head_size, int_size
+from coldtrail.cose import BLOCK, mac0
+from micropython import const
+
+SAMPLE = const(1)  # record type; every other is the type of an event
+
+_VERSION = const(1)
+_LARGEST = const(1349)  # bytes of payload that make a sealed block of 1,400
+_SAMPLES = const(96)
+_EVENTS = const(64)
+_CHANNELS = const(8)
+_FIXED = const(59)  # bytes: keys 0 to 5 but their integers, the longest `sync`, `urgent`
+
+_SECONDS = const(1073741823)
+_LONGEST_INTERVAL = const(86400)
+_VALUE = const(16777215)
+
+# What a field may hold: an integer (smallest, largest), with a third item None also null; or
+# text or bytes (type, shortest, longest), lengths in bytes.
+_UINT32 = (0, 4294967295)
+_NUMBER = (1, 4294967295)
+_TIME = (0, _SECONDS)
+_MS = (0, 999)
+_UNIX = (1577836800, 4294967295)
+_READING = (-_VALUE, _VALUE)
+_RULE = (0, 255)
+_NAME = (str, 1, 32)
+_SYNC = (_TIME, _MS, _UNIX, _MS, _UINT32, (1, 3))
+_FIELDS = {
+    2: (_TIME, (-90000000, 90000000), (-180000000, 180000000), _UINT32, (1, 2)),
+    3: ((0, 0), _NUMBER, (1, 5), _TIME, (str, 1, 16)),
+    4: _SYNC,
+    5: (_TIME, _RULE, (1, 4), (0, 7), (1, 4), _READING, _TIME, _READING, _TIME),
+    6: (_TIME, _RULE, (1, 3), _READING, _READING, _TIME),
+    7: (_TIME, _NAME, (bytes, 8, 8)),
+    9: (_TIME, (1, 3), _UINT32),
+    10: (_TIME, _NAME),
+    11: (_TIME, _NAME, (1, 4)),
+    13: (_TIME, (0, 31), (0, 15), (0, 1)),
+}
+_ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample
+
+
+def _check(name, value, allowed):
+    kind = allowed[0]
+    if kind is str or kind is bytes:
+        fits = isinstance(value, kind)
+        size = len(value.encode() if kind is str else value) if fits else 0
+        fits = fits and allowed[1] <= size <= allowed[2]
+    elif value is None:
+        fits = allowed[-1] is None
+    else:
+        fits = isinstance(value, int) and value is not True and value is not False
+        fits = fits and kind <= value <= allowed[1]
+    if not fits:
+        raise ValueError("%s: %r is not in %r" % (name, value, allowed))
+
+
+def _check_all(name, values, fields):
+    if not isinstance(values, (list, tuple)) or len(values) != len(fields):
+        raise ValueError("%s: not an array of %d" % (name, len(fields)))
+    for value, allowed in zip(values, fields):
+        _check(name, value, allowed)
+
+
+def _silent(column):
+    return 0 if column < 2 else None
+
+
+class Builder:
+    """Collects records, in log order, until they fill a block.
+
+    chain: 8 bytes. number: of the block, from 1. previous: 16 bytes, `digest` of the block before
+    it (zeros for block 1). boot: boot number of every record. first_sequence: sequence number of
+    the first record. interval: seconds between samples, one for the whole block. shipment: id of
+    1 to 32 bytes of UTF-8, or None. ValueError for anything else.
+
+    Two attributes may be set until `seal`: `urgent` (something somebody must act on) and `sync`,
+    the newest clock sync of this boot: (t, ms, unix, unix_ms, uncertainty, source) or None.
+    """
+
+    def __init__(self, chain, number, previous, boot, first_sequence, interval, shipment):
+        _check("chain", chain, (bytes, 8, 8))
+        _check("number", number, _NUMBER)
+        _check("previous", previous, (bytes, 16, 16))
+        _check("boot", boot, _NUMBER)
+        _check("first_sequence", first_sequence, _UINT32)
+        _check("interval", interval, (1, _LONGEST_INTERVAL))
+        if shipment is not None:
+            _check("shipment", shipment, _NAME)
+        self.urgent = False
+        self.sync = None
+        self._identity = (_VERSION, chain, number, previous, boot, first_sequence)
+        self._shipment = shipment
+        self._interval = interval
+        self._count = 0
+        self._first = 0
+        self._last = 0
+        self._values = [None] * _CHANNELS
+        # Times, status, channels: entries as they will stand in the block. A column begins with
+        # its first entry worth one; until then it has only silent ones, of one byte each.
+        self._columns = [None] * (2 + _CHANNELS)
+        self._samples_size = 0
+        self._events = Encoder(bytearray(0), grow=True)
+        self._event_count = 0
+        self._events_size = 0
+        self._fixed_size = _FIXED
+        for value in self._identity:
+            if isinstance(value, int):
+                self._fixed_size += head_size(value)
+        if shipment is not None:
+            self._fixed_size += 1 + head_size(len(shipment.encode())) + len(shipment.encode())
+
+    def add(self, record_type, payload):
+        """Take a record, type and payload as in the log; return False, taking nothing, if full.
+
+        ValueError: the type is unknown, or the payload is not what the contract allows.
+        """
+        if record_type == SAMPLE:
+            return self._add_sample(payload)
+        fields = _FIELDS.get(record_type)
+        if fields is None:
+            raise ValueError("record type %d is unknown" % record_type)
+        _check_all("record type %d" % record_type, decode(payload, 1), fields)
+        count = self._event_count + 1
+        # The payload's one-byte array head gives way to another one and the type.
+        size = 1 + head_size(count) + self._events.length + len(payload) + 1
+        if count > _EVENTS or self._fixed_size + self._samples_size + size > _LARGEST:
+            return False
+        self._events.array(len(fields) + 1)
+        self._events.int(record_type)
+        self._events.raw(memoryview(payload)[1:])
+        self._event_count = count
+        self._events_size = size
+        return True
+
+    def _add_sample(self, payload):
+        row = decode(payload, 1)
+        _check_all("sample", row, _ROW)
+        count = self._count + 1
+        t = row[0]
+        if count == 1:
+            first = t
+            row[0] = 0
+        else:
+            first = self._first
+            row[0] = t - self._last - self._interval
+            if t < self._last:
+                raise ValueError("sample: %d s after one at %d s" % (t, self._last))
+        values = row[2:]
+        for channel in range(_CHANNELS):
+            last = self._values[channel]
+            if values[channel] is None:
+                values[channel] = last
+            elif last is not None:
+                row[2 + channel] -= last
+        size = 5 + head_size(count) + head_size(first) + head_size(self._interval)
+        for i in range(2 + _CHANNELS):
+            column = self._columns[i]
+            entry = row[i]
+            if column is not None or entry != _silent(i):
+                entries = count - (i == 0)
+                size += 1 + head_size(entries) + (1 if entry is None else int_size(entry))
+                size += entries - 1 if column is None else column.length
+        if count > _SAMPLES or self._fixed_size + self._events_size + size > _LARGEST:
+            return False
+        for i in range(2 + _CHANNELS):
+            column = self._columns[i]
+            if column is None and row[i] != _silent(i):
+                column = self._columns[i] = Encoder(bytearray(0), grow=True)
+                for _ in range(count - (i == 0) - 1):
+                    column.item(_silent(i))
+            if column is not None:
+                column.item(row[i])
+        self._count = count
+        self._first = first
+        self._last = t
+        self._values = values
+        self._samples_size = size
+        return True
+
+    def seal(self, key, kid, tracker_id):
+        """Return the sealed block, at most 1,400 bytes; the same records give the same bytes.
+
+        key: the tracker's uplink key of version `kid`, 32 bytes. tracker_id: [A-Z0-9-]{1,23}.
+        """
+        size = self._fixed_size + self._samples_size + self._events_size
+        payload = Encoder(bytearray(size))
+        optional = (self.sync, self._shipment, self._count or None, self._event_count or None)
+        payload.map(len(self._identity) + 4 - optional.count(None) + bool(self.urgent))
+        for i, value in enumerate(self._identity):
+            payload.int(i)
+            payload.item(value)
+        if self.sync is not None:
+            _check_all("sync", self.sync, _SYNC)
+            payload.int(6)
+            payload.item(self.sync)
+        if self._shipment is not None:
+            payload.int(7)
+            payload.text(self._shipment)
+        if self._count:
+            payload.int(8)
+            self._write_samples(payload)
+        if self._event_count:
+            payload.int(9)
+            payload.array(self._event_count)
+            payload.raw(self._events.written())
+        if self.urgent:
+            payload.int(10)
+            payload.int(1)
+        return mac0(key, kid, BLOCK, "up", tracker_id, payload.written())
+
+    def _write_samples(self, payload):
+        columns = self._columns
+        payload.map(3 + len(columns) - columns.count(None))
+        for i, value in enumerate((self._count, self._first, self._interval)):
+            payload.int(i)
+            payload.int(value)
+        for i, column in enumerate(columns):
+            if column is not None:
+                payload.int(3 + i if i < 2 else 6 + i)
+                payload.array(self._count - (i == 0))
+                payload.raw(column.written())
+
+
+def digest(sealed):
+    """Return the first 16 bytes of SHA-256 over a sealed block: key 3 of the next one."""
+    return sha256(sealed).digest()[:16]

@@ -1,0 +1,235 @@
+"""Deterministic CBOR (RFC 8949, 4.2.1), the part of it the uplink contract uses.
+
+Integers, byte and text strings, arrays, maps with unsigned integer keys, false, true and null.
+Floats, tags inside data, other simple values and indefinite lengths are neither written nor read.
+"""
+
+from micropython import const
+
+UINT = const(0x00)
+NINT = const(0x20)
+BYTES = const(0x40)
+TEXT = const(0x60)
+ARRAY = const(0x80)
+MAP = const(0xA0)
+TAG = const(0xC0)
+_FALSE = const(0xF4)
+_TRUE = const(0xF5)
+_NULL = const(0xF6)
+
+_GROWTH = const(64)  # bytes
+_LONGEST = const(4096)  # bytes
+
+
+class CborError(ValueError):
+    """Not the deterministic CBOR of this module, or more than a buffer holds."""
+
+
+def head_size(argument):
+    """Return the bytes a head with this argument (0 to 2**64 - 1) takes: 1, 2, 3, 5 or 9."""
+    if argument < 24:
+        return 1
+    if argument < 0x100:
+        return 2
+    if argument < 0x10000:
+        return 3
+    return 5 if argument >> 32 == 0 else 9
+
+
+def int_size(value):
+    """Return the bytes an integer takes."""
+    return head_size(value if value >= 0 else -1 - value)
+
+
+class Encoder:
+    """Writes data items one after the other into `buffer`, a bytearray.
+
+    `length` is the number of bytes written. What does not fit raises CborError, unless the
+    encoder may `grow` its buffer.
+    """
+
+    def __init__(self, buffer, grow=False):
+        self.buffer = buffer
+        self.length = 0
+        self._grow = grow
+
+    def _reserve(self, size):
+        start = self.length
+        missing = start + size - len(self.buffer)
+        if missing > 0:
+            if not self._grow:
+                raise CborError("buffer of %d bytes is full" % len(self.buffer))
+            self.buffer.extend(bytes(max(missing, _GROWTH)))
+        self.length = start + size
+        return start
+
+    def written(self):
+        """Return a view of what has been written."""
+        return memoryview(self.buffer)[: self.length]
+
+    def head(self, major, argument):
+        """Write a head: major type (UINT to TAG) and argument, 0 to 2**64 - 1."""
+        if argument < 0 or argument >> 64:
+            raise CborError("%d is beyond 64 bits" % argument)
+        following = head_size(argument) - 1
+        at = self._reserve(1 + following)
+        if following == 0:
+            self.buffer[at] = major | argument
+            return
+        info = 24
+        while 1 << (info - 24) < following:
+            info += 1
+        self.buffer[at] = major | info
+        for i in range(at + following, at, -1):
+            self.buffer[i] = argument & 0xFF
+            argument >>= 8
+
+    def raw(self, items):
+        """Write bytes that are encoded items already."""
+        at = self._reserve(len(items))
+        self.buffer[at : self.length] = items
+
+    def int(self, value):
+        """Write an integer, -2**64 to 2**64 - 1."""
+        if value < 0:
+            self.head(NINT, -1 - value)
+        else:
+            self.head(UINT, value)
+
+    def bytes(self, value):
+        """Write a byte string."""
+        self.head(BYTES, len(value))
+        self.raw(value)
+
+    def text(self, value):
+        """Write a text string."""
+        value = value.encode()
+        self.head(TEXT, len(value))
+        self.raw(value)
+
+    def array(self, count):
+        """Begin an array of `count` items."""
+        self.head(ARRAY, count)
+
+    def map(self, count):
+        """Begin a map of `count` pairs; the caller writes its keys in ascending order."""
+        self.head(MAP, count)
+
+    def tag(self, number):
+        """Tag the item that follows."""
+        self.head(TAG, number)
+
+    def null(self):
+        """Write null."""
+        self.buffer[self._reserve(1)] = _NULL
+
+    def item(self, value):
+        """Write None, a bool, an int, bytes, a str, or a list, tuple or dict of such."""
+        if value is None:
+            self.null()
+        elif value is False or value is True:
+            self.buffer[self._reserve(1)] = _TRUE if value else _FALSE
+        elif isinstance(value, int):
+            self.int(value)
+        elif isinstance(value, str):
+            self.text(value)
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            self.bytes(value)
+        elif isinstance(value, (list, tuple)):
+            self.array(len(value))
+            for element in value:
+                self.item(element)
+        elif isinstance(value, dict):
+            self.map(len(value))
+            for key in sorted(value):
+                self.head(UINT, key)
+                self.item(value[key])
+        else:
+            raise CborError("cannot encode %r" % type(value))
+
+
+def encode(value):
+    """Return the encoding of a small value, of the types `Encoder.item` takes."""
+    encoder = Encoder(bytearray(_GROWTH), grow=True)
+    encoder.item(value)
+    return bytes(encoder.written())
+
+
+class _Decoder:
+    def __init__(self, buffer):
+        self.buffer = memoryview(buffer)
+        self.at = 0
+
+    def take(self, size):
+        start = self.at
+        if size > len(self.buffer) - start:
+            raise CborError("ends within an item")
+        self.at = start + size
+        return self.buffer[start : self.at]
+
+    def argument(self, info):
+        if info < 24:
+            return info
+        if info > 27:
+            raise CborError("indefinite length or reserved head")
+        size = 1 << (info - 24)
+        argument = int.from_bytes(self.take(size), "big")
+        if argument < (24 if size == 1 else 1 << (4 * size)):
+            raise CborError("head is not the shortest")
+        return argument
+
+    def item(self, depth):
+        initial = self.take(1)[0]
+        major = initial & 0xE0
+        if major > MAP:
+            if initial == _NULL:
+                return None
+            if initial == _TRUE:
+                return True
+            if initial == _FALSE:
+                return False
+            raise CborError("tag, float or simple value 0x%02x" % initial)
+        argument = self.argument(initial & 0x1F)
+        if major == UINT:
+            return argument
+        if major == NINT:
+            return -1 - argument
+        if major == BYTES:
+            return bytes(self.take(argument))
+        if major == TEXT:
+            try:
+                return str(self.take(argument), "utf-8")
+            except UnicodeError:
+                raise CborError("text is not UTF-8")
+        if depth == 0:
+            raise CborError("nested too deeply")
+        # Every element takes a byte at least: no list is made for a count that cannot be true.
+        if argument > len(self.buffer) - self.at:
+            raise CborError("ends within an item")
+        if major == ARRAY:
+            return [self.item(depth - 1) for _ in range(argument)]
+        pairs = {}
+        previous = -1
+        for _ in range(argument):
+            initial = self.take(1)[0]
+            key = self.argument(initial & 0x1F)
+            if initial & 0xE0 != UINT or key <= previous:
+                raise CborError("map keys are not ascending unsigned integers")
+            previous = key
+            pairs[key] = self.item(depth - 1)
+        return pairs
+
+
+def decode(buffer, max_depth=8):
+    """Return the one item that `buffer` (at most 4,096 bytes) holds.
+
+    Raises CborError when it is not deterministically encoded, not of this module's types, nested
+    deeper than `max_depth` arrays and maps, incomplete, or followed by anything.
+    """
+    if len(buffer) > _LONGEST:
+        raise CborError("%d bytes are more than %d" % (len(buffer), _LONGEST))
+    decoder = _Decoder(buffer)
+    value = decoder.item(max_depth)
+    if decoder.at != len(buffer):
+        raise CborError("bytes follow the item")
+    return value
