@@ -49,13 +49,15 @@ def resistance(centi):
 def temperature(code, rref):
     """Return the temperature in 0.01 degC for a 15-bit RTD code against ``rref`` ohm.
 
-    Newton's method on the standard's own polynomial: within half a unit of it from -200 to
+    Newton's method on the standard's own polynomial: rounded to the nearest unit from -200 to
     +110 degC, without a table. ``code`` 0...32767.
     """
     target = code * rref * 1000000 >> 15
     centi = (target - 1000000 * _R0) // 39083
     for _ in range(8):
         slope = 39083 - 1155 * centi // 10000
+        if centi < 0:
+            slope -= 4183 * (4 * centi - 30000) * centi * centi // 100000000000000
         step = (2 * (target - resistance(centi)) + slope) // (2 * slope)
         if not step:
             break

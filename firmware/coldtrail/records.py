@@ -1,0 +1,47 @@
+"""Types of the records in the tracker's log (uplink.cddl; 28 and above never leave the tracker)."""
+
+from micropython import const
+
+SAMPLE = const(1)
+POSITION = const(2)
+BOOT = const(3)
+CLOCK_SYNC = const(4)
+ALARM_START = const(5)
+ALARM_END = const(6)
+CONFIGURATION = const(7)
+LOG_GAP = const(9)
+SHIPMENT_START = const(10)
+SHIPMENT_STOP = const(11)
+FAULT = const(13)
+
+INTERNAL = const(28)  # this type and those above are not sealed into blocks
+BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record sealed, flags; the sealed bytes
+CONFIRMED = const(29)  # [watermark, ranges, release, pending], see state.py
+CHECKPOINT = const(30)  # State.save()
+
+BLOCK_HEAD = "<IIB"
+BLOCK_HEAD_SIZE = const(9)
+URGENT = const(1)  # flag: carries an alarm, published first
+COMPLETE = const(2)  # flag: no record was left over for another block
+
+# Causes of a boot.
+POWER_ON = const(1)
+BROWN_OUT = const(2)
+WATCHDOG = const(3)
+COMMANDED = const(4)
+OTHER = const(5)
+
+# Causes of the end of a shipment.
+BY_BUTTON = const(1)
+BY_COMMAND = const(2)
+BY_CONSOLE = const(3)
+
+# Subjects of a fault beyond the sensors (0...4, as in the status).
+SUBJECT_LOG = const(5)
+SUBJECT_MODEM = const(6)
+SUBJECT_CLOCK = const(7)
+SUBJECT_CONFIGURATION = const(8)
+
+# Sources of time.
+NETWORK = const(1)
+GATEWAY = const(3)

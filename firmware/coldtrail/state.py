@@ -1,0 +1,201 @@
+"""What the tracker knows: a fold over the records of its log.
+
+``State.apply`` is the only way anything changes, and it sees nothing but the record. So a state
+restored from a checkpoint plus the records after it equals the state that was lost, whether the
+RTC memory, the battery or the process went away; and what an alarm still owes the log (a sample
+was written, power failed before its alarm event was) comes out of the same fold.
+"""
+
+import struct
+
+from coldtrail import block, cbor
+from coldtrail import records as r
+from coldtrail.alarms import Engine
+
+_FORMAT = 1
+
+
+class State:
+    """The fold. Attributes are read by everybody and written by ``apply`` alone."""
+
+    def __init__(self, profile, chain):
+        """Begin an empty state for a log just formatted: ``chain`` is its random id (8 bytes)."""
+        self.profile = profile
+        self.engine = Engine(profile.rules)
+        self.chain = chain
+        self.boot = 0
+        self.boot_rtc = 0  # the chip's counter, in seconds, when this boot began
+        self.number = 0  # of the last sealed block
+        self.previous = bytes(16)  # its hash
+        self.unsealed = 0  # sequence number of the first record in no block
+        self.oldest = None  # t of the oldest sample in no block
+        self.leading = 0  # sampling interval that led to the samples in no block
+        self.urgent = False  # a record in no block wants somebody to act
+        self.urgent_number = 0  # last block that carries such a record
+        self.watermark = 0  # blocks 1...watermark are confirmed
+        self.ranges = []  # [from, to] confirmed beyond it
+        self.release = 0  # sequence number before which the log may reuse space
+        self.pending = 0  # sequence number from which unconfirmed blocks are to be looked for
+        self.last = None  # t of the last sample
+        self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
+        self.shipment = None
+        self.stopped = None  # the shipment that was stopped last: it is never started again
+        self.judge_from = 0  # t from which samples are judged: before, the box may still be warm
+        self.faults = {}  # subject -> code, those that stand
+        self.owed = []  # alarm changes that the log does not hold yet
+
+    @property
+    def interval(self):
+        """Seconds to the next sample."""
+        return self.profile.alarm_interval if self.engine.standing else self.profile.interval
+
+    @property
+    def upload_interval(self):
+        """Seconds between uplinks."""
+        if self.engine.standing:
+            return self.profile.alarm_upload_interval
+        return self.profile.upload_interval
+
+    @property
+    def stopping(self):
+        """Whether the shipment has been stopped and its last block is not sealed yet."""
+        return self.shipment is not None and self.shipment == self.stopped
+
+    def is_confirmed(self, number):
+        """Whether the gateway is known to keep block ``number``."""
+        if number <= self.watermark:
+            return True
+        return any(first <= number <= last for first, last in self.ranges)
+
+    def apply(self, sequence, kind, payload):
+        """Fold in one record; ``payload`` may be a memoryview and is not kept."""
+        if kind == r.BLOCK:
+            self._sealed(sequence, payload)
+            return
+        if kind == r.CHECKPOINT:
+            return
+        fields = cbor.decode(payload)
+        if kind == r.SAMPLE:
+            self._sample(fields)
+        elif kind == r.BOOT:
+            _, self.boot, _, self.boot_rtc, _ = fields
+            self.engine.restart()
+            self.judge_from = max(0, self.judge_from - (self.last or 0))
+            self.sync = self.last = self.oldest = None
+        elif kind == r.CLOCK_SYNC:
+            self.sync = tuple(fields)
+        elif kind == r.ALARM_START or kind == r.ALARM_END:
+            if self.owed:
+                self.owed.pop(0)
+            if kind == r.ALARM_START:
+                self.urgent = True
+        elif kind == r.SHIPMENT_START:
+            self.shipment = fields[1]
+            self.judge_from = fields[0] + self.profile.start_delay
+            self.engine.reset()
+        elif kind == r.SHIPMENT_STOP:
+            self.stopped = fields[1]
+            self._owe(self.engine.stop(fields[0]))
+        elif kind == r.FAULT:
+            _, subject, code, on = fields
+            if on:
+                self.faults[subject] = code
+            else:
+                self.faults.pop(subject, None)
+        elif kind == r.CONFIRMED:
+            self.watermark, self.ranges, self.release, self.pending = fields
+
+    def _sample(self, fields):
+        t = fields[0]
+        leading = self.interval
+        if self.oldest is None:
+            self.oldest = t
+            self.leading = leading
+        self.last = t
+        if self.shipment is not None and t >= self.judge_from:
+            self._owe(self.engine.sample(t, leading, fields[2:]))
+
+    def _owe(self, changes):
+        for change in changes:
+            self.owed.append(list(change))
+
+    def _sealed(self, sequence, payload):
+        number, last, flags = struct.unpack_from(r.BLOCK_HEAD, payload)
+        self.number = number
+        self.previous = block.digest(payload[r.BLOCK_HEAD_SIZE :])
+        self.unsealed = last + 1
+        if self.pending == 0:
+            self.pending = sequence
+        if flags & r.URGENT:
+            self.urgent_number = number
+        if flags & r.COMPLETE:
+            self.oldest = None
+            self.urgent = False
+            if self.stopping:
+                self.shipment = None
+
+    def save(self):
+        """Return the state as what ``load`` takes, for a checkpoint or the RTC memory."""
+        return [
+            _FORMAT,
+            self.chain,
+            self.boot,
+            self.boot_rtc,
+            self.number,
+            self.previous,
+            self.unsealed,
+            self.oldest,
+            self.leading,
+            self.urgent,
+            self.urgent_number,
+            self.watermark,
+            self.ranges,
+            self.release,
+            self.pending,
+            self.last,
+            self.sync,
+            self.shipment,
+            self.stopped,
+            self.judge_from,
+            [[subject, code] for subject, code in self.faults.items()],
+            self.owed,
+            self.engine.save(),
+        ]
+
+    def load(self, saved):
+        """Restore what ``save`` returned; ValueError when it is of another format."""
+        if not isinstance(saved, list) or not saved or saved[0] != _FORMAT:
+            raise ValueError("state of another format")
+        (
+            _,
+            self.chain,
+            self.boot,
+            self.boot_rtc,
+            self.number,
+            self.previous,
+            self.unsealed,
+            self.oldest,
+            self.leading,
+            self.urgent,
+            self.urgent_number,
+            self.watermark,
+            self.ranges,
+            self.release,
+            self.pending,
+            self.last,
+            sync,
+            self.shipment,
+            self.stopped,
+            self.judge_from,
+            faults,
+            self.owed,
+            engine,
+        ) = saved
+        self.sync = sync and tuple(sync)
+        self.faults = {subject: code for subject, code in faults}
+        try:
+            self.engine.load(engine)
+        except ValueError:
+            # Provisioned with other rules since: what they owe cannot be said in the new ones.
+            self.engine.reset()
+            self.owed = []

@@ -1,0 +1,204 @@
+"""The wake cycle: boot or wake, sample, judge, seal, call when there is reason to, sleep."""
+
+import time
+
+from coldtrail import VERSION, sampler
+from coldtrail import records as r
+from coldtrail.recorder import Recorder
+from coldtrail.watchdog import Watchdog
+from micropython import const
+
+_SAMPLER = "sampler"
+_LOOP_MS = const(250)
+_SAMPLE_LIMIT_MS = const(20_000)
+
+# A call that failed is repeated after 5, 10, 20, 40, then every 60 minutes. Ordinary blocks wait
+# for the next upload time instead: nobody has to act on them.
+_RETRY_S = const(300)
+_RETRY_LONGEST_S = const(3600)
+
+_HOLD_MS = const(3000)
+_VERDICT_MS = const(2000)
+_BLINK_MS = const(250)
+_IDLE_S = const(86400)
+
+
+class Tracker:
+    """One wake, from the first instruction to the deep sleep."""
+
+    def __init__(self, port, profile, identity):
+        """Mount the log; ``port`` is the board, ``profile`` and ``identity`` as provisioned."""
+        self._port = port
+        self._profile = profile
+        self._identity = identity
+        self._watchdog = Watchdog(port.watchdog())
+        self._recorder = Recorder(port.flash(), profile, identity, port.retained())
+        self._state = self._recorder.state
+        self._failures, self._not_before, self._attempted = self._recorder.extra or (0, 0, 0)
+
+    def wake(self):
+        """Do what this wake is for, then sleep; does not return."""
+        cause = self._port.boot_cause()
+        t = self._port.since_boot(self._state.boot_rtc)[0]
+        if cause is None and (self._state.boot == 0 or t < (self._state.last or 0)):
+            cause = r.OTHER  # the chip's counter did not survive, whatever the chip says
+        if cause is not None:
+            self._begin_boot(cause)
+        self._begin_shipment()
+        call = self._button() if self._port.woken_by_button() else False
+        self._sample_when_due()
+        self._watchdog.feed()
+        if call or self._call_is_due():
+            self._call()
+        self._sleep()
+
+    def _now(self):
+        return self._port.since_boot(self._state.boot_rtc)[0]
+
+    # ---- boot and shipment ----
+
+    def _begin_boot(self, cause):
+        # What the last boot left unsealed counts from another zero: it goes into a block of its own.
+        self._recorder.seal()
+        self._failures = self._not_before = 0
+        rtc = self._port.counter()[0]
+        self._recorder.record(r.BOOT, [0, self._state.boot + 1, cause, rtc, VERSION])
+        self._recorder.settle()
+        profile = self._profile
+        self._recorder.record(r.CONFIGURATION, [self._now(), profile.name, profile.digest])
+
+    def _begin_shipment(self):
+        state, shipment = self._state, self._identity.shipment
+        if shipment is None or shipment == state.stopped or shipment == state.shipment:
+            return
+        if state.shipment is not None:
+            self._stop(4)
+        self._recorder.seal()
+        self._recorder.record(r.SHIPMENT_START, [self._now(), shipment])
+
+    def _stop(self, cause):
+        self._recorder.record(r.SHIPMENT_STOP, [self._now(), self._state.shipment, cause])
+        self._recorder.settle()
+        self._recorder.seal()
+
+    # ---- button ----
+
+    def _button(self):
+        """Answer a press: short shows the verdict, held for 3 s stops; True when to call."""
+        held = 0
+        while self._port.button() and held < _HOLD_MS:
+            time.sleep_ms(50)
+            held += 50
+        if held >= _HOLD_MS and self._state.shipment is not None:
+            self._stop(r.BY_BUTTON)
+            self._show(True)
+            return True
+        self._show(False)
+        return False
+
+    def _show(self, stopped):
+        """Light the verdict: green none, red alarm, alternating fault or no shipment."""
+        state = self._state
+        unclear = not stopped and (state.faults or state.shipment is None)
+        red = state.engine.alarmed
+        for _ in range(_VERDICT_MS // _BLINK_MS):
+            self._port.led(not red, red)
+            if unclear:
+                red = not red
+            time.sleep_ms(_BLINK_MS)
+        self._port.led(False, False)
+
+    # ---- samples ----
+
+    def _wait_s(self):
+        """Seconds to the next sample; None when none is to be taken."""
+        state = self._state
+        if state.shipment is None or state.stopping:
+            return None
+        if state.last is None:
+            return 0
+        return state.last + state.interval - self._now()
+
+    def _sample_when_due(self):
+        """Take a sample when it is due, waiting out the second by which the wake was early."""
+        wait = self._wait_s()
+        if wait is None or wait > 1:
+            return
+        if wait == 1:
+            time.sleep_ms(1000 - self._port.since_boot(self._state.boot_rtc)[1])
+        self._sample()
+
+    def _sample(self):
+        state, recorder = self._state, self._recorder
+        if state.oldest is not None and state.leading != state.interval:
+            recorder.seal()  # the samples of a block share one interval
+        t, ms = self._port.since_boot(state.boot_rtc)
+        t += ms >= 500
+        reading = sampler.sample(self._port)
+        recorder.record(r.SAMPLE, [t, *reading])
+        recorder.settle()
+        for subject, code in sampler.faults(reading[0]):
+            standing = state.faults.get(subject, 0)
+            if code == standing:
+                continue
+            if standing:
+                recorder.record(r.FAULT, [t, subject, standing, 0])
+            if code:
+                recorder.record(r.FAULT, [t, subject, code, 1])
+
+    # ---- uplink ----
+
+    def _call_is_due(self):
+        state = self._state
+        now = self._now()
+        waiting = state.watermark < state.number
+        if state.urgent or (waiting and not state.is_confirmed(state.urgent_number)):
+            return now >= self._not_before
+        if state.oldest is not None:
+            return now - state.oldest + state.interval >= state.upload_interval
+        # Nothing more will be sampled, so there is no next upload time to wait for.
+        return waiting and self._wait_s() is None and now >= self._not_before
+
+    def _call(self):
+        import asyncio
+
+        self._recorder.seal()
+        asyncio.run(self._session())
+
+    async def _session(self):
+        """Run one uplink session; samples are taken and the watchdog is fed meanwhile."""
+        import asyncio
+
+        from coldtrail.uplink import Session
+
+        session = Session(self._port, self._recorder, self._watchdog, self._attempted)
+        task = asyncio.create_task(session.run())
+        while not task.done():
+            self._watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
+            wait = self._wait_s()
+            if wait is not None and wait <= 0:
+                self._sample()
+            self._watchdog.feed()
+            await asyncio.sleep_ms(_LOOP_MS)
+        self._watchdog.done(_SAMPLER)
+        self._attempted = session.newest
+        if await task:
+            self._failures = self._not_before = 0
+            return
+        print("uplink:", session.reason or "not everything is confirmed")
+        self._not_before = self._now() + min(_RETRY_LONGEST_S, _RETRY_S << min(self._failures, 4))
+        self._failures += 1
+
+    # ---- sleep ----
+
+    def _sleep(self):
+        """Keep the hint and sleep until the next sample, call or button."""
+        wait = self._wait_s()
+        if wait is None:
+            wait = _IDLE_S
+        if self._state.watermark < self._state.number and self._not_before:
+            wait = min(wait, self._not_before - self._now())
+        ms = self._port.since_boot(self._state.boot_rtc)[1]
+        self._recorder.extra = [self._failures, self._not_before, self._attempted]
+        self._port.retain(self._recorder.retain())
+        self._port.deep_sleep(max(0, wait * 1000 - ms))

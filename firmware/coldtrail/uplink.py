@@ -1,0 +1,172 @@
+"""One uplink session: radio on, time, publish what is unconfirmed, confirmation, radio off."""
+
+import asyncio
+import time
+
+from coldtrail import confirmation, cose, mqtt
+from coldtrail import records as r
+from drivers.bg95 import BG95, ModemError
+from micropython import const
+
+TASK = "uplink"
+
+_POWER_ON_MS = const(30_000)
+_REGISTER_MS = const(180_000)
+_CONNECT_MS = const(75_000)
+_ANSWER_MS = const(30_000)
+_CONFIRM_MS = const(15_000)
+_POWER_OFF_MS = const(30_000)
+
+_CONFIRMATION = const(65002)
+_LARGEST = const(1408)  # a sealed block is at most 1,400 bytes
+
+
+class Session:
+    """One attempt. ``run`` never raises for what the network does: it returns how far it came."""
+
+    def __init__(self, port, recorder, watchdog, attempted):
+        """Publish the recorder's blocks through the port's modem.
+
+        ``attempted``: highest block number that an earlier session may have published; up to it
+        DUP is set (MQTT 3.1.1, 3.3.1.1).
+        """
+        self._recorder = recorder
+        self._state = recorder.state
+        self._identity = recorder.identity
+        self._port = port
+        self._watchdog = watchdog
+        self._repeated = attempted
+        self.newest = attempted  # highest number published in this session
+        self._published = 0  # ticks_ms when its publication began
+        self._block = bytearray(_LARGEST)
+        self.reason = ""
+
+    async def run(self):
+        """Return True when every block is confirmed; else False, with ``reason`` for the log."""
+        port = self._port
+        modem = BG95(*port.modem())
+        try:
+            self._expect(_POWER_ON_MS)
+            await modem.power_on(_POWER_ON_MS)
+            self._expect(_REGISTER_MS)
+            await modem.register(self._identity.apn, _REGISTER_MS)
+            await self._network_time(modem)
+            self._expect(_CONNECT_MS)
+            stream = await modem.connect(self._identity.host, self._identity.port, _CONNECT_MS)
+            await self._exchange(stream)
+        except (ModemError, mqtt.MqttError, OSError, asyncio.TimeoutError) as error:
+            self.reason = "%s: %s" % (type(error).__name__, error)
+        finally:
+            self._expect(_POWER_OFF_MS)
+            await modem.power_off()
+            self._watchdog.done(TASK)
+        return self._state.watermark == self._state.number
+
+    def _expect(self, limit_ms):
+        # Twice the limit that the step itself keeps: this one only catches a step that does not.
+        self._watchdog.expect(TASK, 2 * limit_ms)
+
+    async def _network_time(self, modem):
+        self._expect(_ANSWER_MS)
+        found = await modem.network_time()
+        if found is None:
+            return
+        unix, uncertainty_ms, ticks = found
+        self._synchronise(ticks, unix, 0, uncertainty_ms, r.NETWORK)
+
+    def _synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
+        """Record a clock sync: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
+        first = self._state.sync is None
+        t, ms = self._port.since_boot(self._state.boot_rtc)
+        t, ms = _earlier(t, ms, time.ticks_diff(time.ticks_ms(), ticks))
+        self._recorder.record(r.CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
+        if first:
+            # So that the gateway can place what this session brings, not only the next one.
+            self._recorder.seal()
+
+    async def _exchange(self, stream):
+        client = mqtt.Client(stream, self._identity.tracker, 120)
+        client.on_message = self._message
+        self._expect(_ANSWER_MS)
+        await client.connect(_ANSWER_MS)
+        topic = "coldtrail/1/" + self._identity.tracker
+        self._expect(_ANSWER_MS)
+        await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
+        await self._publish_all(client, topic + "/up")
+        deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)
+        while self._state.watermark < self._state.number:
+            left = time.ticks_diff(deadline, time.ticks_ms())
+            if left <= 0:
+                self.reason = "no confirmation within %d s" % (_CONFIRM_MS // 1000)
+                break
+            self._expect(_CONFIRM_MS)
+            await client.receive(left)
+        self._expect(_ANSWER_MS)
+        await client.disconnect()
+        await stream.close()
+
+    async def _publish_all(self, client, topic):
+        """Publish each unconfirmed block once: urgent ones first, then the oldest first."""
+        urgent = oldest = self._state.pending
+        while True:
+            if self._state.urgent:
+                # An alarm that came while the session goes on overtakes the backlog.
+                self._recorder.seal()
+            end = self._recorder.log.next
+            found = self._next(urgent, r.URGENT)
+            urgent = found[0] + 1 if found else end
+            if found is None:
+                found = self._next(oldest, 0)
+                if found is None:
+                    return
+                oldest = found[0] + 1
+            _, number, size = found
+            self._expect(_ANSWER_MS)
+            self._published = time.ticks_ms()
+            self.newest = max(self.newest, number)
+            await client.publish(
+                topic,
+                memoryview(self._block)[:size],
+                1 + number % 65535,
+                number <= self._repeated,
+                _ANSWER_MS,
+            )
+
+    def _next(self, first, urgent):
+        """Copy the first unconfirmed block of that urgency out of the flash."""
+        for sequence, number, flags, sealed in self._recorder.blocks(first):
+            if flags & r.URGENT == urgent and not self._state.is_confirmed(number):
+                self._block[: len(sealed)] = sealed
+                return sequence, number, len(sealed)
+        return None
+
+    def _message(self, topic, payload, retain):
+        """Take a confirmation; anything that does not verify changes nothing."""
+        identity, state = self._identity, self._state
+        try:
+            document = confirmation.parse(
+                cose.open_mac0(
+                    payload,
+                    lambda kid: identity.downlink_key if kid == identity.kid else None,
+                    _CONFIRMATION,
+                    "down",
+                    identity.tracker,
+                )
+            )
+        except ValueError as error:
+            self.reason = "confirmation refused: %s" % error
+            return
+        confirmed = state.is_confirmed(self.newest)
+        if not self._recorder.confirm(document):
+            return
+        if state.sync is None and not confirmed and state.is_confirmed(self.newest):
+            # Made after our own block had reached the gateway, so not older than that.
+            now = time.ticks_ms()
+            unix, unix_ms = document[4:6]
+            self._synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
+
+
+def _earlier(t, ms, by_ms):
+    """Return the moment (t, ms) moved back by ``by_ms``, not before the boot."""
+    total = max(0, t * 1000 + ms - by_ms)
+    return total // 1000, total % 1000

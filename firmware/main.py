@@ -1,0 +1,5 @@
+"""Entry point on the tracker."""
+
+from coldtrail.start import start
+
+start()
