@@ -1,0 +1,188 @@
+"""Alarm rules, judged sample by sample: a deterministic fold over the log.
+
+What a sample stands for: the time until the next sample of the same boot, at most 1.5 times the
+sampling interval in force between the two (3 * interval // 2 seconds). The rest is a gap, and so
+is the time without a reading and the time between the last sample of a boot and the first of the
+next: neither good nor bad, it adds nothing and it ends nothing. How long a sample stands is known
+only when the next one arrives, so the latest sample has not counted yet.
+
+A *run* begins with a reading beyond the threshold and lasts until a reading is back within, by the
+hysteresis. Readings between the threshold and the hysteresis belong to the run; the time they
+stand for does not count as beyond.
+
+A run becomes a *breach*, with a start and an end, at the first sample at which
+  instant      it exists: at its first reading;
+  consecutive  the time known to be beyond in this run has reached the delay;
+  cumulative   the time known to be beyond since the engine was reset has reached the delay, so
+               that after the delay every further run is a breach from its first reading on.
+A reading that is back within still makes known what its predecessor stood for: where this reaches
+the delay exactly, the breach starts and ends at the same sample.
+
+A *trend* breach begins when the threshold is expected to be met within the notice, and ends when
+it no longer is (see trend.py); the threshold itself need never be met.
+
+A breach also ends when its sensor is lost, and with the shipment. A run that is no breach yet
+outlives a lost sensor: a probe that fails now and then must not hide what it shows in between.
+"""
+
+from micropython import const
+
+from coldtrail.trend import Trend
+
+INSTANT = const(1)
+CONSECUTIVE = const(2)
+CUMULATIVE = const(3)
+TREND = const(4)
+
+BACK_WITHIN = const(1)
+SENSOR_LOST = const(2)
+SHIPMENT_STOPPED = const(3)
+
+# State of a rule: a list of integers, and for a trend rule its Trend at the end.
+_FLAGS = const(0)
+_BEYOND = const(1)  # s known to be beyond in this run
+_TOTAL = const(2)  # s known to be beyond since the reset
+_LATEST = const(3)  # latest reading that was beyond
+_MINIMUM = const(4)  # of the readings of this run
+_MAXIMUM = const(5)
+_TREND = const(6)
+
+_RUN = const(1)  # a run is going on
+_OUT = const(2)  # the latest sample was beyond
+_BREACH = const(4)  # the run is a breach
+_LATCHED = const(8)  # there has been a breach since the reset
+
+
+class Engine:
+    """Judges samples by rules: tuples (id, kind, channel, comparison, threshold, duration,
+    hysteresis, window) as `rule` in uplink.cddl.
+
+    A change is a tuple: ("start", index of the rule, reading that met it, seconds, t), where
+    seconds is the time beyond so far (kind trend: the time to breach), or ("end", index, cause,
+    minimum, maximum, seconds beyond, t) over the readings of the breach.
+    """
+
+    def __init__(self, rules):
+        self.rules = rules
+        self.reset()
+
+    def reset(self):
+        """Begin a shipment: no alarm, no totals, no history."""
+        self._t = None
+        self._states = []
+        for rule in self.rules:
+            state = [0] * 6
+            if rule[1] == TREND:
+                state.append(Trend(rule[4], rule[3] > 2, rule[5], rule[7]))
+            self._states.append(state)
+
+    def restart(self):
+        """Begin a boot: times before and after are not comparable, so it leaves a gap."""
+        self._t = None
+        for state in self._states:
+            state[_FLAGS] &= ~_OUT
+            if len(state) > _TREND:
+                state[_TREND].restart()
+
+    def sample(self, t, interval, values):
+        """Judge the readings of 8 channels (integers, None where absent) and return the changes.
+
+        t: seconds since boot, ascending. interval: sampling interval in force since the previous
+        sample, in seconds.
+        """
+        stood = 0 if self._t is None else min(t - self._t, 3 * interval // 2)
+        self._t = t
+        changes = []
+        for index in range(len(self.rules)):
+            self._judge(index, t, stood, values[self.rules[index][2]], changes)
+        return changes
+
+    def stop(self, t):
+        """End the shipment, and with it every run. Return the changes."""
+        changes = []
+        for index in range(len(self.rules)):
+            self._end(index, SHIPMENT_STOPPED, t, changes)
+        return changes
+
+    @property
+    def alarmed(self):
+        """True when there has been a breach since the reset."""
+        return any(state[_FLAGS] & _LATCHED for state in self._states)
+
+    @property
+    def standing(self):
+        """True while a breach is going on."""
+        return any(state[_FLAGS] & _BREACH for state in self._states)
+
+    def _judge(self, index, t, stood, value, changes):
+        _, kind, _, comparison, threshold, duration, hysteresis, _ = self.rules[index]
+        state = self._states[index]
+        if state[_FLAGS] & _OUT:
+            state[_BEYOND] += stood
+            state[_TOTAL] += stood
+            state[_FLAGS] &= ~_OUT
+        trend = state[_TREND] if kind == TREND else None
+        within = False
+        if value is not None:
+            # Above 0 when beyond; an inclusive comparison (even code) begins one unit earlier.
+            excess = value - threshold if comparison > 2 else threshold - value
+            excess += 1 - comparison % 2
+            if trend:
+                trend.add(t, value)
+                begins = trend.near
+                within = not begins
+            else:
+                begins = excess > 0
+                within = excess + hysteresis <= 0
+            if not state[_FLAGS] & _RUN and begins:
+                state[_FLAGS] |= _RUN
+                state[_MINIMUM] = state[_MAXIMUM] = state[_LATEST] = value
+            if state[_FLAGS] & _RUN and not within:
+                state[_MINIMUM] = min(state[_MINIMUM], value)
+                state[_MAXIMUM] = max(state[_MAXIMUM], value)
+                if excess > 0:
+                    state[_FLAGS] |= _OUT
+                    state[_LATEST] = value
+        if state[_FLAGS] & (_RUN | _BREACH) == _RUN:
+            seconds = state[_TOTAL if kind == CUMULATIVE else _BEYOND]
+            if kind == INSTANT or trend or seconds >= duration:
+                state[_FLAGS] |= _BREACH | _LATCHED
+                seconds = trend.seconds if trend else seconds
+                changes.append(("start", index, state[_LATEST], seconds, t))
+        if within and state[_FLAGS] & _RUN:
+            self._end(index, BACK_WITHIN, t, changes)
+        elif value is None and state[_FLAGS] & _BREACH:
+            self._end(index, SENSOR_LOST, t, changes)
+
+    def _end(self, index, cause, t, changes):
+        state = self._states[index]
+        if state[_FLAGS] & _BREACH:
+            changes.append(
+                ("end", index, cause, state[_MINIMUM], state[_MAXIMUM], state[_BEYOND], t)
+            )
+        state[_FLAGS] &= _LATCHED
+        state[_BEYOND] = state[_LATEST] = state[_MINIMUM] = state[_MAXIMUM] = 0
+        if len(state) > _TREND:
+            state[_TREND].withdraw()
+
+    def save(self):
+        """Return the state as a list of integers, None and lists, for load()."""
+        saved = [self._t]
+        for state in self._states:
+            saved.append(state[:_TREND] + [trend.save() for trend in state[_TREND:]])
+        return saved
+
+    def load(self, saved):
+        """Take over what save() returned under the same rules.
+
+        Raises ValueError when it was saved under other rules.
+        """
+        if len(saved) != 1 + len(self._states):
+            raise ValueError("the saved alarm state belongs to another list of rules.")
+        self._t = saved[0]
+        for state, old in zip(self._states, saved[1:]):
+            if len(old) != len(state):
+                raise ValueError("the saved alarm state belongs to another list of rules.")
+            state[:_TREND] = old[:_TREND]
+            if len(old) > _TREND:
+                state[_TREND].load(old[_TREND])

@@ -1,0 +1,95 @@
+"""The profile: what the box needs, provisioned as CBOR (`profile` in uplink.cddl)."""
+
+import hashlib
+
+from coldtrail.cbor import decode
+from micropython import const
+
+MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
+_MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
+
+# Key: attribute, smallest, largest; every one is required.
+_NUMBERS = {
+    2: ("interval", 1, 86400),
+    3: ("alarm_interval", 1, 86400),
+    4: ("upload_interval", 60, 604800),
+    5: ("alarm_upload_interval", 60, 604800),
+    6: ("start_delay", 0, 604800),
+}
+_RULE = (
+    ("id", 0, 255),
+    ("kind", 1, 4),
+    ("channel", 0, 7),
+    ("comparison", 1, 4),
+    ("threshold", -16777215, 16777215),
+    ("duration", 0, 1073741823),
+    ("hysteresis", 0, 16777215),
+    ("window", 0, 86400),
+)
+
+
+class Profile:
+    """What load() read.
+
+    name; digest: first 8 bytes of SHA-256 over the profile's bytes; interval (of sampling),
+    upload_interval, each with its alarm_… twin, and start_delay, in seconds; rules: tuple of
+    tuples for alarms.Engine; required: tuple of channels; overwrite: True when a log full of
+    unconfirmed data gives up the oldest.
+    """
+
+
+def load(data):
+    """Return the Profile in `data`. Raises ValueError with one sentence that names the fault."""
+    fields = decode(data)
+    if not isinstance(fields, dict):
+        raise ValueError("the profile is not a map.")
+    _number(fields.get(0), "version", 1, 1)
+    for key in fields:
+        if key > 9:
+            raise ValueError("the profile has an unknown key %d." % key)
+    profile = Profile()
+    profile.digest = hashlib.sha256(data).digest()[:8]
+    profile.name = fields.get(1)
+    if not isinstance(profile.name, str) or not 1 <= len(profile.name.encode()) <= 32:
+        raise ValueError("the profile's name must be a text of 1 to 32 bytes.")
+    for key, (name, low, high) in _NUMBERS.items():
+        setattr(profile, name, _number(fields.get(key), name, low, high))
+    rules = _list(fields.get(7), "rules", 16)
+    profile.rules = tuple(_rule(rule, profile.interval) for rule in rules)
+    if len(set(rule[0] for rule in profile.rules)) != len(profile.rules):
+        raise ValueError("two rules of the profile have the same id.")
+    if sum(rule[1] == 4 for rule in profile.rules) > MAX_TREND_RULES:
+        raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
+    required = _list(fields.get(8, []), "required channels", 8)
+    profile.required = tuple(_number(channel, "a channel", 0, 7) for channel in required)
+    profile.overwrite = _number(fields.get(9, 0), "key 9", 0, 1) == 1
+    return profile
+
+
+def _rule(values, interval):
+    if not isinstance(values, list) or len(values) != len(_RULE):
+        raise ValueError("a rule of the profile is not a list of %d numbers." % len(_RULE))
+    for value, (name, low, high) in zip(values, _RULE):
+        _number(value, "a rule's " + name, low, high)
+    ident, kind, _, _, _, duration, _, window = values
+    where = "rule %d of the profile: " % ident
+    if (duration == 0) != (kind == 1):
+        raise ValueError(where + "instant has duration 0, every other kind a longer one.")
+    if kind != 4 and window:
+        raise ValueError(where + "only a trend has a window.")
+    if kind == 4 and window < _MIN_BUCKETS * interval:
+        raise ValueError(where + "its window must hold at least %d samples." % _MIN_BUCKETS)
+    return tuple(values)
+
+
+def _number(value, name, low, high):
+    # A bool is an int to Python, but no number to CBOR.
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError("in the profile, %s must be %d to %d." % (name, low, high))
+    return value
+
+
+def _list(values, name, most):
+    if not isinstance(values, list) or len(values) > most:
+        raise ValueError("in the profile, %s must be a list of at most %d." % (name, most))
+    return values
