@@ -20,13 +20,17 @@ define check_host
 command -v git >/dev/null || { echo "git is missing: install it (Debian: apt-get install git)." >&2; exit 1; }
 endef
 
+# MicroPython's stubs stay out of site-packages, where they would pose as time, select and os.
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check install
 
 $(VENV)/.locked: requirements.lock
 	@$(check_host)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "creating $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }
 	@echo "installing the packages of requirements.lock into $(VENV)"
-	@$(PIP) --require-hashes -r requirements.lock
+	@awk '/^[^ ]/ { stub = /^micropython-/ } { print > ("$(VENV)/" (stub ? "stubs" : "host") ".lock") }' requirements.lock
+	@$(PIP) --require-hashes -r $(VENV)/host.lock
+	@rm -rf $(VENV)/typings
+	@$(PIP) --require-hashes --no-deps --target $(VENV)/typings -r $(VENV)/stubs.lock
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
@@ -46,6 +50,7 @@ lint: venv ## ruff and mypy, host and firmware
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file firmware/mypy.ini
 
 format: venv ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix
