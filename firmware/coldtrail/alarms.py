@@ -54,8 +54,10 @@ _LATCHED = const(8)  # there has been a breach since the reset
 
 
 class Engine:
-    """Judges samples by rules: tuples (id, kind, channel, comparison, threshold, duration,
-    hysteresis, window) as `rule` in uplink.cddl.
+    """Judges samples by rules.
+
+    A rule is a tuple (id, kind, channel, comparison, threshold, duration, hysteresis, window), as
+    `rule` in uplink.cddl.
 
     A change is a tuple: ("start", index of the rule, reading that met it, seconds, t), where
     seconds is the time beyond so far (kind trend: the time to breach), or ("end", index, cause,

@@ -2,8 +2,9 @@
 
 import hashlib
 
-from coldtrail.cbor import decode
 from micropython import const
+
+from coldtrail.cbor import decode
 
 MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
 _MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
@@ -56,7 +57,7 @@ def load(data):
         setattr(profile, name, _number(fields.get(key), name, low, high))
     rules = _list(fields.get(7), "rules", 16)
     profile.rules = tuple(_rule(rule, profile.interval) for rule in rules)
-    if len(set(rule[0] for rule in profile.rules)) != len(profile.rules):
+    if len({rule[0] for rule in profile.rules}) != len(profile.rules):
         raise ValueError("two rules of the profile have the same id.")
     if sum(rule[1] == 4 for rule in profile.rules) > MAX_TREND_RULES:
         raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
