@@ -38,14 +38,14 @@ BACK_WITHIN = const(1)
 SENSOR_LOST = const(2)
 SHIPMENT_STOPPED = const(3)
 
-# State of a rule: a list of integers, and for a trend rule its Trend at the end.
+# State of a rule: a list of integers.
 _FLAGS = const(0)
 _BEYOND = const(1)  # s known to be beyond in this run
 _TOTAL = const(2)  # s known to be beyond since the reset
 _LATEST = const(3)  # latest reading that was beyond
 _MINIMUM = const(4)  # of the readings of this run
 _MAXIMUM = const(5)
-_TREND = const(6)
+_SIZE = const(6)
 
 _RUN = const(1)  # a run is going on
 _OUT = const(2)  # the latest sample was beyond
@@ -71,20 +71,19 @@ class Engine:
     def reset(self):
         """Begin a shipment: no alarm, no totals, no history."""
         self._t = None
-        self._states = []
-        for rule in self.rules:
-            state = [0] * 6
+        self._states = [[0] * _SIZE for _ in self.rules]
+        self._trends = {}  # by index of the rule
+        for index, rule in enumerate(self.rules):
             if rule[1] == TREND:
-                state.append(Trend(rule[4], rule[3] > 2, rule[5], rule[7]))
-            self._states.append(state)
+                self._trends[index] = Trend(rule[4], rule[3] > 2, rule[5], rule[7])
 
     def restart(self):
         """Begin a boot: times before and after are not comparable, so it leaves a gap."""
         self._t = None
         for state in self._states:
             state[_FLAGS] &= ~_OUT
-            if len(state) > _TREND:
-                state[_TREND].restart()
+        for trend in self._trends.values():
+            trend.restart()
 
     def sample(self, t, interval, values):
         """Judge the readings of 8 channels (integers, None where absent) and return the changes.
@@ -123,7 +122,7 @@ class Engine:
             state[_BEYOND] += stood
             state[_TOTAL] += stood
             state[_FLAGS] &= ~_OUT
-        trend = state[_TREND] if kind == TREND else None
+        trend = self._trends.get(index)
         within = False
         if value is not None:
             # Above 0 when beyond; an inclusive comparison (even code) begins one unit earlier.
@@ -164,14 +163,15 @@ class Engine:
             )
         state[_FLAGS] &= _LATCHED
         state[_BEYOND] = state[_LATEST] = state[_MINIMUM] = state[_MAXIMUM] = 0
-        if len(state) > _TREND:
-            state[_TREND].withdraw()
+        if index in self._trends:
+            self._trends[index].withdraw()
 
     def save(self):
         """Return the state as a list of integers, None and lists, for load()."""
-        saved = [self._t]
-        for state in self._states:
-            saved.append(state[:_TREND] + [trend.save() for trend in state[_TREND:]])
+        saved: list = [self._t]
+        for index, state in enumerate(self._states):
+            trend = self._trends.get(index)
+            saved.append(state + trend.save() if trend else state[:])
         return saved
 
     def load(self, saved):
@@ -179,12 +179,11 @@ class Engine:
 
         Raises ValueError when it was saved under other rules.
         """
-        if len(saved) != 1 + len(self._states):
-            raise ValueError("the saved alarm state belongs to another list of rules.")
+        self.reset()
+        if [len(old) for old in saved[1:]] != [len(own) for own in self.save()[1:]]:
+            raise ValueError("the saved alarm state belongs to other rules.")
         self._t = saved[0]
-        for state, old in zip(self._states, saved[1:]):
-            if len(old) != len(state):
-                raise ValueError("the saved alarm state belongs to another list of rules.")
-            state[:_TREND] = old[:_TREND]
-            if len(old) > _TREND:
-                state[_TREND].load(old[_TREND])
+        for index, old in enumerate(saved[1:]):
+            self._states[index] = old[:_SIZE]
+            if index in self._trends:
+                self._trends[index].load(old[_SIZE:])

@@ -9,14 +9,6 @@ from coldtrail.cbor import decode
 MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
 _MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
 
-# Key: attribute, smallest, largest; every one is required.
-_NUMBERS = {
-    2: ("interval", 1, 86400),
-    3: ("alarm_interval", 1, 86400),
-    4: ("upload_interval", 60, 604800),
-    5: ("alarm_upload_interval", 60, 604800),
-    6: ("start_delay", 0, 604800),
-}
 _RULE = (
     ("id", 0, 255),
     ("kind", 1, 4),
@@ -30,7 +22,7 @@ _RULE = (
 
 
 class Profile:
-    """What load() read.
+    """What the box needs.
 
     name; digest: first 8 bytes of SHA-256 over the profile's bytes; interval (of sampling),
     upload_interval, each with its alarm_… twin, and start_delay, in seconds; rules: tuple of
@@ -38,33 +30,38 @@ class Profile:
     unconfirmed data gives up the oldest.
     """
 
+    def __init__(self, data):
+        """Read `data`. Raises ValueError with one sentence that names the fault."""
+        fields = decode(data)
+        if not isinstance(fields, dict):
+            raise ValueError("the profile is not a map.")
+        for key in fields:
+            if key > 9:
+                raise ValueError("the profile has an unknown key %d." % key)
+        _number(fields.get(0), "version", 1, 1)
+        self.digest = hashlib.sha256(data).digest()[:8]
+        self.name = fields.get(1)
+        if not isinstance(self.name, str) or not 1 <= len(self.name.encode()) <= 32:
+            raise ValueError("the profile's name must be a text of 1 to 32 bytes.")
+        self.interval = _number(fields.get(2), "interval", 1, 86400)
+        self.alarm_interval = _number(fields.get(3), "alarm interval", 1, 86400)
+        self.upload_interval = _number(fields.get(4), "upload interval", 60, 604800)
+        self.alarm_upload_interval = _number(fields.get(5), "alarm upload interval", 60, 604800)
+        self.start_delay = _number(fields.get(6), "start delay", 0, 604800)
+        rules = _list(fields.get(7), "rules", 16)
+        self.rules = tuple([_rule(rule, self.interval) for rule in rules])
+        if len({rule[0] for rule in self.rules}) != len(rules):
+            raise ValueError("two rules of the profile have the same id.")
+        if sum(rule[1] == 4 for rule in self.rules) > MAX_TREND_RULES:
+            raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
+        required = _list(fields.get(8, []), "required channels", 8)
+        self.required = tuple([_number(channel, "a channel", 0, 7) for channel in required])
+        self.overwrite = _number(fields.get(9, 0), "overwrite", 0, 1) == 1
+
 
 def load(data):
     """Return the Profile in `data`. Raises ValueError with one sentence that names the fault."""
-    fields = decode(data)
-    if not isinstance(fields, dict):
-        raise ValueError("the profile is not a map.")
-    _number(fields.get(0), "version", 1, 1)
-    for key in fields:
-        if key > 9:
-            raise ValueError("the profile has an unknown key %d." % key)
-    profile = Profile()
-    profile.digest = hashlib.sha256(data).digest()[:8]
-    profile.name = fields.get(1)
-    if not isinstance(profile.name, str) or not 1 <= len(profile.name.encode()) <= 32:
-        raise ValueError("the profile's name must be a text of 1 to 32 bytes.")
-    for key, (name, low, high) in _NUMBERS.items():
-        setattr(profile, name, _number(fields.get(key), name, low, high))
-    rules = _list(fields.get(7), "rules", 16)
-    profile.rules = tuple(_rule(rule, profile.interval) for rule in rules)
-    if len({rule[0] for rule in profile.rules}) != len(profile.rules):
-        raise ValueError("two rules of the profile have the same id.")
-    if sum(rule[1] == 4 for rule in profile.rules) > MAX_TREND_RULES:
-        raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
-    required = _list(fields.get(8, []), "required channels", 8)
-    profile.required = tuple(_number(channel, "a channel", 0, 7) for channel in required)
-    profile.overwrite = _number(fields.get(9, 0), "key 9", 0, 1) == 1
-    return profile
+    return Profile(data)
 
 
 def _rule(values, interval):

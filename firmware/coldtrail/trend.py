@@ -70,7 +70,7 @@ class Trend:
         self._bucket = 0
         self._sum = 0
         self._count = 0
-        self._history = [None] * BUCKETS
+        self._history: list = [None] * BUCKETS
 
     def withdraw(self):
         """Take the verdict back; the history stays."""
