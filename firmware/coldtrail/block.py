@@ -2,9 +2,10 @@
 
 from hashlib import sha256
 
-from coldtrail.cbor import ARRAY, CborError, Encoder, decode, head_size, int_size
-from coldtrail.cose import BLOCK, mac0
 from micropython import const
+
+from coldtrail.cbor import Encoder, decode, head_size, int_size
+from coldtrail.cose import BLOCK, mac0
 
 SAMPLE = const(1)  # record type; every other is the type of an event
 
@@ -20,9 +21,9 @@ _LONGEST_INTERVAL = const(86400)
 _VALUE = const(16777215)
 
 # What a field may hold: an integer (smallest, largest), with a third item None also null; or
-# text or bytes (type, shortest, longest), lengths in bytes.
+# text, bytes or an array (type, shortest, longest), lengths of the first two in bytes.
 _UINT32 = (0, 4294967295)
-_NUMBER = (1, 4294967295)
+NUMBER = (1, 4294967295)
 _TIME = (0, _SECONDS)
 _MS = (0, 999)
 _UNIX = (1577836800, 4294967295)
@@ -32,7 +33,7 @@ _NAME = (str, 1, 32)
 _SYNC = (_TIME, _MS, _UNIX, _MS, _UINT32, (1, 3))
 _FIELDS = {
     2: (_TIME, (-90000000, 90000000), (-180000000, 180000000), _UINT32, (1, 2)),
-    3: ((0, 0), _NUMBER, (1, 5), _TIME, (str, 1, 16)),
+    3: ((0, 0), NUMBER, (1, 5), _TIME, (str, 1, 16)),
     4: _SYNC,
     5: (_TIME, _RULE, (1, 4), (0, 7), (1, 4), _READING, _TIME, _READING, _TIME),
     6: (_TIME, _RULE, (1, 3), _READING, _READING, _TIME),
@@ -45,26 +46,30 @@ _FIELDS = {
 _ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample
 
 
-def _check(name, value, allowed):
+def check(name, value, allowed):
+    """Raise ValueError unless `value` is what `allowed` says, in the notation of this module."""
     kind = allowed[0]
-    if kind is str or kind is bytes:
+    if not isinstance(kind, int):
         fits = isinstance(value, kind)
-        size = len(value.encode() if kind is str else value) if fits else 0
-        fits = fits and allowed[1] <= size <= allowed[2]
+        if fits:
+            size = len(value.encode() if kind is str else value)
+            fits = allowed[1] <= size <= allowed[2]
     elif value is None:
         fits = allowed[-1] is None
     else:
-        fits = isinstance(value, int) and value is not True and value is not False
+        # To CPython, True is an integer too.
+        fits = isinstance(value, int) and not isinstance(value, bool)
         fits = fits and kind <= value <= allowed[1]
     if not fits:
         raise ValueError("%s: %r is not in %r" % (name, value, allowed))
 
 
-def _check_all(name, values, fields):
-    if not isinstance(values, (list, tuple)) or len(values) != len(fields):
-        raise ValueError("%s: not an array of %d" % (name, len(fields)))
-    for value, allowed in zip(values, fields):
-        _check(name, value, allowed)
+def check_all(name, values, allowed):
+    """`check` every one of an array of values, all of which must be there."""
+    if not isinstance(values, (list, tuple)) or len(values) != len(allowed):
+        raise ValueError("%s: not an array of %d" % (name, len(allowed)))
+    for i in range(len(allowed)):
+        check(name, values[i], allowed[i])
 
 
 def _silent(column):
@@ -84,14 +89,14 @@ class Builder:
     """
 
     def __init__(self, chain, number, previous, boot, first_sequence, interval, shipment):
-        _check("chain", chain, (bytes, 8, 8))
-        _check("number", number, _NUMBER)
-        _check("previous", previous, (bytes, 16, 16))
-        _check("boot", boot, _NUMBER)
-        _check("first_sequence", first_sequence, _UINT32)
-        _check("interval", interval, (1, _LONGEST_INTERVAL))
+        check("chain", chain, (bytes, 8, 8))
+        check("number", number, NUMBER)
+        check("previous", previous, (bytes, 16, 16))
+        check("boot", boot, NUMBER)
+        check("first_sequence", first_sequence, _UINT32)
+        check("interval", interval, (1, _LONGEST_INTERVAL))
         if shipment is not None:
-            _check("shipment", shipment, _NAME)
+            check("shipment", shipment, _NAME)
         self.urgent = False
         self.sync = None
         self._identity = (_VERSION, chain, number, previous, boot, first_sequence)
@@ -100,10 +105,10 @@ class Builder:
         self._count = 0
         self._first = 0
         self._last = 0
-        self._values = [None] * _CHANNELS
+        self._values: list = [None] * _CHANNELS
         # Times, status, channels: entries as they will stand in the block. A column begins with
         # its first entry worth one; until then it has only silent ones, of one byte each.
-        self._columns = [None] * (2 + _CHANNELS)
+        self._columns: list = [None] * (2 + _CHANNELS)
         self._samples_size = 0
         self._events = Encoder(bytearray(0), grow=True)
         self._event_count = 0
@@ -125,7 +130,7 @@ class Builder:
         fields = _FIELDS.get(record_type)
         if fields is None:
             raise ValueError("record type %d is unknown" % record_type)
-        _check_all("record type %d" % record_type, decode(payload, 1), fields)
+        check_all("record type %d" % record_type, decode(payload, 1), fields)
         count = self._event_count + 1
         # The payload's one-byte array head gives way to another one and the type.
         size = 1 + head_size(count) + self._events.length + len(payload) + 1
@@ -140,7 +145,7 @@ class Builder:
 
     def _add_sample(self, payload):
         row = decode(payload, 1)
-        _check_all("sample", row, _ROW)
+        check_all("sample", row, _ROW)
         count = self._count + 1
         t = row[0]
         if count == 1:
@@ -158,6 +163,8 @@ class Builder:
                 values[channel] = last
             elif last is not None:
                 row[2 + channel] -= last
+                if not -_VALUE <= row[2 + channel] <= _VALUE:
+                    return False
         size = 5 + head_size(count) + head_size(first) + head_size(self._interval)
         for i in range(2 + _CHANNELS):
             column = self._columns[i]
@@ -196,7 +203,7 @@ class Builder:
             payload.int(i)
             payload.item(value)
         if self.sync is not None:
-            _check_all("sync", self.sync, _SYNC)
+            check_all("sync", self.sync, _SYNC)
             payload.int(6)
             payload.item(self.sync)
         if self._shipment is not None:

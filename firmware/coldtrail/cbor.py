@@ -155,6 +155,23 @@ def encode(value):
     return bytes(encoder.written())
 
 
+def _text(utf8):
+    try:
+        text = str(utf8, "utf-8")
+    except UnicodeError:
+        raise CborError("text is not UTF-8")
+    # MicroPython lets overlong forms, surrogates and what is beyond Unicode pass.
+    size = 0
+    for character in text:
+        point = ord(character)
+        if 0xD800 <= point <= 0xDFFF or point > 0x10FFFF:
+            raise CborError("text is not UTF-8")
+        size += 1 if point < 0x80 else 2 if point < 0x800 else 3 if point < 0x10000 else 4
+    if size != len(utf8):
+        raise CborError("text is not UTF-8")
+    return text
+
+
 class _Decoder:
     def __init__(self, buffer):
         self.buffer = memoryview(buffer)
@@ -197,10 +214,7 @@ class _Decoder:
         if major == BYTES:
             return bytes(self.take(argument))
         if major == TEXT:
-            try:
-                return str(self.take(argument), "utf-8")
-            except UnicodeError:
-                raise CborError("text is not UTF-8")
+            return _text(self.take(argument))
         if depth == 0:
             raise CborError("nested too deeply")
         # Every element takes a byte at least: no list is made for a count that cannot be true.

@@ -2,8 +2,9 @@
 
 from hashlib import sha256
 
-from coldtrail.cbor import BYTES, CborError, Encoder, decode, encode, head_size
 from micropython import const
+
+from coldtrail.cbor import BYTES, CborError, Encoder, decode, encode, head_size
 
 BLOCK = const(65001)  # content types
 CONFIRMATION = const(65002)
@@ -100,7 +101,7 @@ def open_mac0(message, key_for_kid, content_type, direction, tracker_id):
         raise CoseError("no key version")
     if header != {_ALG: _HMAC_256, _CONTENT_TYPE: content_type, _KID: kid}:
         raise CoseError("other algorithm, content type or headers")
-    key = key_for_kid(kid[0])
+    key = key_for_kid(kid[0]) if kid[0] else None
     if key is None:
         raise CoseError("key version %d is unknown" % kid[0])
     if not isinstance(tag, bytes) or not _same(
