@@ -338,16 +338,17 @@ class _Apt:
         mirrors = machine_mirrors()
         if not mirrors:
             raise ToolError("no Debian mirror is in this machine's apt configuration")
+        failures: list[ToolError] = []
         for mirror in mirrors[:MAX_MIRRORS]:
             options = f"arch={arch} target=Packages signed-by={keyring}"
             (self._work / "sources.list").write_text(f"deb [{options}] {mirror} {RELEASE} main\n")
             try:
                 self.run("apt-get", "-q", "update", timeout=UPDATE_TIMEOUT_S)
             except ToolError as error:
-                failure = error
+                failures.append(error)
             else:
                 return
-        raise failure
+        raise failures[0]  # the likeliest mirror's
 
     def run(self, *argv: str, timeout: float = RUN_TIMEOUT_S, cwd: Path | None = None) -> str:
         return _run(argv, timeout=timeout, env=self._env, cwd=cwd)
@@ -383,18 +384,20 @@ def machine_mirrors(*apt_options: str) -> list[str]:
     apt reads its configuration itself, so one-line and deb822 sources, disabled entries and
     mirror lists all mean here what they mean to apt.
     """
-    fields = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
-    command = ["apt-get", *apt_options, "indextargets", "--format", fields, "Created-By: Packages"]
-    ranked: list[tuple[bool, bool, int, str]] = []
+    # Without release information: a machine whose index was never updated counts too.
+    query = [
+        "indextargets",
+        "--no-release-info",
+        "--format",
+        "$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
+    ]
+    command = ["apt-get", *apt_options, *query, "Created-By: Packages"]
+    ranked: list[tuple[bool, int, str]] = []
     for place, line in enumerate(_run(command, timeout=RUN_TIMEOUT_S).splitlines()):
-        uri, release, component, origin = line.split("|")
-        # A source that was never updated has no origin: apt leaves the field's name standing.
-        known = not origin.startswith("$(")
-        if release not in DEBIAN_SUITES or component != "main" or uri.startswith("cdrom:"):
-            continue
-        if known and origin != "Debian":
-            continue
-        ranked.append((not known, "debian" not in uri.lower(), place, uri))
+        uri, release, component = line.split("|")
+        if release in DEBIAN_SUITES and component == "main" and not uri.startswith("cdrom:"):
+            # A vendor's archive may look the same, but seldom calls itself Debian.
+            ranked.append(("debian" not in uri.lower(), place, uri))
     return list(dict.fromkeys(uri for *_, uri in sorted(ranked)))
 
 

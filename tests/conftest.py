@@ -1,0 +1,94 @@
+"""Makes a skipped test visible, and in CI an unexpected one an error."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A pattern of test ids that may be skipped in CI."""
+
+    pattern: re.Pattern[str]
+    reason: str
+
+
+def read_allowed(path: Path) -> list[Allowed]:
+    """Read the list of skips that CI accepts.
+
+    Raises:
+        pytest.UsageError: a line has a pattern without a reason.
+    """
+    allowed = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        glob, _, reason = line.partition(" ")
+        if not reason.strip():
+            raise pytest.UsageError(f"{path.name}, line {number}: a skip needs a reason.")
+        # Not fnmatch: the brackets of a parametrised id are to be taken literally.
+        pattern = re.escape(glob).replace(r"\*", ".*").replace(r"\?", ".")
+        allowed.append(Allowed(re.compile(pattern), reason.strip()))
+    return allowed
+
+
+class SkipReport:
+    """Collects skips where all reports arrive: the one process, or xdist's controller."""
+
+    def __init__(self, allowed: list[Allowed], *, strict: bool) -> None:
+        self._allowed = allowed
+        self._strict = strict
+        self._skips: dict[str, str] = {}
+
+    def _unexpected(self) -> list[str]:
+        return [
+            test
+            for test in self._skips
+            if not any(entry.pattern.fullmatch(test) for entry in self._allowed)
+        ]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self._skips[report.nodeid] = _reason(report.longrepr)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self._skips[report.nodeid] = _reason(report.longrepr)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Iterator[None]:
+        if self._strict and self._unexpected() and session.exitstatus in {0, 5}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return (yield)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._skips:
+            return
+        unexpected = self._unexpected()
+        terminalreporter.section("skipped tests")
+        for test, reason in sorted(self._skips.items()):
+            mark = "NOT ALLOWED " if self._strict and test in unexpected else ""
+            terminalreporter.line(f"{mark}{test}: {reason}")
+        if self._strict and unexpected:
+            terminalreporter.line(
+                f"{len(unexpected)} skipped tests are not in tests/{ALLOWED_SKIPS.name}: "
+                "install what is missing, or add them with a reason.",
+                red=True,
+            )
+
+
+def _reason(longrepr: object) -> str:
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return str(text).removeprefix("Skipped: ")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        strict = os.environ.get("CI", "") not in {"", "0", "false"}
+        config.pluginmanager.register(SkipReport(read_allowed(ALLOWED_SKIPS), strict=strict))
