@@ -1,0 +1,652 @@
+"""From the modem to the broker: a real TCP connection with modelled latency.
+
+The packets are real, and so are the broker and the gateway that answer them; only the moments
+are the simulator's. A chunk of bytes reaches the broker's end of the connection a seeded latency
+after the modem sent it. Whole MQTT 3.1.1 packets are taken from there to the real broker, and
+while an answer is outstanding there virtual time stands still. The answer then reaches the modem
+a seeded latency later, in an order that the standard allows and the host's load cannot change.
+
+What is waited for (OASIS MQTT 3.1.1, chapter 3): CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK,
+UNSUBACK, PINGRESP, the end of the connection after DISCONNECT; after SUBSCRIBE also the retained
+messages that are known to exist, and after a block for the gateway the confirmation it publishes.
+An answer that does not come within 20 s makes the run invalid, not different.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
+
+from paho.mqtt.client import topic_matches_sub
+
+from .journal import Journal
+from .kernel import US_PER_S, Clock
+
+ANSWER_LIMIT_S = 20.0
+SLICE_S = 0.25
+"""How often a wait looks whether those who should answer still live."""
+
+# LTE-M in good coverage: some ten milliseconds each way, more to wake a radio that was idle.
+ONE_WAY_US = (50_000, 180_000)
+WAKE_RADIO_US = (250_000, 900_000)
+RADIO_IDLE_US = 10 * US_PER_S
+LOOK_UP_US = (100_000, 600_000)
+GATEWAY_US = (20_000, 120_000)
+
+CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
+SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = range(8, 15)
+TYPE_NAMES = (
+    "reserved CONNECT CONNACK PUBLISH PUBACK PUBREC PUBREL PUBCOMP "
+    "SUBSCRIBE SUBACK UNSUBSCRIBE UNSUBACK PINGREQ PINGRESP DISCONNECT reserved"
+).split()
+PING = bytes([PINGREQ << 4, 0])
+
+
+class RunInvalidError(Exception):
+    """The run says nothing, because the world outside of it did not answer; one sentence."""
+
+
+class FarSide(Protocol):
+    """What the network has to know of those beyond the broker."""
+
+    def retained(self, topic_filter: str) -> list[str]:
+        """Return the topics with a retained message, as far as one is known, that match."""
+
+    def confirms(self, topic: str, payload: bytes) -> bool:
+        """Return whether the gateway is going to publish a confirmation for this message."""
+
+    def confirmations(self, topic: str) -> int:
+        """Return how many messages have been seen on a confirmation topic."""
+
+    def await_confirmation(self, topic: str, more_than: int, limit_s: float) -> bool:
+        """Wait in real time until more messages have been seen; False when the limit passes."""
+
+    def check(self) -> None:
+        """Raise RunInvalidError if somebody who should be running is not."""
+
+
+class Endpoint(Protocol):
+    """The modem's end of a connection; called at virtual times only."""
+
+    def opened(self) -> None:
+        """The connection stands."""
+
+    def refused(self, reason: str) -> None:
+        """There is no connection: "name" unknown, or "connection" refused."""
+
+    def data(self, data: bytes) -> None:
+        """Bytes have arrived."""
+
+    def closed(self) -> None:
+        """The other end has closed the connection, or lost it."""
+
+
+# --- MQTT on the wire ------------------------------------------------------------------------
+
+
+class MalformedError(ValueError):
+    """Bytes that are no MQTT packet."""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One MQTT control packet with its whole encoding."""
+
+    raw: bytes
+    body: int
+    """Where the variable header begins."""
+
+    @property
+    def type(self) -> int:
+        return self.raw[0] >> 4
+
+    @property
+    def name(self) -> str:
+        return TYPE_NAMES[self.type]
+
+    @property
+    def qos(self) -> int:
+        return self.raw[0] >> 1 & 3
+
+    def number(self, at: int) -> int:
+        """Return the two-byte integer at an offset of the variable header."""
+        field_ = self.raw[self.body + at : self.body + at + 2]
+        if len(field_) < 2:
+            raise MalformedError(f"{self.name} ends too early")
+        return int.from_bytes(field_, "big")
+
+    def text(self, at: int) -> tuple[str, int]:
+        """Return the string at an offset of the variable header, and the offset behind it."""
+        end = at + 2 + self.number(at)
+        text = self.raw[self.body + at + 2 : self.body + end]
+        if len(text) < end - at - 2:
+            raise MalformedError(f"{self.name} ends too early")
+        try:
+            return text.decode(), end
+        except UnicodeDecodeError:
+            raise MalformedError(f"{self.name} has a string that is not UTF-8") from None
+
+    def publication(self) -> tuple[str, int, bytes]:
+        """Return topic, packet id (0 at QoS 0) and payload of a PUBLISH."""
+        topic, at = self.text(0)
+        if not self.qos:
+            return topic, 0, self.raw[self.body + at :]
+        return topic, self.number(at), self.raw[self.body + at + 2 :]
+
+    def filters(self) -> list[str]:
+        """Return the topic filters of a SUBSCRIBE or UNSUBSCRIBE."""
+        found, at = [], 2
+        while self.body + at < len(self.raw):
+            topic_filter, at = self.text(at)
+            found.append(topic_filter)
+            at += self.type == SUBSCRIBE
+        return found
+
+
+def take_packet(stream: bytearray) -> Packet | None:
+    """Take the first whole packet off a stream; None if it is not whole yet.
+
+    Raises:
+        MalformedError: a remaining length of more than four bytes (2.2.3).
+    """
+    length = 0
+    for at in range(1, 5):
+        if at >= len(stream):
+            return None
+        length |= (stream[at] & 0x7F) << 7 * (at - 1)
+        if not stream[at] & 0x80:
+            break
+    else:
+        raise MalformedError("the remaining length has more than four bytes")
+    end = at + 1 + length
+    if len(stream) < end:
+        return None
+    packet = Packet(bytes(stream[:end]), at + 1)
+    del stream[:end]
+    return packet
+
+
+# --- what an answer looks like ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A packet that has to come, and what to call it in a sentence."""
+
+    name: str
+    matches: Callable[[Packet], bool]
+    from_gateway: bool = False
+
+
+def _of_type(kind: int) -> Answer:
+    return Answer(TYPE_NAMES[kind], lambda packet: packet.type == kind)
+
+
+def _acknowledgement(kind: int, number: int) -> Answer:
+    def matches(packet: Packet) -> bool:
+        return packet.type == kind and packet.number(0) == number
+
+    return Answer(f"{TYPE_NAMES[kind]} {number}", matches)
+
+
+def _message(topic: str, what: str, *, from_gateway: bool = False) -> Answer:
+    def matches(packet: Packet) -> bool:
+        return packet.type == PUBLISH and packet.publication()[0] == topic
+
+    return Answer(f"{what} on {topic}", matches, from_gateway)
+
+
+def confirmation_topic(topic: str) -> str:
+    """Return where the gateway confirms what was published on ``topic`` (…/up)."""
+    return topic.removesuffix("up") + "confirmation"
+
+
+# --- the network -----------------------------------------------------------------------------
+
+
+@dataclass
+class Counts:
+    """What went over the connections; bytes are TCP payload."""
+
+    connections: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    packets_up: int = 0
+    packets_down: int = 0
+    messages_up: int = 0
+    messages_down: int = 0
+
+
+class Network:
+    """The way from the modem to the broker, and the names it is known by.
+
+    Args:
+        resolve: what stands in for the internet's names: host as the tracker knows it to real
+            host and port. A host that is not listed is taken as it is if it is a loopback
+            address; any other name is unknown, any other address unreachable.
+        far_side: what is known of broker, gateway and retained messages; without it only the
+            broker's own answers are waited for.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        journal: Journal,
+        resolve: Mapping[str, tuple[str, int]],
+        far_side: FarSide | None = None,
+    ) -> None:
+        self.clock = clock
+        self.journal = journal
+        self.counts = Counts()
+        self.far_side = far_side
+        self._rng = rng
+        self._resolve = dict(resolve)
+        self._links: list[Link] = []
+        self._last_traffic_us = -RADIO_IDLE_US
+
+    def open(self, host: str, port: int, endpoint: Endpoint) -> Link:
+        """Start to open a connection; the endpoint hears the outcome."""
+        link = Link(self, endpoint)
+        self._links.append(link)
+        target = self._resolve.get(host)
+        delay = self.one_way_us()
+        if not _is_address(host):
+            delay += self._rng.randint(*LOOK_UP_US)
+            if target is None:
+                self.forget(link)
+                link.deliver_after(delay, lambda: endpoint.refused("name"))
+                return link
+        elif target is None and ipaddress.ip_address(host).is_loopback:
+            target = host, port
+        link.arrive_after(delay, lambda: link.connect(target))
+        return link
+
+    def broker_down(self) -> None:
+        """The broker has died: every connection to it ends now, the modem hears it shortly."""
+        for link in list(self._links):
+            link.lose()
+
+    def settle(self) -> None:
+        """Take in what the broker sent without being asked, after a change on the far side.
+
+        A broker answers a client in order, so all it had sent before is there when the answer
+        to a ping is.
+        """
+        for link in list(self._links):
+            link.settle()
+
+    def close(self) -> None:
+        """Close every real connection."""
+        for link in list(self._links):
+            link.drop()
+
+    def one_way_us(self) -> int:
+        """Return the latency of what is sent now."""
+        latency = self._rng.randint(*ONE_WAY_US)
+        if self.clock.now_us - self._last_traffic_us >= RADIO_IDLE_US:
+            latency += self._rng.randint(*WAKE_RADIO_US)
+        self._last_traffic_us = self.clock.now_us + latency
+        return latency
+
+    def gateway_us(self) -> int:
+        """Return how long a gateway takes for one block."""
+        return self._rng.randint(*GATEWAY_US)
+
+    def summary(self) -> dict[str, int]:
+        """Return the counts as plain values."""
+        return asdict(self.counts)
+
+    def forget(self, link: Link) -> None:
+        """Drop a link that has ended."""
+        if link in self._links:
+            self._links.remove(link)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(eq=False)
+class Link:
+    """One TCP connection: virtual towards the modem, real towards the broker."""
+
+    network: Network
+    endpoint: Endpoint
+    sent: int = 0
+    """Bytes the modem has handed over."""
+    acked: int = 0
+    """Bytes of them that have arrived."""
+    _dead: bool = False
+    """Nothing reaches the broker any more."""
+    _real: socket.socket | None = None
+    _ended: bool = False
+    """The broker has closed the real connection."""
+    _connected: bool = False
+    """The broker has accepted a CONNECT."""
+    _gone: bool = False
+    """The modem has closed its end."""
+    _paused: bool = False
+    _up_us: int = 0
+    _down_us: int = 0
+    _waiting_up: list[Callable[[], None]] = field(default_factory=list)
+    _waiting_down: list[Callable[[], None]] = field(default_factory=list)
+    _from_modem: bytearray = field(default_factory=bytearray)
+    _from_broker: bytearray = field(default_factory=bytearray)
+    _filters: set[str] = field(default_factory=set)
+    _heard_us: int = 0
+    _keep_alive_us: int = 0
+
+    # --- the modem's side
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the network."""
+        self.sent += len(data)
+        self.arrive_after(self.network.one_way_us(), lambda: self._arrived(data))
+
+    def close(self) -> None:
+        """End the connection in good order: what was sent still arrives, nothing comes back."""
+        self._gone = True
+        if not self._paused:
+            self.arrive_after(self.network.one_way_us(), self.drop)
+        else:
+            self.drop()
+
+    def abort(self) -> None:
+        """Forget the connection at once, as a modem does that loses its power."""
+        self._gone = True
+        self.drop()
+
+    def pause(self) -> None:
+        """Coverage is lost: nothing moves either way."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Coverage is back: what waited moves on."""
+        if not self._paused:
+            return
+        self._paused = False
+        up, self._waiting_up = self._waiting_up, []
+        down, self._waiting_down = self._waiting_down, []
+        for arrive in up:
+            self.arrive_after(self.network.one_way_us(), arrive)
+        for deliver in down:
+            self.deliver_after(self.network.one_way_us(), deliver)
+
+    # --- moments: in order each way, whatever the latency drawn
+
+    def arrive_after(self, us: int, arrive: Callable[[], None]) -> None:
+        """Do something at the broker's end, unless the connection is dead by then."""
+
+        def now() -> None:
+            if self._paused:
+                self._waiting_up.append(arrive)
+            elif not self._dead:
+                arrive()
+
+        self._up_us = max(self._up_us, self.network.clock.now_us + us)
+        self.network.clock.call_at(self._up_us, now)
+
+    def deliver_after(self, us: int, deliver: Callable[[], None]) -> None:
+        """Do something at the modem's end, unless the modem has closed it by then."""
+
+        def now() -> None:
+            if self._paused:
+                self._waiting_down.append(deliver)
+            elif not self._gone:
+                deliver()
+
+        self._down_us = max(self._down_us, self.network.clock.now_us + us)
+        self.network.clock.call_at(self._down_us, now)
+
+    # --- the broker's side
+
+    def connect(self, target: tuple[str, int] | None) -> None:
+        """Open the real connection, now; None stands for an address out of reach."""
+        network, endpoint = self.network, self.endpoint
+        try:
+            if target is None:
+                raise ConnectionRefusedError
+            self._real = socket.create_connection(target, timeout=ANSWER_LIMIT_S)
+        except TimeoutError:
+            raise _no_answer("connection") from None
+        except OSError:
+            network.journal.note("connection-refused")
+            network.forget(self)
+            self.deliver_after(network.one_way_us(), lambda: endpoint.refused("connection"))
+            return
+        self._real.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        network.counts.connections += 1
+        network.journal.note("connection-opened")
+        self.deliver_after(network.one_way_us(), endpoint.opened)
+
+    def drop(self) -> None:
+        """Close the real connection."""
+        self._dead = True
+        if self._real:
+            self._real.close()
+            self._real = None
+        self.network.forget(self)
+
+    def lose(self) -> None:
+        """Close the real connection and tell the modem, as from the other end."""
+        if self._real is None:
+            return
+        self.drop()
+        self.network.journal.note("connection-lost")
+        self.deliver_after(self.network.one_way_us(), self.endpoint.closed)
+
+    def settle(self) -> None:
+        """Take in what the broker has sent without being asked."""
+        if not self._connected:
+            return
+        self._write(PING)
+        for _, packet in self._collect([_of_type(PINGRESP)], any_message=True):
+            if packet.type == PUBLISH:
+                self._hand_down(packet)
+        if self._ended:
+            self.lose()
+
+    def _arrived(self, data: bytes) -> None:
+        self.acked += len(data)
+        self.network.counts.bytes_up += len(data)
+        self._from_modem += data
+        try:
+            while not self._dead and (packet := take_packet(self._from_modem)):
+                self._forward(packet)
+        except MalformedError:
+            # The broker gets to see it, too, and ends the connection.
+            self._write(bytes(self._from_modem))
+            self._collect([], to_the_end=True)
+            self.lose()
+
+    def _forward(self, packet: Packet) -> None:
+        raw = packet.raw
+        note: dict[str, object] = {}
+        answers: list[Answer] = []
+        confirmed: tuple[str, int] | None = None
+        try:
+            if packet.type == PUBLISH:
+                note["topic"] = packet.publication()[0]
+                answers, confirmed = self._answers_to_publish(packet)
+            elif packet.type == CONNECT:
+                raw = self._take_over_keep_alive(packet)
+                answers = [_of_type(CONNACK)]
+            else:
+                answers = self._answers_to(packet)
+        except MalformedError:
+            self._from_modem[:0] = raw
+            raise
+        network = self.network
+        self._heard_us = network.clock.now_us
+        network.counts.packets_up += 1
+        network.counts.messages_up += packet.type == PUBLISH
+        network.journal.note("mqtt-up", packet=packet.name, bytes=len(raw), **note)
+        self._write(raw)
+        came = self._collect(answers, to_the_end=packet.type == DISCONNECT)
+        if packet.type == CONNECT and not self._ended:
+            self._connected = came[0][1].number(0) & 0xFF == 0
+            if not self._connected:
+                self._collect([], to_the_end=True)
+        if confirmed and not self._ended:
+            self._await_confirmation(*confirmed)
+        for answer, packet_down in came:
+            extra_us = network.gateway_us() if answer.from_gateway else 0
+            self._hand_down(packet_down, extra_us)
+        if self._ended:
+            self.lose()
+
+    def _answers_to_publish(self, packet: Packet) -> tuple[list[Answer], tuple[str, int] | None]:
+        topic, number, payload = packet.publication()
+        answers = []
+        if packet.qos:
+            answers.append(_acknowledgement(PUBACK if packet.qos == 1 else PUBREC, number))
+        far_side = self.network.far_side
+        if far_side is None or not far_side.confirms(topic, payload):
+            return answers, None
+        reply = confirmation_topic(topic)
+        if any(topic_matches_sub(each, reply) for each in self._filters):
+            answers.append(_message(reply, "confirmation", from_gateway=True))
+        return answers, (reply, far_side.confirmations(reply))
+
+    def _answers_to(self, packet: Packet) -> list[Answer]:
+        kind = packet.type
+        if kind == SUBSCRIBE:
+            filters = packet.filters()
+            self._filters.update(filters)
+            return [_acknowledgement(SUBACK, packet.number(0)), *self._retained(filters)]
+        if kind == UNSUBSCRIBE:
+            self._filters.difference_update(packet.filters())
+            return [_acknowledgement(UNSUBACK, packet.number(0))]
+        if kind == PUBREL:
+            return [_acknowledgement(PUBCOMP, packet.number(0))]
+        if kind == PINGREQ:
+            return [_of_type(PINGRESP)]
+        if kind in (PUBACK, PUBREC, PUBCOMP, DISCONNECT):
+            return []
+        raise MalformedError(f"{packet.name} is not for a client to send")
+
+    def _retained(self, filters: Iterable[str]) -> list[Answer]:
+        far_side = self.network.far_side
+        if far_side is None:
+            return []
+        return [
+            _message(topic, "retained message")
+            for topic_filter in filters
+            for topic in sorted(far_side.retained(topic_filter))
+        ]
+
+    def _take_over_keep_alive(self, packet: Packet) -> bytes:
+        """Let the broker's keep-alive run on virtual time, here, instead of on the host's.
+
+        The server closes a connection on which it has heard nothing for one and a half times the
+        keep-alive (3.1.2.10).
+        """
+        at = packet.body + packet.text(0)[1] + 2
+        seconds = int.from_bytes(packet.raw[at : at + 2], "big")
+        self._keep_alive_us = seconds * US_PER_S * 3 // 2
+        if seconds:
+            self.network.clock.call_after(self._keep_alive_us, self._check_keep_alive)
+        return packet.raw[:at] + bytes(2) + packet.raw[at + 2 :]
+
+    def _check_keep_alive(self) -> None:
+        due_us = self._heard_us + self._keep_alive_us
+        if self._dead:
+            return
+        if self.network.clock.now_us < due_us:
+            self.network.clock.call_at(due_us, self._check_keep_alive)
+        else:
+            self.network.journal.note("keep-alive-expired")
+            self.lose()
+
+    def _hand_down(self, packet: Packet, extra_us: int = 0) -> None:
+        network, endpoint = self.network, self.endpoint
+        note = {"topic": packet.publication()[0]} if packet.type == PUBLISH else {}
+        network.counts.packets_down += 1
+        network.counts.messages_down += packet.type == PUBLISH
+        network.counts.bytes_down += len(packet.raw)
+        network.journal.note("mqtt-down", packet=packet.name, bytes=len(packet.raw), **note)
+        self.deliver_after(extra_us + network.one_way_us(), lambda: endpoint.data(packet.raw))
+
+    # --- the real connection; nothing below knows of virtual time
+
+    def _write(self, data: bytes) -> None:
+        if self._real is None:
+            return
+        try:
+            self._real.settimeout(ANSWER_LIMIT_S)
+            self._real.sendall(data)
+        except TimeoutError:
+            raise _no_answer("room for more bytes") from None
+        except OSError:
+            self._ended = True
+
+    def _collect(
+        self, answers: list[Answer], *, to_the_end: bool = False, any_message: bool = False
+    ) -> list[tuple[Answer, Packet]]:
+        """Read until every answer is there, or the connection has ended.
+
+        Returns them in the order asked for; with ``any_message`` what was not asked for, too,
+        in the order of arrival and before the rest.
+        """
+        came: dict[int, Packet] = {}
+        others: list[tuple[Answer, Packet]] = []
+        deadline = time.monotonic() + ANSWER_LIMIT_S
+        while not self._ended and (to_the_end or len(came) < len(answers)):
+            missing = [i for i in range(len(answers)) if i not in came]
+            what = answers[missing[0]].name if missing else "end of the connection"
+            packet = self._read(deadline, what)
+            if packet is None:
+                continue
+            match = next((i for i in missing if answers[i].matches(packet)), None)
+            if match is not None:
+                came[match] = packet
+            elif any_message and packet.type == PUBLISH:
+                others.append((_of_type(PUBLISH), packet))
+            elif not to_the_end:
+                raise RunInvalidError(
+                    f"The run is invalid: the broker sent {packet.name} where {what} was due."
+                )
+        return others + [(answers[i], came[i]) for i in sorted(came)]
+
+    def _read(self, deadline: float, what: str) -> Packet | None:
+        """Return the next packet from the broker; None when there is none yet or any more."""
+        packet = take_packet(self._from_broker)
+        if packet or self._real is None:
+            return packet
+        far_side = self.network.far_side
+        if time.monotonic() > deadline:
+            raise _no_answer(what)
+        try:
+            self._real.settimeout(SLICE_S)
+            data = self._real.recv(65536)
+        except TimeoutError:
+            data = None
+        except OSError:
+            data = b""
+        if not data and far_side:
+            far_side.check()
+        self._from_broker += data or b""
+        self._ended = data == b""
+        return None
+
+    def _await_confirmation(self, topic: str, before: int) -> None:
+        far_side = self.network.far_side
+        if far_side and not far_side.await_confirmation(topic, before, ANSWER_LIMIT_S):
+            raise _no_answer(f"confirmation on {topic}")
+
+
+def _no_answer(what: str) -> RunInvalidError:
+    return RunInvalidError(
+        f"The run is invalid: no {what} came from the broker within {ANSWER_LIMIT_S:.0f} s; "
+        "see the broker's and the gateway's log for the cause."
+    )

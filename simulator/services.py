@@ -1,0 +1,501 @@
+"""What stands beyond the network: a real broker, a real gateway, and somebody who watches them.
+
+They run on the host's time; a run stays deterministic because the simulator waits for each of
+them to have done what a step of virtual time set off. Every wait has a limit, every process is
+ended by its id.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from . import tools
+from .network import RunInvalidError
+
+START_LIMIT_S = 20.0
+STOP_LIMIT_S = 10.0
+POLL_S = 0.01
+PORT_TRIALS = 5
+
+PREFIX = "coldtrail/1/"
+CONFIRMATIONS = PREFIX + "+/confirmation"
+PRESENCE = PREFIX + "gateway/+"
+MARKER = PREFIX + "observer/marker"
+
+
+class ServiceError(RuntimeError):
+    """A service cannot be had; the message is one sentence that says what to do."""
+
+
+# --- processes -------------------------------------------------------------------------------
+
+
+class Process:
+    """A child process with its output in a log file."""
+
+    def __init__(self, name: str, argv: list[str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._begin = output.tell()
+            self._child = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def output(self) -> str:
+        """Return what this process, not one before it, has written so far."""
+        return self.log.read_bytes()[self._begin :].decode(errors="replace").strip()
+
+    def last_words(self) -> str:
+        """Return the last line of its output."""
+        return self.output().rpartition("\n")[2].strip() or "nothing"
+
+    def stop(self) -> None:
+        """Ask the process to end; kill it if it does not."""
+        self._child.terminate()
+        try:
+            self._child.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process with SIGKILL."""
+        self._child.send_signal(signal.SIGKILL)
+        self._child.wait()
+
+
+def free_port() -> int:
+    """Return a TCP port on loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Broker:
+    """A mosquitto of our own on loopback: anonymous, without persistence, on one port for ever.
+
+    It forgets everything when it ends, as a broker without a disk does: retained messages,
+    sessions, what was queued.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self.host = "127.0.0.1"
+        self.port = 0
+        self._work = work
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it listens.
+
+        Raises:
+            ServiceError: it does not start.
+            ToolError: there is no mosquitto.
+        """
+        argv = tools.mosquitto()
+        for _ in range(PORT_TRIALS):
+            port = self.port or free_port()
+            process = self._launch(argv, port)
+            if process.running:
+                self._process, self.port = process, port
+                return
+            if self.port:
+                break
+        raise ServiceError(
+            f"The broker did not start (it said: {process.last_words()}); see {process.log}."
+        )
+
+    def _launch(self, argv: list[str], port: int) -> Process:
+        config = self._work / "mosquitto.conf"
+        config.write_text(
+            f"listener {port} {self.host}\n"
+            "allow_anonymous true\n"
+            "persistence false\n"
+            "set_tcp_nodelay true\n"
+            "max_queued_messages 0\n"  # a gateway that is down for days loses nothing
+            "log_type error\nlog_type warning\nlog_type information\n"
+            "connection_messages false\n"
+            "log_dest stdout\n"
+        )
+        process = Process("broker", [*argv, "-c", str(config)], self._work / "broker.log")
+        deadline = time.monotonic() + START_LIMIT_S
+        # A connection would prove less: another program may have taken the port meanwhile.
+        while process.running and not process.output().endswith("running"):
+            if time.monotonic() > deadline:
+                process.kill()
+            time.sleep(POLL_S)
+        return process
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    def stop(self) -> None:
+        """End it in good order."""
+        if self._process:
+            self._process.stop()
+            self._process = None
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        if self._process:
+            self._process.kill()
+            self._process = None
+
+
+# --- the clock the gateway asks --------------------------------------------------------------
+
+
+class ClockServer:
+    """Tells the gateway the virtual time: a line "?" is answered with UTC milliseconds.
+
+    A thread answers, because the simulator's own is waiting for the gateway when it asks; the
+    time stands still then, so the answer does not depend on the host.
+    """
+
+    def __init__(self, path: Path, utc_ms: Callable[[], int]) -> None:
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while self.rfile.readline(16) == b"?\n":
+                    self.wfile.write(b"%d\n" % utc_ms())
+
+        self.address = f"unix:{path}"
+        self._server = _UnixServer(str(path), Handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _UnixServer(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+# --- who watches -----------------------------------------------------------------------------
+
+
+class Observer:
+    """A client of the broker that knows the retained messages and the gateways' presence."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = host, port
+        self._changed = threading.Condition()
+        self._retained: dict[str, bytes | bytearray] = {}
+        self._seen: Counter[str] = Counter()
+        self._online: Counter[str] = Counter()
+        self._client: mqtt.Client | None = None
+
+    def start(self) -> None:
+        """Connect, and return when everything retained has been received.
+
+        Raises:
+            ServiceError: the broker refuses, or does not answer.
+        """
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.on_connect = lambda client, *_: client.subscribe(
+            [(CONFIRMATIONS, 1), (PRESENCE, 1), (MARKER, 1)]
+        )
+        client.on_subscribe = lambda client, *_: client.publish(MARKER, b"", qos=1)
+        client.on_message = self._take
+        markers = self._seen[MARKER]
+        host, port = self._address
+        try:
+            client.connect(host, port)
+        except OSError as error:
+            raise ServiceError(
+                f"The broker at {host}:{port} cannot be reached ({error}); is it running?"
+            ) from error
+        self._client = client
+        client.loop_start()
+        # A broker sends a subscriber what it retains before anything published later.
+        if not self._wait(lambda: self._seen[MARKER] > markers, START_LIMIT_S):
+            self.stop()
+            raise ServiceError(
+                f"The broker at {host}:{port} did not accept a subscription within "
+                f"{START_LIMIT_S:.0f} s; check that it allows anonymous clients."
+            )
+
+    def stop(self) -> None:
+        """Disconnect and forget what is retained."""
+        if self._client:
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._client = None
+        self._retained.clear()
+
+    def _take(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        topic = message.topic
+        with self._changed:
+            self._seen[topic] += 1
+            if topic != MARKER:
+                self._retained[topic] = message.payload
+            if mqtt.topic_matches_sub(PRESENCE, topic):
+                self._online[message.payload.decode(errors="replace")] += 1
+            self._changed.notify_all()
+
+    def _wait(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(condition, limit_s)
+
+    def retained(self, topic_filter: str) -> list[str]:
+        """Return the topics that match and have a retained message."""
+        with self._changed:
+            return [
+                topic
+                for topic, payload in self._retained.items()
+                if payload and mqtt.topic_matches_sub(topic_filter, topic)
+            ]
+
+    def payload(self, topic: str) -> bytes:
+        """Return what is retained on a topic; nothing if nothing is."""
+        with self._changed:
+            return bytes(self._retained.get(topic, b""))
+
+    def seen(self, topic: str) -> int:
+        """Return how many messages have come on a topic."""
+        with self._changed:
+            return self._seen[topic]
+
+    def wait_seen(self, topic: str, more_than: int, limit_s: float) -> bool:
+        """Wait until more messages than that have come on a topic."""
+        return self._wait(lambda: self._seen[topic] > more_than, limit_s)
+
+    def presences(self, state: str) -> int:
+        """Return how often a gateway has said that it is ``online`` or ``offline``."""
+        with self._changed:
+            return self._online[state]
+
+    def wait_presence(self, state: str, more_than: int, limit_s: float) -> bool:
+        """Wait until a gateway has said so more often than that."""
+        return self._wait(lambda: self._online[state] > more_than, limit_s)
+
+
+# --- all of them -----------------------------------------------------------------------------
+
+
+class Services:
+    """Broker, gateway, clock server and observer of one run; a context that ends them all.
+
+    After ``kill_broker`` call the network's ``broker_down``, after any start its ``settle``.
+
+    Args:
+        work: a folder for configuration, logs and the clock's socket.
+        utc_ms: the virtual time in milliseconds since 1970, asked from another thread.
+        database: the gateway's ``--db``.
+        broker_url: a broker that is running already; otherwise one is started.
+        gateway_command: what starts the gateway, before its options.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        utc_ms: Callable[[], int],
+        database: str,
+        broker_url: str | None = None,
+        gateway_command: tuple[str, ...] = (sys.executable, "-m", "gateway", "serve"),
+    ) -> None:
+        self.broker = None if broker_url else Broker(work)
+        self.observer: Observer | None = None
+        self._url = broker_url
+        self._database = database
+        self._work = work
+        self._utc_ms = utc_ms
+        self._command = gateway_command
+        self._clock: ClockServer | None = None
+        self._gateway: Process | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything, whatever else goes wrong."""
+        with ExitStack() as last_to_first:
+            if self.broker:
+                last_to_first.callback(self.broker.stop)
+            if self.observer:
+                last_to_first.callback(self.observer.stop)
+            if self._clock:
+                last_to_first.callback(self._clock.close)
+            if self._gateway:
+                last_to_first.callback(self._gateway.stop)
+                self._gateway = None
+
+    @property
+    def broker_address(self) -> tuple[str, int]:
+        """Host and port of the broker."""
+        if self.broker:
+            return self.broker.host, self.broker.port
+        parts = urlsplit(self._url or "")
+        return parts.hostname or "127.0.0.1", parts.port or 1883
+
+    @property
+    def broker_url(self) -> str:
+        host, port = self.broker_address
+        return self._url or f"mqtt://{host}:{port}"
+
+    @property
+    def gateway_running(self) -> bool:
+        return self._gateway is not None
+
+    # --- the broker
+
+    def start_broker(self) -> None:
+        """Start the broker, or start it again, and wait for all who use it.
+
+        Returns when the observer is connected and a gateway that runs is online, which says that
+        it has published its confirmations again.
+
+        Raises:
+            ServiceError: broker or gateway do not come up.
+        """
+        if self.broker:
+            self.broker.start()
+        online = self.observer.presences("online") if self.observer else 0
+        self.observer = self.observer or Observer(*self.broker_address)
+        self.observer.start()
+        if self._gateway:
+            self.wait_gateway_online(online)
+
+    def kill_broker(self) -> None:
+        """End our own broker with SIGKILL.
+
+        Raises:
+            ServiceError: the broker is not ours.
+        """
+        if not self.broker:
+            raise ServiceError(
+                f"The scenario ends the broker, but {self._url} is not the simulator's: "
+                "run it without --broker."
+            )
+        if self.observer:
+            self.observer.stop()
+        self.broker.kill()
+
+    # --- the gateway
+
+    def start_gateway(self) -> None:
+        """Start the gateway and wait until it is online.
+
+        Raises:
+            ServiceError: it ends or is not online in time.
+        """
+        if self._clock is None:
+            path = self._work / "clock"
+            self._clock = ClockServer(path, self._utc_ms)
+        online = self._watch().presences("online")
+        options = ["--broker", self.broker_url, "--db", self._database]
+        argv = [*self._command, *options, "--clock", self._clock.address]
+        self._gateway = Process("gateway", argv, self._work / "gateway.log")
+        self.wait_gateway_online(online)
+
+    def wait_gateway_online(self, more_than: int, limit_s: float = START_LIMIT_S) -> None:
+        """Wait until a gateway has said ``online`` more often than that.
+
+        Raises:
+            ServiceError: it has ended, or the limit has passed.
+        """
+        deadline = time.monotonic() + limit_s
+        gateway = self._gateway
+        while not self._watch().wait_presence("online", more_than, 0.2):
+            if gateway and not gateway.running:
+                raise ServiceError(
+                    f"The gateway has ended (it said: {gateway.last_words()}); see {gateway.log}."
+                )
+            if time.monotonic() > deadline:
+                log = f"; see {gateway.log}" if gateway else ""
+                raise ServiceError(f"The gateway was not online within {limit_s:.0f} s{log}.")
+
+    def stop_gateway(self) -> None:
+        """End the gateway in good order."""
+        self._end_gateway(Process.stop)
+
+    def kill_gateway(self) -> None:
+        """End the gateway with SIGKILL."""
+        self._end_gateway(Process.kill)
+
+    def _end_gateway(self, end: Callable[[Process], None]) -> None:
+        gateway, self._gateway = self._gateway, None
+        if not gateway:
+            return
+        watched = self.observer if self.broker is None or self.broker.running else None
+        offline = watched.presences("offline") if watched else 0
+        end(gateway)
+        if watched:
+            # Its last will; a gateway started before that would be taken for the old one.
+            watched.wait_presence("offline", offline, STOP_LIMIT_S)
+
+    def _watch(self) -> Observer:
+        if self.observer is None:
+            raise ServiceError("The broker has not been started.")
+        return self.observer
+
+    # --- what the network asks (network.FarSide)
+
+    def retained(self, topic_filter: str) -> list[str]:
+        """Return the topics with a retained message that match."""
+        return self._watch().retained(topic_filter)
+
+    def confirms(self, topic: str, payload: bytes) -> bool:
+        """Return whether the gateway confirms this: it runs, and it is a tracker's block."""
+        del payload  # authentic by assumption; see the class that knows better
+        return self.gateway_running and mqtt.topic_matches_sub(PREFIX + "+/up", topic)
+
+    def confirmations(self, topic: str) -> int:
+        """Return how many messages have been seen on a confirmation topic."""
+        return self._watch().seen(topic)
+
+    def await_confirmation(self, topic: str, more_than: int, limit_s: float) -> bool:
+        """Wait until more messages have been seen."""
+        deadline = time.monotonic() + limit_s
+        while not self._watch().wait_seen(topic, more_than, 0.2):
+            self.check()
+            if time.monotonic() > deadline:
+                return False
+        return True
+
+    def check(self) -> None:
+        """Raise RunInvalidError if the broker or the gateway has ended by itself."""
+        if self.broker and not self.broker.running:
+            raise RunInvalidError(
+                f"The run is invalid: the broker has ended by itself; see {self._work}/broker.log."
+            )
+        if self._gateway and not self._gateway.running:
+            raise RunInvalidError(
+                "The run is invalid: the gateway has ended by itself (it said: "
+                f"{self._gateway.last_words()}); see {self._gateway.log}."
+            )
