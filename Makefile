@@ -47,10 +47,12 @@ tools: venv ## fetch the MicroPython interpreters and mosquitto where absent
 	@$(BIN)/python -m simulator.tools
 
 lint: venv ## ruff and mypy, host and firmware
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
-	@$(BIN)/mypy --config-file firmware/mypy.ini
+	@failed=0; \
+	$(BIN)/ruff check --quiet || failed=1; \
+	$(BIN)/ruff format --check --quiet || { echo "run 'make format'" >&2; failed=1; }; \
+	$(BIN)/mypy || failed=1; \
+	$(BIN)/mypy --config-file firmware/mypy.ini || failed=1; \
+	exit $$failed
 
 format: venv ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix
