@@ -1,11 +1,9 @@
 """One uplink session: radio on, time, publish what is unconfirmed, confirmation, radio off."""
 
-import asyncio
 import time
 
 from coldtrail import confirmation, cose, mqtt
 from coldtrail import records as r
-from drivers.bg95 import BG95, ModemError
 from micropython import const
 
 TASK = "uplink"
@@ -15,7 +13,7 @@ _REGISTER_MS = const(180_000)
 _CONNECT_MS = const(75_000)
 _ANSWER_MS = const(30_000)
 _CONFIRM_MS = const(15_000)
-_POWER_OFF_MS = const(30_000)
+_POWER_OFF_MS = const(70_000)
 
 _CONFIRMATION = const(65002)
 _LARGEST = const(1408)  # a sealed block is at most 1,400 bytes
@@ -44,7 +42,7 @@ class Session:
     async def run(self):
         """Return True when every block is confirmed; else False, with ``reason`` for the log."""
         port = self._port
-        modem = BG95(*port.modem())
+        modem = port.modem()
         try:
             self._expect(_POWER_ON_MS)
             await modem.power_on(_POWER_ON_MS)
@@ -54,8 +52,8 @@ class Session:
             self._expect(_CONNECT_MS)
             stream = await modem.connect(self._identity.host, self._identity.port, _CONNECT_MS)
             await self._exchange(stream)
-        except (ModemError, mqtt.MqttError, OSError, asyncio.TimeoutError) as error:
-            self.reason = "%s: %s" % (type(error).__name__, error)
+        except OSError as error:
+            self.reason = "%s %s" % (type(error).__name__, error)
         finally:
             self._expect(_POWER_OFF_MS)
             await modem.power_off()

@@ -1,0 +1,96 @@
+"""The picture of a shipment: what the gateway holds, drawn over the journey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402 (the backend is chosen first: no display is needed)
+
+GREEN, RED, BLUE, ORANGE, GREY = "#2e7d32", "#c62828", "#1565c0", "#ef6c00", "#9e9e9e"
+
+Curve = Sequence[tuple[float, float]]
+"""Points (hours since the start, degC)."""
+
+
+@dataclass
+class Drawing:
+    """What is drawn; times in hours since the start of the scenario."""
+
+    title: str
+    payload: Curve
+    ambient: Curve
+    twin: Curve = ()
+    low_c: float | None = None
+    high_c: float | None = None
+    offline: Sequence[tuple[float, float]] = ()
+    alarms: Sequence[tuple[float, str]] = ()
+    events: Sequence[tuple[float, str]] = ()
+    legs: Sequence[tuple[float, str]] = ()
+    end_h: float = 0.0
+
+
+def draw(drawing: Drawing, path: Path) -> None:
+    """Write the picture as PNG: payload above, ambient below, one time axis."""
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(12, 7.2), sharex=True, height_ratios=(3, 1.2), layout="constrained"
+    )
+    try:
+        _payload(upper, drawing)
+        lower.plot(*_split(drawing.ambient), color=ORANGE, linewidth=1.2)
+        lower.set_ylabel("Ambient, °C")
+        lower.set_xlabel("Hours since the start")
+        for start, place in drawing.legs:
+            lower.axvline(start, color=GREY, linewidth=0.8)
+            lower.annotate(
+                place, (start, 0), (3, 3), xycoords=("data", "axes fraction"),
+                textcoords="offset points", fontsize=7.5, color="#555555",
+            )  # fmt: skip
+        for axes in (upper, lower):
+            axes.grid(visible=True, alpha=0.25)
+            for start, end in drawing.offline:
+                axes.axvspan(start, end, color=GREY, alpha=0.18, linewidth=0)
+        lower.set_xlim(0, drawing.end_h)
+        figure.suptitle(drawing.title, fontweight="bold")
+        figure.savefig(path, dpi=110)
+    finally:
+        plt.close(figure)
+
+
+def _split(curve: Curve) -> tuple[list[float], list[float]]:
+    return [x for x, _ in curve], [y for _, y in curve]
+
+
+def _payload(axes: plt.Axes, drawing: Drawing) -> None:
+    if drawing.low_c is not None and drawing.high_c is not None:
+        axes.axhspan(drawing.low_c, drawing.high_c, color=GREEN, alpha=0.08, linewidth=0)
+    for limit in (drawing.low_c, drawing.high_c):
+        if limit is not None:
+            axes.axhline(limit, color=GREEN, linewidth=1, linestyle="--")
+            axes.annotate(
+                f"{limit:g} °C", (1, limit), (-3, 3), xycoords=("axes fraction", "data"),
+                textcoords="offset points", ha="right", fontsize=8, color=GREEN,
+            )  # fmt: skip
+    if drawing.twin:
+        axes.plot(
+            *_split(drawing.twin), color=RED, linewidth=1, linestyle=":",
+            label="payload of the twin, nobody acts",
+        )  # fmt: skip
+    axes.plot(*_split(drawing.payload), color=BLUE, linewidth=1.8, label="payload, as stored")
+    if drawing.offline:
+        axes.axvspan(0, 0, color=GREY, alpha=0.3, label="no coverage")
+    marks = [(at, text, RED) for at, text in drawing.alarms]
+    marks += [(at, text, BLUE) for at, text in drawing.events]
+    for row, (at, text, colour) in enumerate(sorted(marks)):
+        axes.axvline(at, color=colour, linewidth=1.2)
+        axes.annotate(
+            f"{text}, {at:.1f} h", (at, 1), (4, -12 - 13 * (row % 5)),
+            xycoords=("data", "axes fraction"), textcoords="offset points",
+            fontsize=8.5, color=colour,
+        )  # fmt: skip
+    axes.set_ylabel("Payload, °C")
+    axes.legend(loc="lower right", fontsize=8.5, framealpha=0.9)
