@@ -1,4 +1,4 @@
-"""Types of the records in the tracker's log (uplink.cddl; 28 and above never leave the tracker)."""
+"""Types of the records in the log (uplink.cddl; 28 and above never leave the tracker)."""
 
 from micropython import const
 
@@ -15,7 +15,7 @@ SHIPMENT_STOP = const(11)
 FAULT = const(13)
 
 INTERNAL = const(28)  # this type and those above are not sealed into blocks
-BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record sealed, flags; the sealed bytes
+BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record in it, flags; sealed bytes
 CONFIRMED = const(29)  # [watermark, ranges, release, pending], see state.py
 CHECKPOINT = const(30)  # State.save()
 

@@ -192,7 +192,7 @@ class State:
             engine,
         ) = saved
         self.sync = sync and tuple(sync)
-        self.faults = {subject: code for subject, code in faults}
+        self.faults = dict(faults)
         try:
             self.engine.load(engine)
         except ValueError:

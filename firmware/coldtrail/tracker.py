@@ -2,11 +2,12 @@
 
 import time
 
+from micropython import const
+
 from coldtrail import VERSION, sampler
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
-from micropython import const
 
 _SAMPLER = "sampler"
 _LOOP_MS = const(250)
@@ -58,7 +59,7 @@ class Tracker:
     # ---- boot and shipment ----
 
     def _begin_boot(self, cause):
-        # What the last boot left unsealed counts from another zero: it goes into a block of its own.
+        # What the last boot left counts from another zero: it goes into a block of its own.
         self._recorder.seal()
         self._failures = self._not_before = 0
         rtc = self._port.counter()[0]

@@ -2,9 +2,10 @@
 
 import time
 
+from micropython import const
+
 from coldtrail import confirmation, cose, mqtt
 from coldtrail import records as r
-from micropython import const
 
 TASK = "uplink"
 

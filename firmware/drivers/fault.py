@@ -1,4 +1,4 @@
-"""Why a sensor gave no reading: one exception for all drivers, with the contract's status codes."""
+"""Why a sensor gave no reading: one exception for all drivers, with its status codes."""
 
 from micropython import const
 

@@ -2,8 +2,9 @@
 
 import time
 
-from drivers.fault import NO_ANSWER, OPEN, RANGE, REFERENCE, SHORT, SensorFault
 from micropython import const
+
+from drivers.fault import NO_ANSWER, OPEN, RANGE, REFERENCE, SHORT, SensorFault
 
 # Register addresses, table 1; a write sets the top bit.
 _CONFIGURATION = const(0x00)
@@ -35,7 +36,7 @@ _R0 = const(1000)  # ohm at 0 degC
 
 
 def resistance(centi):
-    """Return the resistance of a PT1000 in micro-ohm at ``centi`` (0.01 degC), IEC 60751:2008, 5.2.
+    """Return the resistance of a PT1000 in micro-ohm at ``centi`` 0.01 degC (IEC 60751:2008, 5.2).
 
     R = R0 (1 + A t + B t^2 [+ C (t - 100) t^3 below 0 degC]); A = 3.9083e-3, B = -5.775e-7,
     C = -4.183e-12. Every factor is an integer in these units.
@@ -108,7 +109,8 @@ class MAX31865:
         self._cs(1)
         self._configure(0)
         # What was written must be read back: a part that is absent or unpowered floats the line.
-        if frame[1] & ~_ONE_SHOT != self._configuration | _VBIAS or frame[4:8] != self._thresholds[1:]:
+        configured = frame[1] & ~_ONE_SHOT == self._configuration | _VBIAS
+        if not configured or frame[4:8] != self._thresholds[1:]:
             raise SensorFault(NO_ANSWER)
         code = frame[2] << 8 | frame[3]
         if code & 1:

@@ -2,8 +2,9 @@
 
 import time
 
-from drivers.fault import CRC, SensorFault, of_bus
 from micropython import const
+
+from drivers.fault import CRC, SensorFault, of_bus
 
 ADDRESS = const(0x44)
 _MEASURE_HIGH_PRECISION = b"\xfd"  # table 8
@@ -13,7 +14,7 @@ _MEASURE_MS = const(10)
 
 
 def crc8(data):
-    """Return the CRC-8 of ``data``: polynomial 0x31, start 0xFF (section 4.4; 0xBEEF gives 0x92)."""
+    """Return the CRC-8 of ``data``: polynomial 0x31, start 0xFF (section 4.4: 0xBEEF, 0x92)."""
     crc = 0xFF
     for byte in data:
         crc ^= byte

@@ -1,12 +1,13 @@
-"""ESP32: buses and parts as the board file wires them, the RTC counter, wake causes, deep sleep."""
+"""ESP32: buses and parts as the board file wires them, RTC counter, wake causes, deep sleep."""
 
 import time
 
 import esp32
 import machine
-from coldtrail import records as r
 from machine import Pin
 from micropython import const
+
+from coldtrail import records as r
 
 # The ESP32 feeds its task watchdog in seconds; the longest single step is a cold mount of the log.
 _WATCHDOG_MS = const(30_000)
@@ -39,8 +40,7 @@ class Port:
         self._buses = {}
         self._sensors = {}
         # Pads that were held through deep sleep stay so until they are configured anew.
-        for pin, level in board.HELD:
-            Pin(pin, Pin.OUT, value=level, hold=False)
+        self._hold(False)
 
     # ---- time and memory ----
 
@@ -102,12 +102,16 @@ class Port:
 
         Does not return: a wake is a reset.
         """
-        board = self._board
-        for pin, level in board.HELD:
-            Pin(pin, Pin.OUT, value=level, hold=True)
-        esp32.gpio_deep_sleep_hold(True)
-        esp32.wake_on_ext1([Pin(pin, Pin.IN) for pin in board.WAKE_ANY_HIGH], esp32.WAKEUP_ANY_HIGH)
-        machine.deepsleep(max(1, ms - board.BOOT_MS))
+        self._hold(True)
+        wake = [Pin(pin, Pin.IN) for pin in self._board.WAKE_ANY_HIGH]
+        esp32.wake_on_ext1(wake, esp32.WAKEUP_ANY_HIGH)
+        machine.deepsleep(max(1, ms - self._board.BOOT_MS))
+
+    def _hold(self, held):
+        # The stubs lack both calls; the ESP32 port documents them.
+        for pin, level in self._board.HELD:
+            Pin(pin, Pin.OUT, value=level, hold=held)  # type: ignore[call-arg]
+        esp32.gpio_deep_sleep_hold(held)  # type: ignore[attr-defined]
 
     # ---- parts ----
 
