@@ -78,7 +78,7 @@ class Recorder:
             rule = self.profile.rules[index]
             if change == "start":
                 value, beyond, t = owed[0][2:]
-                self.record(r.ALARM_START, [t, *rule[:6], value, beyond])
+                self.record(r.ALARM_START, [t] + list(rule[:6]) + [value, beyond])
             else:
                 cause, minimum, maximum, beyond, t = owed[0][2:]
                 self.record(r.ALARM_END, [t, rule[0], cause, minimum, maximum, beyond])

@@ -32,7 +32,7 @@ def sample(port):
                 channel += 1
         else:
             values[channel] = reading
-    return [status, *values]
+    return [status] + values
 
 
 def faults(status):

@@ -136,7 +136,7 @@ class Tracker:
         t, ms = self._port.since_boot(state.boot_rtc)
         t += ms >= 500
         reading = sampler.sample(self._port)
-        recorder.record(r.SAMPLE, [t, *reading])
+        recorder.record(r.SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):
             standing = state.faults.get(subject, 0)
