@@ -1,0 +1,43 @@
+"""ESP32 tracker with a BG95 modem: what is wired to what.
+
+Plain literals only: the firmware imports this file as module `board`, the simulator reads it.
+"""
+
+NAME = "esp32_bg95"
+CHIP = "esp32"
+
+BUSES = {
+    ("I2C", 0): {"pins": {"scl": 22, "sda": 21}, "settings": {"freq": 400000}},
+    ("SPI", 2): {"pins": {"sck": 18, "mosi": 23, "miso": 19}, "settings": {"baudrate": 5000000}},
+    ("UART", 2): {"pins": {"tx": 17, "rx": 16}, "settings": {"baudrate": 115200, "rxbuf": 2048}},
+}
+
+# A part that is not fitted has no entry. Battery: reading * numerator / denominator.
+SENSORS = {
+    "probe": {"part": "MAX31865", "spi": 2, "cs": 4, "rref": 4300, "wires": 3},
+    "ambient": {"part": "SHT45", "i2c": 0, "address": 0x44},
+    "battery": {"part": "battery", "adc": 35, "numerator": 2, "denominator": 1},
+}
+FLASH = {"part": "W25Q64", "spi": 2, "cs": 5}
+# PWRKEY and RESET_N are pulled down by transistors: their pins are high to act.
+MODEM = {"part": "BG95-M3", "uart": 2, "supply": 25, "pwrkey": 26, "reset_n": 27, "status": 36}
+
+BUTTON = 33
+VBUS = 34
+LED_GREEN = 2
+LED_RED = 15
+
+# ext1 wakes when any of these is high.
+WAKE_ANY_HIGH = (33, 34)
+# (pin, level) of outputs held through deep sleep: the modem's supply stays off.
+HELD = ((25, 0),)
+# (pin, level) of pins with a resistor on the board, which acts while nothing drives them.
+PULLS = ((4, 1), (5, 1), (25, 0), (26, 0), (27, 0), (33, 0), (34, 0), (36, 0))
+
+# The clock that counts through deep sleep is a 32.768 kHz crystal: its tolerance.
+RTC_PPM = 20
+# From a reset to the tracker's first access to hardware, and what the computing up to each later
+# access takes, in microseconds; reading a clock is short.
+BOOT_MS = 420
+CALL_US = 60
+TICKS_US = 6

@@ -1,0 +1,676 @@
+"""The ESP32 as its firmware sees it: pins, timers, watchdog, sleep and resets.
+
+Facts are from the ESP32 port of MicroPython (ports/esp32: modmachine.c, machine_pin.c,
+modesp32.c, machine_rtc.c, machine_uart.c, machine_adc.c) and the ESP32 datasheet and technical
+reference manual (RTC GPIO, sleep modes).
+"""
+
+# ruff: noqa: ARG002 -- every request handler has the one signature the dispatch table calls.
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from .bus import (
+    CONSOLE_LINE,
+    ENDLESS,
+    INTERRUPTED,
+    REPLY,
+    UART,
+    I2CBus,
+    Net,
+    Op,
+    SPIBus,
+    Terminal,
+)
+from .journal import Journal
+from .kernel import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
+from .process import Child, Console, Hung
+
+RTC_PINS: Final = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
+"""Pins that work in deep sleep and can wake the chip (datasheet, RTC_MUX)."""
+INPUT_ONLY_PINS: Final = frozenset(range(34, 40))
+ADC_PINS: Final = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
+PINS: Final = frozenset({*range(20), 21, 22, 23, 25, 26, 27, *range(32, 40)})
+
+POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
+"""Values of ``machine.reset_cause()``."""
+EXT0_WAKE, EXT1_WAKE, TIMER_WAKE = 2, 3, 4
+
+RTC_MEMORY_SIZE = 2048
+TICKS_MASK = (1 << 30) - 1
+UART_NUMBERS = (0, 1, 2)
+DEFAULT_SPI = {1: (14, 13, 12), 2: (18, 23, 19)}
+DEFAULT_I2C = {0: (18, 19), 1: (25, 26)}
+DEFAULT_UART = {0: (1, 3), 1: (10, 9), 2: (17, 16)}
+# Full scale in mV per attenuation (ADC characteristics), 12 bits.
+ADC_FULL_MV = (950, 1250, 1750, 2450)
+FROZEN_US = 1 << 50
+IRQ_QUEUE = 8  # handlers the port keeps waiting; more are dropped
+
+CAUSE_NAMES = {
+    POWER_ON: "power-on",
+    HARD: "reset",
+    WATCHDOG: "watchdog",
+    DEEP_SLEEP: "deep sleep",
+    SOFT: "soft reset",
+}
+
+
+class Halted(Exception):
+    """The chip has stopped in the middle of a request."""
+
+
+class _NoReply:
+    """The request is answered later, or never."""
+
+
+LATER = _NoReply()
+Answer = int | bytes | _NoReply
+Handler = Callable[[int, int, bytes], Answer]
+
+
+class Pin:
+    """One pad: what the firmware has set, and the latch that holds it through sleep."""
+
+    def __init__(self, number: int, net: Net) -> None:
+        self.number = number
+        self.terminal: Terminal = net.attach("chip")
+        self.held = False
+        self.irq = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Set the registers as a reset leaves them."""
+        self.mode = 0
+        self.pull = 0
+        self.out = 0
+        self.irq = 0
+
+    def settle(self) -> None:
+        """Bring the registers to the pad, unless it is held."""
+        if self.held:
+            return
+        drives = self.mode & 2 and not (self.mode & 4 and self.out)
+        self.terminal.drive(self.out if drives else None)
+        self.terminal.pull({1: 0, 2: 1}.get(self.pull))
+
+
+class Chip:
+    """One chip on its board.
+
+    Args:
+        boot_us: from a reset to the firmware's first request.
+        call_us: what the computing up to each later request takes.
+        ticks_us: the same up to a request that only reads a clock.
+        rtc_ppb: error of the clock that counts through deep sleep, parts in 1e9.
+        launch: returns an interpreter that waits for the chip to boot.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        rng: random.Random,
+        console: Console,
+        launch: Callable[[], Child],
+        *,
+        boot_us: int,
+        call_us: int,
+        ticks_us: int,
+        rtc_ppb: int = 0,
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._rng = rng
+        self.console = console
+        self._launch = launch
+        self._boot_us = boot_us
+        self._call_us = call_us
+        self._ticks_us = ticks_us
+        self._rtc_ppb = rtc_ppb
+        self.unique_id = rng.randbytes(6)
+
+        self.nets: dict[int, Net] = {n: Net(f"gpio{n}") for n in sorted(PINS)}
+        self.pins = {n: Pin(n, net) for n, net in self.nets.items()}
+        for number, pin in self.pins.items():
+            pin.terminal.listener = lambda level, number=number: self._edge(number, level)
+        self.analog: dict[int, Callable[[], float]] = {}
+        """Volts at a pin, by its number."""
+        self.i2c: dict[tuple[int, int], I2CBus] = {}
+        """I2C buses by their pins scl, sda."""
+        self.spi: dict[tuple[int, int, int], SPIBus] = {}
+        """SPI buses by their pins sck, mosi, miso."""
+        self.uarts: dict[int, UART] = {}
+        for number in UART_NUMBERS:
+            self.uarts[number] = UART(clock)
+            self.uarts[number].on_data = self.look
+        self.uart_pins: dict[int, tuple[int, int]] = {}
+        self.hang_next: set[Op] = set()
+        """Fault: the next request of such an operation is never answered."""
+
+        self.powered = False
+        self.state = "off"
+        """off, booting, running, hung or sleeping."""
+        self.child: Child | None = None
+        self._handling = False
+        self._power_us = 0
+        self._reset_us = 0
+        self.rtc_memory = b""
+        self._deep_sleep_hold = False
+        self._freq_khz = 160_000
+        self._watchdog: Handle | None = None
+        self._timer: Handle | None = None
+        self._forget()
+        self._handlers: list[Handler] = [self._unknown] * 256
+        for op in Op:
+            self._handlers[op] = getattr(self, f"_do_{op.name.lower()}")
+
+    # --- power, reset, sleep ---------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Set what every reset clears."""
+        self._irqs: deque[int] = deque(maxlen=IRQ_QUEUE)
+        self._wait: tuple[int, int] | None = None
+        self._broken_wait = (0, 0)
+        self._wait_end: Handle | None = None
+        self._light_us: int | None = None
+        self._watchdog_us = 0
+        self._watchdog_due = NEVER
+        self._ext0: tuple[int, int] | None = None
+        self._ext1: tuple[frozenset[int], int] = (frozenset(), 0)
+        self._adc: dict[int, int] = {}
+        self._i2c_now: dict[int, I2CBus] = {}
+        self._spi_now: dict[int, SPIBus] = {}
+
+    def power_on(self) -> None:
+        """Supply the chip; its real-time counter starts at 0."""
+        if not self.powered:
+            self.powered = True
+            self._power_us = self._clock.now_us
+            self._boot(POWER_ON)
+
+    def power_off(self) -> None:
+        """Take the supply away in the middle of anything."""
+        if self.powered:
+            self.powered = False
+            self.rtc_memory = b""
+            self._deep_sleep_hold = False
+            for pin in self.pins.values():
+                pin.held = False
+            self._stop("off")
+            self._journal.note("power-off")
+            self._abandon()
+
+    def close(self) -> None:
+        """End the interpreter."""
+        if self.child:
+            self.child.kill()
+            self.child = None
+        self.state = "off"
+
+    def reset(self, cause: int) -> None:
+        """Start the firmware anew, keeping the real-time clock's domain."""
+        self._stop("booting")
+        self._boot(cause)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._handling:
+            raise Halted
+
+    def _stop(self, state: str) -> None:
+        if self.child:
+            self.child.kill()
+            self.child = None
+        for handle in (self._watchdog, self._timer, self._wait_end):
+            if handle:
+                handle.cancel()
+        self._watchdog = None
+        self.state = state
+        self._forget()
+        self.console.forget_input()
+        for uart in self.uarts.values():
+            uart.close()
+        for pin in self.pins.values():
+            pin.forget()
+            pin.settle()
+
+    def _boot(self, cause: int, wake: int = 0, pins: bytes = b"") -> None:
+        self.state = "booting"
+        self._reset_us = self._clock.now_us
+        self._cause, self._wake, self._wake_by = cause, wake, pins
+        self._journal.note("boot", cause=CAUSE_NAMES[cause], wake=wake)
+        self._timer = self._clock.call_after(self._boot_us, self._run)
+
+    def _run(self) -> None:
+        self.child = self._launch()
+        self.state = "running"
+
+    def _bite(self) -> None:
+        """Reset when the watchdog was not fed; feeding only moves the moment."""
+        if self._clock.now_us < self._watchdog_due:
+            self._watchdog = self._clock.call_at(self._watchdog_due, self._bite)
+        else:
+            self._watchdog = None
+            self.reset(WATCHDOG)
+
+    def _sleep_deeply(self, ms: int) -> None:
+        ext0, ext1 = self._ext0, self._ext1
+        for pin in self.pins.values():
+            pin.held = pin.held and (pin.number in RTC_PINS or self._deep_sleep_hold)
+        self._stop("sleeping")
+        self._ext0, self._ext1 = ext0, ext1
+        self._journal.note("deep-sleep", ms=None if ms == ENDLESS else ms)
+        if wake := self._pin_wake():
+            self._wake_up(*wake)
+        elif ms != ENDLESS:
+            delay_us = self._rtc_delay(ms)
+            self._timer = self._clock.call_after(delay_us, lambda: self._wake_up(TIMER_WAKE))
+        elif not (ext0 or ext1[0]):
+            raise RunInvalidError(
+                "The firmware went to deep sleep with nothing that could wake it."
+            )
+        self._abandon()
+
+    def _rtc_delay(self, ms: int) -> int:
+        return ms * US_PER_MS * 1_000_000_000 // (1_000_000_000 + self._rtc_ppb)
+
+    def _wake_up(self, reason: int, pins: bytes = b"") -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._ext0, self._ext1 = None, (frozenset(), 0)
+        self._boot(DEEP_SLEEP, reason, pins)
+
+    def _pin_wake(self) -> tuple[int, bytes] | None:
+        """Return reason and pins when a level stands that wakes the chip."""
+        if self._ext0 and self.nets[self._ext0[0]].level == self._ext0[1]:
+            return EXT0_WAKE, b""
+        pins, level = self._ext1
+        there = bytes(sorted(n for n in pins if self.nets[n].level == level))
+        if there and (level or len(there) == len(pins)):
+            return EXT1_WAKE, there
+        return None
+
+    def _edge(self, number: int, level: int | None) -> None:
+        """Take a change of level at a pin."""
+        if self.state == "sleeping":
+            if wake := self._pin_wake():
+                self._wake_up(*wake)
+        elif self._light_us is not None:
+            if self._wait and self._pin_wake():
+                self._finish(0)
+        elif self.state == "running":
+            trigger = 0 if level is None else 2 - level
+            if self.pins[number].irq & trigger and len(self._irqs) < IRQ_QUEUE:
+                self._irqs.append(number)
+                if self._wait:
+                    self._broken_wait = self._wait
+                    self._finish(INTERRUPTED)
+
+    # --- requests --------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether the firmware is computing, so that a request is to be expected."""
+        return self.state == "running" and self._wait is None
+
+    def serve(self) -> None:
+        """Take the firmware's next request and answer it, letting its time pass."""
+        child = self.child
+        if child is None:
+            return
+        try:
+            op, unit, argument, data = child.request()
+        except Hung:
+            self._hang("computes without end")
+            return
+        clock = self._clock
+        self._handling = True
+        try:
+            us = self.console.collect()
+            us += self._ticks_us if op <= Op.TIME_NS else self._call_us
+            if op:
+                clock.advance_to(clock.now_us + us)
+            if self.hang_next and op in self.hang_next:
+                self.hang_next.discard(Op(op))
+                self._hang(f"waits for {Op(op).name}, which is never answered")
+                return
+            answer = self._handlers[op](unit, argument, data)
+            if answer is not LATER:
+                self._reply(answer)  # type: ignore[arg-type]
+        except Halted:
+            pass
+        finally:
+            self._handling = False
+
+    def _reply(self, answer: int | bytes) -> None:
+        irq = self._irqs.popleft() + 1 if self._irqs else 0
+        ticks = (self._clock.now_us - self._reset_us) // US_PER_MS & TICKS_MASK
+        if isinstance(answer, int):
+            reply = REPLY.pack(answer, 0, irq, ticks)
+        else:
+            reply = REPLY.pack(0, len(answer), irq, ticks) + answer
+        if self.child:
+            self.child.socket.sendall(reply)
+
+    def _hang(self, how: str) -> None:
+        """Leave the firmware to its watchdog."""
+        self.console.collect()
+        self._journal.note("hung", how=how)
+        if self.child:
+            self.child.kill()
+            self.child = None
+        self.state = "hung"
+        if self._watchdog is None:
+            raise RunInvalidError(
+                f"The firmware {how} and no watchdog is armed: nothing can go on."
+            )
+
+    def _unknown(self, unit: int, argument: int, data: bytes) -> Answer:
+        raise RunInvalidError(
+            "The firmware's shims and the bus server do not fit: rebuild the shims."
+        )
+
+    def _do_start(self, unit: int, argument: int, data: bytes) -> Answer:
+        return 0
+
+    # --- time ------------------------------------------------------------------------------
+
+    def _do_ticks_ms(self, unit: int, argument: int, data: bytes) -> Answer:
+        return (self._clock.now_us - self._reset_us) // US_PER_MS & TICKS_MASK
+
+    def _do_ticks_us(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._clock.now_us - self._reset_us & TICKS_MASK
+
+    @property
+    def rtc_us(self) -> int:
+        """Microseconds on the counter that goes on through sleep and reset."""
+        elapsed = self._clock.now_us - self._power_us
+        return elapsed + elapsed * self._rtc_ppb // 1_000_000_000
+
+    def _do_time(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.rtc_us // US_PER_S
+
+    def _do_time_ns(self, unit: int, argument: int, data: bytes) -> Answer:
+        return (self.rtc_us * 1000).to_bytes(8, "little")
+
+    def _do_sleep_us(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wait_until(self._clock.now_us + argument, 0)
+
+    def _do_sleep_ms(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wait_until(self._clock.now_us + argument * US_PER_MS, 0)
+
+    def _do_poll(self, unit: int, argument: int, data: bytes) -> Answer:
+        end = NEVER if argument == ENDLESS else self._clock.now_us + argument * US_PER_MS
+        return self._wait_until(end, unit)
+
+    def _do_resume(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wait_until(*self._broken_wait)
+
+    def _wait_until(self, end_us: int, lines: int) -> Answer:
+        if ready := self._ready(lines):
+            return ready
+        if self._irqs:
+            self._broken_wait = (end_us, lines)
+            return INTERRUPTED
+        if end_us <= self._clock.now_us:
+            return 0
+        self._wait = (end_us, lines)
+        if end_us < NEVER:
+            self._wait_end = self._clock.call_at(end_us, lambda: self._finish(0))
+        return LATER
+
+    def _ready(self, lines: int) -> int:
+        ready = 0
+        for number, uart in self.uarts.items():
+            if lines & 1 << number and uart.received:
+                ready |= 1 << number
+        if lines & CONSOLE_LINE and self.console.waiting:
+            ready |= CONSOLE_LINE
+        return ready
+
+    def look(self) -> None:
+        """Answer a wait whose line has something to read now."""
+        if self._wait and self._light_us is None and (ready := self._ready(self._wait[1])):
+            self._finish(ready)
+
+    def _finish(self, answer: int | bytes) -> None:
+        self._wait = None
+        if self._light_us is not None:
+            # The watchdog's timer stands still while its clock does.
+            self._watchdog_due += self._clock.now_us - self._light_us - FROZEN_US
+            self._light_us = None
+        if self._wait_end:
+            self._wait_end.cancel()
+            self._wait_end = None
+        self._reply(answer)
+
+    # --- pins ------------------------------------------------------------------------------
+
+    def _pin(self, number: int) -> Pin:
+        pin = self.pins.get(number)
+        if pin is None:
+            raise RunInvalidError(f"The firmware uses pin {number}, which the chip does not have.")
+        return pin
+
+    def _do_pin_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        pin = self._pin(unit)
+        mode, pull, value, hold = (argument >> s & 15 for s in (0, 4, 8, 12))
+        if mode & 2 and unit in INPUT_ONLY_PINS:
+            return 1
+        if value:
+            pin.out = value - 1
+        if mode:
+            pin.mode = mode
+        if pull:
+            pin.pull = pull - 1
+        if hold:
+            pin.held = False
+        pin.settle()
+        if hold == 2:
+            pin.held = True
+        return 0
+
+    def _do_pin_get(self, unit: int, argument: int, data: bytes) -> Answer:
+        level = self._pin(unit).terminal.level
+        return self._rng.getrandbits(1) if level is None else level
+
+    def _do_pin_set(self, unit: int, argument: int, data: bytes) -> Answer:
+        pin = self._pin(unit)
+        pin.out = 1 - pin.out if argument == 2 else argument
+        pin.settle()
+        return 0
+
+    def _do_pin_irq(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._pin(unit).irq = argument
+        return 0
+
+    # --- ADC -------------------------------------------------------------------------------
+
+    def _do_adc_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        if unit not in ADC_PINS:
+            return 1
+        self._adc[unit] = argument
+        return 0
+
+    def _adc_code(self, pin: int) -> tuple[int, int]:
+        full = ADC_FULL_MV[self._adc.get(pin, 3)]
+        source = self.analog.get(pin)
+        volts = source() if source else self._rng.uniform(0, 1)
+        # Effective number of bits is about 9: two or three counts of noise.
+        code = round(volts * 1000 / full * 4095 + self._rng.gauss(0, 2.5))
+        return max(0, min(4095, code)), full
+
+    def _do_adc_raw(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._adc_code(unit)[0]
+
+    def _do_adc_uv(self, unit: int, argument: int, data: bytes) -> Answer:
+        code, full = self._adc_code(unit)
+        return code * full // 4095 * 1000  # the port's calibration answers in whole millivolts
+
+    # --- buses -----------------------------------------------------------------------------
+
+    def _do_i2c_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        scl, sda = data[0], data[1]
+        pins = DEFAULT_I2C.get(unit, (0, 0)) if 255 in (scl, sda) else (scl, sda)
+        # A bus on pins that lead nowhere works and finds nothing.
+        bus = self._i2c_now[unit] = self.i2c.get(pins) or I2CBus(self._clock)
+        bus.freq = argument
+        bus.timeout_us = int.from_bytes(data[2:6], "little")
+        return 0
+
+    def _do_i2c_write(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._i2c_now[unit >> 7].write(unit & 127, data)
+
+    def _do_i2c_read(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._i2c_now[unit >> 7].read(unit & 127, argument)
+
+    def _do_i2c_write_read(self, unit: int, argument: int, data: bytes) -> Answer:
+        bus = self._i2c_now[unit >> 7]
+        return bus.write(unit & 127, data) or bus.read(unit & 127, argument)
+
+    def _do_spi_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        mode, sck, mosi, miso = data
+        pins = (sck, mosi, miso)
+        if 255 in pins:
+            pins = DEFAULT_SPI.get(unit, (0, 0, 0))
+        bus = self._spi_now[unit] = self.spi.get(pins) or SPIBus(self._clock)
+        bus.hz, bus.mode = argument, mode
+        return 0
+
+    def _do_spi_write(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._spi_now[unit].transfer(data)
+        return 0
+
+    def _do_spi_read(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._spi_now[unit].transfer(bytes((argument >> 16,)) * (argument & 0xFFFF))
+
+    def _do_spi_both(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._spi_now[unit].transfer(data)
+
+    def _do_uart_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        uart = self.uarts[unit]
+        if not argument:
+            uart.close()
+            return 0
+        pins = (data[0], data[1])
+        if 255 in pins:
+            pins = DEFAULT_UART[unit]
+        if self.uart_pins.get(unit, pins) != pins:
+            raise RunInvalidError(
+                f"The firmware opens UART {unit} on pins the board has elsewhere."
+            )
+        txbuf, rxbuf, timeout = (int.from_bytes(data[i : i + 2], "little") for i in (2, 4, 6))
+        uart.open(argument, txbuf, rxbuf, timeout)
+        return 0
+
+    def _do_uart_any(self, unit: int, argument: int, data: bytes) -> Answer:
+        return len(self.uarts[unit].received)
+
+    def _do_uart_read(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.uarts[unit].take(argument)
+
+    def _do_uart_line(self, unit: int, argument: int, data: bytes) -> Answer:
+        uart = self.uarts[unit]
+        end = uart.received.find(b"\n")
+        return uart.take(end + 1 if end >= 0 else len(uart.received))
+
+    def _do_uart_write(self, unit: int, argument: int, data: bytes) -> Answer:
+        self.uarts[unit].write(data)
+        return 0
+
+    def _do_uart_flush(self, unit: int, argument: int, data: bytes) -> Answer:
+        left = self.uarts[unit].sending_us
+        if argument and left:
+            return self._wait_until(self._clock.now_us + left, 0)
+        return left
+
+    # --- the rest --------------------------------------------------------------------------
+
+    def _do_rtc_read(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.rtc_memory
+
+    def _do_rtc_write(self, unit: int, argument: int, data: bytes) -> Answer:
+        if len(data) > RTC_MEMORY_SIZE:
+            return 1
+        self.rtc_memory = data
+        return 0
+
+    def _do_wdt_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._watchdog_us = argument * US_PER_MS
+        if self._watchdog:
+            self._watchdog.cancel()
+        self._watchdog_due = self._clock.now_us + self._watchdog_us
+        self._watchdog = self._clock.call_at(self._watchdog_due, self._bite)
+        return 0
+
+    def _do_wdt_feed(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._watchdog_due = self._clock.now_us + self._watchdog_us
+        return 0
+
+    def _do_deepsleep(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._sleep_deeply(argument)
+        return LATER
+
+    def _do_lightsleep(self, unit: int, argument: int, data: bytes) -> Answer:
+        if self._pin_wake():
+            return 0
+        end = NEVER if argument == ENDLESS else self._clock.now_us + self._rtc_delay(argument)
+        self._irqs.clear()
+        answer = self._wait_until(end, 0)
+        if answer is LATER:
+            self._light_us = self._clock.now_us
+            self._watchdog_due += FROZEN_US
+        return answer
+
+    def _do_reset(self, unit: int, argument: int, data: bytes) -> Answer:
+        self.reset(HARD)
+        return LATER
+
+    def _do_reset_cause(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._cause
+
+    def _do_wake_reason(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wake
+
+    def _do_wake_pins(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wake_by
+
+    def _do_unique_id(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.unique_id
+
+    def _do_freq(self, unit: int, argument: int, data: bytes) -> Answer:
+        if argument:
+            self._freq_khz = argument // 1000
+        return self._freq_khz
+
+    def _do_ext0(self, unit: int, argument: int, data: bytes) -> Answer:
+        if unit != 255 and unit not in RTC_PINS:
+            return 1
+        self._ext0 = None if unit == 255 else (unit, argument)
+        return 0
+
+    def _do_ext1(self, unit: int, argument: int, data: bytes) -> Answer:
+        pins = frozenset(data) if unit else self._ext1[0]
+        if not pins <= RTC_PINS:
+            return 1
+        self._ext1 = (pins, argument)
+        return 0
+
+    def _do_hold(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._deep_sleep_hold = bool(argument)
+        return 0
+
+    def _do_stopped(self, unit: int, argument: int, data: bytes) -> Answer:
+        if argument:
+            self.reset(SOFT)
+        else:
+            self._hang("has come to the end of main.py")
+        return LATER
+
+    def _do_urandom(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._rng.randbytes(argument)

@@ -1,0 +1,54 @@
+"""What the models did, in their own words: the truth that a run is judged by.
+
+The journal stands outside the firmware. Its ``measure`` notes hold exactly what a sensor model
+handed to the firmware, converted with the datasheet's formula, beside the true physical value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from .kernel import Clock
+
+
+class Journal:
+    """Notes stamped with virtual time, in memory and, given a path, as JSON lines."""
+
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
+        self._clock = clock
+        self.notes: list[dict[str, Any]] = []
+        self._file: TextIO | None = path.open("w", encoding="utf-8") if path else None
+
+    def note(self, kind: str, **fields: Any) -> None:
+        """Write one note; ``fields`` are plain JSON values with the unit in their name."""
+        entry = {"us": self._clock.now_us, "kind": kind, **fields}
+        self.notes.append(entry)
+        if self._file:
+            self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+
+    def of(self, kind: str, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Yield the notes of a kind whose fields have the values given."""
+        for entry in self.notes:
+            if entry["kind"] == kind and all(entry.get(k) == v for k, v in fields.items()):
+                yield entry
+
+    def close(self) -> None:
+        """Close the file; notes made later stay in memory only."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,149 @@
+"""Sensirion SHT45: temperature and humidity over I2C (datasheet SHT4x, version 6.5)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from simulator.bus import Nak
+from simulator.journal import Journal
+from simulator.kernel import US_PER_MS, US_PER_S, Clock
+
+# Commands (table 8) with the measurement's duration, typical and longest, in us (table 5), and
+# its repeatability, one standard deviation: degC (table 2) and %RH (table 1).
+_MEASURE = {
+    0xFD: (6_900, 8_300, 0.04 / 3, 0.08 / 3),
+    0xF6: (3_700, 4_500, 0.07 / 3, 0.15 / 3),
+    0xE0: (1_300, 1_600, 0.10 / 3, 0.25 / 3),
+}
+"""The datasheet's repeatability is three standard deviations."""
+_SERIAL = 0x89
+_RESET = 0x94
+_RESET_US = 1 * US_PER_MS
+_POWER_UP_US = 1 * US_PER_MS
+
+
+def crc8(data: bytes) -> int:
+    """Return the checksum of section 4.4: polynomial 0x31, start 0xFF."""
+    crc = 0xFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ (0x131 if crc & 0x80 else 0)
+    return crc
+
+
+class SHT45:
+    """One sensor.
+
+    Args:
+        ambient_c: the air's temperature in degC at a time in seconds.
+        humidity: its relative humidity in percent.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        journal: Journal,
+        *,
+        name: str = "ambient",
+        address: int = 0x44,
+        ambient_c: Callable[[float], float],
+        humidity: Callable[[float], float],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._journal = journal
+        self.name = name
+        self.address = address
+        self._ambient_c = ambient_c
+        self._humidity = humidity
+        self.serial = rng.getrandbits(32)
+        # Accuracy of this specimen (tables 1 and 2): typical 1.0 %RH and 0.1 degC.
+        self._offset_c = max(-0.1, min(0.1, rng.gauss(0, 0.05)))
+        self._offset_rh = max(-1.0, min(1.0, rng.gauss(0, 0.5)))
+        self.powered = True
+        self._ready_us = 0
+        self._answer = b""
+        self._pending: Callable[[], bytes] | None = None
+        self.silent = False
+        """Fault: it acknowledges nothing."""
+        self.wrong_crc = False
+        """Fault: every checksum it sends is wrong."""
+        self.stuck: tuple[int, int] | None = None
+        """Fault: it sends these ticks of temperature and humidity whatever it measures."""
+        self.holds_bus = False
+        """Fault: it keeps SDA low, and with it the bus of everybody."""
+
+    def power_on(self) -> None:
+        """Supply the part."""
+        self.powered = True
+        self._busy_for(_POWER_UP_US)
+
+    def power_off(self) -> None:
+        """Take the supply away."""
+        self.powered = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._answer = b""
+        self._pending = None
+
+    def _busy_for(self, us: int) -> None:
+        self._ready_us = self._clock.now_us + us
+
+    def write(self, data: bytes) -> None:
+        """Take a command; NAK while it measures (section 4.1)."""
+        if not self.powered or self.silent or self._clock.now_us < self._ready_us:
+            raise Nak
+        if not data:
+            return
+        self._forget()
+        command = data[0]
+        if command in _MEASURE:
+            typical, longest, noise_c, noise_rh = _MEASURE[command]
+            self._busy_for(self._rng.randint(typical, longest))
+            self._pending = lambda: self._measure(noise_c, noise_rh)
+        elif command == _SERIAL:
+            self._answer = self._words(self.serial >> 16, self.serial & 0xFFFF)
+        elif command == _RESET:
+            self._busy_for(_RESET_US)
+        else:
+            raise Nak
+
+    def read(self, n: int) -> bytes:
+        """Hand out the result; NAK when there is none yet (section 4.1)."""
+        if not self.powered or self.silent or self._clock.now_us < self._ready_us:
+            raise Nak
+        if self._pending:
+            self._answer, self._pending = self._pending(), None
+        if not self._answer:
+            raise Nak
+        answer, self._answer = self._answer, b""
+        return answer[:n].ljust(n, b"\xff")
+
+    def _measure(self, noise_c: float, noise_rh: float) -> bytes:
+        """Measure at the moment the conversion ended and note what the firmware is given."""
+        t_s = self._ready_us / US_PER_S
+        true_c, true_rh = self._ambient_c(t_s), self._humidity(t_s)
+        celsius = true_c + self._offset_c + self._rng.gauss(0, noise_c)
+        percent = true_rh + self._offset_rh + self._rng.gauss(0, noise_rh)
+        # Section 4.6 the other way round.
+        ticks = round((celsius + 45) / 175 * 65535), round((percent + 6) / 125 * 65535)
+        t_ticks, rh_ticks = (max(0, min(65535, value)) for value in self.stuck or ticks)
+        if not self.wrong_crc:
+            self._journal.note(
+                "measure",
+                sensor=self.name,
+                celsius=-45 + 175 * t_ticks / 65535,
+                percent=max(0.0, min(100.0, -6 + 125 * rh_ticks / 65535)),
+                true_celsius=true_c,
+                true_percent=true_rh,
+            )
+        return self._words(t_ticks, rh_ticks)
+
+    def _words(self, *words: int) -> bytes:
+        flip = 0x01 if self.wrong_crc else 0x00
+        parts = (word.to_bytes(2, "big") for word in words)
+        return b"".join(part + bytes((crc8(part) ^ flip,)) for part in parts)

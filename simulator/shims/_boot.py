@@ -1,0 +1,30 @@
+"""Starts the firmware as the ESP32 port does: volume at "/", then boot.py and main.py."""
+
+import gc
+import sys
+
+import uos
+
+_volume, _shims = sys.argv[1:]
+uos.umount("/")
+uos.mount(uos.VfsPosix(_volume), "/")
+uos.mount(uos.VfsPosix(_shims), "/.rom")
+uos.chdir("/")
+sys.path[:] = ["", ".frozen", "/lib", "/.rom"]
+sys.argv[:] = []
+del _volume, _shims
+
+from _link import call  # noqa: E402
+
+gc.collect()
+call(0)  # answered when the chip has booted
+try:
+    import main  # noqa: F401
+
+    _reset = 0
+except SystemExit:
+    _reset = 1
+except BaseException as error:
+    sys.print_exception(error)
+    _reset = 0
+call(47, _reset)

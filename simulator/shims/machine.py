@@ -1,0 +1,320 @@
+"""Module machine of the ESP32 port; every class is a name for requests to the bus server."""
+
+from struct import pack
+
+from _link import call, handlers
+from micropython import const
+
+_PIN_INIT = const(9)
+_PIN_GET = const(10)
+_PIN_SET = const(11)
+_PIN_IRQ = const(12)
+_ADC_INIT = const(13)
+_ADC_RAW = const(14)
+_ADC_UV = const(15)
+_I2C_INIT = const(16)
+_I2C_WRITE = const(17)
+_I2C_READ = const(18)
+_I2C_WRITE_READ = const(19)
+_SPI_INIT = const(20)
+_SPI_WRITE = const(21)
+_SPI_READ = const(22)
+_SPI_BOTH = const(23)
+_UART_INIT = const(24)
+_UART_ANY = const(25)
+_UART_READ = const(26)
+_UART_LINE = const(27)
+_UART_WRITE = const(28)
+_UART_FLUSH = const(29)
+_RTC_READ = const(32)
+_RTC_WRITE = const(33)
+_WDT_INIT = const(34)
+_WDT_FEED = const(35)
+_DEEPSLEEP = const(36)
+_LIGHTSLEEP = const(37)
+_RESET = const(38)
+_RESET_CAUSE = const(39)
+_WAKE_REASON = const(40)
+_UNIQUE_ID = const(41)
+_FREQ = const(42)
+_WAKE_PINS = const(43)
+
+PWRON_RESET = const(1)
+HARD_RESET = const(2)
+WDT_RESET = const(3)
+DEEPSLEEP_RESET = const(4)
+SOFT_RESET = const(5)
+PIN_WAKE = const(2)
+EXT0_WAKE = const(2)
+EXT1_WAKE = const(3)
+TIMER_WAKE = const(4)
+
+
+def _number(pin):
+    return pin if isinstance(pin, int) else pin._id
+
+
+class Pin:
+    IN = const(1)
+    OUT = const(3)
+    OPEN_DRAIN = const(7)
+    PULL_DOWN = const(1)
+    PULL_UP = const(2)
+    IRQ_RISING = const(1)
+    IRQ_FALLING = const(2)
+
+    def __init__(self, id, mode=None, pull=-1, **options):
+        self._id = _number(id)
+        if mode is not None or pull != -1 or options:
+            self.init(mode, pull, **options)
+
+    def init(self, mode=None, pull=-1, value=None, drive=0, hold=None):
+        # mode | 16 * (pull + 1) | 256 * (value + 1) | 4096 * (hold + 1); 0 leaves a thing as it is
+        flags = mode or 0
+        if pull != -1:
+            flags |= ((pull or 0) + 1) << 4
+        if value is not None:
+            flags |= (2 if value else 1) << 8
+        if hold is not None:
+            flags |= (2 if hold else 1) << 12
+        if call(_PIN_INIT, self._id, flags):
+            raise ValueError("pin can only be input")
+
+    def value(self, level=None):
+        if level is None:
+            return call(_PIN_GET, self._id)
+        call(_PIN_SET, self._id, 1 if level else 0)
+        return None
+
+    __call__ = value
+
+    def on(self):
+        call(_PIN_SET, self._id, 1)
+
+    def off(self):
+        call(_PIN_SET, self._id, 0)
+
+    def toggle(self):
+        call(_PIN_SET, self._id, 2)
+
+    def irq(self, handler=None, trigger=3):
+        handlers[self._id] = (handler, self)
+        call(_PIN_IRQ, self._id, trigger if handler else 0)
+        return self
+
+
+class ADC:
+    ATTN_0DB = const(0)
+    ATTN_2_5DB = const(1)
+    ATTN_6DB = const(2)
+    ATTN_11DB = const(3)
+
+    def __init__(self, pin, *, atten=3):
+        self._id = _number(pin)
+        self.atten(atten)
+
+    def atten(self, atten):
+        if call(_ADC_INIT, self._id, atten):
+            raise ValueError("invalid pin")
+
+    def read(self):
+        return call(_ADC_RAW, self._id)
+
+    def read_u16(self):
+        raw = call(_ADC_RAW, self._id)
+        return raw << 4 | raw >> 8
+
+    def read_uv(self):
+        return call(_ADC_UV, self._id)
+
+
+class I2C:
+    def __init__(self, id, *, scl=255, sda=255, freq=400000, timeout=50000):
+        self._id = id << 7
+        call(_I2C_INIT, id, freq, pack("<BBI", _number(scl), _number(sda), timeout))
+
+    def scan(self):
+        found = []
+        for address in range(8, 0x78):
+            try:
+                self.writeto(address, b"")
+                found.append(address)
+            except OSError:
+                continue
+        return found
+
+    def writeto(self, addr, buf, stop=True):
+        call(_I2C_WRITE, self._id | addr, 0, buf)
+        return len(buf)
+
+    def readfrom(self, addr, nbytes, stop=True):
+        return call(_I2C_READ, self._id | addr, nbytes)
+
+    def readfrom_into(self, addr, buf, stop=True):
+        call(_I2C_READ, self._id | addr, len(buf), None, buf)
+
+    def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
+        buf = bytearray(nbytes)
+        self.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+        return buf
+
+    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+        memaddr = memaddr.to_bytes(addrsize // 8, "big")
+        call(_I2C_WRITE_READ, self._id | addr, len(buf), memaddr, buf)
+
+    def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
+        call(_I2C_WRITE, self._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
+
+
+class SPI:
+    MSB = const(0)
+    LSB = const(1)
+
+    def __init__(self, id, baudrate=1000000, **options):
+        self._id = id
+        self.init(baudrate, **options)
+
+    def init(
+        self,
+        baudrate=1000000,
+        polarity=0,
+        phase=0,
+        bits=8,
+        firstbit=0,
+        sck=255,
+        mosi=255,
+        miso=255,
+    ):
+        pins = bytes((polarity << 1 | phase, _number(sck), _number(mosi), _number(miso)))
+        call(_SPI_INIT, self._id, baudrate, pins)
+
+    def deinit(self):
+        pass
+
+    def write(self, buf):
+        call(_SPI_WRITE, self._id, 0, buf)
+
+    def read(self, nbytes, write=0):
+        return call(_SPI_READ, self._id, nbytes | write << 16)
+
+    def readinto(self, buf, write=0):
+        call(_SPI_READ, self._id, len(buf) | write << 16, None, buf)
+
+    def write_readinto(self, write_buf, read_buf):
+        call(_SPI_BOTH, self._id, 0, write_buf, read_buf)
+
+
+class UART:
+    def __init__(self, id, baudrate=115200, **options):
+        self._id = id
+        self._line = 1 << id
+        self.init(baudrate, **options)
+
+    def init(
+        self,
+        baudrate=115200,
+        bits=8,
+        parity=None,
+        stop=1,
+        *,
+        tx=255,
+        rx=255,
+        txbuf=256,
+        rxbuf=256,
+        timeout=0,
+        timeout_char=0,
+    ):
+        setup = pack("<BBHHHH", _number(tx), _number(rx), txbuf, rxbuf, timeout, timeout_char)
+        call(_UART_INIT, self._id, baudrate, setup)
+
+    def deinit(self):
+        call(_UART_INIT, self._id)
+
+    def any(self):
+        return call(_UART_ANY, self._id)
+
+    def read(self, nbytes=0xFFFF):
+        return call(_UART_READ, self._id, nbytes) or None
+
+    def readinto(self, buf, nbytes=0xFFFF):
+        got = call(_UART_READ, self._id, min(nbytes, len(buf)))
+        if got:
+            buf[: len(got)] = got
+        return len(got) if got else None
+
+    def readline(self):
+        return call(_UART_LINE, self._id) or None
+
+    def write(self, buf):
+        if isinstance(buf, str):
+            buf = buf.encode()
+        call(_UART_WRITE, self._id, 0, buf)
+        return len(buf)
+
+    def flush(self):
+        call(_UART_FLUSH, self._id, 1)
+
+    def txdone(self):
+        return not call(_UART_FLUSH, self._id, 0)
+
+    def close(self):
+        pass
+
+
+class RTC:
+    def memory(self, data=None):
+        if data is None:
+            return call(_RTC_READ) or b""
+        if call(_RTC_WRITE, 0, 0, data):
+            raise ValueError("buffer too long")
+        return None
+
+
+class WDT:
+    def __init__(self, id=0, timeout=5000):
+        if id or timeout <= 0:
+            raise ValueError("WDT timeout too short")
+        call(_WDT_INIT, 0, timeout)
+
+    def feed(self):
+        call(_WDT_FEED)
+
+
+def deepsleep(time_ms=-1):
+    call(_DEEPSLEEP, 0, time_ms & 0xFFFFFFFF)
+
+
+def lightsleep(time_ms=-1):
+    call(_LIGHTSLEEP, 0, time_ms & 0xFFFFFFFF)
+
+
+def reset():
+    call(_RESET)
+
+
+def soft_reset():
+    raise SystemExit
+
+
+def reset_cause():
+    return call(_RESET_CAUSE)
+
+
+def wake_reason():
+    return call(_WAKE_REASON)
+
+
+def wake_pins():
+    return tuple(call(_WAKE_PINS) or b"")
+
+
+def unique_id():
+    return call(_UNIQUE_ID)
+
+
+def freq(hz=0):
+    return call(_FREQ, 0, hz) * 1000
+
+
+def idle():
+    call(_FREQ)

@@ -1,0 +1,72 @@
+"""Module select: UARTs and the console wait at the bus server, anything else by its ioctl."""
+
+import sys
+
+import _tasks  # asyncio imports select just before it looks for _asyncio
+from _link import call
+from micropython import const
+
+sys.modules["_asyncio"] = _tasks
+
+_POLL = const(7)
+_RESUME = const(8)
+_STDIN = const(8)
+_INTERRUPTED = const(256)
+
+POLLIN = const(1)
+POLLOUT = const(4)
+POLLERR = const(8)
+POLLHUP = const(16)
+
+
+def _line(stream):
+    if stream is sys.stdin or stream is sys.stdin.buffer:
+        return _STDIN
+    return getattr(stream, "_line", 0)
+
+
+class poll:
+    def __init__(self):
+        self._streams = {}
+
+    def register(self, stream, events=POLLIN | POLLOUT):
+        self._streams[id(stream)] = (stream, events)
+
+    modify = register
+
+    def unregister(self, stream):
+        del self._streams[id(stream)]
+
+    def poll(self, timeout=-1):
+        op = _POLL
+        while True:
+            lines = 0
+            ready = False
+            for stream, events in self._streams.values():
+                line = _line(stream)
+                if line:
+                    if events & POLLIN:
+                        lines |= line
+                    ready = ready or events & POLLOUT
+                else:
+                    ready = ready or stream.ioctl(3, events)
+            if ready:
+                timeout = 0
+            got = call(op, lines, timeout & 0xFFFFFFFF) if lines or timeout else 0
+            if ready or not got & _INTERRUPTED:
+                break
+            op = _RESUME
+        found = []
+        if got or ready:
+            for stream, events in self._streams.values():
+                line = _line(stream)
+                if line:
+                    events &= POLLOUT | (1 if line & got else 0)
+                else:
+                    events = stream.ioctl(3, events)
+                if events:
+                    found.append((stream, events))
+        return found
+
+    def ipoll(self, timeout=-1, flags=0):
+        return iter(self.poll(timeout))

@@ -1,0 +1,68 @@
+"""Module time of the ESP32 port, in virtual time."""
+
+import utime
+from _link import call
+from micropython import const
+
+_TICKS_MS = const(1)
+_TICKS_US = const(2)
+_TIME = const(3)
+_TIME_NS = const(4)
+_SLEEP_US = const(5)
+_SLEEP_MS = const(6)
+_RESUME = const(8)
+
+
+def ticks_ms():
+    return call(_TICKS_MS)
+
+
+def ticks_us():
+    return call(_TICKS_US)
+
+
+ticks_cpu = ticks_us
+
+
+def ticks_add(ticks, delta):
+    return (ticks + delta) & 0x3FFFFFFF
+
+
+def ticks_diff(end, start):
+    return ((end - start + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+
+
+def _sleep(op, n):
+    while n > 0 and call(op, 0, n):
+        op = _RESUME
+
+
+def sleep_us(us):
+    _sleep(_SLEEP_US, us)
+
+
+def sleep_ms(ms):
+    _sleep(_SLEEP_MS, ms)
+
+
+def sleep(s):
+    _sleep(_SLEEP_MS, int(s * 1000))
+
+
+def time():
+    return call(_TIME)
+
+
+def time_ns():
+    return int.from_bytes(call(_TIME_NS), "little")
+
+
+def gmtime(s=None):
+    return utime.gmtime((time() if s is None else s) + 946684800)
+
+
+localtime = gmtime
+
+
+def mktime(t):
+    return utime.mktime(t) - 946684800

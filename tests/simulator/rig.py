@@ -1,0 +1,26 @@
+"""A world at rest, and firmware to run in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DRIVERS = ROOT / "firmware" / "drivers"
+S = 1_000_000
+
+
+@dataclass
+class Still:
+    """A world in which nothing changes by itself."""
+
+    air: float = 22.0
+    moisture: float = 45.0
+    payload: float = 5.0
+
+    def ambient_c(self, t_s):
+        return self.air
+
+    def humidity(self, t_s):
+        return self.moisture
+
+    def payload_c(self, t_s):
+        return self.payload

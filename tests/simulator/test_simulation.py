@@ -1,0 +1,59 @@
+"""Firmware on a real MicroPython, in virtual time."""
+
+import pytest
+
+from simulator import board, process, tools
+from simulator.simulation import Simulation
+from tests.simulator.rig import DRIVERS, S, Still
+
+
+@pytest.fixture(params=["micropython", "micropython32"])
+def argv(request):
+    return getattr(tools, request.param)()
+
+
+@pytest.fixture
+def run(tmp_path, argv):
+    """Return a function that runs main.py and returns the simulation, stopped at its end."""
+    made = []
+
+    def run(main, seconds, **files):
+        drivers = {f"lib/drivers/{n}": p for n, p in process.package(DRIVERS).items()}
+        process.install(tmp_path, {"main.py": main, **drivers, **files})
+        sim = Simulation(board.named("esp32_bg95"), tmp_path, Still(), argv=argv, heap_kib=96)
+        made.append(sim)
+        sim.power_on()
+        sim.run(seconds * S)
+        return sim
+
+    yield run
+    for sim in made:
+        sim.close()
+
+
+def test_a_reading_taken_is_the_reading_the_model_gave_and_sleep_restarts_the_firmware(run):
+    sim = run(
+        """
+import machine
+from drivers.sht45 import SHT45
+
+rtc = machine.RTC()
+rtc.memory(rtc.memory() + b"x")
+i2c = machine.I2C(0, scl=machine.Pin(22), sda=machine.Pin(21))
+print(machine.reset_cause(), machine.wake_reason(), len(rtc.memory()), *SHT45(i2c).measure())
+machine.deepsleep(300000)
+""",
+        seconds=950,
+    )
+    lines = [line.split() for line in sim.console.text.splitlines()]
+    assert [line[:3] for line in lines] == [
+        ["1", "0", "1"],
+        ["4", "4", "2"],
+        ["4", "4", "3"],
+        ["4", "4", "4"],
+    ]
+    given = [
+        [str(round(n["celsius"] * 100)), str(round(n["percent"] * 10))]
+        for n in sim.journal.of("measure", sensor="ambient")
+    ]
+    assert [line[3:] for line in lines] == given
