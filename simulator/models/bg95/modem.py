@@ -1,0 +1,243 @@
+"""The module as a part on the board: its pins, its power, and what they start and end.
+
+Source: the hardware designs named in ``part.py``; start-up and power-down messages from BG96 AT
+Commands Manual V2.2, 1.6, 11.1 and 12.7.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from simulator.journal import Journal
+from simulator.kernel import US_PER_MS, Clock, Handle
+from simulator.network import Network
+
+from .at import AtPort
+from .general import General, Sim
+from .part import BG95_M3, Part
+from .radio import Radio, World
+from .tcpip import TcpIp
+
+APPLICATION_MS = (150, 600)
+"""From RDY to APP RDY."""
+DETACH_MS = (200, 2_500)  # at most 60 s
+IMMEDIATE_MS = (20, 100)
+
+
+class Wire(Protocol):
+    """A net that the module drives."""
+
+    def drive(self, level: int | None) -> None:
+        """Drive it high (1) or low (0), or let go of it."""
+
+
+class Uart(Protocol):
+    """The other end of the module's UART."""
+
+    baud: int
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the host, behind those still being sent."""
+
+
+class Power(enum.Enum):
+    """What the module is doing."""
+
+    UNPOWERED = "unpowered"
+    OFF = "off"
+    BOOTING = "booting"
+    ON = "on"
+    STOPPING = "stopping"
+
+
+class BG95:
+    """A Quectel BG95 (or BG96), from its supply to its sockets.
+
+    ``supply``, ``pwrkey`` and ``reset_n`` take the level of the net at the module's pin; PWRKEY
+    and RESET_N are pulled up inside, so that only 0 is low. ``receive`` takes what the host
+    writes. Wire ``uart`` and, if the board uses it, ``status`` before the run.
+
+    Args:
+        utc_ms: true time in milliseconds since 1970, for the network to tell.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        journal: Journal,
+        world: World,
+        network: Network,
+        utc_ms: Callable[[], int],
+        part: Part = BG95_M3,
+        sim: Sim | None = None,
+    ) -> None:
+        self.part = part
+        self.uart: Uart | None = None
+        self.status: Wire | None = None
+        self.power = Power.UNPOWERED
+        self._clock = clock
+        self._rng = rng
+        self._journal = journal
+        self._epoch = 0
+        self._supplied_us = 0
+        self._lows: dict[str, int] = {}
+        self._holds: dict[str, Handle] = {}
+        self._reset_held = False
+        self.radio = Radio(clock, rng, journal, world, utc_ms, self.after, part.modes)
+        self.tcpip = TcpIp(rng, network, self.radio, self.after)
+        self.general = General(
+            rng, part, sim or Sim(), self.radio, self.after, self._reboot, self.power_down
+        )
+        commands = self.general.commands() | self.tcpip.commands()
+        self.port = AtPort(rng, journal, self.after, self._send, commands)
+        self.general.port = self.tcpip.port = self.port
+        self.radio.changed = self.port.report
+        self.radio.reachable = self.tcpip.reachable
+        self.radio.deactivated = self.tcpip.deactivated
+
+    def after(self, us: int, fn: Callable[[], object]) -> Handle:
+        """Call ``fn`` later, unless the module has been switched off or reset by then."""
+        epoch = self._epoch
+
+        def call() -> None:
+            if epoch == self._epoch:
+                fn()
+
+        return self._clock.call_after(us, call)
+
+    def _draw(self, span_ms: tuple[int, int]) -> int:
+        return self._rng.randint(*span_ms) * US_PER_MS
+
+    # --- UART
+
+    def receive(self, data: bytes) -> None:
+        """Take what the host wrote; at the wrong rate it is noise, and nothing comes of it."""
+        if self.power is Power.ON and self._in_tune():
+            self.port.receive(data)
+
+    def _send(self, data: bytes) -> None:
+        if self.uart:
+            self.uart.send(data if self._in_tune() else bytes(byte | 0x80 for byte in data))
+
+    def _in_tune(self) -> bool:
+        return self.uart is None or self.uart.baud in (0, self.general.baud)
+
+    # --- pins
+
+    def supply(self, level: int | None) -> None:
+        """VBAT comes or goes; when it goes, everything ends at once."""
+        if level and self.power is Power.UNPOWERED:
+            self._supplied_us = self._clock.now_us
+            self._become(Power.OFF)
+        elif not level and self.power is not Power.UNPOWERED:
+            self._cut(Power.UNPOWERED)
+            self.radio.rtc = type(self.radio.rtc)(self._clock)
+
+    def pwrkey(self, level: int | None) -> None:
+        """PWRKEY changes."""
+        held_us = self._edge("PWRKEY", level)
+        if level == 0:
+            due_us = max(self._clock.now_us, self._supplied_us + self.part.supply_us)
+            self._hold("PWRKEY", due_us + self.part.turn_on_us, self._turn_on)
+            if self.part.key_resets:
+                self._hold("reset", self._clock.now_us + self.part.reset_us, self._hold_reset)
+            return
+        if self._reset_held:
+            self._release_reset()
+        elif self.power is Power.ON and held_us >= self.part.turn_off_us:
+            self.power_down(normal=True)
+
+    def reset_n(self, level: int | None) -> None:
+        """RESET_N changes."""
+        self._edge("RESET_N", level)
+        if level == 0:
+            self._hold("reset", self._clock.now_us + self.part.reset_us, self._hold_reset)
+        elif self._reset_held:
+            self._release_reset()
+
+    def _edge(self, pin: str, level: int | None) -> int:
+        """Note an edge and return, at the rising one, for how many microseconds it was low."""
+        for name in (pin, "reset"):
+            if level != 0 and name in self._holds:
+                self._holds.pop(name).cancel()
+        if level == 0:
+            self._lows[pin] = self._clock.now_us
+            return 0
+        fell_us = self._lows.pop(pin, None)
+        return 0 if fell_us is None else self._clock.now_us - fell_us
+
+    def _hold(self, name: str, us: int, fn: Callable[[], object]) -> None:
+        self._holds[name] = self._clock.call_at(us, fn)
+
+    def _turn_on(self) -> None:
+        if self.power is Power.OFF:
+            self._boot(self._clock.now_us - self.part.turn_on_us)
+
+    def _hold_reset(self) -> None:
+        if self.power is not Power.UNPOWERED and self.power is not Power.OFF:
+            self._cut(Power.OFF)
+            self._reset_held = True
+
+    def _release_reset(self) -> None:
+        self._reset_held = False
+        if self.power is Power.OFF:
+            self._boot(self._clock.now_us)
+
+    # --- life
+
+    def _become(self, power: Power) -> None:
+        self.power = power
+        self._journal.note("modem-power", state=power.value)
+        if self.status:
+            self.status.drive(1 if power in (Power.ON, Power.STOPPING) else 0)
+
+    def _cut(self, power: Power) -> None:
+        """Everything ends at once."""
+        self._epoch += 1
+        self._reset_held = False
+        self.tcpip.reset()
+        self.radio.reset()
+        self.general.reset()
+        self.port.reset()
+        self._become(power)
+
+    def _boot(self, began_us: int) -> None:
+        self._become(Power.BOOTING)
+        now_us = self._clock.now_us
+        if self.status:
+            status = self.status
+            self.after(max(0, began_us + self.part.status_us - now_us), lambda: status.drive(1))
+        self.after(max(0, began_us + self.part.uart_us - now_us), self._ready)
+
+    def _ready(self) -> None:
+        self._become(Power.ON)
+        self.port.report("RDY")
+        self.after(self._draw(APPLICATION_MS), self._application_ready)
+
+    def _application_ready(self) -> None:
+        self.port.report("APP RDY")
+        self.general.start()
+
+    def _reboot(self) -> None:
+        self._cut(Power.OFF)
+        self._boot(self._clock.now_us)
+
+    def power_down(self, normal: bool) -> None:
+        """Log off from the network, say POWERED DOWN, and switch off."""
+        if self.power is not Power.ON:
+            return
+        self._become(Power.STOPPING)
+        us = self._draw(IMMEDIATE_MS)
+        if normal:
+            us = self.part.power_down_us + self._draw(DETACH_MS)
+        self.tcpip.log_off()
+        self.radio.stop()
+        self.after(us, self._powered_down)
+
+    def _powered_down(self) -> None:
+        self.port.report("POWERED DOWN")
+        self._cut(Power.OFF)

@@ -1,0 +1,472 @@
+"""PDP contexts and TCP sockets.
+
+Source: BG96 TCP/IP AT Commands Manual V1.0 (chapters 2, 4), the same in the BG95&BG77&BG600L
+Series TCP/IP Application Note.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from simulator.kernel import US_PER_MS, US_PER_S, Handle
+from simulator.network import Link, Network
+
+from .at import Answer, Args, AtError, AtPort, Command, Form, Later, Prompt, Result, answer
+from .radio import Radio
+
+SOCKETS = 12
+CONTEXTS = 16
+ACTIVE_CONTEXTS = 3
+MAX_SEND = 1460
+MAX_READ = 1500
+SEND_BUFFER = 8 * MAX_SEND
+"""Unacknowledged bytes a socket holds before AT+QISEND fails; the manual names no size."""
+
+ACTIVATE_MS = (400, 2_500)  # at most 150 s
+DEACTIVATE_MS = (300, 1_500)  # at most 40 s
+CLOSE_MS = (100, 600)  # at most 10 s by default
+SEND_MS = (15, 60)
+CONNECT_LIMIT_US = 75 * US_PER_S  # the manual: at most 150 s
+RETRANSMIT_MS = (60_000, 150_000)
+"""So long without coverage ends a connection with data on its way."""
+
+# 4, Summary of Error Codes.
+ERRORS = {
+    0: "operation successful",
+    550: "unknown error",
+    552: "invalid parameters",
+    554: "create socket failed",
+    555: "operation not supported",
+    558: "socket write failed",
+    561: "open PDP context failed",
+    562: "close PDP context failed",
+    563: "socket identity has been used",
+    565: "DNS parse failed",
+    566: "socket connect failed",
+    567: "socket has been closed",
+    569: "operation timeout",
+    570: "PDP context broken down",
+    572: "operation not allowed",
+}
+REFUSALS = {"name": 565, "connection": 566}
+
+OPENING, CONNECTED, CLOSING = 1, 2, 4
+
+
+class TcpError(AtError):
+    """A TCP/IP command fails: ERROR, and AT+QIGETERROR says why."""
+
+    def __init__(self, error: int) -> None:
+        super().__init__()
+        self.error = error
+
+
+@dataclass
+class Context:
+    """A PDP context; ``address`` is set while it is active."""
+
+    kind: int = 1
+    apn: str = ""
+    username: str = ""
+    password: str = ""
+    authentication: int = 0
+    address: str = ""
+    broken: bool = False
+    """Given up by the network; AT+QIDEACT has to come first."""
+
+
+@dataclass(eq=False)
+class Socket:
+    """One <connectID>; the endpoint of a network link."""
+
+    owner: TcpIp
+    number: int
+    context: int
+    host: str
+    port: int
+    local_port: int
+    push: bool
+    state: int = OPENING
+    link: Link | None = None
+    received: bytearray = field(default_factory=bytearray)
+    total: int = 0
+    limit: Handle | None = None
+
+    def opened(self) -> None:
+        self.owner.opened(self, 0)
+
+    def refused(self, reason: str) -> None:
+        self.owner.opened(self, REFUSALS[reason])
+
+    def data(self, data: bytes) -> None:
+        self.owner.arrived(self, data)
+
+    def closed(self) -> None:
+        self.owner.closed(self)
+
+
+class TcpIp:
+    """The TCP/IP commands."""
+
+    def __init__(
+        self,
+        rng: random.Random,
+        network: Network,
+        radio: Radio,
+        after: Callable[[int, Callable[[], object]], Handle],
+    ) -> None:
+        self._rng = rng
+        self._network = network
+        self._radio = radio
+        self._after = after
+        self.port: AtPort | None = None
+        self.contexts: dict[int, Context] = {}
+        self.sockets: dict[int, Socket] = {}
+        self._last_error = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything; connections are not closed, they just end."""
+        for socket in self.sockets.values():
+            if socket.link:
+                socket.link.abort()
+        self.contexts = {number: Context() for number in range(1, CONTEXTS + 1)}
+        self.sockets = {}
+        self._last_error = 0
+
+    def log_off(self) -> None:
+        """Close every connection in good order, as the module does before it switches off."""
+        for socket in list(self.sockets.values()):
+            self._forget(socket)
+
+    def commands(self) -> dict[str, Command]:
+        """Return the commands by their names."""
+        own = {
+            "+QICSGP": self._configure,
+            "+QIACT": self._activate,
+            "+QIDEACT": self._deactivate,
+            "+QIOPEN": self._open,
+            "+QICLOSE": self._close,
+            "+QISTATE": self._state,
+            "+QISEND": self._send,
+            "+QIRD": self._read,
+        }
+        found: dict[str, Command] = {name: self._noting(fn) for name, fn in own.items()}
+        found["+QIGETERROR"] = self._get_error
+        found["+QISDE"] = self._echo
+        return found
+
+    def _noting(self, command: Command) -> Command:
+        """Remember how a command ended, for AT+QIGETERROR."""
+
+        def noting(form: Form, args: Args) -> Result:
+            with self._outcome():
+                result = command(form, args)
+            if not isinstance(result, Later):
+                return result
+
+            def finish() -> Answer:
+                with self._outcome():
+                    return result.finish()
+
+            return Later(result.us, finish)
+
+        return noting
+
+    @contextmanager
+    def _outcome(self) -> Iterator[None]:
+        self._last_error = 0
+        try:
+            yield
+        except TcpError as error:
+            self._last_error = error.error
+            raise
+        except AtError:
+            self._last_error = 552
+            raise
+
+    def _report(self, code: str, data: bytes | None = None) -> None:
+        if self.port:
+            self.port.report(code, data)
+
+    def _draw(self, span_ms: tuple[int, int]) -> int:
+        return self._rng.randint(*span_ms) * US_PER_MS
+
+    # --- contexts
+
+    def _configure(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer("+QICSGP: (1-16),(1-3),<APN>,<username>,<password>,(0-3)")
+        if form is not Form.WRITE:
+            raise TcpError(552)
+        context = self.contexts[args.number(0, 1, CONTEXTS)]
+        if len(args) == 1:
+            fields = f'"{context.apn}","{context.username}","{context.password}"'
+            return answer(f"+QICSGP: {context.kind},{fields},{context.authentication}")
+        kind = args.number(1, 1, 3)
+        apn, username, password = args.text(2), args.text(3, ""), args.text(4, "")
+        authentication = args.number(5, 0, 3, 0)
+        if context.address:
+            raise TcpError(572)
+        context.kind, context.apn, context.authentication = kind, apn, authentication
+        context.username, context.password = username, password
+        return answer()
+
+    def _activate(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer(f"+QIACT: (1-{CONTEXTS})")
+        if form is Form.READ:
+            return answer(
+                *(
+                    f'+QIACT: {number},1,{context.kind},"{context.address}"'
+                    for number, context in self.contexts.items()
+                    if context.address
+                )
+            )
+        if form is not Form.WRITE:
+            raise TcpError(552)
+        context = self.contexts[args.number(0, 1, CONTEXTS)]
+        # The manual is silent on a context that is active already; the unkind reading.
+        if context.address or context.broken:
+            raise TcpError(572)
+        if sum(bool(each.address) for each in self.contexts.values()) >= ACTIVE_CONTEXTS:
+            raise TcpError(561)
+
+        def finish() -> Answer:
+            if not self._radio.attached:
+                raise TcpError(561)
+            draw = self._rng.randint
+            context.address = f"10.{draw(0, 255)}.{draw(0, 255)}.{draw(1, 254)}"
+            return answer()
+
+        return Later(self._draw(ACTIVATE_MS), finish)
+
+    def _deactivate(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer(f"+QIDEACT: (1-{CONTEXTS})")
+        if form is not Form.WRITE:
+            raise TcpError(552)
+        number = args.number(0, 1, CONTEXTS)
+
+        def finish() -> Answer:
+            self.contexts[number].address = ""
+            self.contexts[number].broken = False
+            for socket in [each for each in self.sockets.values() if each.context == number]:
+                self._forget(socket)
+            return answer()
+
+        return Later(self._draw(DEACTIVATE_MS), finish)
+
+    def deactivated(self) -> None:
+        """The network has given up every context."""
+        for number, context in self.contexts.items():
+            if not context.address:
+                continue
+            context.address = ""
+            context.broken = True
+            for socket in self.sockets.values():
+                if socket.context == number:
+                    socket.state = CLOSING
+                    if socket.link:
+                        socket.link.abort()
+            self._report(f'+QIURC: "pdpdeact",{number}')
+
+    def reachable(self, in_reach: bool) -> None:
+        """Coverage has come or gone: connections go on, or stand still half open."""
+        for socket in self.sockets.values():
+            if socket.link is None:
+                continue
+            if in_reach:
+                socket.link.resume()
+            else:
+                socket.link.pause()
+                self._after(self._draw(RETRANSMIT_MS), self._retransmission(socket))
+
+    def _retransmission(self, socket: Socket) -> Callable[[], None]:
+        def give_up() -> None:
+            link = socket.link
+            stuck = link is not None and link.paused and link.sent > link.acked
+            if stuck and socket.state == CONNECTED:
+                self.closed(socket)
+
+        return give_up
+
+    # --- sockets
+
+    def _socket(self, args: Args) -> Socket:
+        socket = self.sockets.get(args.number(0, 0, SOCKETS - 1))
+        if socket is None or socket.state == OPENING:
+            raise TcpError(567)
+        return socket
+
+    def _open(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            kinds = '"TCP/UDP/TCP LISTENER/UDP SERVICE"'
+            return answer(
+                f"+QIOPEN: (1-16),(0-11),{kinds},<IP_address>/<domain_name>,<remote_port>,"
+                "<local_port>,(0-2)"
+            )
+        if form is not Form.WRITE or len(args) < 5:
+            raise TcpError(552)
+        context, number = args.number(0, 1, CONTEXTS), args.number(1, 0, SOCKETS - 1)
+        kind, host, port = args.text(2), args.text(3), args.number(4, 0, 65535)
+        local_port, mode = args.number(5, 0, 65535, 0), args.number(6, 0, 2, 0)
+        if kind != "TCP" or mode == 2:
+            raise TcpError(555)
+        if number in self.sockets:
+            return answer(then=lambda: self._report(f"+QIOPEN: {number},563"))
+        if not self.contexts[context].address:
+            return answer(then=lambda: self._report(f"+QIOPEN: {number},561"))
+        local_port = local_port or self._rng.randint(49152, 65535)
+        socket = Socket(self, number, context, host, port, local_port, push=mode == 1)
+        self.sockets[number] = socket
+
+        def start() -> None:
+            socket.link = self._network.open(host, port, socket)
+            if not self._radio.attached:
+                socket.link.pause()
+            socket.limit = self._after(CONNECT_LIMIT_US, lambda: self.opened(socket, 566))
+
+        return answer(then=start)
+
+    def opened(self, socket: Socket, error: int) -> None:
+        """The attempt to open a socket has ended."""
+        if socket.limit:
+            socket.limit.cancel()
+        if socket.state != OPENING:
+            return
+        if error:
+            self._forget(socket)
+        else:
+            socket.state = CONNECTED
+        self._report(f"+QIOPEN: {socket.number},{error}")
+
+    def closed(self, socket: Socket) -> None:
+        """The other end, or the network, has closed a socket; AT+QICLOSE frees its number."""
+        if socket.state == OPENING:
+            self.opened(socket, 566)
+            return
+        socket.state = CLOSING
+        if socket.link:
+            socket.link.abort()
+        self._report(f'+QIURC: "closed",{socket.number}')
+
+    def _forget(self, socket: Socket) -> None:
+        self.sockets.pop(socket.number, None)
+        if socket.limit:
+            socket.limit.cancel()
+        if socket.link:
+            socket.link.close()
+
+    def _close(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer("+QICLOSE: (0-11),(0-65535)")
+        if form is not Form.WRITE:
+            raise TcpError(552)
+        socket = self.sockets.get(args.number(0, 0, SOCKETS - 1))
+        timeout_s = args.number(1, 0, 65535, 10)
+        if socket is None:
+            raise TcpError(567)
+        us = self._draw(CLOSE_MS)
+        if socket.state == CONNECTED and not self._radio.attached:
+            us = timeout_s * US_PER_S  # nobody acknowledges the FIN
+
+        def finish() -> Answer:
+            self._forget(socket)
+            return answer()
+
+        return Later(us, finish)
+
+    def _state(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer()
+        found = list(self.sockets.values())
+        if form is Form.WRITE:
+            wanted = args.number(1, 0, CONTEXTS)
+            if args.number(0, 0, 1):
+                found = [each for each in found if each.number == wanted]
+            else:
+                found = [each for each in found if each.context == wanted]
+        return answer(
+            *(
+                f'+QISTATE: {each.number},"TCP","{each.host}",{each.port},{each.local_port},'
+                f'{each.state},{each.context},0,{int(each.push)},"uart1"'
+                for each in found
+            )
+        )
+
+    # --- data
+
+    def _send(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer(f"+QISEND: (0-11),(0-{MAX_SEND})")
+        if form is not Form.WRITE:
+            raise TcpError(552)
+        socket = self._socket(args)
+        if len(args) == 1:
+            return Prompt(None, lambda data: self._take(socket, data))
+        length = args.number(1, 0, MAX_SEND)
+        if length == 0:
+            sent, acked = (socket.link.sent, socket.link.acked) if socket.link else (0, 0)
+            return answer(f"+QISEND: {sent},{acked},{sent - acked}")
+        if socket.state != CONNECTED:
+            raise TcpError(567)
+        return Prompt(length, lambda data: self._take(socket, data))
+
+    def _take(self, socket: Socket, data: bytes | None) -> Answer | Later:
+        if data is None:
+            return answer()
+
+        def finish() -> Answer:
+            if socket.state != CONNECTED or socket.link is None or len(data) > MAX_SEND:
+                raise TcpError(567)
+            if socket.link.sent - socket.link.acked + len(data) > SEND_BUFFER:
+                return Answer(final="SEND FAIL")
+            socket.link.send(data)
+            return Answer(final="SEND OK")
+
+        return Later(self._draw(SEND_MS), finish)
+
+    def arrived(self, socket: Socket, data: bytes) -> None:
+        """Bytes have arrived: report them, or that they are there."""
+        socket.total += len(data)
+        if socket.push:
+            self._report(f'+QIURC: "recv",{socket.number},{len(data)}', data)
+            return
+        # No further report until everything has been read (2.2.2).
+        first = not socket.received
+        socket.received += data
+        if first:
+            self._report(f'+QIURC: "recv",{socket.number}')
+
+    def _read(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer(f"+QIRD: (0-11),(0-{MAX_READ})")
+        if form is not Form.WRITE:
+            raise TcpError(552)
+        socket = self._socket(args)
+        size = args.number(1, 0, MAX_READ, MAX_READ)
+        if size == 0:
+            unread = len(socket.received)
+            return answer(f"+QIRD: {socket.total},{socket.total - unread},{unread}")
+        data = bytes(socket.received[:size])
+        del socket.received[:size]
+        return answer(f"+QIRD: {len(data)}", data) if data else answer("+QIRD: 0")
+
+    # --- about them
+
+    def _get_error(self, form: Form, _args: Args) -> Result:
+        if form is Form.TEST:
+            return answer()
+        return answer(f"+QIGETERROR: {self._last_error}, {ERRORS[self._last_error]}")
+
+    def _echo(self, form: Form, args: Args) -> Result:
+        if self.port is None or form is Form.TEST:
+            return answer("+QISDE: (0,1)")
+        if form is Form.READ:
+            return answer(f"+QISDE: {int(self.port.data_echo)}")
+        self.port.data_echo = bool(args.number(0, 0, 1))
+        return answer()
