@@ -1,0 +1,362 @@
+"""Decodes a block's payload into samples and events, within the ranges of `uplink.cddl`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from gateway import cbor
+from gateway.cbor import CborError, Value
+
+CHAIN_SIZE: Final = 8
+HASH_SIZE: Final = 16
+CHANNELS: Final = (
+    "payload",
+    "ambient",
+    "humidity",
+    "light",
+    "battery",
+    "acceleration_x",
+    "acceleration_y",
+    "acceleration_z",
+)
+
+_VERSION: Final = 1
+_MAX_SAMPLES: Final = 96
+_MAX_EVENTS: Final = 64
+_FIRST_COLUMN: Final = 8
+
+
+class BlockError(ValueError):
+    """A payload that is not a block of this contract; the message says where."""
+
+
+class Int(NamedTuple):
+    """An integer within bounds, both included."""
+
+    low: int
+    high: int
+
+
+class Text(NamedTuple):
+    """A text of 1 to `size` bytes."""
+
+    size: int
+
+
+class Bytes(NamedTuple):
+    """A byte string of exactly `size` bytes."""
+
+    size: int
+
+
+Range = Int | Text | Bytes
+
+U32: Final = Int(0, 2**32 - 1)
+COUNTER: Final = Int(1, 2**32 - 1)
+SECONDS: Final = Int(0, 2**30 - 1)
+READING: Final = Int(-(2**24) + 1, 2**24 - 1)
+UNIX: Final = Int(1_577_836_800, 2**32 - 1)
+MILLISECONDS: Final = Int(0, 999)
+SOURCE: Final = Int(1, 3)
+SHIPMENT: Final = Text(32)
+INTERVAL: Final = Int(1, 86_400)
+_GAP_DIFFERENCE: Final = Int(-(2**30) + 1, 2**30 - 1)
+
+_SYNC: Final[dict[str, Range]] = {
+    "t": SECONDS,
+    "ms": MILLISECONDS,
+    "unix": UNIX,
+    "unix_ms": MILLISECONDS,
+    "uncertainty": U32,
+    "source": SOURCE,
+}
+
+EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
+    2: (
+        "position",
+        {
+            "t": SECONDS,
+            "latitude": Int(-90_000_000, 90_000_000),
+            "longitude": Int(-180_000_000, 180_000_000),
+            "uncertainty": U32,
+            "source": Int(1, 2),
+        },
+    ),
+    3: (
+        "boot",
+        {
+            "t": Int(0, 0),
+            "boot": COUNTER,
+            "cause": Int(1, 5),
+            "rtc": SECONDS,
+            "firmware": Text(16),
+        },
+    ),
+    4: ("clock sync", _SYNC),
+    5: (
+        "alarm start",
+        {
+            "t": SECONDS,
+            "rule": Int(0, 255),
+            "kind": Int(1, 4),
+            "channel": Int(0, 7),
+            "comparison": Int(1, 4),
+            "threshold": READING,
+            "duration": SECONDS,
+            "value": READING,
+            "seconds_beyond": SECONDS,
+        },
+    ),
+    6: (
+        "alarm end",
+        {
+            "t": SECONDS,
+            "rule": Int(0, 255),
+            "cause": Int(1, 3),
+            "minimum": READING,
+            "maximum": READING,
+            "beyond": SECONDS,
+        },
+    ),
+    7: ("configuration", {"t": SECONDS, "profile": Text(32), "digest": Bytes(8)}),
+    9: ("log gap", {"t": SECONDS, "cause": Int(1, 3), "records": U32}),
+    10: ("shipment start", {"t": SECONDS, "shipment": SHIPMENT}),
+    11: ("shipment stop", {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)}),
+    13: (
+        "fault",
+        {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What places a block in its chain; keys 0 to 3 mean the same in every version."""
+
+    chain: bytes
+    number: int
+    previous: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """A moment known in both times: ms since boot, and UTC in ms since 1970."""
+
+    t_ms: int
+    utc_ms: int
+    uncertainty_ms: int
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of all channels, in the contract's units; None: absent, see the status."""
+
+    t: int
+    status: int
+    values: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One record other than a sample, its fields by the contract's names."""
+
+    type: int
+    name: str
+    t: int
+    fields: Mapping[str, int | str | bytes]
+
+    def sync(self) -> Sync | None:
+        """Return what a clock sync says; None for any other event."""
+        if self.type != 4:
+            return None
+        return _sync(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A decoded block. Every `t` counts seconds from boot number `boot`."""
+
+    head: Head
+    boot: int
+    sequence: int
+    sync: Sync | None
+    shipment: str | None
+    interval: int | None
+    samples: tuple[Sample, ...]
+    events: tuple[Event, ...]
+    urgent: bool
+
+
+def read_head(payload: bytes) -> Head:
+    """Return chain, number and previous hash, whatever the rest of the payload is.
+
+    Raises:
+        BlockError: the payload does not begin as a block of any version.
+    """
+    try:
+        entries = cbor.decode_entries_below(payload, 4)
+    except CborError as error:
+        raise BlockError(str(error)) from None
+    return _head(entries)
+
+
+def decode(payload: bytes) -> Block:
+    """Return the block that a payload holds.
+
+    Raises:
+        BlockError: not deterministic CBOR, or a field is missing, unknown or out of its range.
+    """
+    try:
+        value = cbor.decode(payload)
+    except CborError as error:
+        raise BlockError(str(error)) from None
+    if not isinstance(value, dict):
+        raise BlockError("not a map")
+    if value.get(0) != _VERSION:
+        raise BlockError(f"version {value.get(0)!r:.20} of the contract is not known here")
+    if unknown := value.keys() - range(11):
+        raise BlockError(f"key {min(unknown)} is unknown")
+    interval, samples = _samples(value[8]) if 8 in value else (None, ())
+    return Block(
+        head=_head(value),
+        boot=_int(value.get(4), COUNTER, "key 4 (boot)"),
+        sequence=_int(value.get(5), U32, "key 5 (sequence)"),
+        sync=_sync(_fields(value[6], _SYNC, "key 6 (sync)")) if 6 in value else None,
+        shipment=_text(value[7], SHIPMENT, "key 7 (shipment)") if 7 in value else None,
+        interval=interval,
+        samples=samples,
+        events=_events(value[9]) if 9 in value else (),
+        urgent=10 in value and _int(value[10], Int(1, 1), "key 10 (urgent)") == 1,
+    )
+
+
+def _head(entries: Mapping[int, Value]) -> Head:
+    return Head(
+        chain=_bytes(entries.get(1), Bytes(CHAIN_SIZE), "key 1 (chain)"),
+        number=_int(entries.get(2), COUNTER, "key 2 (number)"),
+        previous=_bytes(entries.get(3), Bytes(HASH_SIZE), "key 3 (previous hash)"),
+    )
+
+
+def _samples(value: Value) -> tuple[int, tuple[Sample, ...]]:
+    if not isinstance(value, dict):
+        raise BlockError("key 8 (samples) is not a map")
+    if unknown := value.keys() - {0, 1, 2, 3, 4, *range(8, 16)}:
+        raise BlockError(f"key 8 (samples): key {min(unknown)} is unknown")
+    count = _int(value.get(0), Int(1, _MAX_SAMPLES), "samples, key 0 (n)")
+    interval = _int(value.get(2), INTERVAL, "samples, key 2 (interval)")
+    times = [_int(value.get(1), SECONDS, "samples, key 1 (t)")]
+    differences = [0] * (count - 1)
+    if 3 in value:
+        differences = _ints(value[3], count - 1, _GAP_DIFFERENCE, "samples, key 3 (times)")
+        if not any(differences):
+            raise BlockError("samples, key 3 (times) says nothing")
+    for difference in differences:
+        times.append(times[-1] + interval + difference)
+    if times[-1] > SECONDS.high or any(later < earlier for earlier, later in pairwise(times)):
+        raise BlockError("samples, key 3 (times): a time lies before the one before it")
+    status = [0] * count
+    if 4 in value:
+        status = _ints(value[4], count, SECONDS, "samples, key 4 (status)")
+        if not any(status):
+            raise BlockError("samples, key 4 (status) says nothing")
+    columns = [
+        _column(value[key], count, key) if key in value else (None,) * count
+        for key in range(_FIRST_COLUMN, _FIRST_COLUMN + len(CHANNELS))
+    ]
+    rows = zip(times, status, zip(*columns, strict=True), strict=True)
+    return interval, tuple(Sample(*row) for row in rows)
+
+
+def _column(value: Value, count: int, key: int) -> tuple[int | None, ...]:
+    where = f"samples, key {key} ({CHANNELS[key - _FIRST_COLUMN]})"
+    entries = _list(value, count, where)
+    readings: list[int | None] = []
+    last = 0
+    low, high = READING
+    for entry in entries:
+        if entry is None:
+            readings.append(None)
+            continue
+        # bool cannot come out of the reader, so int is exact.
+        if not isinstance(entry, int) or not low <= entry <= high:
+            raise BlockError(f"{where}: {entry!r:.20} is out of range")
+        last += entry
+        if not low <= last <= high:
+            raise BlockError(f"{where}: the reading {last} is out of range")
+        readings.append(last)
+    if all(reading is None for reading in readings):
+        raise BlockError(f"{where} has no reading")
+    return tuple(readings)
+
+
+def _events(value: Value) -> tuple[Event, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= _MAX_EVENTS:
+        raise BlockError(f"key 9 (events) is not an array of 1 to {_MAX_EVENTS}")
+    return tuple(_event(item, index) for index, item in enumerate(value))
+
+
+def _event(value: Value, index: int) -> Event:
+    where = f"event {index}"
+    if not isinstance(value, list) or not value or not isinstance(value[0], int):
+        raise BlockError(f"{where} is not an array that begins with its type")
+    if value[0] not in EVENTS:
+        raise BlockError(f"{where}: type {value[0]} is unknown")
+    name, ranges = EVENTS[value[0]]
+    fields = _fields(value[1:], ranges, f"{where} ({name})")
+    return Event(value[0], name, int(fields["t"]), fields)
+
+
+def _fields(value: Value, ranges: Mapping[str, Range], where: str) -> dict[str, int | str | bytes]:
+    items = _list(value, len(ranges), where)
+    return {
+        name: _field(item, limits, f"{where}, {name}")
+        for (name, limits), item in zip(ranges.items(), items, strict=True)
+    }
+
+
+def _field(value: Value, limits: Range, where: str) -> int | str | bytes:
+    if isinstance(limits, Int):
+        return _int(value, limits, where)
+    return (
+        _text(value, limits, where) if isinstance(limits, Text) else _bytes(value, limits, where)
+    )
+
+
+def _sync(fields: Mapping[str, int | str | bytes]) -> Sync:
+    t, ms, unix, unix_ms, uncertainty, source = (int(fields[name]) for name in _SYNC)
+    return Sync(t * 1000 + ms, unix * 1000 + unix_ms, uncertainty, source)
+
+
+def _list(value: Value, count: int, where: str) -> list[Value]:
+    if not isinstance(value, list) or len(value) != count:
+        raise BlockError(f"{where} is not an array of {count}")
+    return value
+
+
+def _ints(value: Value, count: int, limits: Int, where: str) -> list[int]:
+    return [_int(item, limits, where) for item in _list(value, count, where)]
+
+
+def _int(value: Value, limits: Int, where: str) -> int:
+    if not isinstance(value, int):
+        raise BlockError(f"{where} is missing or not an integer")
+    if not limits.low <= value <= limits.high:
+        raise BlockError(f"{where}: {value} is not in {limits.low}..{limits.high}")
+    return value
+
+
+def _text(value: Value, limits: Text, where: str) -> str:
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= limits.size:
+        raise BlockError(f"{where} is not a text of 1 to {limits.size} bytes")
+    return value
+
+
+def _bytes(value: Value, limits: Bytes, where: str) -> bytes:
+    if not isinstance(value, bytes) or len(value) != limits.size:
+        raise BlockError(f"{where} is not {limits.size} bytes")
+    return value

@@ -1,0 +1,100 @@
+"""The tables. `blocks` is the evidence; `kept` is derived from it and can be rebuilt."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+VERSION: Final = 1
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only where the type is exactly INTEGER.
+_RowId = BigInteger().with_variant(Integer(), "sqlite")
+
+schema = Table("coldtrail_schema", metadata, Column("version", Integer, primary_key=True))
+
+trackers = Table(
+    "trackers",
+    metadata,
+    Column("id", String(23), primary_key=True),
+    Column("test", Boolean, nullable=False),
+    # Of the newest message that verified: what the retained confirmation speaks of.
+    Column("chain", LargeBinary),
+    Column("key_version", Integer),
+    Column("last_seen_ms", BigInteger),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("tracker", ForeignKey("trackers.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("uplink", LargeBinary, nullable=False),
+    Column("downlink", LargeBinary, nullable=False),
+)
+
+shipments = Table(
+    "shipments",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("tracker", ForeignKey("trackers.id"), nullable=False),
+    Column("profile", Text),  # JSON
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("id", _RowId, primary_key=True),  # order of arrival
+    Column("tracker", ForeignKey("trackers.id"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of `sealed`
+    Column("sealed", LargeBinary, nullable=False),
+    Column("key_version", Integer, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    # Index only; absent where the payload does not even begin as a block.
+    Column("chain", LargeBinary),
+    Column("number", BigInteger),
+    Column("repeats", Integer, nullable=False, default=0),
+    Column("repeated_ms", BigInteger),
+    Index("blocks_digest", "tracker", "digest", unique=True),
+    Index("blocks_number", "tracker", "chain", "number"),
+)
+
+kept = Table(
+    "kept",
+    metadata,
+    Column("tracker", ForeignKey("trackers.id"), primary_key=True),
+    Column("chain", LargeBinary, primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _RowId, primary_key=True),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("message", LargeBinary, nullable=False),  # its first 4 KiB
+)
+
+# How many were refused in all, also those that the quota has dropped from the quarantine.
+refused = Table(
+    "refused",
+    metadata,
+    Column("reason", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
