@@ -1,0 +1,5 @@
+"""``python -m boards``: the ``coldtrail`` command."""
+
+from boards.cli import main
+
+main()
