@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway import block, confirmation, envelope
-from gateway.block import BlockError, Head
-from gateway.envelope import MAX_SIZE, TRACKER_ID, Envelope, Kind, Reason, Refused
-from gateway.store import KeyPair, Store, Tables
+from gateway.block import BlockError
+from gateway.envelope import MAX_SIZE, TRACKER_ID, Kind, Reason, Refused
+from gateway.store import Store
+from gateway.tables import Authentic, KeyPair, Quarantined, Tables
 
 _TOPIC_KEPT: Final = 120
+
+Keys = Mapping[str, Mapping[int, KeyPair]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,11 @@ class Arrival:
 class Kept:
     """A message that verifies; these bytes are on disk.
 
-    `document` is the tracker's confirmation; None where no chain of it is known.
+    `number` is None where the payload does not even begin as a block; `document`, the tracker's
+    confirmation, where no chain of it is known.
     """
 
-    head: Head | None
+    number: int | None
     new: bool
     document: bytes | None
 
@@ -45,54 +49,43 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
         named = {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
         tables.lock(named)
         keys = tables.keys(named)
-        return [_take(tables, arrival, keys, now_ms) for arrival in arrivals]
+        judged = [_judge(arrival, keys) for arrival in arrivals]
+        authentic = [item for item in judged if isinstance(item, Authentic)]
+        new = iter(tables.archive(authentic, now_ms))
+        tables.quarantine(_junk(arrivals, judged), now_ms)
+        documents = _Documents(tables, keys, now_ms)
+        return [
+            item
+            if isinstance(item, Refused)
+            else Kept(item.number, next(new), documents.of(item.tracker, item.chain))
+            for item in judged
+        ]
 
 
 def documents(store: Store, now_ms: int) -> dict[str, bytes]:
     """Return the current confirmation of every tracker that has a chain."""
     with store.read() as tables:
-        current: dict[str, bytes] = {}
-        for tracker in tables.trackers():
-            if tracker.key_version is not None:
-                keys = tables.keys([tracker.id])[tracker.id]
-                document = _document(tables, tracker.id, tracker.key_version, keys, now_ms)
-                if document is not None:
-                    current[tracker.id] = document
-        return current
+        ids = [tracker.id for tracker in tables.trackers() if tracker.chain is not None]
+        documents = _Documents(tables, tables.keys(ids), now_ms)
+        current = {tracker: documents.of(tracker, None) for tracker in ids}
+    return {tracker: document for tracker, document in current.items() if document is not None}
 
 
-def _take(
-    tables: Tables, arrival: Arrival, keys: Mapping[str, Mapping[int, KeyPair]], now_ms: int
-) -> Kept | Refused:
+def _judge(arrival: Arrival, keys: Keys) -> Authentic | Refused:
     try:
         opened = _open(arrival, keys)
     except Refused as refused:
-        topic = ascii(arrival.tracker)[1:-1][:_TOPIC_KEPT]
-        tables.quarantine(topic, arrival.sealed, str(refused), refused.reason.value, now_ms)
         return refused
     try:
         head = block.read_head(opened.payload)
+        chain, number = head.chain, head.number
     except BlockError:
-        head = None
+        chain, number = None, None
     digest = hashlib.sha256(arrival.sealed).digest()
-    version = opened.key_version
-    new = tables.archive(arrival.tracker, arrival.sealed, digest, version, head, now_ms)
-    document = _document(tables, arrival.tracker, version, keys[arrival.tracker], now_ms)
-    return Kept(head, new, document)
+    return Authentic(arrival.tracker, arrival.sealed, digest, opened.key_version, chain, number)
 
 
-def _document(
-    tables: Tables, tracker: str, version: int, keys: Mapping[int, KeyPair], now_ms: int
-) -> bytes | None:
-    """Return the confirmation of the chain that the tracker spoke of last."""
-    chain = tables.chain(tracker)
-    if chain is None:
-        return None
-    state = tables.state(tracker, chain, version)
-    return confirmation.document(state, keys[version].downlink, now_ms)
-
-
-def _open(arrival: Arrival, keys: Mapping[str, Mapping[int, KeyPair]]) -> Envelope:
+def _open(arrival: Arrival, keys: Keys) -> envelope.Envelope:
     if not TRACKER_ID.fullmatch(arrival.tracker):
         raise Refused(Reason.TOPIC)
     if len(arrival.sealed) > MAX_SIZE:
@@ -101,3 +94,42 @@ def _open(arrival: Arrival, keys: Mapping[str, Mapping[int, KeyPair]]) -> Envelo
         raise Refused(Reason.UNKNOWN_TRACKER)
     uplink = {version: pair.uplink for version, pair in keys[arrival.tracker].items()}
     return envelope.open_sealed(arrival.sealed, Kind.BLOCK, arrival.tracker, uplink)
+
+
+def _junk(arrivals: Sequence[Arrival], judged: Sequence[Authentic | Refused]) -> list[Quarantined]:
+    return [
+        Quarantined(
+            topic=ascii(arrival.tracker)[1:-1][:_TOPIC_KEPT],
+            reason=item.reason.value,
+            detail=str(item),
+            message=arrival.sealed,
+        )
+        for arrival, item in zip(arrivals, judged, strict=True)
+        if isinstance(item, Refused)
+    ]
+
+
+class _Documents:
+    """The confirmations as the tables have them now; each is made once."""
+
+    def __init__(self, tables: Tables, keys: Keys, now_ms: int) -> None:
+        self._tables = tables
+        self._keys = keys
+        self._now_ms = now_ms
+        self._made: dict[tuple[str, bytes], bytes] = {}
+
+    def of(self, tracker: str, chain: bytes | None) -> bytes | None:
+        """Return the document of a chain; where it is None, of the one heard of last."""
+        known = self._tables.tracker(tracker)
+        chain = chain or known.chain
+        if chain is None or known.key_version is None:
+            return None
+        if (tracker, chain) not in self._made:
+            payload = confirmation.payload(self._tables.state(tracker, chain), self._now_ms)
+            # The version the tracker used last: it need not know another.
+            version = known.key_version
+            downlink = self._keys[tracker][version].downlink
+            self._made[tracker, chain] = envelope.seal(
+                payload, Kind.CONFIRMATION, tracker, version, downlink
+            )
+        return self._made[tracker, chain]

@@ -18,7 +18,8 @@ from pydantic import (
 
 from gateway.envelope import KEY_SIZE, TRACKER_ID
 from gateway.errors import GatewayError
-from gateway.store import KeyPair, Shipment, Store, Tables
+from gateway.store import Store
+from gateway.tables import KeyPair, Shipment, Tables
 
 _MAX_SIZE = 64 * 1024 * 1024
 

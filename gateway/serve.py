@@ -250,7 +250,7 @@ class Gateway:
             return
         if outcome.document is not None:
             self._publish_confirmation(arrival.tracker, outcome.document)
-        name = f"block {outcome.head.number}" if outcome.head else "a block of unknown form"
+        name = f"block {outcome.number}" if outcome.number else "a block of unknown form"
         log.info("%s: %s %s", arrival.tracker, name, "kept" if outcome.new else "kept already")
 
     def _announce(self) -> None:
