@@ -1,0 +1,225 @@
+"""An array of NOR flash cells, as mean as the part.
+
+Erased bits are 1. Programming only clears bits, a page at a time, and wraps within the page;
+erasing sets a whole sector. What loses power half way leaves any subset of its bits done, and
+bits whose charge lies at the threshold: they read one way now and another way later, until they
+are programmed or erased again. Nothing reports a failure: only reading back shows it.
+"""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+
+
+class Tear(StrEnum):
+    """How far an operation got before the power failed."""
+
+    NOTHING = "nothing"
+    """It had not begun to change anything."""
+    BARELY = "barely"
+    """A few bits lie at the threshold, no others have changed."""
+    PREFIX = "prefix"
+    """The first bytes are done, the others untouched."""
+    SUBSET = "subset"
+    """Any bits are done, the others untouched."""
+    MIXED = "mixed"
+    """Any bits are done, others lie at the threshold."""
+    THRESHOLD = "threshold"
+    """Every bit to be changed lies at the threshold."""
+    NEARLY = "nearly"
+    """All is done but for a few bits at the threshold."""
+    DONE = "done"
+    """It was complete; nobody has been told."""
+
+
+class Mood(StrEnum):
+    """How cells at the threshold read: temperature and supply voltage move the threshold."""
+
+    ONES = "ones"
+    ZEROS = "zeros"
+    RANDOM = "random"
+    """Each bit on its own, and anew at every reading."""
+
+
+class OverProgrammed(Exception):
+    """A unit was programmed more often between erases than the part allows."""
+
+
+class NorArray:
+    """The cells of one part and what wears and fails in them.
+
+    Args:
+        size, sector_size, page_size: in bytes.
+        programs_per_unit: how often a unit of ``unit`` bytes may be programmed between erases; 0
+            where the part sets no limit.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        size: int,
+        sector_size: int = 4096,
+        page_size: int = 256,
+        unit: int = 1,
+        programs_per_unit: int = 0,
+    ) -> None:
+        self._rng = rng
+        self.size = size
+        self.sector_size = sector_size
+        self.page_size = page_size
+        self.unit = unit
+        self.programs_per_unit = programs_per_unit
+        self.cells = bytearray(b"\xff" * size)
+        self.mood = Mood.RANDOM
+        self.wear = [0] * (size // sector_size)
+        """Erases begun, by sector."""
+        self.programmed_bytes = 0
+        self.weak: dict[int, int] = {}
+        """Bits at the threshold: mask by address. The cells hold what a strong 0 would be: 0."""
+        self._stuck: dict[int, tuple[int, int]] = {}
+        self._bad_erase: set[int] = set()
+        self._bad_program: set[int] = set()
+        self._programs: dict[int, int] = {}
+
+    # ---- faults ----
+
+    def stick(self, address: int, mask: int, level: int) -> None:
+        """Let the bits of ``mask`` always read as ``level``, 0 or 1."""
+        self._stuck[address] = (mask, mask if level else 0)
+
+    def flip(self, address: int, bit: int) -> None:
+        """Flip one bit, as lost charge or radiation does."""
+        self.cells[address] ^= 1 << bit
+
+    def fail_erase(self, sector: int) -> None:
+        """From now on, erasing ``sector`` leaves some of its programmed bits as they are."""
+        self._bad_erase.add(sector)
+
+    def fail_program(self, sector: int) -> None:
+        """From now on, programming in ``sector`` leaves some bits as they are."""
+        self._bad_program.add(sector)
+
+    # ---- operations ----
+
+    def read(self, address: int, n: int) -> bytes:
+        """Return ``n`` bytes, wrapping at the end of the part."""
+        if address + n > self.size:
+            return self.read(address, self.size - address) + self.read(
+                0, n - (self.size - address)
+            )
+        data = self.cells[address : address + n]
+        if self.weak:
+            for at, mask in self.weak.items():
+                if address <= at < address + n:
+                    data[at - address] |= self._weak_ones(mask)
+        if self._stuck:
+            for at, (mask, level) in self._stuck.items():
+                if address <= at < address + n:
+                    data[at - address] = data[at - address] & ~mask | level
+        return bytes(data)
+
+    def program(self, address: int, data: bytes, tear: Tear = Tear.DONE) -> None:
+        """Clear bits in the page of ``address``; what passes its end wraps to its beginning."""
+        page = address // self.page_size * self.page_size
+        final: dict[int, int] = {}
+        for i, byte in enumerate(data):
+            final[page + (address - page + i) % self.page_size] = byte
+        if tear is not Tear.NOTHING:
+            self._count(final)
+        self.programmed_bytes += len(final)
+        if page // self.sector_size in self._bad_program and final:
+            lost = self._rng.choice([at for at in final if final[at] != 0xFF] or [address])
+            final[lost] |= 1 << self._rng.randrange(8) | 0x01
+        if tear is Tear.DONE:
+            self._clear(final)
+        else:
+            self._tear(list(final), {at: ~byte & 0xFF for at, byte in final.items()}, tear, 0)
+
+    def erase(self, sector: int, tear: Tear = Tear.DONE) -> None:
+        """Set every bit of a sector."""
+        start = sector * self.sector_size
+        self.wear[sector] += 1
+        if tear is not Tear.DONE:
+            cells = range(start, start + self.sector_size)
+            masks = {
+                at: ~self.cells[at] & 0xFF
+                for at in cells
+                if self.cells[at] != 0xFF or at in self.weak
+            }
+            self._tear(list(cells), masks, tear, 1)
+            return
+        stay: dict[int, int] = {}
+        if sector in self._bad_erase:
+            spots = self._rng.sample(range(start, start + self.sector_size), 3)
+            stay = {at: 1 << self._rng.randrange(8) for at in spots}
+        self.cells[start : start + self.sector_size] = b"\xff" * self.sector_size
+        for at in [at for at in self.weak if start <= at < start + self.sector_size]:
+            del self.weak[at]
+        for unit in range(start // self.unit, (start + self.sector_size) // self.unit):
+            self._programs.pop(unit, None)
+        for at, mask in stay.items():
+            self.cells[at] &= ~mask
+
+    # ---- physics ----
+
+    def _weak_ones(self, mask: int) -> int:
+        if self.mood is Mood.RANDOM:
+            return mask & self._rng.getrandbits(8)
+        return mask if self.mood is Mood.ONES else 0
+
+    def _count(self, addresses: dict[int, int]) -> None:
+        if not self.programs_per_unit:
+            return
+        for unit in {at // self.unit for at in addresses}:
+            self._programs[unit] = self._programs.get(unit, 0) + 1
+            if self._programs[unit] > self.programs_per_unit:
+                raise OverProgrammed(f"unit {unit} at {unit * self.unit:#x}")
+
+    def _clear(self, final: dict[int, int]) -> None:
+        for at, byte in final.items():
+            self._change(at, ~byte & 0xFF, 0, 0)
+
+    def _change(self, at: int, mask: int, weak: int, level: int) -> None:
+        """Drive the bits of ``mask`` to ``level``, and those of ``weak`` to the threshold."""
+        if level:
+            self.cells[at] |= mask
+            weak &= ~self.cells[at] & 0xFF
+        else:
+            # A cell already firmly programmed stays so.
+            firm = ~self.cells[at] & 0xFF & ~self.weak.get(at, 0)
+            weak &= ~firm
+            self.cells[at] &= ~(mask | weak)
+        now = self.weak.get(at, 0) & ~mask | weak
+        if now:
+            self.weak[at] = now
+        else:
+            self.weak.pop(at, None)
+
+    def _tear(self, addresses: list[int], masks: dict[int, int], tear: Tear, level: int) -> None:
+        """Do part of a change: ``masks`` are the bits on their way to ``level``."""
+        rng = self._rng
+        changing = [at for at in addresses if masks.get(at)]
+        if tear is Tear.NOTHING or not changing:
+            return
+        few = set(rng.sample(changing, min(len(changing), 2)))
+        stop = addresses[rng.randrange(len(addresses))]
+        for at in changing:
+            bits = masks[at]
+            some = bits & rng.getrandbits(8)
+            done = weak = 0
+            match tear:
+                case Tear.BARELY:
+                    weak = some if at in few else 0
+                case Tear.PREFIX:
+                    done = bits if at < stop else 0
+                case Tear.SUBSET:
+                    done = some
+                case Tear.MIXED:
+                    done, weak = some, bits & ~some
+                case Tear.THRESHOLD:
+                    weak = bits
+                case Tear.NEARLY:
+                    weak = some if at in few else 0
+                    done = bits & ~weak
+            self._change(at, done, weak, level)
