@@ -1,0 +1,109 @@
+"""Commands over the firmware's uplink modules, the same on CPython and on MicroPython.
+
+As a program on MicroPython it answers one JSON line with one JSON line. Values go as JSON allows,
+but bytes, texts and maps, which become {"b": hex}, {"t": hex of UTF-8}, {"m": [[key, value], …]}.
+"""
+
+import json
+import sys
+from binascii import hexlify, unhexlify
+
+from coldtrail import block, cbor, confirmation, cose
+
+
+def pack(value):
+    """Return what JSON can carry."""
+    if isinstance(value, (bytes, bytearray)):
+        return {"b": hexlify(value).decode()}
+    if isinstance(value, str):
+        return {"t": hexlify(value.encode()).decode()}
+    if isinstance(value, (list, tuple)):
+        return [pack(element) for element in value]
+    if isinstance(value, dict):
+        return {"m": [[key, pack(value[key])] for key in sorted(value)]}
+    return value
+
+
+def unpack(value):
+    """Return what `pack` was given."""
+    if isinstance(value, list):
+        return [unpack(element) for element in value]
+    if isinstance(value, dict):
+        if "b" in value:
+            return unhexlify(value["b"])
+        if "t" in value:
+            return unhexlify(value["t"]).decode()
+        return {key: unpack(element) for key, element in value["m"]}
+    return value
+
+
+def seal_all(first, records, optional, key, kid, tracker_id):
+    """Return the sealed blocks of a history, as the tracker makes them one after the other.
+
+    first: the builder's arguments for block 1. records: [type, payload]. optional: [sync, urgent].
+    """
+    chain, number, previous, boot, sequence, interval, shipment = first
+    sealed = []
+    builder = None
+    for kind, payload in records:
+        if builder is not None and not builder.add(kind, memoryview(payload)):
+            sealed.append(finish(builder, optional, key, kid, tracker_id))
+            number += 1
+            previous = block.digest(sealed[-1])
+            builder = None
+        if builder is None:
+            builder = block.Builder(chain, number, previous, boot, sequence, interval, shipment)
+            if not builder.add(kind, payload):
+                raise RuntimeError("a record does not fit an empty block")
+        sequence += 1
+    if builder is not None:
+        sealed.append(finish(builder, optional, key, kid, tracker_id))
+    return sealed
+
+
+def finish(builder, optional, key, kid, tracker_id):
+    """Seal one block."""
+    builder.sync, builder.urgent = optional
+    sealed = builder.seal(key, kid, tracker_id)
+    if builder.seal(key, kid, tracker_id) != sealed:
+        raise RuntimeError("sealing again gives other bytes")
+    return sealed
+
+
+def open_mac0(message, keys, content_type, direction, tracker_id):
+    """`keys`: [[version, key], …]."""
+    return cose.open_mac0(message, dict(keys).get, content_type, direction, tracker_id)
+
+
+COMMANDS = {
+    "encode": cbor.encode,
+    "decode": cbor.decode,
+    "hmac": lambda key, parts: cose.hmac_sha256(key, *parts),
+    "mac0": cose.mac0,
+    "open_mac0": open_mac0,
+    "digest": block.digest,
+    "seal_all": seal_all,
+    "confirmation": confirmation.parse,
+}
+
+
+def run(command, arguments):
+    """Return ["ok", result] or ["refused", reason]; any other error is one of the firmware."""
+    try:
+        return ["ok", COMMANDS[command](*arguments)]
+    except ValueError as error:
+        return ["refused", str(error)]
+
+
+def serve():
+    """Answer requests until the input ends."""
+    while True:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        command, arguments = json.loads(line)
+        sys.stdout.write(json.dumps(pack(run(command, unpack(arguments)))) + "\n")
+
+
+if sys.implementation.name == "micropython":
+    serve()
