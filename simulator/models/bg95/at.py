@@ -99,7 +99,7 @@ class Answer:
     lines: tuple[str | bytes, ...] = ()
     final: str = "OK"
     then: Callable[[], object] | None = None
-    """Done when the answer has been given."""
+    """Done when the whole command line has been answered."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _split(line: str) -> list[str]:
 
 
 def _parse(command: str) -> tuple[str, Form, Args]:
-    match = re.fullmatch(r"(\+[A-Za-z]+)(=\?|\?|=(.*))?", command.strip(), re.DOTALL)
+    match = re.fullmatch(r"(\+[A-Za-z]+) *(=\?|\?|=(.*))?", command.strip(), re.DOTALL)
     if match:
         name, mark, text = match.groups()
         form = Form(mark[:1] if text is not None else mark or "")
@@ -191,6 +191,7 @@ class AtPort:
         self._held: list[bytes] = []
         self._prompt: Prompt | None = None
         self._data = bytearray()
+        self._then: list[Callable[[], object]] = []
         self._busy = False
 
     # --- out
@@ -285,17 +286,17 @@ class AtPort:
         if result.lines:
             lines = [each.encode() if isinstance(each, str) else each for each in result.lines]
             piece = b"\r\n" + b"\r\n".join(lines) + b"\r\n"
+        if result.then:
+            self._then.append(result.then)
         if rest and result.final == "OK":
             if piece:
                 self.emit("answer", piece)
-            if result.then:
-                result.then()
             try:
                 self._run(rest)
             except AtError as error:
                 self._fail(error)
             return
-        self._end(piece + _line(result.final), result.then)
+        self._end(piece + _line(result.final))
 
     def _fail(self, error: AtError, *, soon: bool = True) -> None:
         code = error.code
@@ -304,15 +305,16 @@ class AtPort:
         else:
             text = f"+CME ERROR: {code if self.cmee == 1 else CME_TEXTS[code]}"
         if soon:
-            self._wait_short(lambda: self._end(_line(text), None))
+            self._wait_short(lambda: self._end(_line(text)))
         else:
-            self._end(_line(text), None)
+            self._end(_line(text))
 
-    def _end(self, piece: bytes, then: Callable[[], object] | None) -> None:
+    def _end(self, piece: bytes) -> None:
         self.emit("answer", piece)
         self._busy = False
-        if then:
-            then()
+        then, self._then = self._then, []
+        for each in then:
+            each()
         self._pump()
 
     # --- data behind a prompt

@@ -18,6 +18,7 @@ from .radio import Radio
 FUNCTION_MS = (200, 1_500)  # at most 15 s
 PIN_MS = (150, 900)  # at most 5 s
 SIM_MS = (300, 1_800)
+UNLOCK_MS = (20, 300)
 OPERATOR_MS = (200, 1_500)  # at most 180 s
 SCAN_MS = (15_000, 60_000)
 RATES = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
@@ -42,10 +43,11 @@ SETTINGS = {
 
 @dataclass
 class Sim:
-    """The SIM card; ``pin`` when it asks for one."""
+    """The SIM card; ``pin`` when it asks for one, three ``tries`` before it asks for ``puk``."""
 
     present: bool = True
     pin: str = ""
+    puk: str = "12345678"
     imsi: str = "001010123456789"
     iccid: str = "89001012012341234120"
     tries: int = 3
@@ -74,7 +76,6 @@ class General:
         self.port: AtPort | None = None
         self.settings = dict(SETTINGS)
         self.imei = "86" + f"{rng.randrange(10**13):013}"
-        self.baud = 115200
         self._stored_baud = 115200
         self.reset()
 
@@ -82,8 +83,9 @@ class General:
         """Start as after power-on; what the module keeps in its flash stays."""
         self.function = 1
         self._sim_state = ""
+        self._detached = False
         self._sleep = 0
-        self.baud = self._stored_baud
+        self.baud = self._next_baud = self._stored_baud
 
     def start(self) -> None:
         """The application of the module runs: see to the SIM."""
@@ -108,8 +110,6 @@ class General:
             "+CGSN": lambda: answer(self.imei),  # 2.9
             "+CIMI": self._imsi,  # 5.1
             "+QCCID": self._iccid,  # 5.6
-            "+CSQ": lambda: answer(f"+CSQ: {self._radio.quality_text()}"),  # 6.3
-            "+QCSQ": lambda: answer(f"+QCSQ: {self._radio.signal_text()}"),  # 6.18
             "+QNWINFO": lambda: answer(f"+QNWINFO: {self._radio.information_text()}"),  # 6.17
         }
         found: dict[str, Command] = {name: _executed(fn) for name, fn in simple.items()}
@@ -123,6 +123,8 @@ class General:
             "+CMEE": self._errors,
             "+CFUN": self._functionality,
             "+CPIN": self._pin,
+            "+CSQ": self._quality,
+            "+QCSQ": self._signal,
             "+CEREG": self._registration,
             "+COPS": self._operator,
             "+CGATT": self._attachment,
@@ -167,7 +169,7 @@ class General:
         return keep
 
     def _store(self, _form: Form, _args: Args) -> Result:
-        self._stored_baud = self.baud
+        self._stored_baud = self._next_baud
         return answer()
 
     def _rate(self, form: Form, args: Args) -> Result:
@@ -175,10 +177,12 @@ class General:
             rates = ",".join(map(str, RATES))
             return answer(f"+IPR: (),({rates})")
         if form is Form.READ:
-            return answer(f"+IPR: {self.baud}")
+            return answer(f"+IPR: {self._next_baud}")
         rate = args.number(0, 0, max(RATES))
         if rate not in RATES:
             raise AtError
+
+        self._next_baud = rate
 
         def change() -> None:
             self.baud = rate
@@ -211,7 +215,8 @@ class General:
 
     def _see_to_radio(self) -> None:
         usable = self.function == 1 and self._sim_state == "READY"
-        if usable and self._radio.operator_mode != 2:
+        # On LTE registration and attachment are one.
+        if usable and self._radio.operator_mode != 2 and not self._detached:
             self._radio.start()
         else:
             self._radio.stop()
@@ -230,19 +235,22 @@ class General:
         self._need_sim()
         if form is Form.READ:
             return answer(f"+CPIN: {self._sim_state}")
-        if form is not Form.WRITE or self._sim_state != "SIM PIN":
-            raise AtError(3)
         # The manual gives the PIN with and without quotes.
-        entered = str(args.items[0]) if len(args) else ""
+        entered = [str(item) for item in args.items]
+        asked = {"SIM PIN": 1, "SIM PUK": 2}.get(self._sim_state)
+        if form is not Form.WRITE or len(entered) != asked:
+            raise AtError(3)
 
         def finish() -> Answer:
-            if entered != self.sim.pin:
-                self.sim.tries -= 1
+            if entered[0] != (self.sim.pin if asked == 1 else self.sim.puk):
+                self.sim.tries = max(0, self.sim.tries - 1)
                 if not self.sim.tries:
                     self._sim_state = "SIM PUK"
                 raise AtError(16)
+            self.sim.pin = entered[-1]
             self.sim.tries = 3
-            return answer(then=self._unlock)
+            self._sim_state = "READY"
+            return answer(then=lambda: self._after(self._draw(UNLOCK_MS), self._unlock))
 
         return Later(self._draw(PIN_MS), finish)
 
@@ -259,7 +267,19 @@ class General:
         if self._sim_state != "READY":
             raise AtError(11)
 
-    # --- functionality and network: 2.22, 6.2, 9.1, 9.11
+    # --- functionality and network: 2.22, 6.2, 6.3, 6.18, 9.1, 9.11
+
+    def _quality(self, form: Form, _args: Args) -> Result:
+        if form is Form.TEST:
+            return answer("+CSQ: (0-31,99),(0-7,99)")
+        return answer(f"+CSQ: {self._radio.quality_text()}")
+
+    def _signal(self, form: Form, _args: Args) -> Result:
+        if form is Form.TEST:
+            modes = self._part.modes
+            names = ("NOSERVICE", modes["GSM"], modes["CAT-M1"], modes["CAT-NB1"])
+            return answer("+QCSQ: " + ",".join(f'"{name}"' for name in names))
+        return answer(f"+QCSQ: {self._radio.signal_text()}")
 
     def _functionality(self, form: Form, args: Args) -> Result:
         if form is Form.TEST:
@@ -324,10 +344,15 @@ class General:
             return answer("+CGATT: (0,1)")
         if form is Form.READ:
             return answer(f"+CGATT: {int(self._radio.registered)}")
-        # On LTE registration and attachment are one; what is so already is OK.
-        if args.number(0, 0, 1) != int(self._radio.registered):
-            raise AtError(30 if self._radio.stat != 0 else 3)
-        return answer()
+        self._need_ready_sim()
+        detached = not args.number(0, 0, 1)
+
+        def finish() -> Answer:
+            self._detached = detached
+            self._see_to_radio()
+            return answer()
+
+        return Later(self._draw(OPERATOR_MS), finish)
 
     # --- time: 6.7, 6.16, 11.2
 
@@ -338,12 +363,13 @@ class General:
         return answer(f"+QLTS: {self._radio.time_text(mode)}")
 
     def _time_zone_update(self, form: Form, args: Args) -> Result:
+        modes = self._part.time_zone_updates
         if form is Form.TEST:
-            return answer("+CTZU: (0,1,3)")
+            return answer(f"+CTZU: ({','.join(map(str, modes))})")
         if form is Form.READ:
             return answer(f"+CTZU: {self._radio.time_zone_update}")
         mode = args.number(0, 0, 3)
-        if mode == 2:
+        if mode not in modes:
             raise AtError
         self._radio.time_zone_update = mode
         return answer()

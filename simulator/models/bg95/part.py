@@ -36,6 +36,8 @@ class Part:
     """RESET_N and PWRKEY are one: holding PWRKEY for ``reset_us`` resets the module."""
     modes: Mapping[str, str]
     """How AT+QCSQ and AT+QNWINFO call LTE Cat M1, LTE Cat NB and GSM."""
+    time_zone_updates: tuple[int, ...]
+    """What AT+CTZU takes: 1 and 3 set the clock from the network, 3 to local time."""
 
 
 # BG95 Series Hardware Design V1.2: 3.6.1 (figure 8), 3.6.2.1, 3.7. AT commands: BG95&BG77 AT
@@ -52,6 +54,7 @@ BG95_M3 = Part(
     reset_us=2 * US_PER_S,
     key_resets=True,
     modes={"CAT-M1": "eMTC", "CAT-NB1": "NBIoT", "GSM": "GSM"},
+    time_zone_updates=(0, 1, 3),
 )
 
 # BG96 Hardware Design V1.3: 3.6.1 (figure 8), 3.6.2.1, 3.7; BG96 AT Commands Manual V2.2, 2.1,
@@ -68,4 +71,5 @@ BG96 = Part(
     reset_us=150 * US_PER_MS,
     key_resets=False,
     modes={"CAT-M1": "CAT-M1", "CAT-NB1": "CAT-NB1", "GSM": "GSM"},
+    time_zone_updates=(0, 1),
 )

@@ -22,6 +22,7 @@ CONTEXTS = 16
 ACTIVE_CONTEXTS = 3
 MAX_SEND = 1460
 MAX_READ = 1500
+MAX_HEX = 512
 SEND_BUFFER = 8 * MAX_SEND
 """Unacknowledged bytes a socket holds before AT+QISEND fails; the manual names no size."""
 
@@ -152,6 +153,7 @@ class TcpIp:
             "+QICLOSE": self._close,
             "+QISTATE": self._state,
             "+QISEND": self._send,
+            "+QISENDEX": self._send_hex,
             "+QIRD": self._read,
         }
         found: dict[str, Command] = {name: self._noting(fn) for name, fn in own.items()}
@@ -415,6 +417,18 @@ class TcpIp:
         if socket.state != CONNECTED:
             raise TcpError(567)
         return Prompt(length, lambda data: self._take(socket, data))
+
+    def _send_hex(self, form: Form, args: Args) -> Result:
+        if form is Form.TEST:
+            return answer("+QISENDEX: (0-11),<hex_string>")
+        socket, text = self._socket(args), args.text(1)
+        try:
+            data = bytes.fromhex(text)
+        except ValueError:
+            raise TcpError(552) from None
+        if len(text) > MAX_HEX or socket.state != CONNECTED:
+            raise TcpError(552 if len(text) > MAX_HEX else 567)
+        return self._take(socket, data)
 
     def _take(self, socket: Socket, data: bytes | None) -> Answer | Later:
         if data is None:
