@@ -333,7 +333,9 @@ def load(name_or_file: str) -> Profile:
 
 def _sentence(error: ValidationError) -> str:
     """Say what the first fault is, in the words of the file."""
-    first = error.errors(include_url=False)[0]
+    faults = error.errors(include_url=False)
+    # A misspelt key is also a missing one: the spelling is the news.
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     where = "".join(
         f" {part + 1}" if isinstance(part, int) else f", {part}" for part in first["loc"]
     ).removeprefix(", ")

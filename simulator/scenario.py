@@ -315,7 +315,9 @@ def load(name_or_file: str) -> Scenario:
 
 def _sentence(error: ValidationError) -> str:
     """Say what the first fault is, in the words of the file."""
-    first = error.errors(include_url=False)[0]
+    faults = error.errors(include_url=False)
+    # A misspelt key is also a missing one: the spelling is the news.
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     table, key = _place(first["loc"])
     match first["type"]:
         case "extra_forbidden" if not key:

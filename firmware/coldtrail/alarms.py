@@ -80,8 +80,6 @@ class Engine:
     def restart(self):
         """Begin a boot: times before and after are not comparable, so it leaves a gap."""
         self._t = None
-        for state in self._states:
-            state[_FLAGS] &= ~_OUT
         for trend in self._trends.values():
             trend.restart()
 

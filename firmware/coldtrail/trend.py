@@ -2,14 +2,17 @@
 
 The window of a trend rule is kept as the means of 16 equal buckets of time, so memory does not
 depend on the sampling interval, and noise and quantisation are averaged out before a slope is
-taken. The slope is the median over all pairs of buckets (Theil 1950, Sen 1968): up to 29 % of the
-buckets may lie, e.g. while a door stands open, without moving it far.
+taken. The slope is the median over all pairs of buckets (Theil 1950, Sen 1968), taken over the
+whole window and over its recent half; the smaller one counts. A step, such as an opened box leaves
+behind, tilts the first only while it lies 6 to 10 buckets back, and the second only while it lies
+3 to 5 buckets back: it never tilts both, and a rise that has ended tilts the second no more.
 """
 
 from micropython import const
 
 BUCKETS = const(16)
 _ENOUGH = const(12)  # buckets with a reading, below which nothing is concluded
+_RECENT_ENOUGH = const(6)  # the same for the recent half
 _STABLE = const(3)  # evaluations in a row that must agree before the verdict changes
 _SCALE = const(256)  # slopes are in 1/256 unit a bucket: 0.01 degC in half an hour is 256
 
@@ -26,20 +29,25 @@ def time_to_breach(history, width, threshold, rising):
         value = history[i]
         if value is not None:
             points.append((i, (value - threshold if rising else threshold - value) * _SCALE))
-    if len(points) < _ENOUGH:
+    recent = [point for point in points if 2 * point[0] >= len(history)]
+    if len(points) < _ENOUGH or len(recent) < _RECENT_ENOUGH:
         return None
+    slope = min(_slope(points), _slope(recent))
+    if slope <= 0:
+        return None
+    # The height of the line at the middle of bucket 0, then at the end of the last one.
+    level = _median([y - slope * x for x, y in recent])
+    level += slope * (2 * len(history) - 1) // 2
+    return max(0, -level) * width // slope
+
+
+def _slope(points):
     slopes = []
     for j in range(1, len(points)):
         x, y = points[j]
         for i in range(j):
             slopes.append((y - points[i][1]) // (x - points[i][0]))
-    slope = _median(slopes)
-    if slope <= 0:
-        return None
-    # The line's height at the middle of bucket 0, then at the end of the last one.
-    level = _median([y - slope * x for x, y in points])
-    level += slope * (2 * len(history) - 1) // 2
-    return max(0, -level) * width // slope
+    return _median(slopes)
 
 
 def _median(numbers):

@@ -1,0 +1,103 @@
+"""The tracker's loader takes every shipped profile and says what is wrong with any other."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import Any
+
+import cbor2
+import pytest
+
+from boards import profile as profiles
+from coldtrail import profile
+from coldtrail.alarms import Engine
+
+GOOD: dict[int, Any] = {
+    0: 1,
+    1: "vaccines",
+    2: 300,
+    3: 120,
+    4: 3600,
+    5: 1800,
+    6: 0,
+    7: [[1, 4, 0, 3, 800, 86400, 0, 28800], [2, 1, 0, 2, -50, 0, 10, 0]],
+    8: [0, 2],
+    9: 1,
+}
+SHIPPED = sorted(path.stem for path in profiles.DIRECTORY.glob("*.toml"))
+
+
+def encoded(fields: Any) -> bytes:
+    return cbor2.dumps(fields, canonical=True)
+
+
+def changed(path: tuple[int, ...], value: Any) -> bytes:
+    fields = copy.deepcopy(GOOD)
+    inner: Any = fields
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return encoded(fields)
+
+
+def test_every_field_arrives() -> None:
+    data = encoded(GOOD)
+    loaded = profile.load(data)
+    assert vars(loaded) == {
+        "digest": hashlib.sha256(data).digest()[:8],
+        "name": "vaccines",
+        "interval": 300,
+        "alarm_interval": 120,
+        "upload_interval": 3600,
+        "alarm_upload_interval": 1800,
+        "start_delay": 0,
+        "rules": ((1, 4, 0, 3, 800, 86400, 0, 28800), (2, 1, 0, 2, -50, 0, 10, 0)),
+        "required": (0, 2),
+        "overwrite": True,
+    }
+
+
+def test_required_channels_and_overwriting_may_be_absent() -> None:
+    loaded = profile.load(encoded({key: GOOD[key] for key in range(8)}))
+    assert (loaded.required, loaded.overwrite) == ((), False)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_tracker_takes_every_shipped_profile(name: str) -> None:
+    described = profiles.load(name)
+    loaded = profile.load(described.encode())
+    assert loaded.name == name
+    assert [list(rule) for rule in loaded.rules] == [rule.wire() for rule in described.rule]
+    Engine(loaded.rules).sample(0, loaded.interval, [0] * 8)
+
+
+TREND = [1, 4, 0, 3, 800, 86400, 0, 28800]
+REFUSED = [
+    (encoded([]), "not a map"),
+    (encoded({}), "version must be 1 to 1"),
+    (changed((0,), True), "version must be"),
+    (changed((10,), 0), "unknown key 10"),
+    (changed((1,), ""), "name must be"),
+    (changed((1,), "é" * 17), "name must be"),
+    (changed((2,), 0), "interval must be 1 to 86400"),
+    (changed((2,), "5 min"), "interval must be 1 to 86400"),
+    (changed((5,), 59), "alarm upload interval must be 60 to 604800"),
+    (changed((7,), {}), "rules must be a list of at most 16"),
+    (changed((7, 1), [1, 1, 0, 3]), "list of 8 numbers"),
+    (changed((7, 1, 0), 1), "same id"),
+    (changed((7, 1, 5), 60), "rule 2 of the profile: instant has duration 0"),
+    (changed((7, 0, 5), 0), "rule 1 of the profile: instant has duration 0"),
+    (changed((7, 1, 7), 60), "rule 2 of the profile: only a trend has a window"),
+    (changed((7, 0, 7), 16 * 300 - 1), "rule 1 of the profile: its window must hold"),
+    (changed((7,), [[i, *TREND[1:]] for i in range(3)]), "more than 2 trend rules"),
+    (changed((8,), [8]), "a channel must be 0 to 7"),
+    (changed((9,), 2), "overwrite must be 0 to 1"),
+    (encoded(GOOD)[:-1], "ends within an item"),
+]
+
+
+@pytest.mark.parametrize(("data", "reason"), REFUSED, ids=[reason for _, reason in REFUSED])
+def test_says_what_is_wrong(data: bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        profile.load(data)
