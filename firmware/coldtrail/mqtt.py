@@ -123,9 +123,9 @@ class Client:
         Raises MqttError; OSError.
         """
         kind, _ = await self._next(_deadline(limit_ms))
-        if kind and kind & 0xF0 != _PUBLISH:
+        if kind is not None and kind & 0xF0 != _PUBLISH:
             raise MqttError("unexpected packet")
-        return bool(kind)
+        return kind is not None
 
     async def disconnect(self, limit_ms=5000):
         """End the session; the stream is then closed by its owner."""
@@ -152,7 +152,7 @@ class Client:
         """Return the body of the next packet that is no message: ``kind``, of ``size`` bytes."""
         while True:
             found, body = await self._next(deadline)
-            if not found:
+            if found is None:
                 raise OSError(ETIMEDOUT)
             if found & 0xF0 != _PUBLISH:
                 if found != kind or len(body) != size:
@@ -160,7 +160,7 @@ class Client:
                 return body
 
     async def _next(self, deadline):
-        """Return (first byte, body) of the next packet, (0, b"") when the limit passes first.
+        """Return (first byte, body) of the next packet, (None, b"") when the limit passes first.
 
         The body is valid until the next call. A message has then been delivered and acknowledged.
         """
@@ -191,7 +191,7 @@ class Client:
                     self._skip = size
                     continue
             if not await self._fill(deadline):
-                return 0, b""
+                return None, b""
 
     def _drop_taken(self):
         rest = self._end - self._taken

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -65,12 +66,10 @@ def split(exchange: Exchange) -> tuple[bytes, bytes, list[bytes], bytes | None]:
     return prefix, answer, before + after, final
 
 
-def call(
-    engine: AT, exchange: Exchange, prefix: bytes, into: bytearray
-) -> Awaitable[bytes | None]:
+async def call(engine: AT, exchange: Exchange, prefix: bytes, into: bytearray) -> Any:
     if exchange.data:
-        return engine.send(exchange.command, [exchange.data], 1000)
-    return engine.command(exchange.command, prefix, 1000, memoryview(into))
+        return await engine.send(exchange.command, [exchange.data], 1000)
+    return await engine.command(exchange.command, prefix, 1000, memoryview(into))
 
 
 def expected(
@@ -81,7 +80,7 @@ def expected(
     return None, final
 
 
-async def outcome(call: Awaitable[bytes | None]) -> tuple[bytes | None, bytes | None]:
+async def outcome(call: Awaitable[Any]) -> tuple[bytes | None, bytes | None]:
     """Return (answer, None) or (None, the error's result line)."""
     try:
         return await call, None

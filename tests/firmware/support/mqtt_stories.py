@@ -1,0 +1,153 @@
+"""What the MQTT client does with a real broker; runs on CPython and on MicroPython."""
+# ruff: noqa: B904, UP041
+# mypy: ignore-errors
+
+import asyncio
+from errno import ETIMEDOUT
+
+from coldtrail.mqtt import Client, MqttError
+
+TOPIC = "coldtrail/1/STORY/"
+LIMIT_MS = 5000
+SIZES = (0, 1, 2, 81, 82, 1000, 1400)  # around 127 bytes of remaining length, and a whole block
+
+
+class SocketStream:
+    """A TCP connection as the client wants it."""
+
+    def __init__(self, reader, writer):
+        self.reader = reader
+        self.writer = writer
+        self.writes = 0
+
+    async def readinto(self, buffer, limit_ms):
+        try:
+            data = await asyncio.wait_for_ms(self.reader.read(len(buffer)), limit_ms)
+        except asyncio.TimeoutError:
+            raise OSError(ETIMEDOUT)
+        buffer[: len(data)] = data
+        return len(data)
+
+    async def write(self, buffers, limit_ms):
+        self.writes += 1
+        for buffer in buffers:
+            self.writer.write(bytes(buffer))
+        await asyncio.wait_for_ms(self.writer.drain(), limit_ms)
+
+    def close(self):
+        self.writer.close()
+
+
+async def opened(port, name, keepalive=60, will=None):
+    """Return a connected client and its stream."""
+    stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
+    client = Client(stream, name, keepalive)
+    await client.connect(LIMIT_MS, will)
+    return client, stream
+
+
+def collector(client):
+    """Let the client collect what it receives."""
+    received = []
+    client.on_message = lambda topic, payload, retain: received.append(
+        (topic, bytes(payload), retain)
+    )
+    return received
+
+
+async def echo(port):
+    """Publish at QoS 1 to itself; return the sizes that came back unchanged."""
+    client, stream = await opened(port, "ECHO")
+    received = collector(client)
+    await client.subscribe(TOPIC + "echo", 1, LIMIT_MS)
+    same = []
+    for number, size in enumerate(SIZES):
+        payload = bytes((i * 7 + size) & 0xFF for i in range(size))
+        await client.publish(
+            TOPIC + "echo", memoryview(payload), 1 + number, bool(number & 1), LIMIT_MS
+        )
+        while not received:
+            await client.receive(LIMIT_MS)
+        if received.pop() == (TOPIC + "echo", payload, False):
+            same.append(size)
+    await client.disconnect()
+    stream.close()
+    return same
+
+
+async def retained(port):
+    """Return what the broker has kept for the topic, and whether it says so."""
+    client, stream = await opened(port, "RETAINED")
+    received = collector(client)
+    await client.subscribe(TOPIC + "retained", 0, LIMIT_MS)
+    while await client.receive(500):
+        pass
+    await client.disconnect()
+    stream.close()
+    return [(topic, len(payload), retain) for topic, payload, retain in received]
+
+
+async def oversized(port):
+    """Say "ready", return what arrives of messages of several sizes."""
+    client, stream = await opened(port, "OVERSIZED")
+    received = collector(client)
+    await client.subscribe(TOPIC + "sizes", 1, LIMIT_MS)
+    await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)
+    while not received or received[-1][1] != b"end":
+        if not await client.receive(LIMIT_MS):
+            break
+    await client.disconnect()
+    stream.close()
+    return [len(payload) for _, payload, _ in received], client.skipped
+
+
+async def will(port):
+    """Die without a word."""
+    _, stream = await opened(port, "WILL", will=(TOPIC + "will", b"gone", False))
+    stream.close()
+
+
+async def idle(port):
+    """Stay connected for four times the keep-alive; return whether it still works then."""
+    client, stream = await opened(port, "IDLE", keepalive=1)
+    heard = await client.receive(4000)
+    await client.publish(TOPIC + "idle", b"x", 9, False, LIMIT_MS)
+    await client.disconnect()
+    stream.close()
+    return heard
+
+
+async def refused(port):
+    """Return why the broker does not want this client."""
+    try:
+        await opened(port, "REFUSED")
+    except MqttError as error:
+        return str(error)
+    return None
+
+
+async def killed(port):
+    """Say "ready" and wait for a broker that will be killed; return what that looks like."""
+    client, _ = await opened(port, "KILLED")
+    await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)
+    try:
+        await client.receive(LIMIT_MS)
+    except OSError as error:
+        return type(error).__name__
+    return None
+
+
+STORIES = {
+    "echo": echo,
+    "retained": retained,
+    "oversized": oversized,
+    "will": will,
+    "idle": idle,
+    "refused": refused,
+    "killed": killed,
+}
+
+
+def main(story, port):
+    """Run a story and print what it returns."""
+    print(repr(asyncio.run(STORIES[story](port))))
