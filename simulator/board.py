@@ -1,46 +1,83 @@
-"""Reads a board's file, builds its parts and wires them to the chip."""
+"""Reads a board's file and refuses what cannot be wired."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from . import chip as esp32
 from .process import ROOT
 
 BOARDS = ROOT / "boards"
 
+REQUIRED = {
+    "NAME": str,
+    "CHIP": str,
+    "RTC_PPM": int,
+    "BOOT_MS": int,
+    "CALL_US": int,
+    "TICKS_US": int,
+}
+OPTIONAL = {
+    "BUSES": dict,
+    "SENSORS": dict,
+    "FLASH": dict,
+    "MODEM": dict,
+    "BUTTON": int,
+    "VBUS": int,
+    "LED_GREEN": int,
+    "LED_RED": int,
+    "WAKE_ANY_HIGH": tuple,
+    "WAKE_ALL_LOW": tuple,
+    "WAKE_EXT0": tuple,
+    "HELD": tuple,
+    "PULLS": tuple,
+}
+BUS_PINS = {
+    "I2C": {"scl": "output", "sda": "output"},
+    "SPI": {"sck": "output", "mosi": "output", "miso": "input"},
+    "UART": {"tx": "output", "rx": "input"},
+}
+BUS_NUMBERS = {"I2C": (0, 1), "SPI": (1, 2), "UART": (1, 2)}
+PART_PINS = {
+    "cs": "output",
+    "adc": "analog",
+    "supply": "output",
+    "pwrkey": "output",
+    "reset_n": "output",
+    "status": "input",
+}
+PANEL_PINS = {"BUTTON": "input", "VBUS": "input", "LED_GREEN": "output", "LED_RED": "output"}
+
 
 class BoardError(ValueError):
-    """The board cannot exist; the message is one sentence that says why."""
+    """The board cannot be; the message is one sentence that says where and why."""
 
 
-class World(Protocol):
-    """What the sensors measure; ``t_s`` is virtual time in seconds."""
+def named(name: str) -> dict[str, Any]:
+    """Return a board of this project by the name of its folder.
 
-    def ambient_c(self, t_s: float) -> float:
-        """Return the temperature of the air around the box."""
-
-    def humidity(self, t_s: float) -> float:
-        """Return the relative humidity of that air in percent."""
-
-    def payload_c(self, t_s: float) -> float:
-        """Return the temperature of the payload."""
+    Raises:
+        BoardError: there is none, or it cannot be.
+    """
+    return load(BOARDS / name / "board.py")
 
 
 def load(path: Path) -> dict[str, Any]:
     """Return the constants of a board file, which must be plain literals.
 
     Raises:
-        BoardError: the file is missing, or more than literals.
+        BoardError: the file is missing, is more than literals, or describes a board that cannot
+            be wired.
     """
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
-        raise BoardError(f"{path}: {error.strerror}: name an existing board file.") from error
-    except SyntaxError as error:
-        raise BoardError(f"{path}, line {error.lineno}: {error.msg}.") from error
+        raise BoardError(f"{path}: {error.strerror}; name an existing board file.") from error
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        raise BoardError(f"{path}: {error}; correct the file.") from error
     board: dict[str, Any] = {}
     for node in tree.body:
         match node:
@@ -57,9 +94,124 @@ def load(path: Path) -> dict[str, Any]:
                 raise BoardError(
                     f"{path}, line {node.lineno}: only NAME = literal may stand here."
                 )
+    try:
+        check(board)
+    except BoardError as error:
+        raise BoardError(f"{path}: {error}") from None
     return board
 
 
-def named(name: str) -> Mapping[str, Any]:
-    """Return a board of this project by the name of its folder."""
-    return load(BOARDS / name / "board.py")
+def parts(board: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the entries of the parts that are fitted, by name."""
+    fitted = dict(board.get("SENSORS", {}))
+    for name in ("FLASH", "MODEM"):
+        if name in board:
+            fitted[name.lower()] = board[name]
+    return fitted
+
+
+def check(board: Mapping[str, Any]) -> None:
+    """Refuse a board that cannot be wired.
+
+    Raises:
+        BoardError: what is wrong, in one sentence.
+    """
+    _check_names(board)
+    uses: dict[int, str] = {}
+    for pin, kind, use in _uses(board):
+        _check_pin(pin, kind, use)
+        if pin in uses:
+            raise BoardError(f"pin {pin} is used twice, as {uses[pin]} and as {use}.")
+        uses[pin] = use
+    _check_buses(board)
+    _check_wakes(board, uses)
+    for pin, _ in board.get("HELD", ()):
+        if pin in esp32.INPUT_ONLY_PINS or pin not in uses:
+            raise BoardError(f"pin {pin} cannot be held: no output is on it.")
+
+
+def _check_names(board: Mapping[str, Any]) -> None:
+    for name, kind in REQUIRED.items():
+        if not isinstance(board.get(name), kind):
+            raise BoardError(f"{name} is missing or not of type {kind.__name__}.")
+    for name, value in board.items():
+        kinds = REQUIRED | OPTIONAL
+        if name not in kinds:
+            raise BoardError(f"{name} is not a name that boards have.")
+        if not isinstance(value, kinds[name]):
+            raise BoardError(f"{name} must be of type {kinds[name].__name__}.")
+    if board["CHIP"] != "esp32":
+        raise BoardError(f"CHIP {board['CHIP']} is not simulated; esp32 is.")
+
+
+def _uses(board: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+    """Yield every use of a pin: its number, kind of use and name."""
+    for (kind, number), bus in board.get("BUSES", {}).items():
+        if kind not in BUS_PINS or number not in BUS_NUMBERS[kind]:
+            raise BoardError(f"there is no {kind} {number} for parts on the chip.")
+        if bus["pins"].keys() != BUS_PINS[kind].keys():
+            raise BoardError(f"{kind} {number} needs the pins {', '.join(BUS_PINS[kind])}.")
+        for role, pin in bus["pins"].items():
+            yield pin, BUS_PINS[kind][role], f"{role} of {kind} {number}"
+    for name, entry in parts(board).items():
+        for role, kind in PART_PINS.items():
+            if role in entry:
+                yield entry[role], kind, f"{role} of {name}"
+    for name, kind in PANEL_PINS.items():
+        if name in board:
+            yield board[name], kind, name
+
+
+def _check_pin(pin: int, kind: str, use: str) -> None:
+    if pin not in esp32.PINS:
+        raise BoardError(f"pin {pin} ({use}) does not exist on the chip.")
+    if pin in esp32.MODULE_FLASH_PINS:
+        raise BoardError(f"pin {pin} ({use}) belongs to the module's own flash.")
+    if pin in esp32.CONSOLE_PINS:
+        raise BoardError(f"pin {pin} ({use}) belongs to the console.")
+    if kind == "output" and pin in esp32.INPUT_ONLY_PINS:
+        raise BoardError(f"pin {pin} can only be an input, not {use}.")
+    if kind == "analog" and pin not in esp32.ADC_PINS:
+        raise BoardError(f"pin {pin} ({use}) has no ADC.")
+
+
+def _check_buses(board: Mapping[str, Any]) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for name, entry in parts(board).items():
+        for kind in BUS_PINS:
+            number = entry.get(kind.lower())
+            if number is not None and (kind, number) not in board.get("BUSES", {}):
+                raise BoardError(f"{name} is on {kind} {number}, which the board does not have.")
+        if "i2c" in entry:
+            place = entry["i2c"], entry["address"]
+            if place in taken:
+                raise BoardError(
+                    f"{taken[place]} and {name} have one address, {place[1]:#04x}, on one I2C bus."
+                )
+            taken[place] = name
+
+
+def _check_wakes(board: Mapping[str, Any], uses: Mapping[int, str]) -> None:
+    """Hold the wake sources to what the chip can do (ESP32 datasheet, sleep modes)."""
+    resting = dict(board.get("PULLS", ()))
+    high, low = board.get("WAKE_ANY_HIGH", ()), board.get("WAKE_ALL_LOW", ())
+    if high and low:
+        raise BoardError("ext1 wakes by any high pin or by all low, not by both.")
+    wakes = [(pin, 1) for pin in high] + [(pin, 0) for pin in low]
+    if "WAKE_EXT0" in board:
+        if len(board["WAKE_EXT0"]) != 2 or not isinstance(board["WAKE_EXT0"][0], int):
+            raise BoardError("WAKE_EXT0 is one (pin, level): ext0 watches one pin.")
+        wakes.append(board["WAKE_EXT0"])
+    seen = set()
+    for pin, level in wakes:
+        if pin not in esp32.RTC_PINS:
+            raise BoardError(f"pin {pin} cannot wake the chip: it is not an RTC pin.")
+        if pin in seen:
+            raise BoardError(f"pin {pin} is to wake the chip in two ways.")
+        seen.add(pin)
+        if pin not in uses:
+            raise BoardError(f"pin {pin} is to wake the chip, and nothing is on it.")
+        if pin not in resting:
+            raise BoardError(f"pin {pin} wakes the chip and floats: it needs an entry in PULLS.")
+        if resting[pin] == level:
+            raise BoardError(f"pin {pin} rests at the level that wakes the chip.")

@@ -1,7 +1,7 @@
 """The wires between the chip and the parts, and the protocol the firmware's requests arrive in.
 
-Wire protocol. The interpreter inherits one end of a socket pair as file descriptor 3. It sends a
-request and waits for the reply; there is never more than one under way. Little-endian:
+Wire protocol. The interpreter inherits two pipes. It sends a request and waits for the reply;
+there is never more than one under way. Little-endian:
 
     request  u8 operation, u8 unit, u16 length, u32 argument, then `length` bytes
     reply    i32 value, u16 length, u16 interrupt, i32 ticks, then `length` bytes

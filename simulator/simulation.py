@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import tools
-from .board import World
-from .bus import I2CBus
+from . import board as boards
+from . import tools, wiring
 from .chip import Chip
 from .journal import Journal
-from .kernel import Clock, rng
-from .models.sht45 import SHT45
+from .kernel import US_PER_S, Clock
 from .process import Console, Interpreter
+from .wiring import Bench, Factory, World
+
+LISTEN_S = 0.25
+"""An attached console looks up at least this often."""
 
 
 class Simulation:
-    """A tracker in its world."""
+    """A tracker in its world.
+
+    Others join the run by its ``clock`` (``call_at``), its ``journal`` and ``rng``; what is on
+    the board is in ``parts``, by the names of the board's file, and the chip's faults and pins
+    are in ``chip``.
+
+    Args:
+        board: the constants of a board file, as ``board.load`` returns them.
+        volume: the tracker's file system, a folder with the firmware on it.
+        world: what the sensors measure.
+        seed: decides everything that is left to chance.
+        out: folder for ``journal.jsonl`` and ``console.log``; none without it.
+        factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
+        argv: the MicroPython to run; ``tools.micropython()`` by default.
+        heap_kib: size of its heap; its own default when None.
+
+    Raises:
+        BoardError: the board cannot be.
+        ToolError: there is no MicroPython.
+    """
 
     def __init__(
         self,
@@ -29,16 +51,17 @@ class Simulation:
         *,
         seed: int = 1,
         out: Path | None = None,
+        factories: Mapping[str, Factory] | None = None,
         argv: Sequence[str] | None = None,
         heap_kib: int | None = None,
     ) -> None:
-        self.seed = seed
+        boards.check(board)
+        argv = argv or tools.micropython()
         self.clock = Clock()
         self.journal = Journal(self.clock, out / "journal.jsonl" if out else None)
         self.console = Console(self.clock, out / "console.log" if out else None)
-        self._interpreter = Interpreter(
-            argv or tools.micropython(), volume, self.console, heap_kib
-        )
+        self._bench = Bench(self.clock, self.journal, world, seed)
+        self._interpreter = Interpreter(argv, volume, self.console, heap_kib)
         ppm = self.rng("rtc").uniform(-board["RTC_PPM"], board["RTC_PPM"])
         self.chip = Chip(
             self.clock,
@@ -51,52 +74,60 @@ class Simulation:
             ticks_us=board["TICKS_US"],
             rtc_ppb=round(ppm * 1000),
         )
-        self.parts: dict[str, Any] = {}
-        bus = I2CBus(self.clock)
-        self.chip.i2c[22, 21] = bus
-        self.parts["ambient"] = SHT45(
-            self.clock,
-            self.rng("ambient"),
-            self.journal,
-            ambient_c=world.ambient_c,
-            humidity=world.humidity,
-        )
-        bus.attach(self.parts["ambient"])
+        self.parts = wiring.build(board, self.chip, self._bench, factories or {})
 
     def rng(self, name: str) -> random.Random:
-        """Return the random numbers of one part."""
-        return rng(self.seed, name)
-
-    def at(self, us: int, fn: Callable[[], object]) -> None:
-        """Let something happen at a moment of the run."""
-        self.clock.call_at(us, fn)
+        """Return the random numbers of one part of the run."""
+        return self._bench.rng(name)
 
     def power_on(self) -> None:
         """Put the battery in."""
         for part in self.parts.values():
-            part.power_on()
+            if hasattr(part, "power_on"):
+                part.power_on()
         self.chip.power_on()
 
     def power_off(self) -> None:
         """Take the battery out, in the middle of anything."""
         # The parts first: what the chip's pins do as it dies must not reach them.
         for part in self.parts.values():
-            part.power_off()
+            if hasattr(part, "power_off"):
+                part.power_off()
         self.chip.power_off()
 
+    def power_cut(self, us: int) -> None:
+        """Take the battery out and put it back after ``us``."""
+        self.clock.call_after(us, self.power_on)
+        self.power_off()
+
     def run(self, until_us: int) -> None:
-        """Let virtual time pass.
+        """Let virtual time pass until that moment; as fast as it goes, or with a console in step.
 
         Raises:
             RunInvalidError: nothing can be concluded from the run.
         """
         clock, chip = self.clock, self.chip
+        real_s, virtual_us = time.monotonic(), clock.now_us
         with self._interpreter:
             while clock.now_us < until_us:
                 if chip.busy:
                     chip.serve()
+                elif self.console.attached:
+                    passed_us = round((time.monotonic() - real_s) * US_PER_S)
+                    self._wait(virtual_us + passed_us, until_us)
                 else:
                     clock.step(until_us)
+
+    def _wait(self, real_us: int, until_us: int) -> None:
+        """Wait in real time for the next event, which may be a key; ``real_us``: now."""
+        clock = self.clock
+        due_us = min(clock.next_us, until_us)
+        typed = self.console.listen(min((due_us - real_us) / US_PER_S, LISTEN_S))
+        if typed:
+            clock.advance_to(min(max(clock.now_us, real_us), due_us))
+            self.console.type(typed)
+        elif due_us - real_us <= LISTEN_S * US_PER_S:
+            clock.step(until_us)
 
     def close(self) -> None:
         """End every process and close every file."""

@@ -3,7 +3,8 @@
 import sys
 from array import array
 
-_bus = open(3, "r+b")
+_requests = open(199, "wb")
+_replies = open(198, "rb")
 _out = array("I", (0, 0))
 _in = array("i", (0, 0, 0))
 handlers = {}
@@ -13,10 +14,10 @@ def call(op, unit=0, arg=0, data=None, into=None):
     size = len(data) if data else 0
     _out[0] = op | unit << 8 | size << 16
     _out[1] = arg
-    _bus.write(_out)
+    _requests.write(_out)
     if size:
-        _bus.write(data)
-    if not _bus.readinto(_in):
+        _requests.write(data)
+    if not _replies.readinto(_in):
         raise SystemExit
     result = value = _in[0]
     size = _in[1]
@@ -25,9 +26,9 @@ def call(op, unit=0, arg=0, data=None, into=None):
         size &= 0xFFFF
         if size:
             if into is None:
-                result = _bus.read(size)
+                result = _replies.read(size)
             else:
-                _bus.readinto(into)
+                _replies.readinto(into)
         if pin:
             handler, source = handlers[pin - 1]
             try:

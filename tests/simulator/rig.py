@@ -3,9 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator import board
+
 ROOT = Path(__file__).parents[2]
 DRIVERS = ROOT / "firmware" / "drivers"
 S = 1_000_000
+MS = 1_000
+
+
+def small_board(**changes):
+    """Return the project's board without flash and modem, and with changes."""
+    whole = board.named("esp32_bg95")
+    fitted = {name: whole[name] for name in whole if name not in {"FLASH", "MODEM", "HELD"}}
+    return fitted | changes
 
 
 @dataclass

@@ -2,9 +2,9 @@
 
 import pytest
 
-from simulator import board, process, tools
+from simulator import process, tools
 from simulator.simulation import Simulation
-from tests.simulator.rig import DRIVERS, S, Still
+from tests.simulator.rig import DRIVERS, S, Still, small_board
 
 
 @pytest.fixture(params=["micropython", "micropython32"])
@@ -20,7 +20,7 @@ def run(tmp_path, argv):
     def run(main, seconds, **files):
         drivers = {f"lib/drivers/{n}": p for n, p in process.package(DRIVERS).items()}
         process.install(tmp_path, {"main.py": main, **drivers, **files})
-        sim = Simulation(board.named("esp32_bg95"), tmp_path, Still(), argv=argv, heap_kib=96)
+        sim = Simulation(small_board(), tmp_path, Still(), argv=argv, heap_kib=96)
         made.append(sim)
         sim.power_on()
         sim.run(seconds * S)

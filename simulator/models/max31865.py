@@ -1,0 +1,282 @@
+"""Maxim MAX31865 with a PT1000 at its terminals (datasheet 19-6478, revision 3).
+
+The converter measures the ratio of the element to the reference resistor; what the element's
+resistance means is IEC 60751. Figures are the datasheet's electrical characteristics.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from enum import Enum
+
+from simulator.journal import Journal
+from simulator.kernel import US_PER_MS, US_PER_S, Clock
+
+CONFIGURATION, RTD_MSB, RTD_LSB, HIGH_MSB, HIGH_LSB, LOW_MSB, LOW_LSB, STATUS = range(8)
+
+VBIAS = 0x80
+AUTOMATIC = 0x40
+ONE_SHOT = 0x20
+THREE_WIRE = 0x10
+FAULT_CYCLE = 0x0C
+FAULT_CYCLE_AUTOMATIC = 0x04
+FAULT_CLEAR = 0x02
+FILTER_50HZ = 0x01
+KEPT = VBIAS | AUTOMATIC | THREE_WIRE | FILTER_50HZ
+
+RTD_HIGH = 0x80
+RTD_LOW = 0x40
+REFIN_HIGH = 0x20
+VOLTAGE = 0x04
+
+FULL_SCALE = 32767
+SINGLE_US = {False: (52_000, 55_000), True: (62_500, 66_000)}  # 60 Hz, 50 Hz notch
+CONTINUOUS_US = {False: (16_700, 17_600), True: (20_000, 21_000)}
+FAULT_CYCLE_US = 600
+BIAS_START_US = 10 * US_PER_MS
+BIAS_V = 2.0
+NOISE_V = 150e-6
+
+A, B, C = 3.9083e-3, -5.775e-7, -4.183e-12  # IEC 60751:2008, 5.2
+LOWEST_C, HIGHEST_C = -200.0, 850.0
+
+
+class Fault(Enum):
+    """What can be wrong at the terminals."""
+
+    OPEN = "open"
+    SHORT = "short"
+    VOLTAGE = "voltage"
+
+
+def resistance(celsius: float, r0: float = 1000.0) -> float:
+    """Return the resistance of a platinum element in ohm: the Callendar-Van Dusen equation."""
+    ratio = 1 + A * celsius + B * celsius**2
+    if celsius < 0:
+        ratio += C * (celsius - 100) * celsius**3
+    return r0 * ratio
+
+
+def temperature(ohm: float, r0: float = 1000.0) -> float:
+    """Return the temperature in degC at which an element has that resistance, by bisection."""
+    low, high = LOWEST_C - 50, HIGHEST_C
+    while high - low > 1e-7:
+        middle = (low + high) / 2
+        if resistance(middle, r0) < ohm:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+class MAX31865:
+    """One converter and its element.
+
+    Args:
+        rref: the reference resistor in ohm.
+        wires: 2, 3 or 4 to the element; with 3 the firmware has to set the 3-wire bit, or the
+            resistance of one wire is measured with it.
+        celsius: the element's temperature at a time in seconds.
+    """
+
+    modes = (1, 3)
+    max_hz = 5_000_000
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        journal: Journal,
+        *,
+        name: str = "probe",
+        rref: float = 4300.0,
+        wires: int = 3,
+        celsius: Callable[[float], float],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._journal = journal
+        self.name = name
+        self._rref = rref
+        self._wires = wires
+        self._celsius = celsius
+        # This specimen: an element of class A (0.15 degC at 0 degC), the converter's offset
+        # (3 counts at most) and 0.5 ohm of cable a wire.
+        self._r0 = 1000 * (1 + A * max(-0.15, min(0.15, rng.gauss(0, 0.05))))
+        self._offset = max(-3.0, min(3.0, rng.gauss(0, 1)))
+        self._wire_ohm = 0.5
+        self.fault: Fault | None = None
+        """Fault at the terminals."""
+        self.silent = False
+        """Fault: it does not drive the data line, and takes nothing in."""
+        self.stuck: int | None = None
+        """Fault: every conversion gives this 15-bit code."""
+        self._epoch = 0
+        self.powered = True
+        self.power_off()
+        self.powered = True
+
+    # --- power
+
+    def power_on(self) -> None:
+        """Supply the part."""
+        self.powered = True
+
+    def power_off(self) -> None:
+        """Take the supply away: the registers return to their power-on values."""
+        self.powered = False
+        self._epoch += 1
+        self._registers = bytearray((0, 0, 0, 0xFF, 0xFF, 0, 0, 0))
+        self._address: int | None = None
+        self._trigger = 0
+        self._bias_us: int | None = None
+        self._converting = False
+        self._fresh: float | None = None
+
+    # --- serial interface
+
+    def select(self) -> None:
+        """Begin a transaction; its first byte is an address (page 16)."""
+        self._address = None
+
+    def transfer(self, out: bytes) -> bytes:
+        """Read or write registers, the address counting up behind each."""
+        if not self.powered or self.silent:
+            return b"\xff" * len(out)
+        answer = bytearray()
+        for byte in out:
+            if self._address is None:
+                self._address = byte
+                answer.append(0)
+                continue
+            register = self._address & 0x7F
+            if self._address & 0x80:
+                self._write(register, byte)
+                answer.append(0)
+            else:
+                answer.append(self._read(register))
+            self._address = self._address & 0x80 | register + 1 & 0x7F
+        return bytes(answer)
+
+    def deselect(self) -> None:
+        """End the transaction; what it asked for starts now (page 13)."""
+        trigger, self._trigger = self._trigger, 0
+        if trigger & ONE_SHOT and not self._registers[CONFIGURATION] & AUTOMATIC:
+            self._convert(SINGLE_US)
+        elif trigger & FAULT_CYCLE == FAULT_CYCLE_AUTOMATIC:
+            self._later(FAULT_CYCLE_US, self._end_fault_cycle)
+
+    def _read(self, register: int) -> int:
+        if register > STATUS:
+            return 0
+        self._watch_voltage()
+        value = self._registers[register]
+        if register == RTD_LSB:
+            value |= 1 if self._registers[STATUS] else 0
+            self._note()
+        return value
+
+    def _write(self, register: int, value: int) -> None:
+        if HIGH_MSB <= register <= LOW_LSB:
+            self._registers[register] = value
+        elif register == CONFIGURATION:
+            was = self._registers[CONFIGURATION]
+            if value & VBIAS and not was & VBIAS:
+                self._bias_us = self._clock.now_us
+            elif not value & VBIAS:
+                self._bias_us = None
+            if value & FAULT_CLEAR and not value & (ONE_SHOT | FAULT_CYCLE):
+                self._registers[STATUS] = 0
+            self._registers[CONFIGURATION] = value & (KEPT | FAULT_CYCLE)
+            self._trigger = value
+            if value & AUTOMATIC and not was & AUTOMATIC:
+                self._convert(CONTINUOUS_US)
+
+    # --- conversion
+
+    def _later(self, us: int, fn: Callable[[], object]) -> None:
+        epoch = self._epoch
+
+        def call() -> None:
+            if epoch == self._epoch:
+                fn()
+
+        self._clock.call_after(us, call)
+
+    def _convert(self, durations: dict[bool, tuple[int, int]]) -> None:
+        if self._converting:
+            return
+        self._converting = True
+        span = durations[bool(self._registers[CONFIGURATION] & FILTER_50HZ)]
+        # With the bias switched on too late the input has not settled when the sampling starts.
+        since = self._clock.now_us - self._bias_us if self._bias_us is not None else -1
+        self._later(self._rng.randint(*span), lambda: self._end_conversion(since))
+
+    def _end_conversion(self, biased_us: int) -> None:
+        self._converting = False
+        if not self._watch_voltage():
+            code = self._code(biased_us)
+            self._registers[RTD_MSB : RTD_LSB + 1] = (code << 1).to_bytes(2, "big")
+            # Thresholds have the data's format; both comparisons hold at equality (page 15).
+            if code >= self._threshold(HIGH_MSB):
+                self._registers[STATUS] |= RTD_HIGH
+            if code <= self._threshold(LOW_MSB):
+                self._registers[STATUS] |= RTD_LOW
+            self._fresh = self._celsius(self._clock.now_us / US_PER_S)
+        if self._registers[CONFIGURATION] & AUTOMATIC:
+            self._convert(CONTINUOUS_US)
+
+    def _threshold(self, register: int) -> int:
+        return int.from_bytes(self._registers[register : register + 2], "big") >> 1
+
+    def _code(self, biased_us: int) -> int:
+        if self.stuck is not None:
+            return self.stuck
+        if self.fault is Fault.OPEN:
+            return FULL_SCALE
+        if self.fault is Fault.SHORT:
+            return 0
+        if biased_us < 0:
+            return self._rng.randrange(FULL_SCALE + 1)
+        ohm = resistance(self._celsius(self._clock.now_us / US_PER_S), self._r0)
+        if self._wires == 2:
+            ohm += 2 * self._wire_ohm
+        elif self._wires == 3 and not self._registers[CONFIGURATION] & THREE_WIRE:
+            ohm += self._wire_ohm
+        settled = 1 - math.exp(-5 * biased_us / BIAS_START_US)
+        reference_v = BIAS_V * self._rref / (self._rref + ohm)
+        noise = self._rng.gauss(0, NOISE_V / reference_v * 32768)
+        code = round(ohm / self._rref * 32768 * settled + self._offset + noise)
+        return max(0, min(FULL_SCALE, code))
+
+    def _watch_voltage(self) -> bool:
+        """Set the over- and undervoltage bit, which comes back as long as its cause stays."""
+        if self.fault is Fault.VOLTAGE:
+            self._registers[STATUS] |= VOLTAGE
+        return self.fault is Fault.VOLTAGE
+
+    def _end_fault_cycle(self) -> None:
+        self._registers[CONFIGURATION] &= ~FAULT_CYCLE & 0xFF
+        if self.fault is Fault.OPEN and self._bias_us is not None:
+            # No current flows through the reference, whose far end then has the bias voltage.
+            self._registers[STATUS] |= REFIN_HIGH
+
+    def _note(self) -> None:
+        """Note what the firmware is given, once a conversion."""
+        if self._fresh is None:
+            return
+        true_c, self._fresh = self._fresh, None
+        status = self._registers[STATUS]
+        if status:
+            self._journal.note("sensor-fault", sensor=self.name, status=status)
+            return
+        code = int.from_bytes(self._registers[RTD_MSB : RTD_LSB + 1], "big") >> 1
+        self._journal.note(
+            "measure",
+            sensor=self.name,
+            celsius=temperature(code * self._rref / 32768),
+            code=code,
+            true_celsius=true_c,
+        )

@@ -1,0 +1,85 @@
+"""What a person touches or looks at: button, cable, LED."""
+
+from __future__ import annotations
+
+import random
+
+from simulator.bus import Terminal
+from simulator.journal import Journal
+from simulator.kernel import US_PER_MS, Clock
+
+BOUNCE_US = 5 * US_PER_MS
+"""Contacts bounce for this long at most."""
+
+
+class Button:
+    """A push button between its pin and a supply rail, with contacts that bounce.
+
+    Args:
+        active: level of the pin while it is pressed.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        journal: Journal,
+        terminal: Terminal,
+        *,
+        name: str = "button",
+        active: int = 1,
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._journal = journal
+        self._terminal = terminal
+        self.name = name
+        self._active = active
+
+    def press(self, us: int) -> None:
+        """Press it now and let go after ``us``."""
+        self._journal.note(self.name, ms=us // US_PER_MS)
+        self._bounce(self._active)
+        self._clock.call_after(us, lambda: self._bounce(None))
+
+    def _bounce(self, level: int | None) -> None:
+        other = None if level is not None else self._active
+        moments = sorted(self._rng.randrange(BOUNCE_US) for _ in range(self._rng.randrange(3) * 2))
+        self._terminal.drive(level)
+        for n, us in enumerate(moments):
+            now = other if n % 2 == 0 else level
+            self._clock.call_after(us, lambda now=now: self._terminal.drive(now))  # type: ignore[misc]
+
+
+class Cable:
+    """A USB cable: 5 V on VBUS, which the pin sees through a divider."""
+
+    def __init__(self, journal: Journal, terminal: Terminal, *, name: str = "vbus") -> None:
+        self._journal = journal
+        self._terminal = terminal
+        self.name = name
+
+    def plug(self) -> None:
+        """Plug it in."""
+        self._journal.note(self.name, level=1)
+        self._terminal.drive(1)
+
+    def unplug(self) -> None:
+        """Pull it out."""
+        self._journal.note(self.name, level=0)
+        self._terminal.drive(None)
+
+
+class LED:
+    """A light that is on while its pin is high."""
+
+    def __init__(self, journal: Journal, terminal: Terminal, *, name: str) -> None:
+        self._journal = journal
+        self.name = name
+        self.lit = False
+        terminal.listener = self._edge
+
+    def _edge(self, level: int | None) -> None:
+        if self.lit != (level == 1):
+            self.lit = level == 1
+            self._journal.note("led", name=self.name, lit=self.lit)

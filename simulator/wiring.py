@@ -1,0 +1,174 @@
+"""Builds the parts of a board and wires them to the chip."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .board import BUS_PINS, BoardError
+from .board import parts as fitted
+from .bus import I2CBus, Net, SPIBus, Terminal
+from .chip import Chip
+from .journal import Journal
+from .kernel import Clock, rng
+from .models.battery import Battery
+from .models.max31865 import MAX31865
+from .models.panel import LED, Button, Cable
+from .models.sht45 import SHT45
+
+
+class World(Protocol):
+    """What the sensors measure; ``t_s`` is virtual time in seconds."""
+
+    def ambient_c(self, t_s: float) -> float:
+        """Return the temperature of the air around the box."""
+
+    def humidity(self, t_s: float) -> float:
+        """Return the relative humidity of that air in percent."""
+
+    def payload_c(self, t_s: float) -> float:
+        """Return the temperature of the payload."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What parts are built with."""
+
+    clock: Clock
+    journal: Journal
+    world: World
+    seed: int
+
+    def rng(self, name: str) -> random.Random:
+        """Return the random numbers of one part."""
+        return rng(self.seed, name)
+
+
+Factory = Callable[[Bench, str, Mapping[str, Any]], Any]
+"""Builds a part from its name on the board and its entry in the board's file."""
+
+
+def _sht45(bench: Bench, name: str, entry: Mapping[str, Any]) -> SHT45:
+    return SHT45(
+        bench.clock,
+        bench.rng(name),
+        bench.journal,
+        name=name,
+        address=entry["address"],
+        ambient_c=bench.world.ambient_c,
+        humidity=bench.world.humidity,
+    )
+
+
+def _max31865(bench: Bench, name: str, entry: Mapping[str, Any]) -> MAX31865:
+    return MAX31865(
+        bench.clock,
+        bench.rng(name),
+        bench.journal,
+        name=name,
+        rref=entry["rref"],
+        wires=entry["wires"],
+        celsius=bench.world.payload_c,
+    )
+
+
+def _battery(bench: Bench, name: str, entry: Mapping[str, Any]) -> Battery:
+    divider = entry["numerator"] / entry["denominator"]
+    return Battery(bench.clock, bench.journal, name=name, divider=divider)
+
+
+FACTORIES: Mapping[str, Factory] = {"SHT45": _sht45, "MAX31865": _max31865, "battery": _battery}
+
+
+def build(
+    board: Mapping[str, Any], chip: Chip, bench: Bench, factories: Mapping[str, Factory]
+) -> dict[str, Any]:
+    """Build every part that is fitted and wire it to the chip; return the parts by name.
+
+    ``factories`` go before this module's own and may add to them.
+
+    Raises:
+        BoardError: the board has a part that nobody can build.
+    """
+    for pin, level in board.get("PULLS", ()):
+        chip.nets[pin].attach("resistor").pull(level)
+    buses: dict[tuple[str, int], Any] = {}
+    for (kind, number), bus in board.get("BUSES", {}).items():
+        pins = tuple(bus["pins"][role] for role in BUS_PINS[kind])
+        if kind == "I2C":
+            buses[kind, number] = chip.i2c[pins] = I2CBus(bench.clock)
+        elif kind == "SPI":
+            buses[kind, number] = chip.spi[pins] = SPIBus(bench.clock)
+        else:
+            buses[kind, number] = chip.uarts[number]
+            chip.uart_pins[number] = pins
+    parts = {
+        name: _made(name, entry, bench, {**FACTORIES, **factories})
+        for name, entry in fitted(board).items()
+    }
+    for name, entry in fitted(board).items():
+        _connect(name, entry, parts[name], chip, buses)
+    return parts | _panel(board, chip.nets, bench)
+
+
+def _made(
+    name: str, entry: Mapping[str, Any], bench: Bench, factories: Mapping[str, Factory]
+) -> Any:
+    factory = factories.get(entry.get("part", ""))
+    if factory is None:
+        known = ", ".join(sorted(factories))
+        raise BoardError(f"{name}: part {entry.get('part')} is unknown; known are {known}.")
+    try:
+        return factory(bench, name, entry)
+    except KeyError as error:
+        raise BoardError(f"{name}: {entry['part']} needs an entry for {error}.") from error
+
+
+def _connect(
+    name: str,
+    entry: Mapping[str, Any],
+    part: Any,
+    chip: Chip,
+    buses: Mapping[tuple[str, int], Any],
+) -> None:
+    if "i2c" in entry:
+        buses["I2C", entry["i2c"]].attach(part)
+    if "spi" in entry:
+        buses["SPI", entry["spi"]].attach(part, chip.nets[entry["cs"]].attach(name))
+    if "adc" in entry:
+        chip.analog[entry["adc"]] = part
+    if "uart" in entry:
+        uart = buses["UART", entry["uart"]]
+        part.uart, uart.device = uart, part
+    if "status" in entry:
+        part.status = chip.nets[entry["status"]].attach(name)
+    if "supply" in entry:
+        chip.nets[entry["supply"]].attach(name).listener = part.supply
+    for role in ("pwrkey", "reset_n"):
+        if role in entry:
+            _transistor(chip.nets[entry[role]].attach(name), getattr(part, role))
+
+
+def _transistor(base: Terminal, collector: Callable[[int | None], object]) -> None:
+    """Pull the part's pin to ground while the base is high."""
+    base.listener = lambda level: collector(0 if level else None)
+
+
+def _panel(board: Mapping[str, Any], nets: Mapping[int, Net], bench: Bench) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    journal = bench.journal
+    if "BUTTON" in board:
+        terminal = nets[board["BUTTON"]].attach("button")
+        resting = dict(board.get("PULLS", ())).get(board["BUTTON"], 0)
+        parts["button"] = Button(
+            bench.clock, bench.rng("button"), journal, terminal, active=1 - resting
+        )
+    if "VBUS" in board:
+        parts["vbus"] = Cable(journal, nets[board["VBUS"]].attach("vbus"))
+    for key in ("LED_GREEN", "LED_RED"):
+        if key in board:
+            name = key.lower()
+            parts[name] = LED(journal, nets[board[key]].attach(name), name=name)
+    return parts
