@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
 import time
 from collections import deque
 from itertools import islice
@@ -35,7 +36,7 @@ _KEEPALIVE_S: Final = 30
 _START_LIMIT_S: Final = 10.0
 _CONNECT_LIMIT_S: Final = 5.0
 _POLL_S: Final = 0.5
-_BACK_OFF_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 _BATCH: Final = 256
 _MAX_PENDING: Final = 4096
 _GOODBYE_S: Final = 2.0
@@ -102,6 +103,7 @@ class Gateway:
         if self._address.scheme == "mqtts":
             client.tls_set()
         client.will_set(self._presence, b"offline", qos=1, retain=True)
+        client.on_socket_open = _send_at_once
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -268,6 +270,11 @@ class Gateway:
 
     def _publish_confirmation(self, tracker: str, document: bytes) -> None:
         self._client.publish(f"{ROOT}/{tracker}/confirmation", document, retain=True)
+
+
+def _send_at_once(_client: mqtt.Client, _data: Any, opened: Any) -> None:
+    """Keep the small packets of an answer from waiting for each other's acknowledgement."""
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _addressee(message: mqtt.MQTTMessage) -> str:
