@@ -38,6 +38,15 @@ _HINT = "<HHHHHHHHIIIIII"
 _MAX_RANGES = const(8)
 
 
+def _log2(n):
+    """Return the logarithm of a power of two."""
+    power = 0
+    while n > 1:
+        n >>= 1
+        power += 1
+    return power
+
+
 class LogFull(OSError):
     """Only records that were not released could make room."""
 
@@ -71,7 +80,7 @@ class Log:
         self.sectors = nor.size // size - first if sectors is None else sectors
         if not 3 <= self.sectors <= nor.size // size - first or self.sectors > 0xFFFF:
             raise ValueError("a log takes 3 to 65535 sectors within the flash")
-        self._geometry = size.bit_length() - 1 | (self._unit.bit_length() - 1) << 5
+        self._geometry = _log2(size) | _log2(self._unit) << 5
         # Two copies of the longest record, and what marks them, fit into one sector.
         self.max_payload = min(2047, size // 2 - _DATA - _RECORD)
         self._page = memoryview(bytearray(nor.program_size))
@@ -104,7 +113,7 @@ class Log:
     def _address(self, sector, offset):
         return self._base + sector * self._size + offset
 
-    def _load(self, sector, offset, n):
+    def _load(self, sector, offset, n, ahead=_PIECE):
         """Return a view of ``n`` bytes, valid until anything else is read."""
         address = self._address(sector, offset)
         start = address - self._at
@@ -112,7 +121,7 @@ class Log:
             self._have = 0
             if n > len(self._window):
                 self._window = memoryview(bytearray(n))
-            have = min(len(self._window), self._size - offset)
+            have = min(max(n, ahead), self._size - offset)
             self._nor.read(address, self._window[:have])
             self._at = address
             self._have = have
@@ -327,6 +336,7 @@ class Log:
                 page[i] = 0xFF
             self._program(sector, offset + done, n)
             done += n
+        self._load(sector, offset, _RECORD + length, 0)
         # The CRC read back is compared too: the one just written stands in `head`.
         return self._parse(sector, offset, sequence) == (offset, sequence, kind, length) and (
             self._load(sector, offset, _RECORD) == head

@@ -1,0 +1,134 @@
+"""Winbond W25Q64: 8 MiB of NOR flash over SPI, mode 0 or 3 (datasheet W25Q64JV, revision J).
+
+Also its relatives from W25Q80 to W25Q128, which differ in size alone. The part has no flag for a
+failed program or erase: only reading back shows one.
+
+Bus calls, chip select included: read 4, program 11, erase 9 and three more for each look at a
+part that is still busy.
+"""
+
+import time
+from errno import ENODEV, ETIMEDOUT
+
+from micropython import const
+
+# Instructions, table 8.1.2.
+_WRITE_ENABLE = b"\x06"
+_POWER_DOWN = b"\xb9"
+_RELEASE_POWER_DOWN = b"\xab"
+_READ_DATA = const(0x03)
+_PAGE_PROGRAM = const(0x02)
+_SECTOR_ERASE = const(0x20)
+_READ_STATUS_1 = const(0x05)
+_JEDEC_ID = const(0x9F)
+
+_BUSY = const(0x01)  # status register 1, section 7.1.1
+
+_WINBOND = const(0xEF)
+
+# AC characteristics, section 9.6: typical time to wait before looking, and the limit for a part
+# at its slowest with a margin.
+_PROGRAM_US = const(400)  # tPP, at most 3 ms
+_PROGRAM_LIMIT_MS = const(6)
+_ERASE_MS = const(45)  # tSE, at most 400 ms
+_ERASE_LIMIT_MS = const(500)
+_RELEASE_US = const(3)  # tRES1
+_POWER_UP_MS = const(5)  # tPUW
+
+
+class W25Q64:
+    """One part behind its chip select, as the log wants it: read, program, erase."""
+
+    sector_size = 4096
+    program_size = 256
+    write_unit = 1
+    programs_per_unit = 0  # no limit
+
+    def __init__(self, spi, cs):
+        """Wake the part up and identify it; ``cs`` is an output that is high.
+
+        Waits for an erase that a reset left running. Raises OSError: ENODEV when another part
+        answers or none.
+        """
+        self._spi = spi
+        self._cs = cs
+        self._command = bytearray(4)
+        self._status = bytearray(2)
+        self.size = 1 << self._identify()
+
+    def _identify(self):
+        """Return the binary logarithm of the size in bytes."""
+        frame = self._command
+        start = time.ticks_ms()
+        while True:
+            self.release_power_down()
+            frame[0] = _JEDEC_ID
+            self._cs(0)
+            self._spi.write_readinto(frame, frame)
+            self._cs(1)
+            if frame[1] == _WINBOND and 0x14 <= frame[3] <= 0x18:
+                return frame[3]
+            # Busy, or powered up a moment ago.
+            if time.ticks_diff(time.ticks_ms(), start) > _ERASE_LIMIT_MS:
+                raise OSError(ENODEV, "no W25Q64 answers")
+            time.sleep_ms(_POWER_UP_MS)
+
+    def _send(self, instruction):
+        self._cs(0)
+        self._spi.write(instruction)
+        self._cs(1)
+
+    def _address(self, instruction, address):
+        frame = self._command
+        frame[0] = instruction
+        frame[1] = address >> 16 & 0xFF
+        frame[2] = address >> 8 & 0xFF
+        frame[3] = address & 0xFF
+        return frame
+
+    def _wait(self, limit_ms, step_us):
+        start = time.ticks_ms()
+        status = self._status
+        while True:
+            status[0] = _READ_STATUS_1
+            self._cs(0)
+            self._spi.write_readinto(status, status)
+            self._cs(1)
+            if not status[1] & _BUSY:
+                return
+            if time.ticks_diff(time.ticks_ms(), start) > limit_ms:
+                raise OSError(ETIMEDOUT, "the flash stays busy")
+            time.sleep_us(step_us)
+
+    def read(self, address, buffer):
+        """Fill ``buffer`` from ``address`` on."""
+        self._cs(0)
+        self._spi.write(self._address(_READ_DATA, address))
+        self._spi.readinto(buffer)
+        self._cs(1)
+
+    def program(self, address, data):
+        """Program 1 to 256 bytes within one page; OSError (ETIMEDOUT) when it takes too long."""
+        self._send(_WRITE_ENABLE)
+        self._cs(0)
+        self._spi.write(self._address(_PAGE_PROGRAM, address))
+        self._spi.write(data)
+        self._cs(1)
+        time.sleep_us(_PROGRAM_US)
+        self._wait(_PROGRAM_LIMIT_MS, 100)
+
+    def erase(self, address):
+        """Erase the sector of ``address``; OSError (ETIMEDOUT) when it takes too long."""
+        self._send(_WRITE_ENABLE)
+        self._send(self._address(_SECTOR_ERASE, address))
+        time.sleep_ms(_ERASE_MS)
+        self._wait(_ERASE_LIMIT_MS, 5000)
+
+    def power_down(self):
+        """Draw 1 uA; everything but ``release_power_down`` is ignored from now on."""
+        self._send(_POWER_DOWN)
+
+    def release_power_down(self):
+        """Wake from power-down; harmless when awake."""
+        self._send(_RELEASE_POWER_DOWN)
+        time.sleep_us(_RELEASE_US)

@@ -1,0 +1,290 @@
+"""Winbond W25Q64JV: 8 MiB of NOR flash over SPI (datasheet W25Q64JV, revision J)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from enum import IntEnum
+
+from simulator.journal import Journal
+from simulator.kernel import US_PER_MS, Clock, Handle
+
+from .nor import Mood, NorArray, Tear
+
+SIZE = 8 * 1024 * 1024
+SECTOR = 4096
+PAGE = 256
+JEDEC = bytes((0xEF, 0x40, 0x17))
+DEVICE = 0x16
+
+# AC characteristics, section 9.6: typical and longest.
+PROGRAM_US = (400, 3_000)
+ERASE_US = {SECTOR: (45_000, 400_000), 32768: (120_000, 1_600_000), 65536: (150_000, 2_000_000)}
+CHIP_ERASE_US = (20_000_000, 100_000_000)
+STATUS_US = (10_000, 15_000)
+RELEASE_US = 3
+POWER_DOWN_US = 3
+RESET_US = 30
+SELECT_AFTER_POWER_US = 20
+WRITE_AFTER_POWER_US = 5 * US_PER_MS
+
+
+class Op(IntEnum):
+    """Instructions, tables 8.1.2 and 8.1.3, as far as one data line carries them."""
+
+    WRITE_STATUS_1 = 0x01
+    PAGE_PROGRAM = 0x02
+    READ_DATA = 0x03
+    WRITE_DISABLE = 0x04
+    READ_STATUS_1 = 0x05
+    WRITE_ENABLE = 0x06
+    FAST_READ = 0x0B
+    READ_STATUS_3 = 0x15
+    SECTOR_ERASE = 0x20
+    READ_STATUS_2 = 0x35
+    UNIQUE_ID = 0x4B
+    BLOCK_ERASE_32K = 0x52
+    CHIP_ERASE_60 = 0x60
+    ENABLE_RESET = 0x66
+    MANUFACTURER = 0x90
+    RESET = 0x99
+    JEDEC_ID = 0x9F
+    RELEASE_POWER_DOWN = 0xAB
+    POWER_DOWN = 0xB9
+    CHIP_ERASE = 0xC7
+    BLOCK_ERASE_64K = 0xD8
+
+
+ERASES: dict[int, int] = {
+    Op.SECTOR_ERASE: SECTOR,
+    Op.BLOCK_ERASE_32K: 32768,
+    Op.BLOCK_ERASE_64K: 65536,
+}
+WHILE_BUSY = (Op.READ_STATUS_1, Op.READ_STATUS_2, Op.READ_STATUS_3)
+
+BUSY = 0x01
+WEL = 0x02
+
+
+class W25Q64:
+    """One part. ``array`` holds the cells, and the faults that can be put into them."""
+
+    modes = (0, 3)
+    max_hz = 50_000_000
+    """With Read Data (03h), the slowest instruction."""
+
+    def __init__(
+        self, clock: Clock, rng: random.Random, journal: Journal, *, name: str = "flash"
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._journal = journal
+        self.name = name
+        self.array = NorArray(rng, SIZE, SECTOR, PAGE)
+        self.unique_id = rng.getrandbits(64).to_bytes(8, "big")
+        # This specimen's speed between typical and 1.5 times that; the longest times are those of
+        # a worn part at its temperature limit.
+        self._pace = 1 + rng.random() / 2
+        self.worn = False
+        """Fault: every operation takes the longest time."""
+        self.hangs = False
+        """Fault: the next program or erase never ends."""
+        self._powered = False
+        self._under_way: tuple[Handle, int, int, Callable[[Tear], None]] | None = None
+        self._reset()
+        self.power_on()
+
+    def _reset(self) -> None:
+        self._wel = False
+        self._protect = 0  # status register 1, the bits that can be written
+        self._down = False
+        self._reset_enabled = False
+        self._selected = False
+        self._in = bytearray()
+        self._out = 0
+        self._ready_us = 0
+
+    # ---- power ----
+
+    def power_on(self) -> None:
+        """Supply the part: after 20 us it answers, after 5 ms it programs and erases (9.4)."""
+        if not self._powered:
+            self._powered = True
+            self._reset()
+            self._on_us = self._clock.now_us
+
+    def power_off(self) -> None:
+        """Take the supply away: an operation under way tears."""
+        if not self._powered:
+            return
+        self._powered = False
+        if self._under_way:
+            handle, begun_us, end_us, act = self._under_way
+            handle.cancel()
+            self._under_way = None
+            part = (self._clock.now_us - begun_us) / (end_us - begun_us)
+            if part < 0.2:
+                tear = self._rng.choice((Tear.NOTHING, Tear.BARELY))
+            elif part > 0.8:
+                tear = self._rng.choice((Tear.THRESHOLD, Tear.NEARLY))
+            else:
+                tear = self._rng.choice((Tear.PREFIX, Tear.SUBSET, Tear.MIXED, Tear.THRESHOLD))
+            act(tear)
+            self._journal.note("flash_torn", name=self.name, tear=tear.value)
+        # The temperature of the next power cycle decides how weak bits read.
+        self.array.mood = self._rng.choice(list(Mood))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a program, an erase or a status write is under way."""
+        return self._under_way is not None
+
+    def _start(self, us: tuple[int, int], act: Callable[[Tear], None]) -> None:
+        typical, longest = us
+        took = longest if self.worn else min(longest, int(typical * self._pace))
+
+        def end() -> None:
+            self._under_way = None
+            act(Tear.DONE)
+
+        begun = self._clock.now_us
+        self._wel = False
+        handle = self._clock.call_after(took, end)
+        if self.hangs:
+            handle.cancel()
+        self._under_way = (handle, begun, begun + took, act)
+
+    # ---- bus ----
+
+    def select(self) -> None:
+        """Begin an instruction."""
+        now = self._clock.now_us
+        self._selected = self._powered and now >= self._on_us + SELECT_AFTER_POWER_US
+        self._in.clear()
+        self._out = 0
+
+    def transfer(self, out: bytes) -> bytes:
+        """Take bytes and answer as many; what the part does not drive reads as ones."""
+        if not self._selected:
+            return b"\xff" * len(out)
+        taken = len(self._in)
+        self._in += out
+        if not taken and self._ignores(out[0]):
+            # What it ignores it ignores to the end, even should it become ready meanwhile.
+            self._selected = False
+            return b"\xff" * len(out)
+        head, answer = self._answer(self._in[0])
+        # The answer begins once the instruction, address and dummy bytes are in.
+        quiet = min(max(0, head - taken), len(out))
+        return b"\xff" * quiet + answer(len(out) - quiet)
+
+    def _ignores(self, op: int) -> bool:
+        if self._clock.now_us < self._ready_us:
+            return True
+        if self._down:
+            return op != Op.RELEASE_POWER_DOWN
+        return self.busy and op not in WHILE_BUSY
+
+    def _answer(self, op: int) -> tuple[int, Callable[[int], bytes]]:
+        match op:
+            case Op.READ_DATA:
+                return 4, self._read
+            case Op.FAST_READ:
+                return 5, self._read
+            case Op.READ_STATUS_1:
+                return 1, lambda n: bytes((self.status_1,)) * n
+            case Op.READ_STATUS_2 | Op.READ_STATUS_3:
+                return 1, bytes
+            case Op.JEDEC_ID:
+                return 1, lambda n: self._repeat(JEDEC, n)
+            case Op.MANUFACTURER:
+                return 4, lambda n: self._repeat(bytes((JEDEC[0], DEVICE)), n)
+            case Op.RELEASE_POWER_DOWN:
+                return 4, lambda n: bytes((DEVICE,)) * n
+            case Op.UNIQUE_ID:
+                return 5, lambda n: self._repeat(self.unique_id, n)
+            case _:
+                return 1 << 30, bytes
+
+    @property
+    def status_1(self) -> int:
+        """Status register 1 (section 7.1)."""
+        return self._protect | (WEL if self._wel else 0) | (BUSY if self.busy else 0)
+
+    def _repeat(self, data: bytes, n: int) -> bytes:
+        start, self._out = self._out, self._out + n
+        return bytes(data[i % len(data)] for i in range(start, self._out))
+
+    def _read(self, n: int) -> bytes:
+        address = (int.from_bytes(self._in[1:4], "big") + self._out) % SIZE
+        self._out += n
+        return self.array.read(address, n)
+
+    def deselect(self) -> None:
+        """End an instruction: those that change something act now."""
+        if not self._selected or not self._in:
+            return
+        self._selected = False
+        op, size = self._in[0], len(self._in)
+        if op != Op.RESET:
+            self._reset_enabled = op == Op.ENABLE_RESET
+        match op:
+            case Op.WRITE_ENABLE if size == 1:
+                self._wel = self._clock.now_us >= self._on_us + WRITE_AFTER_POWER_US
+            case Op.WRITE_DISABLE if size == 1:
+                self._wel = False
+            case Op.POWER_DOWN if size == 1:
+                self._down = True
+                self._ready_us = self._clock.now_us + POWER_DOWN_US
+            case Op.RELEASE_POWER_DOWN:
+                if self._down:
+                    self._ready_us = self._clock.now_us + RELEASE_US
+                self._down = False
+            case Op.RESET if self._reset_enabled:
+                self._reset()
+                self._ready_us = self._clock.now_us + RESET_US
+            case _ if self._wel:
+                self._change(op, bytes(self._in))
+
+    def _change(self, op: int, frame: bytes) -> None:
+        address = int.from_bytes(frame[1:4], "big") % SIZE
+        if op == Op.WRITE_STATUS_1 and len(frame) >= 2:
+            self._start(STATUS_US, lambda tear: self._write_status(frame[1], tear))
+        elif self._protects(op, address):
+            self._wel = False
+        elif op == Op.PAGE_PROGRAM and len(frame) > 4:
+            data = frame[4:]
+            if len(data) > PAGE:
+                # The page buffer is a ring: the last 256 bytes count (8.2.13).
+                skipped = len(data) - PAGE
+                address = address // PAGE * PAGE + (address + skipped) % PAGE
+                data = data[skipped:]
+            self._start(PROGRAM_US, lambda tear: self.array.program(address, data, tear))
+        elif op in ERASES and len(frame) == 4:
+            size = ERASES[op]
+            self._start(
+                ERASE_US[size], lambda tear: self._erase(address // size * size, size, tear)
+            )
+        elif op in (Op.CHIP_ERASE, Op.CHIP_ERASE_60) and len(frame) == 1:
+            self._start(CHIP_ERASE_US, lambda tear: self._erase(0, SIZE, tear))
+
+    def _protects(self, op: int, address: int) -> bool:
+        """Whether the block protect bits forbid it (7.1.3 to 7.1.5; CMP is 0)."""
+        level = self._protect >> 2 & 7
+        if level == 0:
+            return False
+        if level == 7 or op in (Op.CHIP_ERASE, Op.CHIP_ERASE_60):
+            return True
+        sectors = self._protect & 0x40
+        size = min(SECTOR << level - 1, 32768) if sectors else SIZE // 128 << level
+        unit = ERASES.get(op, 1)
+        end = address // unit * unit + unit
+        return address < size if self._protect & 0x20 else end > SIZE - size
+
+    def _erase(self, address: int, size: int, tear: Tear) -> None:
+        for sector in range(address // SECTOR, (address + size) // SECTOR):
+            self.array.erase(sector, tear)
+
+    def _write_status(self, value: int, tear: Tear) -> None:
+        if tear is Tear.DONE:
+            self._protect = value & 0xFC
