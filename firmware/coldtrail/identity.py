@@ -4,7 +4,7 @@ from coldtrail import cbor
 
 
 class Identity:
-    """The fields of ``identity.cbor``; ``kid`` is the key version as COSE names it."""
+    """The fields of ``identity.cbor``; ``kid`` is the key version."""
 
     def __init__(self, data):
         """Read the CBOR map; ValueError when a field is missing or of the wrong kind."""
@@ -13,7 +13,7 @@ class Identity:
             if fields[0] != 1:
                 raise ValueError("identity.cbor is of another version: provision again")
             self.tracker = fields[1]
-            self.kid = bytes((fields[2],))
+            self.kid = fields[2]
             self.uplink_key = fields[3]
             self.downlink_key = fields[4]
             self.host = fields[5]

@@ -1,0 +1,196 @@
+"""The tracker's state is a fold over its log: whatever is lost, remounting brings it back."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boards import profile as host_profiles
+from coldtrail import cbor, cose
+from coldtrail import profile as profiles
+from coldtrail import records as r
+from coldtrail.block import digest
+from coldtrail.recorder import Recorder
+from simulator.models.nor import NorArray
+
+PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
+SECTOR = 4096
+
+
+class Identity:
+    """What the recorder needs of an identity."""
+
+    tracker = "SIM-000001"
+    kid = 1
+    uplink_key = bytes(range(32))
+    downlink_key = bytes(32)
+
+
+class Flash:
+    """The log's interface straight onto the cells."""
+
+    sector_size = SECTOR
+    program_size = 256
+    write_unit = 1
+    programs_per_unit = 0
+
+    def __init__(self, sectors=24):
+        self.size = sectors * SECTOR
+        self.cells = NorArray(random.Random(0), self.size)
+
+    def read(self, address, buffer):
+        buffer[:] = self.cells.read(address, len(buffer))
+
+    def program(self, address, data):
+        self.cells.program(address, bytes(data))
+
+    def erase(self, address):
+        self.cells.erase(address // SECTOR)
+
+
+class Journey:
+    """A tracker's history, driven through its recorder."""
+
+    def __init__(self):
+        self.flash = Flash()
+        self.recorder = Recorder(self.flash, PROFILE, Identity)
+        self.t = 0
+        self.rtc = 0
+        self.begin_boot()
+        self.recorder.record(r.SHIPMENT_START, [0, "S-1"])
+
+    @property
+    def state(self):
+        return self.recorder.state
+
+    def begin_boot(self):
+        self.recorder.seal()
+        self.rtc += self.t + 7
+        self.t = 0
+        self.recorder.record(r.BOOT, [0, self.state.boot + 1, 1, self.rtc, "0"])
+        self.recorder.settle()
+
+    def sample(self, celsius):
+        if self.state.oldest is not None and self.state.leading != self.state.interval:
+            self.recorder.seal()
+        self.t += self.state.interval
+        values = [celsius, 2000, 500, None, 3700, None, None, None]
+        self.recorder.record(r.SAMPLE, [self.t, 0, *values])
+
+    def confirm(self, up_to):
+        numbers = {
+            number: digest(bytes(sealed)) for _, number, _, sealed in self.recorder.blocks(0)
+        }
+        if up_to in numbers:
+            state = self.state
+            document = (state.chain, up_to, numbers[up_to], [], 1_700_000_000, 0)
+            self.recorder.confirm(document)
+
+    def remount(self, retained):
+        before = self.state.save()
+        self.recorder = Recorder(self.flash, PROFILE, Identity, retained)
+        assert self.state.save() == before
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("sample"), st.integers(-600, 1200)),
+        st.tuples(st.just("samples"), st.integers(1, 20)),
+        st.tuples(st.sampled_from(["settle", "seal", "boot", "sync"]), st.none()),
+        st.tuples(st.just("confirm"), st.integers(0, 3)),
+        st.tuples(st.just("remount"), st.sampled_from(["nothing", "hint", "stale", "garbage"])),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(steps)
+def test_a_remount_restores_exactly_what_was_known(history):
+    journey = Journey()
+    stale = journey.recorder.retain()
+    for kind, argument in history:
+        if kind == "sample":
+            journey.sample(argument)
+        elif kind == "samples":
+            for k in range(argument):
+                journey.sample(500 + k)
+        elif kind == "settle":
+            journey.recorder.settle()
+        elif kind == "seal":
+            journey.recorder.seal()
+        elif kind == "boot":
+            journey.begin_boot()
+        elif kind == "sync":
+            fields = [journey.t, 5, 1_750_000_000 + journey.t, 0, 120, 1]
+            journey.recorder.record(r.CLOCK_SYNC, fields)
+        elif kind == "confirm":
+            journey.confirm(max(0, journey.state.number - argument))
+        else:
+            hint = journey.recorder.retain()
+            retained = {"nothing": b"", "hint": hint, "stale": stale, "garbage": hint[:-1] + b"?"}
+            journey.remount(retained[argument])
+
+
+def test_an_alarm_that_power_loss_kept_from_the_log_is_written_after_the_remount():
+    journey = Journey()
+    for _ in range(8):
+        journey.sample(900)  # 30 minutes above 8 degC and more: rule 2
+    owed = [list(change) for change in journey.state.owed]
+    assert owed
+    journey.remount(b"")
+    journey.recorder.settle()
+    kinds = [kind for _, kind, _ in journey.recorder.log.records(0)]
+    assert kinds.count(r.ALARM_START) == sum(change[0] == "start" for change in owed)
+    assert journey.state.urgent
+
+
+def test_every_record_is_sealed_once_and_in_order_and_each_block_names_the_one_before():
+    journey = Journey()
+    for k in range(230):
+        journey.sample(400 + k % 7)
+    journey.recorder.seal()
+    previous = bytes(16)
+    samples = 0
+    for k, (_, number, _, sealed) in enumerate(journey.recorder.blocks(0), 1):
+        sealed = bytes(sealed)
+        payload = cose.open_mac0(
+            sealed, lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
+        )
+        fields = cbor.decode(payload)
+        assert (number, fields[2], fields[3]) == (k, k, previous)
+        assert len(sealed) <= 1400
+        previous = digest(sealed)
+        samples += fields[8][0]
+    assert samples == 230
+    assert journey.state.previous == previous
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: (bytes(8), *d[1:]),
+        lambda d: (d[0], d[1], bytes(16), *d[3:]),
+        lambda d: (d[0], d[1] + 1, *d[2:]),
+    ],
+    ids=["other chain", "other hash", "a block that is not"],
+)
+def test_a_confirmation_that_does_not_fit_releases_nothing(change):
+    journey = Journey()
+    journey.sample(400)
+    journey.recorder.seal()
+    state = journey.state
+    document = (state.chain, 1, state.previous, [], 1_700_000_000, 0)
+    assert not journey.recorder.confirm(change(document))
+    assert (state.watermark, state.release) == (0, 0)
+    assert journey.recorder.confirm(document)
+    assert state.watermark == 1
+    assert not journey.recorder.confirm(document)
+
+
+def test_the_retained_hint_fits_the_rtc_memory():
+    journey = Journey()
+    for k in range(96):
+        journey.sample(300 + 5 * k)
+    assert len(journey.recorder.retain()) <= 2048
