@@ -329,12 +329,13 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once."""
-        os.close(self._requests)
-        os.close(self._replies)
         if self._alive:
             self._alive = False
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
+        # Not before: a child that lives on would see its bus break.
+        os.close(self._requests)
+        os.close(self._replies)
 
 
 class Interpreter:
