@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from micropython import const
 
-from coldtrail.cbor import Encoder, decode, head_size, int_size
+from coldtrail.cbor import NULL, Encoder, decode, head_size, int_size
 from coldtrail.cose import BLOCK, mac0
 
 SAMPLE = const(1)  # record type; every other is the type of an event
@@ -14,6 +14,7 @@ _LARGEST = const(1349)  # bytes of payload that make a sealed block of 1,400
 _SAMPLES = const(96)
 _EVENTS = const(64)
 _CHANNELS = const(8)
+_COLUMNS = const(10)  # times, status, channels
 _FIXED = const(59)  # bytes: keys 0 to 5 but their integers, the longest `sync`, `urgent`
 
 _SECONDS = const(1073741823)
@@ -106,9 +107,12 @@ class Builder:
         self._first = 0
         self._last = 0
         self._values: list = [None] * _CHANNELS
-        # Times, status, channels: entries as they will stand in the block. A column begins with
-        # its first entry worth one; until then it has only silent ones, of one byte each.
-        self._columns: list = [None] * (2 + _CHANNELS)
+        # Entries of times, status and channels as they will stand in the block, but row by row. A
+        # column begins with the row of its first entry worth one; silent ones before that take a
+        # byte each in the block and none here.
+        self._rows = Encoder(bytearray(0), grow=True)
+        self._begins: list = [None] * _COLUMNS
+        self._lengths = [0] * _COLUMNS
         self._samples_size = 0
         self._events = Encoder(bytearray(0), grow=True)
         self._event_count = 0
@@ -166,23 +170,22 @@ class Builder:
                 if not -_VALUE <= row[2 + channel] <= _VALUE:
                     return False
         size = 5 + head_size(count) + head_size(first) + head_size(self._interval)
-        for i in range(2 + _CHANNELS):
-            column = self._columns[i]
-            entry = row[i]
-            if column is not None or entry != _silent(i):
-                entries = count - (i == 0)
-                size += 1 + head_size(entries) + (1 if entry is None else int_size(entry))
-                size += entries - 1 if column is None else column.length
+        for i in range(_COLUMNS):
+            if self._begins[i] is not None or row[i] != _silent(i):
+                entries = count - 1 if i == 0 else count
+                size += 1 + head_size(entries) + (1 if row[i] is None else int_size(row[i]))
+                size += entries - 1 if self._begins[i] is None else self._lengths[i]
         if count > _SAMPLES or self._fixed_size + self._events_size + size > _LARGEST:
             return False
-        for i in range(2 + _CHANNELS):
-            column = self._columns[i]
-            if column is None and row[i] != _silent(i):
-                column = self._columns[i] = Encoder(bytearray(0), grow=True)
-                for _ in range(count - (i == 0) - 1):
-                    column.item(_silent(i))
-            if column is not None:
-                column.item(row[i])
+        for i in range(_COLUMNS):
+            if self._begins[i] is None:
+                if row[i] == _silent(i):
+                    continue
+                self._begins[i] = count - 1
+                self._lengths[i] = count - 2 if i == 0 else count - 1
+            start = self._rows.length
+            self._rows.item(row[i])
+            self._lengths[i] += self._rows.length - start
         self._count = count
         self._first = first
         self._last = t
@@ -222,16 +225,30 @@ class Builder:
         return mac0(key, kid, BLOCK, "up", tracker_id, payload.written())
 
     def _write_samples(self, payload):
-        columns = self._columns
-        payload.map(3 + len(columns) - columns.count(None))
+        begins = self._begins
+        payload.map(3 + _COLUMNS - begins.count(None))
         for i, value in enumerate((self._count, self._first, self._interval)):
             payload.int(i)
             payload.int(value)
-        for i, column in enumerate(columns):
-            if column is not None:
+        ends = [0] * _COLUMNS
+        for i in range(_COLUMNS):
+            if begins[i] is not None:
                 payload.int(3 + i if i < 2 else 6 + i)
-                payload.array(self._count - (i == 0))
-                payload.raw(column.written())
+                payload.array(self._count - 1 if i == 0 else self._count)
+                ends[i] = payload.reserve(self._lengths[i])
+                for _ in range(begins[i] - 1 if i == 0 else begins[i]):
+                    payload.buffer[ends[i]] = NULL if _silent(i) is None else 0
+                    ends[i] += 1
+        rows = self._rows.buffer
+        at = 0
+        for row in range(self._count):
+            for i in range(_COLUMNS):
+                if begins[i] is not None and begins[i] <= row:
+                    info = rows[at] & 0x1F
+                    for _ in range(1 if info < 24 else 1 + (1 << (info - 24))):
+                        payload.buffer[ends[i]] = rows[at]
+                        ends[i] += 1
+                        at += 1
 
 
 def digest(sealed):

@@ -15,7 +15,7 @@ MAP = const(0xA0)
 TAG = const(0xC0)
 _FALSE = const(0xF4)
 _TRUE = const(0xF5)
-_NULL = const(0xF6)
+NULL = const(0xF6)
 
 _GROWTH = const(64)  # bytes
 _LONGEST = const(4096)  # bytes
@@ -53,7 +53,8 @@ class Encoder:
         self.length = 0
         self._grow = grow
 
-    def _reserve(self, size):
+    def reserve(self, size):
+        """Leave out `size` bytes for the caller to fill; return where they begin."""
         start = self.length
         missing = start + size - len(self.buffer)
         if missing > 0:
@@ -72,7 +73,7 @@ class Encoder:
         if argument < 0 or argument >> 64:
             raise CborError("%d is beyond 64 bits" % argument)
         following = head_size(argument) - 1
-        at = self._reserve(1 + following)
+        at = self.reserve(1 + following)
         if following == 0:
             self.buffer[at] = major | argument
             return
@@ -86,7 +87,7 @@ class Encoder:
 
     def raw(self, items):
         """Write bytes that are encoded items already."""
-        at = self._reserve(len(items))
+        at = self.reserve(len(items))
         self.buffer[at : self.length] = items
 
     def int(self, value):
@@ -121,14 +122,14 @@ class Encoder:
 
     def null(self):
         """Write null."""
-        self.buffer[self._reserve(1)] = _NULL
+        self.buffer[self.reserve(1)] = NULL
 
     def item(self, value):
         """Write None, a bool, an int, bytes, a str, or a list, tuple or dict of such."""
         if value is None:
             self.null()
         elif value is False or value is True:
-            self.buffer[self._reserve(1)] = _TRUE if value else _FALSE
+            self.buffer[self.reserve(1)] = _TRUE if value else _FALSE
         elif isinstance(value, int):
             self.int(value)
         elif isinstance(value, str):
@@ -199,7 +200,7 @@ class _Decoder:
         initial = self.take(1)[0]
         major = initial & 0xE0
         if major > MAP:
-            if initial == _NULL:
+            if initial == NULL:
                 return None
             if initial == _TRUE:
                 return True
