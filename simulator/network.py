@@ -326,6 +326,8 @@ class Link:
     """Bytes the modem has handed over."""
     acked: int = 0
     """Bytes of them that have arrived."""
+    paused: bool = False
+    """Coverage is lost: nothing moves either way."""
     _dead: bool = False
     """Nothing reaches the broker any more."""
     _real: socket.socket | None = None
@@ -335,7 +337,6 @@ class Link:
     """The broker has accepted a CONNECT."""
     _gone: bool = False
     """The modem has closed its end."""
-    _paused: bool = False
     _up_us: int = 0
     _down_us: int = 0
     _waiting_up: list[Callable[[], None]] = field(default_factory=list)
@@ -356,7 +357,7 @@ class Link:
     def close(self) -> None:
         """End the connection in good order: what was sent still arrives, nothing comes back."""
         self._gone = True
-        if not self._paused:
+        if not self.paused:
             self.arrive_after(self.network.one_way_us(), self.drop)
         else:
             self.drop()
@@ -368,13 +369,13 @@ class Link:
 
     def pause(self) -> None:
         """Coverage is lost: nothing moves either way."""
-        self._paused = True
+        self.paused = True
 
     def resume(self) -> None:
         """Coverage is back: what waited moves on."""
-        if not self._paused:
+        if not self.paused:
             return
-        self._paused = False
+        self.paused = False
         up, self._waiting_up = self._waiting_up, []
         down, self._waiting_down = self._waiting_down, []
         for arrive in up:
@@ -388,7 +389,7 @@ class Link:
         """Do something at the broker's end, unless the connection is dead by then."""
 
         def now() -> None:
-            if self._paused:
+            if self.paused:
                 self._waiting_up.append(arrive)
             elif not self._dead:
                 arrive()
@@ -400,7 +401,7 @@ class Link:
         """Do something at the modem's end, unless the modem has closed it by then."""
 
         def now() -> None:
-            if self._paused:
+            if self.paused:
                 self._waiting_down.append(deliver)
             elif not self._gone:
                 deliver()

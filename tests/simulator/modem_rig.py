@@ -127,9 +127,10 @@ class Rig:
 
     def registered(self) -> Rig:
         """Wait until the modem is registered and knows the time."""
+        end_us = self.clock.now_us + 120 * US_PER_S
         while not self.modem.radio.registered or self.modem.radio.network_time is None:
             self.wait(0.5)
-            assert self.clock.now_us < 120 * US_PER_S
+            assert self.clock.now_us < end_us
         self.sent.clear()
         return self
 
