@@ -227,6 +227,36 @@ def test_more_data_than_was_asked_for_is_refused() -> None:
     on_cpython.run(story())
 
 
+def test_only_the_first_line_with_the_prefix_is_the_answer() -> None:
+    async def story() -> None:
+        line = Line()
+        task = asyncio.create_task(line.engine.command(b"AT+CPIN?", b"+CPIN:"))
+        await line.heard(len(b"AT+CPIN?\r"))
+        await line.type(b"\r\n+CPIN: READY\r\n\r\n+CPIN: NOT READY\r\n\r\nOK\r\n")
+        assert await task == b"READY"
+        assert line.unsolicited == [b"+CPIN: NOT READY"]
+        await line.engine.stop()
+
+    on_cpython.run(story())
+
+
+def test_a_prompt_stands_at_the_begin_of_a_line() -> None:
+    async def story() -> None:
+        line = Line()
+        task = asyncio.create_task(line.engine.send(b"AT+QISEND=0,4", [b"test"], 1000))
+        await line.heard(len(b"AT+QISEND=0,4\r"))
+        await line.type(b"\r\n+QIND: 1>2\r\n")
+        assert not line.far.any()
+        await line.type(b"\r\n>")
+        assert await line.heard(4) == b"test"
+        await line.type(b"\r\nSEND OK\r\n")
+        await task
+        assert line.unsolicited == [b"+QIND: 1>2"]
+        await line.engine.stop()
+
+    on_cpython.run(story())
+
+
 def test_echo_is_not_an_answer() -> None:
     async def story() -> None:
         line = Line()
