@@ -62,5 +62,5 @@ test: venv tools ## run every test
 	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 demo: venv ## run the customs-hold story and show the result
-	@$(BIN)/python -m simulator.tools micropython
-	@$(BIN)/coldtrail simulate customs_hold --demo
+	@$(BIN)/python -m simulator.tools micropython mosquitto
+	@$(BIN)/coldtrail simulate customs_hold

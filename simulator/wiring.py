@@ -17,6 +17,7 @@ from .models.battery import Battery
 from .models.max31865 import MAX31865
 from .models.panel import LED, Button, Cable
 from .models.sht45 import SHT45
+from .models.w25q64 import W25Q64
 
 
 class World(Protocol):
@@ -79,7 +80,16 @@ def _battery(bench: Bench, name: str, entry: Mapping[str, Any]) -> Battery:
     return Battery(bench.clock, bench.journal, name=name, divider=divider)
 
 
-FACTORIES: Mapping[str, Factory] = {"SHT45": _sht45, "MAX31865": _max31865, "battery": _battery}
+def _w25q64(bench: Bench, name: str, entry: Mapping[str, Any]) -> W25Q64:
+    return W25Q64(bench.clock, bench.rng(name), bench.journal, name=name)
+
+
+FACTORIES: Mapping[str, Factory] = {
+    "SHT45": _sht45,
+    "MAX31865": _max31865,
+    "W25Q64": _w25q64,
+    "battery": _battery,
+}
 
 
 def build(

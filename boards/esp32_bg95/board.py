@@ -8,7 +8,11 @@ CHIP = "esp32"
 
 BUSES = {
     ("I2C", 0): {"pins": {"scl": 22, "sda": 21}, "settings": {"freq": 400000}},
-    ("SPI", 2): {"pins": {"sck": 18, "mosi": 23, "miso": 19}, "settings": {"baudrate": 5000000}},
+    # Mode 3 suits both parts on it.
+    ("SPI", 2): {
+        "pins": {"sck": 18, "mosi": 23, "miso": 19},
+        "settings": {"baudrate": 5000000, "polarity": 1, "phase": 1},
+    },
     ("UART", 2): {"pins": {"tx": 17, "rx": 16}, "settings": {"baudrate": 115200, "rxbuf": 2048}},
 }
 

@@ -1,0 +1,88 @@
+"""The ``simulate`` command."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from . import scenario as scenarios
+from .board import BoardError
+from .kernel import RunInvalidError
+from .report import lines, report
+from .scenario import Scenario
+from .services import ServiceError
+from .shipment import Shipment, ShipmentError, run
+from .tools import ToolError
+
+DISAGREES, BAD_INPUT, INVALID = 1, 2, 3
+"""Exit codes: the records differ; cannot be run as asked; the run proves nothing."""
+
+
+def _fail(message: str, code: int) -> click.ClickException:
+    error = click.ClickException(message)
+    error.exit_code = code
+    return error
+
+
+@click.command()
+@click.argument("scenario", metavar="SCENARIO")
+@click.option("--seed", type=click.IntRange(0, 999_999), default=1, show_default=True,
+              help="Decides everything that the scenario leaves open.")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder for the results.  [default: out/SCENARIO]")  # fmt: skip
+@click.option("--broker", metavar="URL", envvar="COLDTRAIL_BROKER",
+              help="A broker that is running, mqtt://HOST[:PORT].  [default: one of its own]")  # fmt: skip
+def simulate(scenario: str, seed: int, out: Path | None, broker: str | None) -> None:
+    """Run SCENARIO, a TOML file or the name of one that is shipped, in virtual time.
+
+    The tracker's own firmware runs on a real MicroPython; broker, gateway and database are real.
+    Exit code 0: everything taken is stored and confirmed; 1: it is not; 2: it cannot be run;
+    3: the run proves nothing, because something outside of it did not answer.
+    """
+    loaded = scenarios.load(scenario)
+    folder = out or Path("out") / loaded.name
+    try:
+        shipment, twin = _run(loaded, seed, folder, broker)
+        summary, _ = report(shipment, seed, twin)
+    except (ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
+        raise _fail(str(error), BAD_INPUT) from error
+    except RunInvalidError as error:
+        raise _fail(str(error), INVALID) from error
+    click.echo(loaded.scenario.title)
+    for line in lines(summary, shipment.traffic, folder):
+        click.echo("  " + line)
+    if not summary.good:
+        raise SystemExit(DISAGREES)
+
+
+def _run(
+    scenario: Scenario, seed: int, out: Path, broker: str | None
+) -> tuple[Shipment, Shipment | None]:
+    """Run the shipment, and beside it, on another core, its twin if it has one."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f} of {task.total:g} h"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with ProcessPoolExecutor(1) as pool, bar:
+        twin = None
+        if scenario.twin:
+            twin_out = out.with_name(out.name + "_twin")
+            # Always with a broker of its own: both are the same tracker.
+            twin = pool.submit(run, scenario.without_intervention(), seed, twin_out)
+        task = bar.add_task(scenario.name, total=scenario.scenario.duration_h)
+        shipment = run(
+            scenario,
+            seed,
+            out,
+            broker_url=broker,
+            progress=lambda hours: bar.update(task, completed=hours),
+        )
+        return shipment, twin.result() if twin else None

@@ -1,0 +1,310 @@
+"""One shipment from end to end: a scenario, a tracker, the real broker and gateway around it.
+
+Everything it leaves lies in one folder: the tracker's volume, the journal, the console, the
+gateway's database and logs. The gateway is used as anybody would use it, by its commands.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from . import board as boards
+from . import identity as identities
+from .bus import Op
+from .identity import Identity
+from .kernel import US_PER_MS, US_PER_S, Clock
+from .models.bg95.modem import BG95
+from .models.bg95.radio import Cell
+from .network import Network
+from .process import ROOT, install, package
+from .scenario import (
+    BrokerDown,
+    Button,
+    Door,
+    Event,
+    GatewayDown,
+    Hang,
+    PowerCut,
+    ProbeFault,
+    ReIce,
+    Scenario,
+)
+from .services import Services
+from .simulation import Simulation
+from .wiring import Bench
+from .world import World
+
+COMMAND_LIMIT_S = 60
+BROKER_NAME = "broker.example"
+STEP_S = 900
+"""Virtual seconds between two looks at the progress."""
+
+AWAKE_US = 400 * US_PER_MS
+AWAKE_LOOK_US = 20 * US_PER_MS
+
+Progress = Callable[[float], None]
+"""Told the virtual hours that have passed."""
+
+
+class ShipmentError(RuntimeError):
+    """The shipment cannot be run; one sentence that says what to do."""
+
+
+@dataclass
+class Shipment:
+    """What a run leaves behind."""
+
+    scenario: Scenario
+    world: World
+    identity: Identity
+    out: Path
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    traffic: dict[str, int] = field(default_factory=dict)
+    confirmation: bytes = b""
+    """The gateway's last word to the tracker, a COSE_Mac0."""
+    wall_s: float = 0.0
+
+    @property
+    def database(self) -> Path:
+        """The gateway's database."""
+        return self.out / "gateway.db"
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """Return the journal's notes of one kind."""
+        return [note for note in self.notes if note["kind"] == kind]
+
+
+def command(*arguments: str) -> str:
+    """Run the ``coldtrail`` command and return what it prints.
+
+    Raises:
+        ShipmentError: it fails; the message is the command's own.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "boards", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_LIMIT_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise ShipmentError(f"coldtrail {' '.join(arguments[:2])}: {said}")
+    return done.stdout
+
+
+def build_volume(volume: Path, board: str, profile: str, identity: Identity, port: int) -> None:
+    """Put firmware, board file, profile and identity on a tracker's file system.
+
+    Raises:
+        ShipmentError: there is no such profile.
+    """
+    install(volume, package(ROOT / "firmware"))
+    install(volume, {"board.py": boards.BOARDS / board / "board.py"})
+    command("profile", profile, "-o", str(volume / "profile.cbor"))
+    (volume / "identity.cbor").write_bytes(identity.device_file(BROKER_NAME, port))
+
+
+def clear(out: Path) -> None:
+    """Make ``out`` an empty folder; one with anything but a run's results in it is left alone.
+
+    Raises:
+        ShipmentError: it is no folder of ours.
+    """
+    if out.exists():
+        if any(out.iterdir()) and not (out / "journal.jsonl").exists():
+            raise ShipmentError(
+                f"{out} is not empty and holds no results of a run: name another folder with --out."
+            )
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+
+
+def run(
+    scenario: Scenario,
+    seed: int,
+    out: Path,
+    *,
+    broker_url: str | None = None,
+    argv: Sequence[str] | None = None,
+    heap_kib: int | None = None,
+    progress: Progress | None = None,
+) -> Shipment:
+    """Run a scenario and leave its results in ``out``, which is emptied first.
+
+    ``broker_url`` names a broker that is running; ``argv`` and ``heap_kib`` another interpreter
+    and the size of its heap.
+
+    Raises:
+        ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
+        RunInvalidError: it proves nothing.
+    """
+    begun = time.monotonic()
+    header = scenario.scenario
+    board = boards.named(header.board)
+    world = World(scenario, seed)
+    clear(out)
+    shipment = Shipment(scenario, world, identities.simulated(seed, header.name), out)
+    volume = out / "volume"
+    build_volume(volume, header.board, header.profile, shipment.identity, 1883)
+    registration = out / "registration.json"
+    shipment.identity.write_registration(registration)
+    command("gateway", "register", str(registration), "--db", str(shipment.database))
+    # Not in `out`: the name of a socket must be short.
+    with tempfile.TemporaryDirectory(prefix="coldtrail-") as folder, ExitStack() as stack:
+        work = Path(folder)
+        stack.callback(_keep_logs, work, out)
+        start_ms = round(header.start.timestamp() * 1000)
+        moment = Moment(start_ms)
+        services = stack.enter_context(
+            Services(work, moment.utc_ms, str(shipment.database), broker_url)
+        )
+        services.start_broker()
+        services.start_gateway()
+        links: list[Network] = []
+
+        def modem(bench: Bench, name: str, entry: Mapping[str, Any]) -> BG95:
+            del entry
+            addresses = {BROKER_NAME: services.broker_address}
+            links.append(
+                Network(bench.clock, bench.rng("network"), bench.journal, addresses, services)
+            )
+            stack.callback(links[0].close)
+            return BG95(
+                bench.clock, bench.rng(name), bench.journal, Cells(world), links[0], moment.utc_ms
+            )
+
+        simulation = stack.enter_context(
+            Simulation(
+                board,
+                volume,
+                world,
+                seed=seed,
+                out=out,
+                factories={"BG95-M3": modem},
+                argv=argv,
+                heap_kib=heap_kib,
+            )
+        )
+        moment.clock = simulation.clock
+        network = links[0]
+        actions = Actions(simulation, services, network)
+        for at_s, event in world.events:
+            simulation.clock.call_at(round(at_s * US_PER_S), partial(actions.do, event))
+        simulation.power_on()
+        end_us = round(scenario.duration_s * US_PER_S)
+        while simulation.clock.now_us < end_us:
+            simulation.run(min(end_us, simulation.clock.now_us + STEP_S * US_PER_S))
+            if progress:
+                progress(simulation.clock.now_us / US_PER_S / 3600)
+        shipment.notes = simulation.journal.notes
+        shipment.traffic = network.summary()
+        if services.observer:
+            topic = f"coldtrail/1/{shipment.identity.tracker}/confirmation"
+            shipment.confirmation = services.observer.payload(topic)
+        (out / "flash.bin").write_bytes(simulation.parts["flash"].array.cells)
+    shipment.wall_s = time.monotonic() - begun
+    return shipment
+
+
+def _keep_logs(work: Path, out: Path) -> None:
+    for log in work.glob("*.log"):
+        shutil.copy(log, out)
+
+
+class Cells:
+    """The coverage of the world's legs, as a modem finds it."""
+
+    TECHNOLOGIES: ClassVar = {"LTE-M": "CAT-M1", "NB-IoT": "CAT-NB1", "GSM": "GSM"}
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def coverage(self, t_s: float) -> Cell | None:
+        """Return the cell in reach, or None."""
+        leg = self._world.leg(t_s)
+        if leg.coverage == "none":
+            return None
+        rsrp = leg.signal_dbm
+        # A carrier's 50 resource elements of one symbol, 10 MHz wide, over one of them: 28 dB.
+        return Cell(self.TECHNOLOGIES[leg.coverage], rsrp=rsrp, rssi=rsrp + 28)
+
+
+class Moment:
+    """The virtual UTC, which others ask before there is a run and from other threads."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._start_ms = start_ms
+        self.clock: Clock | None = None
+
+    def utc_ms(self) -> int:
+        """Return milliseconds since 1970."""
+        return self._start_ms + (self.clock.now_us // 1000 if self.clock else 0)
+
+
+class Actions:
+    """What a scenario's events do to the tracker and to the world beyond it."""
+
+    def __init__(self, simulation: Simulation, services: Services, network: Network) -> None:
+        self._simulation = simulation
+        self._services = services
+        self._network = network
+        self._clock = simulation.clock
+        self._rng = simulation.rng("actions")
+
+    def do(self, event: Event) -> None:
+        """Let an event happen now; those of the world have happened in the world already."""
+        self._simulation.journal.note("event", event=event.kind)
+        match event:
+            case PowerCut():
+                self._cut_power(event)
+            case BrokerDown():
+                self._services.kill_broker()
+                self._network.broker_down()
+                self._later(event.for_h, self._start_broker)
+            case GatewayDown():
+                self._services.kill_gateway()
+                self._later(event.for_h, self._start_gateway)
+            case ProbeFault():
+                probe = self._simulation.parts["probe"]
+                probe.fault = event.fault
+                self._later(event.for_h, partial(setattr, probe, "fault", None))
+            case Hang():
+                self._simulation.chip.hang_next.add(Op.SPI_READ)
+            case Button():
+                self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
+            case ReIce() | Door():
+                pass
+
+    def _later(self, hours: float, action: Callable[[], object]) -> None:
+        self._clock.call_after(round(hours * 3600 * US_PER_S), action)
+
+    def _cut_power(self, event: PowerCut) -> None:
+        off_us = round(event.off_s * US_PER_S)
+        if event.during == "any":
+            self._simulation.power_cut(off_us)
+        elif self._simulation.chip.state == "running":
+            # Anywhere in what it does now: most wakes are over within half a second.
+            delay = self._rng.randrange(AWAKE_US)
+            self._clock.call_after(delay, partial(self._simulation.power_cut, off_us))
+        else:
+            self._clock.call_after(AWAKE_LOOK_US, partial(self._cut_power, event))
+
+    def _start_broker(self) -> None:
+        self._services.start_broker()
+        self._network.settle()
+
+    def _start_gateway(self) -> None:
+        self._services.start_gateway()
+        self._network.settle()
