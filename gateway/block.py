@@ -95,9 +95,9 @@ EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
             "firmware": Text(16),
         },
     ),
-    4: ("clock sync", _SYNC),
+    4: ("clock-sync", _SYNC),
     5: (
-        "alarm start",
+        "alarm-start",
         {
             "t": SECONDS,
             "rule": Int(0, 255),
@@ -111,7 +111,7 @@ EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
         },
     ),
     6: (
-        "alarm end",
+        "alarm-end",
         {
             "t": SECONDS,
             "rule": Int(0, 255),
@@ -122,9 +122,9 @@ EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
         },
     ),
     7: ("configuration", {"t": SECONDS, "profile": Text(32), "digest": Bytes(8)}),
-    9: ("log gap", {"t": SECONDS, "cause": Int(1, 3), "records": U32}),
-    10: ("shipment start", {"t": SECONDS, "shipment": SHIPMENT}),
-    11: ("shipment stop", {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)}),
+    9: ("log-gap", {"t": SECONDS, "cause": Int(1, 3), "records": U32}),
+    10: ("shipment-start", {"t": SECONDS, "shipment": SHIPMENT}),
+    11: ("shipment-stop", {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)}),
     13: (
         "fault",
         {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},

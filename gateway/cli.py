@@ -11,13 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from gateway import broker as brokers
 from gateway import clock as clocks
+from gateway import export as exports
+from gateway import history as histories
+from gateway import show
+from gateway.envelope import Refused
+from gateway.errors import GatewayError
+from gateway.history import History
 from gateway.registration import is_private
 from gateway.registration import register as register_file
 from gateway.serve import Gateway
+from gateway.show import read_key, read_message
+from gateway.status import refusals as status_refusals
+from gateway.status import table as status_table
 from gateway.store import Store, default_path
+from gateway.verify import report as verify_report
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -118,3 +129,98 @@ def register(file: Path, db: str | None) -> None:
     trackers, shipments = register_file(store, file)
     store.close()
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
+
+
+@gateway.command()
+@database
+def status(db: str | None) -> None:
+    """Show every tracker: last seen, samples, gaps, alarms, battery, verdicts."""
+    store = _open(db)
+    with store.read() as tables:
+        view, refusals = status_table(tables), status_refusals(tables)
+    store.close()
+    Console().print(view)
+    if refusals:
+        click.echo(refusals)
+
+
+@gateway.command()
+@click.argument("shipment")
+@database
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, not to standard output.",
+)
+def export(shipment: str, db: str | None, form: str, output: Path | None) -> None:
+    """Write the history of SHIPMENT, in the order of time.
+
+    CSV has the samples; JSON has samples, events and verdicts.
+    """
+    history = _history(db, shipment)
+    text = exports.to_csv(history) if form == "csv" else exports.to_json(history)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        exports.write(output, text)
+
+
+@gateway.command()
+@click.argument("shipment")
+@database
+@click.pass_context
+def verify(context: click.Context, shipment: str, db: str | None) -> None:
+    """Check every archived block of SHIPMENT again: MAC, hash, chain.
+
+    Says which samples the archive vouches for, and every verdict by name. Exit code 1 when
+    something is wrong.
+    """
+    outcome = verify_report(_history(db, shipment))
+    for line in outcome.lines:
+        click.echo(line)
+    if not outcome.good:
+        context.exit(1)
+
+
+def _history(db: str | None, shipment: str) -> History:
+    store = _open(db)
+    with store.read() as tables:
+        history = histories.load(tables, shipment)
+    store.close()
+    return history
+
+
+@click.command()
+@click.argument("message", metavar="FILE|HEX|-")
+@click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
+@click.option(
+    "--key-file",
+    type=_FILE,
+    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def decode(
+    context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
+) -> None:
+    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
+
+    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
+    """
+    if (tracker is None) != (key_file is None):
+        raise click.UsageError("--tracker and --key-file belong together.")
+    key = read_key(key_file) if key_file else None
+    try:
+        shown = show.take_apart(read_message(message), tracker, key)
+    except Refused as refused:
+        raise GatewayError(f"This is no message of the contract: {refused}.") from None
+    if as_json:
+        click.echo(show.as_json(shown))
+    else:
+        show.print_for_people(shown, Console())
+    if shown.mac is False:
+        context.exit(1)

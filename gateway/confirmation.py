@@ -7,9 +7,11 @@ from typing import Final
 
 import cbor2
 
-from gateway import ranges
-from gateway.block import HASH_SIZE
+from gateway import cbor, ranges
+from gateway.block import HASH_SIZE, MILLISECONDS, UNIX, BlockError
+from gateway.cbor import CborError
 from gateway.ranges import Range
+from gateway.timeline import iso
 
 MAX_RANGES: Final = 16
 
@@ -47,3 +49,35 @@ def payload(state: State, now_ms: int) -> bytes:
             6: now_ms % 1000,
         }
     )
+
+
+def read(payload: bytes) -> dict[str, object]:
+    """Return what a confirmation says, by name.
+
+    Raises:
+        BlockError: it is none of this contract.
+    """
+    try:
+        value = cbor.decode(payload)
+    except CborError as error:
+        raise BlockError(str(error)) from None
+    if isinstance(value, dict) and value.keys() == set(range(7)) and value[0] == _VERSION:
+        chain, watermark, digest, further, unix, ms = (value[key] for key in range(1, 7))
+        if (
+            isinstance(chain, bytes)
+            and isinstance(watermark, int)
+            and isinstance(digest, bytes)
+            and isinstance(further, list)
+            and isinstance(unix, int)
+            and isinstance(ms, int)
+            and UNIX.low <= unix <= UNIX.high
+            and MILLISECONDS.low <= ms <= MILLISECONDS.high
+        ):
+            return {
+                "chain": chain.hex(),
+                "watermark": watermark,
+                "watermark_hash": digest.hex(),
+                "further": further,
+                "now": iso(unix * 1000 + ms),
+            }
+    raise BlockError("not a confirmation of this contract")

@@ -1,0 +1,189 @@
+"""A shipment for others to read: samples as CSV; samples, events and verdicts as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from gateway import codes
+from gateway.block import Event, Sample
+from gateway.errors import GatewayError
+from gateway.history import History, Placed
+from gateway.timeline import iso
+from gateway.verdicts import Verdict
+
+_ALARM_START: Final = 5
+
+COLUMNS: Final = (
+    "time_utc",
+    "uncertainty_s",
+    "boot",
+    "t_s",
+    *(name for name, _, _ in codes.CHANNELS),
+    "status",
+    "block",
+    "chain",
+    "verified",
+)
+
+
+class OutputError(GatewayError):
+    """The file asked for cannot be written."""
+
+
+def to_csv(history: History) -> str:
+    """Return one line a sample, in the order of time; what is not known is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for placed, sample in history.samples:
+        writer.writerow(
+            {
+                **_place(placed),
+                "t_s": sample.t,
+                **_readings(sample),
+                "status": codes.status(sample.status),
+                **_origin(placed),
+            }
+        )
+    return text.getvalue()
+
+
+def to_json(history: History) -> str:
+    """Return everything: a document with shipment, tracker, samples, events and verdicts."""
+    document = {
+        "shipment": history.shipment,
+        "tracker": history.tracker,
+        "samples": [_sample(placed, sample) for placed, sample in history.samples],
+        "events": [_event(placed, event) for placed, event in history.events],
+        "verdicts": [verdict_fields(verdict) for verdict in history.verdicts],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written; what was there before is untouched.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(text)
+                file.flush()
+                temporary.chmod(0o666 & ~_umask())
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """Return an event's own fields by name, numbers with a meaning in words."""
+    fields: dict[str, Any] = {
+        name: codes.worded(event.type, name, value)
+        for name, value in event.fields.items()
+        if name != "t"
+    }
+    if event.type == _ALARM_START:
+        fields["unit"] = codes.CHANNELS[int(event.fields["channel"])][1]
+    return fields
+
+
+def sample_fields(sample: Sample) -> dict[str, Any]:
+    """Return a sample's readings in the units their names end in; None where there is none."""
+    return {
+        "t_s": sample.t,
+        **{name: _number(text) for name, text in _readings(sample).items()},
+        "status": codes.status(sample.status),
+    }
+
+
+def verdict_fields(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict's fields."""
+    return {
+        "name": str(verdict.name),
+        "wrong": verdict.wrong,
+        "chain": verdict.chain.hex() if verdict.chain else None,
+        "first_block": verdict.first,
+        "last_block": verdict.last,
+        "text": verdict.text,
+    }
+
+
+def _sample(placed: Placed, sample: Sample) -> dict[str, Any]:
+    return {**_json_place(placed), **sample_fields(sample), **_origin(placed)}
+
+
+def _event(placed: Placed, event: Event) -> dict[str, Any]:
+    return {
+        "type": event.name,
+        **_json_place(placed),
+        "t_s": event.t,
+        **event_fields(event),
+        **_origin(placed),
+    }
+
+
+def _place(placed: Placed) -> dict[str, Any]:
+    return {
+        "time_utc": iso(placed.time.utc_ms) if placed.time else "",
+        "uncertainty_s": f"{placed.time.uncertainty_ms / 1000:.3f}" if placed.time else "",
+        "boot": placed.boot,
+    }
+
+
+def _json_place(placed: Placed) -> dict[str, Any]:
+    if placed.time:
+        return {
+            "time_utc": iso(placed.time.utc_ms),
+            "uncertainty_s": placed.time.uncertainty_ms / 1000,
+            "boot": placed.boot,
+        }
+    return {
+        "time_utc": None,
+        "uncertainty_s": None,
+        "not_before": None if placed.not_before is None else iso(placed.not_before),
+        "not_after": None if placed.not_after is None else iso(placed.not_after),
+        "boot": placed.boot,
+    }
+
+
+def _readings(sample: Sample) -> dict[str, str]:
+    return {
+        name: "" if value is None else codes.scaled(channel, value)
+        for channel, ((name, _, _), value) in enumerate(
+            zip(codes.CHANNELS, sample.values, strict=True)
+        )
+    }
+
+
+def _number(text: str) -> float | int | None:
+    if not text:
+        return None
+    return float(text) if "." in text else int(text)
+
+
+def _origin(placed: Placed) -> dict[str, Any]:
+    return {
+        "block": placed.number,
+        "chain": placed.chain.hex(),
+        "verified": placed.flaw.value if placed.flaw else "yes",
+    }
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
