@@ -389,7 +389,7 @@ class Services:
         self.observer = self.observer or Observer(*self.broker_address)
         self.observer.start()
         if self._gateway:
-            self.wait_gateway_online(online)
+            self.wait_gateway_online(online, START_LIMIT_S)
 
     def kill_broker(self) -> None:
         """End our own broker with SIGKILL.
@@ -421,9 +421,9 @@ class Services:
         options = ["--broker", self.broker_url, "--db", self._database]
         argv = [*self._command, *options, "--clock", self._clock.address]
         self._gateway = Process("gateway", argv, self._work / "gateway.log")
-        self.wait_gateway_online(online)
+        self.wait_gateway_online(online, START_LIMIT_S)
 
-    def wait_gateway_online(self, more_than: int, limit_s: float = START_LIMIT_S) -> None:
+    def wait_gateway_online(self, more_than: int, limit_s: float) -> None:
         """Wait until a gateway has said ``online`` more often than that.
 
         Raises:
