@@ -149,16 +149,22 @@ class Tracker:
 
     # ---- uplink ----
 
+    def _retries(self):
+        """Whether a failed call is repeated before the next upload time."""
+        state = self._state
+        if state.watermark == state.number:
+            return False
+        # Somebody has to act, or nothing more is sampled, so that there is no next upload time.
+        return not state.is_confirmed(state.urgent_number) or self._wait_s() is None
+
     def _call_is_due(self):
         state = self._state
         now = self._now()
-        waiting = state.watermark < state.number
-        if state.urgent or (waiting and not state.is_confirmed(state.urgent_number)):
+        if state.urgent or self._retries():
             return now >= self._not_before
-        if state.oldest is not None:
-            return now - state.oldest + state.interval >= state.upload_interval
-        # Nothing more will be sampled, so there is no next upload time to wait for.
-        return waiting and self._wait_s() is None and now >= self._not_before
+        if state.oldest is None:
+            return False
+        return now - state.oldest + state.interval >= state.upload_interval
 
     def _call(self):
         import asyncio
@@ -197,7 +203,7 @@ class Tracker:
         wait = self._wait_s()
         if wait is None:
             wait = _IDLE_S
-        if self._state.watermark < self._state.number and self._not_before:
+        if self._retries():
             wait = min(wait, self._not_before - self._now())
         ms = self._port.since_boot(self._state.boot_rtc)[1]
         self._recorder.extra = [self._failures, self._not_before, self._attempted]

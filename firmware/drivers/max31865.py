@@ -24,9 +24,10 @@ _RTD_LOW = const(0x40)
 _REFIN_OR_RTDIN = const(0x38)
 _OVER_UNDER_VOLTAGE = const(0x04)
 
-# VBIAS has to charge the input filter for ten time constants before a conversion (page 14), and a
-# single conversion takes 66 ms at most with the 50 Hz filter (electrical characteristics).
-_SETTLE_MS = const(11)
+# VBIAS starts within 10 ms; then the input filter, 4.3 kilo-ohm and 100 nF, wants 10.5 time
+# constants and 1 ms (page 14). What has not settled reads too cold: twice the sum leaves 0.001
+# degC. A single conversion takes 66 ms at most with the 50 Hz filter (electrical characteristics).
+_SETTLE_MS = const(30)
 _CONVERT_MS = const(67)
 
 _LOWEST = const(-20500)  # 0.01 degC: beyond these the element, not the product, is the news
