@@ -4,10 +4,11 @@ from hashlib import sha256
 
 from micropython import const
 
-from coldtrail.cbor import NULL, Encoder, decode, head_size, int_size
-from coldtrail.cose import BLOCK, mac0
+from coldtrail.cbor import NULL, Encoder, decode, encode, head_size, int_size
+from coldtrail.cose import BLOCK, Mac0
 
 SAMPLE = const(1)  # record type; every other is the type of an event
+_CLOCK_SYNC = const(4)
 
 _VERSION = const(1)
 _LARGEST = const(1349)  # bytes of payload that make a sealed block of 1,400
@@ -15,7 +16,8 @@ _SAMPLES = const(96)
 _EVENTS = const(64)
 _CHANNELS = const(8)
 _COLUMNS = const(10)  # times, status, channels
-_FIXED = const(59)  # bytes: keys 0 to 5 but their integers, the longest `sync`, `urgent`
+_FIXED = const(33)  # bytes: keys 0 to 5 and the map's head, without the integers
+_RESERVE = const(26)  # bytes: the longest `sync` and `urgent`, each with its key
 
 _SECONDS = const(1073741823)
 _LONGEST_INTERVAL = const(86400)
@@ -86,7 +88,8 @@ class Builder:
     1 to 32 bytes of UTF-8, or None. ValueError for anything else.
 
     Two attributes may be set until `seal`: `urgent` (something somebody must act on) and `sync`,
-    the newest clock sync of this boot: (t, ms, unix, unix_ms, uncertainty, source) or None.
+    the newest clock sync of this boot: (t, ms, unix, unix_ms, uncertainty, source) or None. A
+    sync that is the last one among the block's own events is not written a second time.
     """
 
     def __init__(self, chain, number, previous, boot, first_sequence, interval, shipment):
@@ -100,6 +103,7 @@ class Builder:
             check("shipment", shipment, _NAME)
         self.urgent = False
         self.sync = None
+        self._last_sync = None
         self._identity = (_VERSION, chain, number, previous, boot, first_sequence)
         self._shipment = shipment
         self._interval = interval
@@ -117,7 +121,7 @@ class Builder:
         self._events = Encoder(bytearray(0), grow=True)
         self._event_count = 0
         self._events_size = 0
-        self._fixed_size = _FIXED
+        self._fixed_size = _FIXED + _RESERVE
         for value in self._identity:
             if isinstance(value, int):
                 self._fixed_size += head_size(value)
@@ -134,7 +138,8 @@ class Builder:
         fields = _FIELDS.get(record_type)
         if fields is None:
             raise ValueError("record type %d is unknown" % record_type)
-        check_all("record type %d" % record_type, decode(payload, 1), fields)
+        values = decode(payload, 1)
+        check_all("record type %d" % record_type, values, fields)
         count = self._event_count + 1
         # The payload's one-byte array head gives way to another one and the type.
         size = 1 + head_size(count) + self._events.length + len(payload) + 1
@@ -145,6 +150,8 @@ class Builder:
         self._events.raw(memoryview(payload)[1:])
         self._event_count = count
         self._events_size = size
+        if record_type == _CLOCK_SYNC:
+            self._last_sync = tuple(values)
         return True
 
     def _add_sample(self, payload):
@@ -198,17 +205,21 @@ class Builder:
 
         key: the tracker's uplink key of version `kid`, 32 bytes. tracker_id: [A-Z0-9-]{1,23}.
         """
-        size = self._fixed_size + self._samples_size + self._events_size
-        payload = Encoder(bytearray(size))
-        optional = (self.sync, self._shipment, self._count or None, self._event_count or None)
+        sync = self.sync
+        if sync is not None:
+            check_all("sync", sync, _SYNC)
+            sync = None if tuple(sync) == self._last_sync else encode(sync)
+        size = self._fixed_size - _RESERVE + self._samples_size + self._events_size
+        size += (0 if sync is None else 1 + len(sync)) + (2 if self.urgent else 0)
+        optional = (sync, self._shipment, self._count or None, self._event_count or None)
+        payload = Mac0(kid, BLOCK, size)
         payload.map(len(self._identity) + 4 - optional.count(None) + bool(self.urgent))
         for i, value in enumerate(self._identity):
             payload.int(i)
             payload.item(value)
-        if self.sync is not None:
-            check_all("sync", self.sync, _SYNC)
+        if sync is not None:
             payload.int(6)
-            payload.item(self.sync)
+            payload.raw(sync)
         if self._shipment is not None:
             payload.int(7)
             payload.text(self._shipment)
@@ -222,7 +233,7 @@ class Builder:
         if self.urgent:
             payload.int(10)
             payload.int(1)
-        return mac0(key, kid, BLOCK, "up", tracker_id, payload.written())
+        return payload.seal(key, "up", tracker_id)
 
     def _write_samples(self, payload):
         begins = self._begins

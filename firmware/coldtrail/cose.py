@@ -59,23 +59,44 @@ def _tag(key, protected, direction, tracker_id, payload):
     return hmac_sha256(key, structure.written(), payload)
 
 
-def mac0(key, kid, content_type, direction, tracker_id, payload):
-    """Return the tagged COSE_Mac0 over `payload` as a bytearray.
+class Mac0(Encoder):
+    """A COSE_Mac0 that is written where it will stand, so that a payload is never copied.
 
-    key: 32 bytes. kid: key version, 1 to 255. content_type: BLOCK or CONFIRMATION. direction:
-    "up" or "down". The same arguments give the same bytes.
+    The caller writes the payload with the encoder's methods, then calls `seal`.
     """
-    if not 1 <= kid <= 255:
-        raise CoseError("key version %d is not 1 to 255" % kid)
-    protected = encode({_ALG: _HMAC_256, _CONTENT_TYPE: content_type, _KID: bytes((kid,))})
-    message = Encoder(bytearray(_OVERHEAD + head_size(len(payload)) + len(payload)))
-    message.tag(_MAC0)
-    message.array(4)
-    message.bytes(protected)
-    message.map(0)
-    message.bytes(payload)
-    message.bytes(_tag(key, protected, direction, tracker_id, payload))
-    return message.buffer
+
+    def __init__(self, kid, content_type, size):
+        """kid: key version, 1 to 255. content_type: BLOCK or CONFIRMATION. size: payload's."""
+        if not 1 <= kid <= 255:
+            raise CoseError("key version %d is not 1 to 255" % kid)
+        super().__init__(bytearray(_OVERHEAD + head_size(size) + size))
+        headers = {_ALG: _HMAC_256, _CONTENT_TYPE: content_type, _KID: bytes((kid,))}
+        self._protected = encode(headers)
+        self.tag(_MAC0)
+        self.array(4)
+        self.bytes(self._protected)
+        self.map(0)
+        self.head(BYTES, size)
+        self._payload = self.length
+        self._end = self.length + size
+
+    def seal(self, key, direction, tracker_id):
+        """Return the message, a bytearray. key: 32 bytes. direction: "up" or "down"."""
+        if self.length != self._end:
+            raise CoseError("payload is not of the size announced")
+        payload = memoryview(self.buffer)[self._payload : self._end]
+        self.bytes(_tag(key, self._protected, direction, tracker_id, payload))
+        return self.buffer
+
+
+def mac0(key, kid, content_type, direction, tracker_id, payload):
+    """Return the tagged COSE_Mac0 over `payload`, a bytearray; see Mac0 for the arguments.
+
+    The same arguments give the same bytes.
+    """
+    message = Mac0(kid, content_type, len(payload))
+    message.raw(payload)
+    return message.seal(key, direction, tracker_id)
 
 
 def open_mac0(message, key_for_kid, content_type, direction, tracker_id):
