@@ -157,7 +157,7 @@ def report(shipment: Shipment, seed: int, twin: Shipment | None) -> tuple[Summar
         seed=seed,
         samples_taken=agreement.taken,
         samples_stored=agreement.stored,
-        samples_confirmed=shipment.confirmed_samples,
+        samples_confirmed=sum(shipment.confirms(int(row["block"])) for row in evidence.rows),
         worst_time_difference_s=round(agreement.worst_s, 3),
         blocks=len({row["block"] for row in evidence.rows}),
         called_at_h=called and round(called, 2),
@@ -202,11 +202,12 @@ def _rounded(hours: float | None) -> float | None:
 def lines(summary: Summary, traffic: Mapping[str, int], out: Path) -> list[str]:
     """Return what a person wants to know, a line each."""
     verdict = "the three agree" if summary.good else "they do NOT agree"
-    said = [
-        f"samples   taken {summary.samples_taken}, stored {summary.samples_stored}, "
-        f"confirmed {summary.samples_confirmed}: {verdict}; "
-        f"times within {summary.worst_time_difference_s:.2f} s",
-    ]
+    counts = (
+        f"taken {summary.samples_taken}, stored {summary.samples_stored}, "
+        f"confirmed {summary.samples_confirmed}"
+    )
+    within = f"times within {summary.worst_time_difference_s:.2f} s"
+    said = [f"samples   {counts}: {verdict}; {within}"]
     if summary.called_at_h is None:
         said.append("call      none: nothing called for one")
     else:
@@ -219,11 +220,12 @@ def lines(summary: Summary, traffic: Mapping[str, int], out: Path) -> list[str]:
             )
         said.append(text)
     per_sample = summary.bytes_sent / max(1, summary.samples_taken)
+    verified = "every one verifies" if summary.chain_ok else "NOT all verify"
+    sent = f"{summary.bytes_sent} bytes in {summary.messages_sent} messages"
     said += [
-        f"sent      {summary.bytes_sent} bytes in {summary.messages_sent} messages "
-        f"({per_sample:.0f} bytes a sample, MQTT included); {traffic['bytes_down']} bytes received",
-        f"archive   {summary.blocks} blocks with samples, "
-        + ("every one verifies" if summary.chain_ok else "NOT all verify"),
+        f"sent      {sent} ({per_sample:.0f} bytes a sample, MQTT included)",
+        f"received  {traffic['bytes_down']} bytes",
+        f"archive   {summary.blocks} blocks with samples, {verified}",
         f"run       {summary.virtual_h:g} h in {summary.wall_s:.1f} s",
         f"results   {out}: shipment.png, samples.csv, summary.json, journal.jsonl, console.log",
     ]

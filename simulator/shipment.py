@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cbor2
+
 from . import board as boards
 from . import identity as identities
 from .bus import Op
@@ -78,6 +80,14 @@ class Shipment:
     def database(self) -> Path:
         """The gateway's database."""
         return self.out / "gateway.db"
+
+    def confirms(self, block: int) -> bool:
+        """Return whether the gateway's last word to the tracker confirms a block."""
+        if not self.confirmation:
+            return False
+        document = cbor2.loads(cbor2.loads(self.confirmation).value[2])
+        watermark: int = document[2]
+        return block <= watermark or any(first <= block <= last for first, last in document[4])
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Return the journal's notes of one kind."""
