@@ -107,6 +107,7 @@ class SPIDevice(Protocol):
     """A part on an SPI bus, chosen by its own select line."""
 
     modes: tuple[int, ...]
+    max_hz: int
 
     def select(self) -> None:
         """Chip select goes low."""
@@ -271,7 +272,7 @@ class SPIBus:
     def _shift(self, out: bytes) -> bytes:
         if len(self._selected) == 1:
             device = self._selected[0]
-            if self.mode in device.modes and out:
+            if out and self.mode in device.modes and self.hz <= device.max_hz:
                 return device.transfer(out)
         elif self._selected:
             answers = [device.transfer(out) for device in self._selected]

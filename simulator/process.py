@@ -41,7 +41,7 @@ SHIM_OPTIONS = (*FIRMWARE_OPTIONS, "-O3", "-X", "no-source-lines")
 COMPILE_TIMEOUT_S = 20
 LOOK_MS = 50
 """How often a wait looks whether the child still works."""
-HUNG_CPU_S = 2.0
+HUNG_CPU_S = 1.0
 """CPU seconds of the child's own, without a request, after which it counts as hung."""
 WALL_LIMIT_S = 300.0
 """Real seconds without a request after which the run is given up: the host is too slow."""

@@ -74,6 +74,7 @@ class Simulation:
             ticks_us=board["TICKS_US"],
             rtc_ppb=round(ppm * 1000),
         )
+        self._closed = False
         self.parts = wiring.build(board, self.chip, self._bench, factories or {})
 
     def rng(self, name: str) -> random.Random:
@@ -130,11 +131,13 @@ class Simulation:
             clock.step(until_us)
 
     def close(self) -> None:
-        """End every process and close every file."""
-        self.chip.close()
-        self._interpreter.close()
-        self.console.close()
-        self.journal.close()
+        """End every process and close every file; a second time does nothing."""
+        if not self._closed:
+            self._closed = True
+            self.chip.close()
+            self._interpreter.close()
+            self.console.close()
+            self.journal.close()
 
     def __enter__(self) -> Self:
         return self

@@ -81,6 +81,7 @@ def _battery(bench: Bench, name: str, entry: Mapping[str, Any]) -> Battery:
 
 
 def _w25q64(bench: Bench, name: str, entry: Mapping[str, Any]) -> W25Q64:
+    del entry
     return W25Q64(bench.clock, bench.rng(name), bench.journal, name=name)
 
 

@@ -4,6 +4,10 @@ import gc
 import sys
 
 import uos
+from micropython import const
+
+_OP_START = const(0)
+_OP_STOPPED = const(47)
 
 _volume, _shims = sys.argv[1:]
 uos.umount("/")
@@ -17,7 +21,7 @@ del _volume, _shims
 from _link import call  # noqa: E402
 
 gc.collect()
-call(0)  # answered when the chip has booted
+call(_OP_START)  # answered when the chip has booted
 try:
     import main  # noqa: F401
 
@@ -27,4 +31,4 @@ except SystemExit:
 except BaseException as error:
     sys.print_exception(error)
     _reset = 0
-call(47, _reset)
+call(_OP_STOPPED, 0, _reset)

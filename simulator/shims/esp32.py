@@ -4,9 +4,9 @@ from _link import call
 from machine import _number
 from micropython import const
 
-_EXT0 = const(44)
-_EXT1 = const(45)
-_HOLD = const(46)
+_OP_EXT0 = const(44)
+_OP_EXT1 = const(45)
+_OP_HOLD = const(46)
 
 WAKEUP_ALL_LOW = const(0)
 WAKEUP_ANY_HIGH = const(1)
@@ -18,12 +18,12 @@ def _wake(op, unit, level, pins=None):
 
 
 def wake_on_ext0(pin=None, level=0):
-    _wake(_EXT0, 255 if pin is None else _number(pin), level)
+    _wake(_OP_EXT0, 255 if pin is None else _number(pin), level)
 
 
 def wake_on_ext1(pins=None, level=0):
-    _wake(_EXT1, 0 if pins is None else 1, level, pins and bytes(_number(pin) for pin in pins))
+    _wake(_OP_EXT1, 0 if pins is None else 1, level, pins and bytes(_number(pin) for pin in pins))
 
 
 def gpio_deep_sleep_hold(enable):
-    call(_HOLD, 0, int(enable))
+    call(_OP_HOLD, 0, int(enable))

@@ -5,39 +5,39 @@ from struct import pack
 from _link import call, handlers
 from micropython import const
 
-_PIN_INIT = const(9)
-_PIN_GET = const(10)
-_PIN_SET = const(11)
-_PIN_IRQ = const(12)
-_ADC_INIT = const(13)
-_ADC_RAW = const(14)
-_ADC_UV = const(15)
-_I2C_INIT = const(16)
-_I2C_WRITE = const(17)
-_I2C_READ = const(18)
-_I2C_WRITE_READ = const(19)
-_SPI_INIT = const(20)
-_SPI_WRITE = const(21)
-_SPI_READ = const(22)
-_SPI_BOTH = const(23)
-_UART_INIT = const(24)
-_UART_ANY = const(25)
-_UART_READ = const(26)
-_UART_LINE = const(27)
-_UART_WRITE = const(28)
-_UART_FLUSH = const(29)
-_RTC_READ = const(32)
-_RTC_WRITE = const(33)
-_WDT_INIT = const(34)
-_WDT_FEED = const(35)
-_DEEPSLEEP = const(36)
-_LIGHTSLEEP = const(37)
-_RESET = const(38)
-_RESET_CAUSE = const(39)
-_WAKE_REASON = const(40)
-_UNIQUE_ID = const(41)
-_FREQ = const(42)
-_WAKE_PINS = const(43)
+_OP_PIN_INIT = const(9)
+_OP_PIN_GET = const(10)
+_OP_PIN_SET = const(11)
+_OP_PIN_IRQ = const(12)
+_OP_ADC_INIT = const(13)
+_OP_ADC_RAW = const(14)
+_OP_ADC_UV = const(15)
+_OP_I2C_INIT = const(16)
+_OP_I2C_WRITE = const(17)
+_OP_I2C_READ = const(18)
+_OP_I2C_WRITE_READ = const(19)
+_OP_SPI_INIT = const(20)
+_OP_SPI_WRITE = const(21)
+_OP_SPI_READ = const(22)
+_OP_SPI_BOTH = const(23)
+_OP_UART_INIT = const(24)
+_OP_UART_ANY = const(25)
+_OP_UART_READ = const(26)
+_OP_UART_LINE = const(27)
+_OP_UART_WRITE = const(28)
+_OP_UART_FLUSH = const(29)
+_OP_RTC_READ = const(32)
+_OP_RTC_WRITE = const(33)
+_OP_WDT_INIT = const(34)
+_OP_WDT_FEED = const(35)
+_OP_DEEPSLEEP = const(36)
+_OP_LIGHTSLEEP = const(37)
+_OP_RESET = const(38)
+_OP_RESET_CAUSE = const(39)
+_OP_WAKE_REASON = const(40)
+_OP_UNIQUE_ID = const(41)
+_OP_FREQ = const(42)
+_OP_WAKE_PINS = const(43)
 
 PWRON_RESET = const(1)
 HARD_RESET = const(2)
@@ -77,29 +77,29 @@ class Pin:
             flags |= (2 if value else 1) << 8
         if hold is not None:
             flags |= (2 if hold else 1) << 12
-        if call(_PIN_INIT, self._id, flags):
+        if call(_OP_PIN_INIT, self._id, flags):
             raise ValueError("pin can only be input")
 
     def value(self, level=None):
         if level is None:
-            return call(_PIN_GET, self._id)
-        call(_PIN_SET, self._id, 1 if level else 0)
+            return call(_OP_PIN_GET, self._id)
+        call(_OP_PIN_SET, self._id, 1 if level else 0)
         return None
 
     __call__ = value
 
     def on(self):
-        call(_PIN_SET, self._id, 1)
+        call(_OP_PIN_SET, self._id, 1)
 
     def off(self):
-        call(_PIN_SET, self._id, 0)
+        call(_OP_PIN_SET, self._id, 0)
 
     def toggle(self):
-        call(_PIN_SET, self._id, 2)
+        call(_OP_PIN_SET, self._id, 2)
 
     def irq(self, handler=None, trigger=3):
         handlers[self._id] = (handler, self)
-        call(_PIN_IRQ, self._id, trigger if handler else 0)
+        call(_OP_PIN_IRQ, self._id, trigger if handler else 0)
         return self
 
 
@@ -114,24 +114,24 @@ class ADC:
         self.atten(atten)
 
     def atten(self, atten):
-        if call(_ADC_INIT, self._id, atten):
+        if call(_OP_ADC_INIT, self._id, atten):
             raise ValueError("invalid pin")
 
     def read(self):
-        return call(_ADC_RAW, self._id)
+        return call(_OP_ADC_RAW, self._id)
 
     def read_u16(self):
-        raw = call(_ADC_RAW, self._id)
+        raw = call(_OP_ADC_RAW, self._id)
         return raw << 4 | raw >> 8
 
     def read_uv(self):
-        return call(_ADC_UV, self._id)
+        return call(_OP_ADC_UV, self._id)
 
 
 class I2C:
     def __init__(self, id, *, scl=255, sda=255, freq=400000, timeout=50000):
         self._id = id << 7
-        call(_I2C_INIT, id, freq, pack("<BBI", _number(scl), _number(sda), timeout))
+        call(_OP_I2C_INIT, id, freq, pack("<BBI", _number(scl), _number(sda), timeout))
 
     def scan(self):
         found = []
@@ -144,14 +144,14 @@ class I2C:
         return found
 
     def writeto(self, addr, buf, stop=True):
-        call(_I2C_WRITE, self._id | addr, 0, buf)
+        call(_OP_I2C_WRITE, self._id | addr, 0, buf)
         return len(buf)
 
     def readfrom(self, addr, nbytes, stop=True):
-        return call(_I2C_READ, self._id | addr, nbytes)
+        return call(_OP_I2C_READ, self._id | addr, nbytes)
 
     def readfrom_into(self, addr, buf, stop=True):
-        call(_I2C_READ, self._id | addr, len(buf), None, buf)
+        call(_OP_I2C_READ, self._id | addr, len(buf), None, buf)
 
     def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
         buf = bytearray(nbytes)
@@ -160,10 +160,10 @@ class I2C:
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         memaddr = memaddr.to_bytes(addrsize // 8, "big")
-        call(_I2C_WRITE_READ, self._id | addr, len(buf), memaddr, buf)
+        call(_OP_I2C_WRITE_READ, self._id | addr, len(buf), memaddr, buf)
 
     def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
-        call(_I2C_WRITE, self._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
+        call(_OP_I2C_WRITE, self._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
 
 
 class SPI:
@@ -186,22 +186,22 @@ class SPI:
         miso=255,
     ):
         pins = bytes((polarity << 1 | phase, _number(sck), _number(mosi), _number(miso)))
-        call(_SPI_INIT, self._id, baudrate, pins)
+        call(_OP_SPI_INIT, self._id, baudrate, pins)
 
     def deinit(self):
         pass
 
     def write(self, buf):
-        call(_SPI_WRITE, self._id, 0, buf)
+        call(_OP_SPI_WRITE, self._id, 0, buf)
 
     def read(self, nbytes, write=0):
-        return call(_SPI_READ, self._id, nbytes | write << 16)
+        return call(_OP_SPI_READ, self._id, nbytes | write << 16)
 
     def readinto(self, buf, write=0):
-        call(_SPI_READ, self._id, len(buf) | write << 16, None, buf)
+        call(_OP_SPI_READ, self._id, len(buf) | write << 16, None, buf)
 
     def write_readinto(self, write_buf, read_buf):
-        call(_SPI_BOTH, self._id, 0, write_buf, read_buf)
+        call(_OP_SPI_BOTH, self._id, 0, write_buf, read_buf)
 
 
 class UART:
@@ -225,37 +225,37 @@ class UART:
         timeout_char=0,
     ):
         setup = pack("<BBHHHH", _number(tx), _number(rx), txbuf, rxbuf, timeout, timeout_char)
-        call(_UART_INIT, self._id, baudrate, setup)
+        call(_OP_UART_INIT, self._id, baudrate, setup)
 
     def deinit(self):
-        call(_UART_INIT, self._id)
+        call(_OP_UART_INIT, self._id)
 
     def any(self):
-        return call(_UART_ANY, self._id)
+        return call(_OP_UART_ANY, self._id)
 
     def read(self, nbytes=0xFFFF):
-        return call(_UART_READ, self._id, nbytes) or None
+        return call(_OP_UART_READ, self._id, nbytes) or None
 
     def readinto(self, buf, nbytes=0xFFFF):
-        got = call(_UART_READ, self._id, min(nbytes, len(buf)))
+        got = call(_OP_UART_READ, self._id, min(nbytes, len(buf)))
         if got:
             buf[: len(got)] = got
         return len(got) if got else None
 
     def readline(self):
-        return call(_UART_LINE, self._id) or None
+        return call(_OP_UART_LINE, self._id) or None
 
     def write(self, buf):
         if isinstance(buf, str):
             buf = buf.encode()
-        call(_UART_WRITE, self._id, 0, buf)
+        call(_OP_UART_WRITE, self._id, 0, buf)
         return len(buf)
 
     def flush(self):
-        call(_UART_FLUSH, self._id, 1)
+        call(_OP_UART_FLUSH, self._id, 1)
 
     def txdone(self):
-        return not call(_UART_FLUSH, self._id, 0)
+        return not call(_OP_UART_FLUSH, self._id, 0)
 
     def close(self):
         pass
@@ -264,8 +264,8 @@ class UART:
 class RTC:
     def memory(self, data=None):
         if data is None:
-            return call(_RTC_READ) or b""
-        if call(_RTC_WRITE, 0, 0, data):
+            return call(_OP_RTC_READ) or b""
+        if call(_OP_RTC_WRITE, 0, 0, data):
             raise ValueError("buffer too long")
         return None
 
@@ -274,22 +274,22 @@ class WDT:
     def __init__(self, id=0, timeout=5000):
         if id or timeout <= 0:
             raise ValueError("WDT timeout too short")
-        call(_WDT_INIT, 0, timeout)
+        call(_OP_WDT_INIT, 0, timeout)
 
     def feed(self):
-        call(_WDT_FEED)
+        call(_OP_WDT_FEED)
 
 
 def deepsleep(time_ms=-1):
-    call(_DEEPSLEEP, 0, time_ms & 0xFFFFFFFF)
+    call(_OP_DEEPSLEEP, 0, time_ms & 0xFFFFFFFF)
 
 
 def lightsleep(time_ms=-1):
-    call(_LIGHTSLEEP, 0, time_ms & 0xFFFFFFFF)
+    call(_OP_LIGHTSLEEP, 0, time_ms & 0xFFFFFFFF)
 
 
 def reset():
-    call(_RESET)
+    call(_OP_RESET)
 
 
 def soft_reset():
@@ -297,24 +297,24 @@ def soft_reset():
 
 
 def reset_cause():
-    return call(_RESET_CAUSE)
+    return call(_OP_RESET_CAUSE)
 
 
 def wake_reason():
-    return call(_WAKE_REASON)
+    return call(_OP_WAKE_REASON)
 
 
 def wake_pins():
-    return tuple(call(_WAKE_PINS) or b"")
+    return tuple(call(_OP_WAKE_PINS) or b"")
 
 
 def unique_id():
-    return call(_UNIQUE_ID)
+    return call(_OP_UNIQUE_ID)
 
 
 def freq(hz=0):
-    return call(_FREQ, 0, hz) * 1000
+    return call(_OP_FREQ, 0, hz) * 1000
 
 
 def idle():
-    call(_FREQ)
+    call(_OP_FREQ)

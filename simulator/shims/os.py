@@ -2,10 +2,13 @@
 
 import uos
 from _link import call
+from micropython import const
+
+_OP_URANDOM = const(48)
 
 
 def urandom(n):
-    return call(48, 0, n)
+    return call(_OP_URANDOM, 0, n)
 
 
 def __getattr__(name):

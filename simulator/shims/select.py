@@ -8,8 +8,8 @@ from micropython import const
 
 sys.modules["_asyncio"] = _tasks
 
-_POLL = const(7)
-_RESUME = const(8)
+_OP_POLL = const(7)
+_OP_RESUME = const(8)
 _STDIN = const(8)
 _INTERRUPTED = const(256)
 
@@ -38,7 +38,7 @@ class poll:
         del self._streams[id(stream)]
 
     def poll(self, timeout=-1):
-        op = _POLL
+        op = _OP_POLL
         while True:
             lines = 0
             ready = False
@@ -55,7 +55,7 @@ class poll:
             got = call(op, lines, timeout & 0xFFFFFFFF) if lines or timeout else 0
             if ready or not got & _INTERRUPTED:
                 break
-            op = _RESUME
+            op = _OP_RESUME
         found = []
         if got or ready:
             for stream, events in self._streams.values():

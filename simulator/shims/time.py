@@ -4,21 +4,21 @@ import utime
 from _link import call
 from micropython import const
 
-_TICKS_MS = const(1)
-_TICKS_US = const(2)
-_TIME = const(3)
-_TIME_NS = const(4)
-_SLEEP_US = const(5)
-_SLEEP_MS = const(6)
-_RESUME = const(8)
+_OP_TICKS_MS = const(1)
+_OP_TICKS_US = const(2)
+_OP_TIME = const(3)
+_OP_TIME_NS = const(4)
+_OP_SLEEP_US = const(5)
+_OP_SLEEP_MS = const(6)
+_OP_RESUME = const(8)
 
 
 def ticks_ms():
-    return call(_TICKS_MS)
+    return call(_OP_TICKS_MS)
 
 
 def ticks_us():
-    return call(_TICKS_US)
+    return call(_OP_TICKS_US)
 
 
 ticks_cpu = ticks_us
@@ -34,27 +34,27 @@ def ticks_diff(end, start):
 
 def _sleep(op, n):
     while n > 0 and call(op, 0, n):
-        op = _RESUME
+        op = _OP_RESUME
 
 
 def sleep_us(us):
-    _sleep(_SLEEP_US, us)
+    _sleep(_OP_SLEEP_US, us)
 
 
 def sleep_ms(ms):
-    _sleep(_SLEEP_MS, ms)
+    _sleep(_OP_SLEEP_MS, ms)
 
 
 def sleep(s):
-    _sleep(_SLEEP_MS, int(s * 1000))
+    _sleep(_OP_SLEEP_MS, int(s * 1000))
 
 
 def time():
-    return call(_TIME)
+    return call(_OP_TIME)
 
 
 def time_ns():
-    return int.from_bytes(call(_TIME_NS), "little")
+    return int.from_bytes(call(_OP_TIME_NS), "little")
 
 
 def gmtime(s=None):

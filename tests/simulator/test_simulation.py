@@ -1,35 +1,5 @@
 """Firmware on a real MicroPython, in virtual time."""
 
-import pytest
-
-from simulator import process, tools
-from simulator.simulation import Simulation
-from tests.simulator.rig import DRIVERS, S, Still, small_board
-
-
-@pytest.fixture(params=["micropython", "micropython32"])
-def argv(request):
-    return getattr(tools, request.param)()
-
-
-@pytest.fixture
-def run(tmp_path, argv):
-    """Return a function that runs main.py and returns the simulation, stopped at its end."""
-    made = []
-
-    def run(main, seconds, **files):
-        drivers = {f"lib/drivers/{n}": p for n, p in process.package(DRIVERS).items()}
-        process.install(tmp_path, {"main.py": main, **drivers, **files})
-        sim = Simulation(small_board(), tmp_path, Still(), argv=argv, heap_kib=96)
-        made.append(sim)
-        sim.power_on()
-        sim.run(seconds * S)
-        return sim
-
-    yield run
-    for sim in made:
-        sim.close()
-
 
 def test_a_reading_taken_is_the_reading_the_model_gave_and_sleep_restarts_the_firmware(run):
     sim = run(
