@@ -16,8 +16,9 @@ from drivers.at import AT, COMMAND_MS, CommandError, ModemError, NoAnswer, SendF
 # 650...1500 ms turns off, and for 2 s resets. One width does both.
 _SUPPLY_MS = const(100)
 _PWRKEY_MS = const(700)
-_STATUS_MS = const(5_000)  # rises 2.1 s after PWRKEY, typically
-_DEAF_MS = const(10_000)  # the UART answers 2.5 s after PWRKEY, typically
+_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
+_UART_MS = const(500)  # answers 0.4 s after STATUS
+_DEAF_MS = const(10_000)
 _READY_MS = const(5_000)
 _DISCHARGE_MS = const(1_000)
 
@@ -131,6 +132,7 @@ class BG95:
             if not self._is_on():
                 self._press()
                 await self._status_within(True, min(_STATUS_MS, _left(deadline)))
+                await asyncio.sleep_ms(_UART_MS)
             if await self._wake(min(_DEAF_MS, _left(deadline))):
                 break
             if not _left(deadline):
@@ -367,7 +369,7 @@ class Stream:
     def __init__(self, at):
         """Made by BG95.connect."""
         self._at = at
-        self._readable = True
+        self._readable = False
         self._closed = False  # by the peer: what it sent before can still be read
         self._lost = False
         self.result: "int | None" = None
@@ -383,7 +385,7 @@ class Stream:
             if kind == b"recv":
                 self._readable = True
             elif kind == b"closed":
-                self._closed = self._readable = True
+                self._closed = True
 
     def lose(self):
         """Take note that the modem no longer has this connection."""
@@ -401,26 +403,24 @@ class Stream:
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
         view = memoryview(buffer)[:_READ_MAX]
         while True:
+            await self._at.until(self._is_pending, min(_left(deadline), _LOST_MS))
+            if self._lost:
+                raise OSError(ECONNRESET)
             closed = self._closed
             self._readable = False
-            count = await self._read(view, deadline)
+            command = b"AT+QIRD=0,%d" % len(view)
+            limit = _within(_QIRD_MS, deadline)
+            count = int(await self._at.command(command, b"+QIRD:", limit, view))
+            # New data is announced only once all that there was has been read (TCP/IP note 2.3.8).
+            if count == len(view):
+                self._readable = True
             if count or closed:
                 return count
-            left = _left(deadline)
-            if not left:
+            if not _left(deadline):
                 raise OSError(ETIMEDOUT)
-            await self._at.until(self._is_pending, min(left, _LOST_MS))
 
     def _is_pending(self):
-        return self._readable or self._lost
-
-    async def _read(self, view, deadline):
-        if self._lost:
-            raise OSError(ECONNRESET)
-        command = b"AT+QIRD=0,%d" % len(view)
-        return int(
-            await self._at.command(command, b"+QIRD:", _within(_QIRD_MS, deadline), into=view)
-        )
+        return self._readable or self._closed or self._lost
 
     async def write(self, buffers, limit_ms):
         """Send ``buffers``, as one piece where they fit into one (1,460 bytes).

@@ -3,23 +3,21 @@
 import ast
 import asyncio
 import subprocess
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from errno import ECONNRESET, ETIMEDOUT
 from pathlib import Path
 from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail.mqtt import Client, MqttError
 from simulator import process, tools
 from simulator.services import Broker, free_port
 from tests.firmware.support import mqtt_stories, on_cpython
 from tests.support.garble import BATCH, garbled
+from tests.support.mqtt_peer import Peer, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = Path(__file__).parent / "support"
@@ -82,42 +80,6 @@ def run(request: pytest.FixtureRequest, volume: Path) -> Run:
     return start
 
 
-class Peer:
-    """An independent client."""
-
-    def __init__(self, port: int, *topics: str) -> None:
-        self.received: list[tuple[str, bytes]] = []
-        self.client = paho.Client(CallbackAPIVersion.VERSION2)
-        subscribed: list[int] = []
-        self.client.on_subscribe = lambda *_: subscribed.append(1)
-        self.client.on_message = self._take
-        self.on_ready: Callable[[], None] | None = None
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        for topic in topics:
-            self.client.subscribe(topic, 1)
-        wait(lambda: len(subscribed) == len(topics))
-
-    def _take(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        self.received.append((message.topic, bytes(message.payload)))
-        if message.topic == TOPIC + "ready" and self.on_ready:
-            self.on_ready()
-
-    def publish(self, topic: str, payload: bytes, qos: int = 1, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos, retain)
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-def wait(condition: Callable[[], bool], limit_s: float = 10) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_what_is_published_arrives_unchanged(run: Run, broker: Broker) -> None:
     assert run("echo", broker.port) == list(mqtt_stories.SIZES)
 
@@ -146,7 +108,7 @@ def test_what_is_too_large_is_skipped_and_never_comes_again(run: Run, broker: Br
         ):
             peer.publish(TOPIC + "sizes", payload, qos)
 
-    peer.on_ready = ready
+    peer.on(TOPIC + "ready", ready)
     try:
         received, skipped = run("oversized", broker.port)
         assert received == [1400, 1505, 3]
@@ -189,7 +151,7 @@ def test_a_killed_broker_is_noticed(run: Run, tmp_path: Path) -> None:
     broker = Broker(tmp_path)
     broker.start()
     peer = Peer(broker.port, TOPIC + "ready")
-    peer.on_ready = broker.kill
+    peer.on(TOPIC + "ready", broker.kill)
     try:
         assert run("killed", broker.port) in ("MqttError", "OSError", "ConnectionResetError")
     finally:

@@ -7,7 +7,7 @@ sleeps, and a wait that nothing can end is an error instead of a test that hangs
 import asyncio
 import selectors
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 _PERIOD = 1 << 30  # of ticks_ms, as on the ESP32
@@ -21,19 +21,26 @@ class _Selector(selectors.DefaultSelector):
     """Lets time pass at once."""
 
     now = 0.0
+    tick: Callable[[float], None] | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
-        if not ready:
-            if timeout is None:
-                raise EndlessWaitError
+        if ready:
+            return ready
+        if self.tick:
+            self.now += min(0.001, 0.001 if timeout is None else max(0.0, timeout))
+            self.tick(self.now)
+        elif timeout is None:
+            raise EndlessWaitError
+        else:
             self.now += max(0.0, timeout)
         return ready
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
+    def __init__(self, tick: Callable[[float], None] | None) -> None:
         self.clock = _Selector()
+        self.clock.tick = tick
         # So that a test meets the wrap of ticks_ms.
         self.clock.now = (_PERIOD - 1500) / 1000
         super().__init__(self.clock)
@@ -42,13 +49,15 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         return self.clock.now
 
 
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def run(coroutine: Coroutine[Any, Any, Any], tick: Callable[[float], None] | None = None) -> Any:
     """Run in virtual time and return the result.
+
+    ``tick`` is told the time in seconds every millisecond, for a model that has events of its own.
 
     Raises:
         EndlessWaitError: a wait has no limit.
     """
-    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+    with asyncio.Runner(loop_factory=lambda: _VirtualLoop(tick)) as runner:
         return runner.run(coroutine)
 
 
@@ -76,6 +85,8 @@ def _sleep_ms(ms: int) -> None:
     loop = asyncio.get_running_loop()
     if isinstance(loop, _VirtualLoop):
         loop.clock.now += ms / 1000
+        if loop.clock.tick:
+            loop.clock.tick(loop.clock.now)
     else:
         time.sleep(ms / 1000)
 

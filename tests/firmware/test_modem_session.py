@@ -1,0 +1,114 @@
+"""Driver and model of the modem, written apart from the same manuals, in one whole session.
+
+The model's network passes MQTT on to a real broker; time is virtual.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coldtrail.mqtt import Client
+from drivers import bg95
+from simulator.kernel import US_PER_S
+from simulator.models.bg95 import BG95_M3, BG96, Part
+from simulator.services import Broker
+from tests.firmware.support import on_cpython
+from tests.simulator.modem_rig import EPOCH_MS, Rig
+from tests.support.mqtt_peer import Peer, wait
+
+BLOCKS = [bytes((i * 7 + number) & 0xFF for i in range(1400)) for number in range(5)]
+TOPIC = "coldtrail/1/SESSION/up"
+
+
+class Pin:
+    """A pin of the board, inverted by a transistor where the module's is low-active."""
+
+    def __init__(
+        self, drive: Callable[[int], None] | None = None, sense: Callable[[], int] | None = None
+    ) -> None:
+        self._drive = drive
+        self._sense = sense
+
+    def value(self, level: int | None = None) -> int | None:
+        if level is None:
+            return self._sense() if self._sense else None
+        if self._drive:
+            self._drive(int(level))
+        return None
+
+
+class Bench:
+    """The model on a bench, wired to the driver; its clock follows the event loop's."""
+
+    def __init__(self, part: Part, port: int) -> None:
+        self.rig = rig = Rig(part=part, resolve={"broker.example": ("127.0.0.1", port)})
+        rig.modem.supply(0)
+        self._origin: float | None = None
+        near, self._far = on_cpython.uart_pair()
+        rig.send = self._far.write  # type: ignore[method-assign, assignment]
+        self.modem = bg95.BG95(
+            near,
+            Pin(lambda level: rig.modem.pwrkey(0 if level else None)),
+            Pin(lambda level: rig.modem.reset_n(0 if level else None)),
+            Pin(sense=lambda: rig.status.level or 0),
+            Pin(rig.modem.supply),
+        )
+        self._task = asyncio.create_task(self._pass_on())
+
+    def tick(self, now_s: float) -> None:
+        if self._origin is None:
+            self._origin = now_s - self.rig.clock.now_us / US_PER_S
+        self.rig.clock.advance_to(round((now_s - self._origin) * US_PER_S))
+
+    async def _pass_on(self) -> None:
+        buffer = bytearray(4096)
+        while True:
+            await self._far.readable()
+            count = self._far.readinto(buffer) or 0
+            self.rig.modem.receive(bytes(buffer[:count]))
+
+
+@pytest.mark.parametrize("part", [BG95_M3, BG96], ids=["BG95", "BG96"])
+def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> None:
+    broker = Broker(tmp_path)
+    broker.start()
+    peer = Peer(broker.port, TOPIC)
+    benches: list[Bench] = []
+
+    async def session() -> None:
+        bench = Bench(part, broker.port)
+        benches.append(bench)
+        modem = bench.modem
+        await modem.power_on(30_000)
+        await modem.register("iot.example", 180_000)
+        found = await modem.network_time()
+        assert found is not None
+        unix, uncertainty_ms, ticks = found
+        age_ms = (on_cpython.now_ms() - ticks) % (1 << 30)
+        truth_ms = EPOCH_MS + bench.rig.clock.now_us // 1000
+        assert abs(unix * 1000 + age_ms - truth_ms) <= uncertainty_ms + 1
+        signal = await modem.signal()
+        assert signal is not None
+        assert signal[0] == part.modes["CAT-M1"]
+        stream = await modem.connect("broker.example", 1883, 60_000)
+        client = Client(stream, "SESSION", 120)
+        await client.connect(10_000)
+        await client.subscribe("coldtrail/1/SESSION/confirmation", 0, 10_000)
+        for number, block in enumerate(BLOCKS, start=1):
+            await client.publish(TOPIC, block, number, False, 30_000)
+        assert await client.receive(3_000) is False
+        await client.disconnect()
+        await stream.close()
+        await modem.power_off()
+        assert bench.rig.modem.power.value == "unpowered"
+        assert bench.rig.clock.now_us < 60 * US_PER_S
+
+    try:
+        on_cpython.run(session(), lambda now_s: benches[0].tick(now_s) if benches else None)
+        wait(lambda: len(peer.received) == len(BLOCKS))
+        assert [payload for _, payload in peer.received] == BLOCKS
+    finally:
+        peer.close()
+        broker.stop()
