@@ -26,6 +26,26 @@ from paho.mqtt.client import topic_matches_sub
 
 from .journal import Journal
 from .kernel import US_PER_S, Clock
+from .mqtt_packet import (
+    CONNACK,
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PINGRESP,
+    PUBACK,
+    PUBCOMP,
+    PUBLISH,
+    PUBREC,
+    PUBREL,
+    SUBACK,
+    SUBSCRIBE,
+    TYPE_NAMES,
+    UNSUBACK,
+    UNSUBSCRIBE,
+    MalformedError,
+    Packet,
+    take_packet,
+)
 
 ANSWER_LIMIT_S = 20.0
 SLICE_S = 0.25
@@ -38,12 +58,6 @@ RADIO_IDLE_US = 10 * US_PER_S
 LOOK_UP_US = (100_000, 600_000)
 GATEWAY_US = (20_000, 120_000)
 
-CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
-SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = range(8, 15)
-TYPE_NAMES = (
-    "reserved CONNECT CONNACK PUBLISH PUBACK PUBREC PUBREL PUBCOMP "
-    "SUBSCRIBE SUBACK UNSUBSCRIBE UNSUBACK PINGREQ PINGRESP DISCONNECT reserved"
-).split()
 PING = bytes([PINGREQ << 4, 0])
 
 
@@ -84,91 +98,6 @@ class Endpoint(Protocol):
 
     def closed(self) -> None:
         """The other end has closed the connection, or lost it."""
-
-
-# --- MQTT on the wire ------------------------------------------------------------------------
-
-
-class MalformedError(ValueError):
-    """Bytes that are no MQTT packet."""
-
-
-@dataclass(frozen=True)
-class Packet:
-    """One MQTT control packet with its whole encoding."""
-
-    raw: bytes
-    body: int
-    """Where the variable header begins."""
-
-    @property
-    def type(self) -> int:
-        return self.raw[0] >> 4
-
-    @property
-    def name(self) -> str:
-        return TYPE_NAMES[self.type]
-
-    @property
-    def qos(self) -> int:
-        return self.raw[0] >> 1 & 3
-
-    def number(self, at: int) -> int:
-        """Return the two-byte integer at an offset of the variable header."""
-        field_ = self.raw[self.body + at : self.body + at + 2]
-        if len(field_) < 2:
-            raise MalformedError(f"{self.name} ends too early")
-        return int.from_bytes(field_, "big")
-
-    def text(self, at: int) -> tuple[str, int]:
-        """Return the string at an offset of the variable header, and the offset behind it."""
-        end = at + 2 + self.number(at)
-        text = self.raw[self.body + at + 2 : self.body + end]
-        if len(text) < end - at - 2:
-            raise MalformedError(f"{self.name} ends too early")
-        try:
-            return text.decode(), end
-        except UnicodeDecodeError:
-            raise MalformedError(f"{self.name} has a string that is not UTF-8") from None
-
-    def publication(self) -> tuple[str, int, bytes]:
-        """Return topic, packet id (0 at QoS 0) and payload of a PUBLISH."""
-        topic, at = self.text(0)
-        if not self.qos:
-            return topic, 0, self.raw[self.body + at :]
-        return topic, self.number(at), self.raw[self.body + at + 2 :]
-
-    def filters(self) -> list[str]:
-        """Return the topic filters of a SUBSCRIBE or UNSUBSCRIBE."""
-        found, at = [], 2
-        while self.body + at < len(self.raw):
-            topic_filter, at = self.text(at)
-            found.append(topic_filter)
-            at += self.type == SUBSCRIBE
-        return found
-
-
-def take_packet(stream: bytearray) -> Packet | None:
-    """Take the first whole packet off a stream; None if it is not whole yet.
-
-    Raises:
-        MalformedError: a remaining length of more than four bytes (2.2.3).
-    """
-    length = 0
-    for at in range(1, 5):
-        if at >= len(stream):
-            return None
-        length |= (stream[at] & 0x7F) << 7 * (at - 1)
-        if not stream[at] & 0x80:
-            break
-    else:
-        raise MalformedError("the remaining length has more than four bytes")
-    end = at + 1 + length
-    if len(stream) < end:
-        return None
-    packet = Packet(bytes(stream[:end]), at + 1)
-    del stream[:end]
-    return packet
 
 
 # --- what an answer looks like ---------------------------------------------------------------
@@ -443,7 +372,7 @@ class Link:
         if self._real is None:
             return
         self.drop()
-        self.network.journal.note("connection-lost")
+        self.network.journal.note("connection-closed")
         self.deliver_after(self.network.one_way_us(), self.endpoint.closed)
 
     def settle(self) -> None:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,24 +22,16 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from . import tools
 from .network import RunInvalidError
+from .observer import PREFIX, START_LIMIT_S, Observer, ServiceError
 
-START_LIMIT_S = 20.0
+__all__ = ["Broker", "ClockServer", "ServiceError", "Services", "free_port"]
+
 STOP_LIMIT_S = 10.0
 POLL_S = 0.01
 PORT_TRIALS = 5
-
-PREFIX = "coldtrail/1/"
-CONFIRMATIONS = PREFIX + "+/confirmation"
-PRESENCE = PREFIX + "gateway/+"
-MARKER = PREFIX + "observer/marker"
-
-
-class ServiceError(RuntimeError):
-    """A service cannot be had; the message is one sentence that says what to do."""
 
 
 # --- processes -------------------------------------------------------------------------------
@@ -198,105 +189,6 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
     block_on_close = False
 
 
-# --- who watches -----------------------------------------------------------------------------
-
-
-class Observer:
-    """A client of the broker that knows the retained messages and the gateways' presence."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._address = host, port
-        self._changed = threading.Condition()
-        self._retained: dict[str, bytes | bytearray] = {}
-        self._seen: Counter[str] = Counter()
-        self._online: Counter[str] = Counter()
-        self._client: mqtt.Client | None = None
-
-    def start(self) -> None:
-        """Connect, and return when everything retained has been received.
-
-        Raises:
-            ServiceError: the broker refuses, or does not answer.
-        """
-        client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        client.on_connect = lambda client, *_: client.subscribe(
-            [(CONFIRMATIONS, 1), (PRESENCE, 1), (MARKER, 1)]
-        )
-        client.on_subscribe = lambda client, *_: client.publish(MARKER, b"", qos=1)
-        client.on_message = self._take
-        markers = self._seen[MARKER]
-        host, port = self._address
-        try:
-            client.connect(host, port)
-        except OSError as error:
-            raise ServiceError(
-                f"The broker at {host}:{port} cannot be reached ({error}); is it running?"
-            ) from error
-        self._client = client
-        client.loop_start()
-        # A broker sends a subscriber what it retains before anything published later.
-        if not self._wait(lambda: self._seen[MARKER] > markers, START_LIMIT_S):
-            self.stop()
-            raise ServiceError(
-                f"The broker at {host}:{port} did not accept a subscription within "
-                f"{START_LIMIT_S:.0f} s; check that it allows anonymous clients."
-            )
-
-    def stop(self) -> None:
-        """Disconnect and forget what is retained."""
-        if self._client:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._client = None
-        self._retained.clear()
-
-    def _take(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        topic = message.topic
-        with self._changed:
-            self._seen[topic] += 1
-            if topic != MARKER:
-                self._retained[topic] = message.payload
-            if mqtt.topic_matches_sub(PRESENCE, topic):
-                self._online[message.payload.decode(errors="replace")] += 1
-            self._changed.notify_all()
-
-    def _wait(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        with self._changed:
-            return self._changed.wait_for(condition, limit_s)
-
-    def retained(self, topic_filter: str) -> list[str]:
-        """Return the topics that match and have a retained message."""
-        with self._changed:
-            return [
-                topic
-                for topic, payload in self._retained.items()
-                if payload and mqtt.topic_matches_sub(topic_filter, topic)
-            ]
-
-    def payload(self, topic: str) -> bytes:
-        """Return what is retained on a topic; nothing if nothing is."""
-        with self._changed:
-            return bytes(self._retained.get(topic, b""))
-
-    def seen(self, topic: str) -> int:
-        """Return how many messages have come on a topic."""
-        with self._changed:
-            return self._seen[topic]
-
-    def wait_seen(self, topic: str, more_than: int, limit_s: float) -> bool:
-        """Wait until more messages than that have come on a topic."""
-        return self._wait(lambda: self._seen[topic] > more_than, limit_s)
-
-    def presences(self, state: str) -> int:
-        """Return how often a gateway has said that it is ``online`` or ``offline``."""
-        with self._changed:
-            return self._online[state]
-
-    def wait_presence(self, state: str, more_than: int, limit_s: float) -> bool:
-        """Wait until a gateway has said so more often than that."""
-        return self._wait(lambda: self._online[state] > more_than, limit_s)
-
-
 # --- all of them -----------------------------------------------------------------------------
 
 
@@ -330,6 +222,7 @@ class Services:
         self._command = gateway_command
         self._clock: ClockServer | None = None
         self._gateway: Process | None = None
+        self._gateway_due = False
 
     def __enter__(self) -> Self:
         return self
@@ -390,6 +283,8 @@ class Services:
         self.observer.start()
         if self._gateway:
             self.wait_gateway_online(online, START_LIMIT_S)
+        elif self._gateway_due:
+            self.start_gateway()
 
     def kill_broker(self) -> None:
         """End our own broker with SIGKILL.
@@ -409,11 +304,14 @@ class Services:
     # --- the gateway
 
     def start_gateway(self) -> None:
-        """Start the gateway and wait until it is online.
+        """Start the gateway and wait until it is online; without a broker, when there is one.
 
         Raises:
             ServiceError: it ends or is not online in time.
         """
+        self._gateway_due = self.observer is not None and not self._broker_there
+        if self._gateway_due:
+            return
         if self._clock is None:
             path = self._work / "clock"
             self._clock = ClockServer(path, self._utc_ms)
@@ -450,14 +348,19 @@ class Services:
 
     def _end_gateway(self, end: Callable[[Process], None]) -> None:
         gateway, self._gateway = self._gateway, None
+        self._gateway_due = False
         if not gateway:
             return
-        watched = self.observer if self.broker is None or self.broker.running else None
+        watched = self.observer if self._broker_there else None
         offline = watched.presences("offline") if watched else 0
         end(gateway)
         if watched:
             # Its last will; a gateway started before that would be taken for the old one.
             watched.wait_presence("offline", offline, STOP_LIMIT_S)
+
+    @property
+    def _broker_there(self) -> bool:
+        return self.broker is None or self.broker.running
 
     def _watch(self) -> Observer:
         if self.observer is None:

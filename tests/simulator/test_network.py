@@ -19,7 +19,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from simulator import network
 from simulator.journal import Journal
 from simulator.kernel import US_PER_S, Clock, rng
-from simulator.network import MalformedError, Network, RunInvalidError, take_packet
+from simulator.mqtt_packet import MalformedError, take_packet
+from simulator.network import Network, RunInvalidError
 from simulator.services import Broker, Services
 from tests.simulator.modem_rig import (
     Rig,
@@ -31,6 +32,7 @@ from tests.simulator.modem_rig import (
     subscribe,
 )
 
+ROOT = Path(__file__).parents[2]
 HOST = "broker.example"
 UP = "coldtrail/1/SIM-1/up"
 DOWN = "coldtrail/1/SIM-1/confirmation"
@@ -365,7 +367,9 @@ def test_the_same_seed_hears_the_same_at_the_same_moments_under_load(tmp_path: P
     ]
     try:
         command = [sys.executable, "-c", SCRIPT, "5"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=100, cwd=ROOT
+        )
     finally:
         for burner in burners:
             burner.kill()

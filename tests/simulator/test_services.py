@@ -17,10 +17,12 @@ from pathlib import Path
 import cbor2
 import pytest
 
+from simulator import observer as observers
 from simulator import services
 from simulator.kernel import Clock
 from simulator.network import RunInvalidError
-from simulator.services import Broker, ClockServer, Observer, ServiceError, Services, free_port
+from simulator.observer import START_LIMIT_S, Observer
+from simulator.services import Broker, ClockServer, ServiceError, Services, free_port
 from tests.simulator.modem_rig import connect, publish, subscribe
 from tests.simulator.test_network import Bench
 
@@ -184,7 +186,7 @@ def test_a_broker_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 def test_a_broker_that_says_nothing_is_not_waited_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "START_LIMIT_S", 0.5)
+    monkeypatch.setattr(observers, "START_LIMIT_S", 0.5)
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
         pytest.raises(ServiceError, match="did not accept a subscription within"),
@@ -276,6 +278,18 @@ def test_a_broker_that_was_killed_is_given_its_confirmations_again(
     assert len(again.ask(publish(UP, sealed(2), 2))) == 2
 
 
+def test_a_gateway_that_is_to_start_without_a_broker_starts_with_it(
+    running: Services, virtual: Virtual
+) -> None:
+    running.kill_broker()
+    running.kill_gateway()
+    running.start_gateway()
+    assert not running.gateway_running
+    running.start_broker()
+    assert running.gateway_running
+    assert len(bench(running, virtual).ask(publish(UP, sealed(1), 1))) == 2
+
+
 def test_nothing_is_left_when_it_ends(tmp_path: Path, virtual: Virtual, registered: str) -> None:
     pids: list[int] = []
 
@@ -304,7 +318,7 @@ def test_a_gateway_that_cannot_start_says_why(tmp_path: Path, virtual: Virtual) 
         began = time.monotonic()
         with pytest.raises(ServiceError, match=r"^The gateway has ended \(it said: .+\); see "):
             found.start_gateway()
-        assert time.monotonic() - began < services.START_LIMIT_S
+        assert time.monotonic() - began < START_LIMIT_S
 
 
 def test_a_gateway_that_never_comes_online_is_given_up(

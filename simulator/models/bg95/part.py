@@ -40,8 +40,8 @@ class Part:
     """What AT+CTZU takes: 1 and 3 set the clock from the network, 3 to local time."""
 
 
-# BG95 Series Hardware Design V1.2: 3.6.1 (figure 8), 3.6.2.1, 3.7. AT commands: BG95&BG77 AT
-# Commands Manual V1.0, 6.12 and 6.13.
+# BG95 Series Hardware Design V1.2: 3.6.2.1 (turning off) and 3.7 (reset). The times of turning on
+# (3.6.1, figure 8) have not been checked against the print.
 BG95_M3 = Part(
     model="BG95-M3",
     revision="BG95M3LAR02A03",
