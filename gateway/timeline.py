@@ -59,21 +59,27 @@ def _drift(span_ms: int) -> int:
 
 
 def _from(sync: Sync, t_ms: int) -> Placement:
-    span = t_ms - sync.t_ms
-    return Placement(sync.utc_ms + span, sync.uncertainty_ms + _drift(span))
+    low, high = _bounds(sync, t_ms)
+    return Placement((low + high) // 2, (high - low + 1) // 2)
 
 
 def _between(left: Sync, right: Sync, t_ms: int) -> Placement:
     span = right.t_ms - left.t_ms
-    a, b = t_ms - left.t_ms, right.t_ms - t_ms
-    utc = left.utc_ms + round((right.utc_ms - left.utc_ms) * a / span)
-    known = (left.uncertainty_ms * b + right.uncertainty_ms * a) / span
-    # A clock within the drift bound at every moment leaves the line by no more than this.
-    bend = 2 * DRIFT_PPM * a * b / span / _PPM
-    # Two syncs that contradict each other are not both right within what they claim.
-    skew = abs((right.utc_ms - left.utc_ms) - span)
-    excess = max(0, skew - left.uncertainty_ms - right.uncertainty_ms - _drift(span))
-    return Placement(utc, int(known + bend) + 1 + excess)
+    line = left.utc_ms + (right.utc_ms - left.utc_ms) * (t_ms - left.t_ms) // span
+    lows, highs = zip(_bounds(left, t_ms), _bounds(right, t_ms), strict=True)
+    low, high = max(lows), min(highs)
+    if low > high:
+        # The two contradict each other: either may be right.
+        low, high = min(lows), max(highs)
+    line = min(max(line, low), high)
+    return Placement(line, max(high - line, line - low))
+
+
+def _bounds(sync: Sync, t_ms: int) -> tuple[int, int]:
+    """Return between which UTC times a moment lies, by one sync."""
+    span = t_ms - sync.t_ms
+    margin = sync.uncertainty_ms + _drift(span)
+    return sync.utc_ms + span - margin, sync.utc_ms + span + margin
 
 
 def _useful(syncs: Iterable[Sync]) -> list[Sync]:

@@ -1,0 +1,55 @@
+"""Fixtures: stores on both databases."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.store import Store
+from gateway.tables import KeyPair, Shipment
+from tests.gateway import databases
+from tests.support.blockmaker import DOWNLINK, UPLINK
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """URL of a private PostgreSQL server."""
+    folder = databases.programs()
+    if folder is None:
+        pytest.skip(databases.MISSING)
+    with databases.postgresql(folder) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/gateway.db"
+    server: str = request.getfixturevalue("postgresql")
+    name = f"test{next(_numbers)}"
+    engine = sa.create_engine(
+        server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    """A store with tracker CT-1 and its shipment S-1."""
+    opened = Store(database, create=True)
+    with opened.write() as tables:
+        tables.add_tracker("CT-1", test=True)
+        tables.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
+        tables.add_shipment(Shipment("S-1", "CT-1", None))
+    yield opened
+    opened.close()

@@ -1,0 +1,71 @@
+"""Databases for the tests: SQLite files, and a private PostgreSQL where there is a server."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MISSING = (
+    "No PostgreSQL server is installed: install one (Debian: apt-get install postgresql), "
+    "or put its initdb and postgres on PATH."
+)
+
+
+def programs() -> Path | None:
+    """Return the folder of the newest PostgreSQL server; None where there is none."""
+    folders = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name)
+    )
+    found = shutil.which("initdb")
+    if found:
+        folders.append(Path(found).resolve().parent)
+    usable = [folder for folder in folders if (folder / "postgres").exists()]
+    return usable[-1] if usable else None
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """Run a private server that listens on a Unix socket only; yield a URL of it."""
+    # A socket's path may have no more than 107 bytes, and the server refuses to run as root.
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
+        home = Path(name)
+        run_as: dict[str, Any] = {}
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(home, nobody.pw_uid, nobody.pw_gid)
+            run_as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        data = home / "data"
+        subprocess.run(
+            [folder / "initdb", "-D", data, "-U", "coldtrail", "-A", "trust", "-E", "UTF8"],
+            check=True,
+            capture_output=True,
+            timeout=60,
+            cwd=home,
+            **run_as,
+        )
+        with subprocess.Popen(
+            [folder / "postgres", "-D", data, "-k", home, "-c", "listen_addresses="],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=home,
+            **run_as,
+        ) as server:
+            try:
+                subprocess.run(
+                    [folder / "pg_isready", "-h", home, "-t", "30"],
+                    check=False,
+                    capture_output=True,
+                    timeout=60,
+                )
+                yield f"postgresql://coldtrail@/postgres?host={home}"
+            finally:
+                server.send_signal(signal.SIGINT)  # do not wait for clients
+                server.wait(30)
