@@ -129,8 +129,8 @@ async def refused(port):
 async def killed(port):
     """Say "ready" and wait for a broker that will be killed; return what that looks like."""
     client, _ = await opened(port, "KILLED")
-    await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)
     try:
+        await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)  # may be its last
         await client.receive(LIMIT_MS)
     except OSError as error:
         return type(error).__name__
