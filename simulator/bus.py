@@ -3,12 +3,16 @@
 Wire protocol. The interpreter inherits two pipes. It sends a request and waits for the reply;
 there is never more than one under way. Little-endian:
 
-    request  u8 operation, u8 unit, u16 length, u32 argument, then `length` bytes
-    reply    i32 value, u16 length, u16 interrupt, i32 ticks, then `length` bytes
+    request  u8 operation, u8 unit, u16 length, u32 argument, u32 spent, then `length` bytes
+    reply    i32 value, u16 length, u8 interrupt, u8 lines, i32 ticks, u32 rest, `length` bytes
 
 A negative value is the negated errno the firmware's call raises. `interrupt` is the number of a
-pin whose handler is to run now, plus one; 0 when there is none. `ticks` is the chip's
-`ticks_ms()` at that moment, free of charge. An operation that never returns on the chip (deep
+pin whose handler is to run now, plus one; 0 when there is none. `lines` are the UARTs that have
+something to read, `ticks` is the chip's `ticks_ms()` and `rest` the microseconds beyond it.
+
+As no time passes by itself between two requests, the shims answer `ticks_ms()` and a poll that
+does not wait from the last reply, and report the time that this took as `spent`; after a
+millisecond of it they ask again. An operation that never returns on the chip (deep
 sleep, reset, a bus that hangs) gets no reply: the process ends.
 """
 
@@ -22,8 +26,8 @@ from typing import Protocol
 
 from .kernel import US_PER_MS, US_PER_S, Clock, Handle
 
-REQUEST = struct.Struct("<BBHI")
-REPLY = struct.Struct("<iHHi")
+REQUEST = struct.Struct("<BBHII")
+REPLY = struct.Struct("<iHBBiI")
 
 ENODEV = 19
 ETIMEDOUT = 110
@@ -38,7 +42,7 @@ CONSOLE_LINE = 8
 class Op(enum.IntEnum):
     """Operations; the shims hold the same numbers."""
 
-    START = 0  # sent before the chip runs; answered when it has booted
+    START = 0  # answered when the chip has booted; reply: its ticks_us | call_us << 16
     TICKS_MS = 1
     TICKS_US = 2
     TIME = 3

@@ -45,6 +45,7 @@ EXT0_WAKE, EXT1_WAKE, TIMER_WAKE = 2, 3, 4
 RTC_MEMORY_SIZE = 2048
 TICKS_MASK = (1 << 30) - 1
 UART_NUMBERS = (0, 1, 2)
+UART_LINES = 7
 DEFAULT_SPI = {1: (14, 13, 12), 2: (18, 23, 19)}
 DEFAULT_I2C = {0: (18, 19), 1: (25, 26)}
 DEFAULT_UART = {0: (1, 3), 1: (10, 9), 2: (17, 16)}
@@ -160,6 +161,7 @@ class Chip:
         for number in UART_NUMBERS:
             self.uarts[number] = UART(clock)
             self.uarts[number].on_data = self.look
+        self._uart_lines = [(1 << number, uart) for number, uart in self.uarts.items()]
         self.uart_pins: dict[int, tuple[int, int]] = {}
         self.hang_next: set[Op] = set()
         """Fault: the next request of such an operation is never answered."""
@@ -336,14 +338,14 @@ class Chip:
         if child is None:
             return
         try:
-            op, unit, argument, data = child.request()
+            op, unit, argument, us, data = child.request()
         except Hung:
             self._hang("computes without end")
             return
         clock = self._clock
         self._handling = True
         try:
-            us = self.console.collect()
+            us += self.console.collect()
             us += self._ticks_us if op <= Op.TIME_NS else self._call_us
             if op:
                 clock.advance_to(clock.now_us + us)
@@ -361,11 +363,13 @@ class Chip:
 
     def _reply(self, answer: int | bytes) -> None:
         irq = self._irqs.popleft() + 1 if self._irqs else 0
-        ticks = (self._clock.now_us - self._reset_us) // US_PER_MS & TICKS_MASK
+        ms, rest = divmod(self._clock.now_us - self._reset_us, US_PER_MS)
+        ms &= TICKS_MASK
+        lines = self._ready(UART_LINES)
         if isinstance(answer, int):
-            reply = REPLY.pack(answer, 0, irq, ticks)
+            reply = REPLY.pack(answer, 0, irq, lines, ms, rest)
         else:
-            reply = REPLY.pack(0, len(answer), irq, ticks) + answer
+            reply = REPLY.pack(0, len(answer), irq, lines, ms, rest) + answer
         if self.child:
             self.child.answer(reply)
 
@@ -388,7 +392,7 @@ class Chip:
         )
 
     def _do_start(self, unit: int, argument: int, data: bytes) -> Answer:
-        return 0
+        return self._ticks_us | self._call_us << 16
 
     # --- time ------------------------------------------------------------------------------
 
@@ -438,12 +442,12 @@ class Chip:
 
     def _ready(self, lines: int) -> int:
         ready = 0
-        for number, uart in self.uarts.items():
-            if lines & 1 << number and uart.received:
-                ready |= 1 << number
+        for line, uart in self._uart_lines:
+            if uart.received:
+                ready |= line
         if lines & CONSOLE_LINE and self.console.waiting:
             ready |= CONSOLE_LINE
-        return ready
+        return ready & lines
 
     def look(self) -> None:
         """Answer a wait whose line has something to read now."""

@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
 BUILD = ROOT / "build" / "mpy"
 
+HEAD = REQUEST.size
 BUS_IN_FD, BUS_OUT_FD = 198, 199
 INPUT_BUFFER = 260  # bytes the port keeps of what was typed
 # Small integers of 31 bits, as on the chip: the bytecode runs at either word size.
@@ -129,7 +130,7 @@ def package(folder: Path) -> dict[str, Path]:
 
 
 @functools.cache
-def _shims() -> str:
+def shims() -> str:
     """Compile the shims and return the folder that holds them."""
     sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SHIMS.glob("*.py"))}
     key = hashlib.sha256(repr((_compiler()[1], SHIM_OPTIONS, sources)).encode()).hexdigest()
@@ -263,7 +264,7 @@ class Child:
         self.pid = os.posix_spawn(
             argv[0],
             argv,
-            {"MICROPYPATH": _shims()},
+            {"MICROPYPATH": shims()},
             file_actions=actions,
             setsigdef=[signal.SIGPIPE, signal.SIGINT],
         )
@@ -271,18 +272,18 @@ class Child:
         os.close(request_end)
         self._alive = True
 
-    def request(self) -> tuple[int, int, int, bytes]:
-        """Wait for the next request: operation, unit, argument, data.
+    def request(self) -> tuple[int, int, int, int, bytes]:
+        """Wait for the next request: operation, unit, argument, microseconds spent, data.
 
         Raises:
             Hung: it computes on without one.
             RunInvalidError: it has died, or the host is so slow that nothing can be said.
         """
         data = self._receive()
-        while len(data) < 8 or len(data) < 8 + (data[2] | data[3] << 8):
+        while len(data) < HEAD or len(data) < HEAD + (data[2] | data[3] << 8):
             data += self._receive()
-        op, unit, _, argument = REQUEST.unpack_from(data)
-        return op, unit, argument, data[8:]
+        op, unit, _, argument, spent_us = REQUEST.unpack_from(data)
+        return op, unit, argument, spent_us, data[HEAD:]
 
     def answer(self, reply: bytes) -> None:
         """Answer the request."""
@@ -350,7 +351,7 @@ class Interpreter:
         self, argv: Sequence[str], volume: Path, console: Console, heap_kib: int | None = None
     ) -> None:
         heap = ["-X", f"heapsize={heap_kib}k"] if heap_kib else []
-        self._argv = [*argv, *heap, "-m", "_boot", str(volume.resolve()), _shims()]
+        self._argv = [*argv, *heap, "-m", "_boot", str(volume.resolve()), shims()]
         self._console = console
         self._ready: Child | None = None
         self._cores = os.sched_getaffinity(0)

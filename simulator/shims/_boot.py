@@ -6,7 +6,6 @@ import sys
 import uos
 from micropython import const
 
-_OP_START = const(0)
 _OP_STOPPED = const(47)
 
 _volume, _shims = sys.argv[1:]
@@ -18,10 +17,10 @@ sys.path[:] = ["", ".frozen", "/lib", "/.rom"]
 sys.argv[:] = []
 del _volume, _shims
 
-from _link import call  # noqa: E402
+from _link import call, start  # noqa: E402
 
 gc.collect()
-call(_OP_START)  # answered when the chip has booted
+start()
 try:
     import main  # noqa: F401
 

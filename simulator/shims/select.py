@@ -3,7 +3,7 @@
 import sys
 
 import _tasks  # asyncio imports select just before it looks for _asyncio
-from _link import call
+from _link import call, ready
 from micropython import const
 
 sys.modules["_asyncio"] = _tasks
@@ -41,23 +41,27 @@ class poll:
         op = _OP_POLL
         while True:
             lines = 0
-            ready = False
+            any_ready = False
             for stream, events in self._streams.values():
                 line = _line(stream)
                 if line:
                     if events & POLLIN:
                         lines |= line
-                    ready = ready or events & POLLOUT
+                    any_ready = any_ready or events & POLLOUT
                 else:
-                    ready = ready or stream.ioctl(3, events)
-            if ready:
-                timeout = 0
-            got = call(op, lines, timeout & 0xFFFFFFFF) if lines or timeout else 0
-            if ready or not got & _INTERRUPTED:
+                    any_ready = any_ready or stream.ioctl(3, events)
+            if any_ready:
+                op, timeout = _OP_POLL, 0
+            # Only the console is read behind the bus server's back.
+            if timeout == 0 and not lines & _STDIN:
+                got = ready() & lines if lines else 0
+                break
+            got = call(op, lines, timeout & 0xFFFFFFFF)
+            if any_ready or not got & _INTERRUPTED:
                 break
             op = _OP_RESUME
         found = []
-        if got or ready:
+        if got or any_ready:
             for stream, events in self._streams.values():
                 line = _line(stream)
                 if line:

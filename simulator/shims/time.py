@@ -1,20 +1,15 @@
 """Module time of the ESP32 port, in virtual time."""
 
 import utime
-from _link import call
+from _link import call, ticks_ms  # noqa: F401 -- this module's own ticks_ms
 from micropython import const
 
-_OP_TICKS_MS = const(1)
 _OP_TICKS_US = const(2)
 _OP_TIME = const(3)
 _OP_TIME_NS = const(4)
 _OP_SLEEP_US = const(5)
 _OP_SLEEP_MS = const(6)
 _OP_RESUME = const(8)
-
-
-def ticks_ms():
-    return call(_OP_TICKS_MS)
 
 
 def ticks_us():

@@ -242,7 +242,9 @@ def test_the_shims_use_the_numbers_of_the_protocol():
             match node:
                 case ast.Assign(
                     targets=[ast.Name(id=name)],
-                    value=ast.Call(func=ast.Name(id="const"), args=[ast.Constant(value=int() as value)]),
+                    value=ast.Call(
+                        func=ast.Name(id="const"), args=[ast.Constant(value=int() as value)]
+                    ),
                 ) if name.startswith("_OP_"):
                     found.setdefault(name[4:], set()).add(value)
     assert found == {op.name: {op.value} for op in Op}
