@@ -103,6 +103,9 @@ def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, 
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
     store = _open(db, create=True)
+    with store.write() as tables:
+        # Nothing is confirmed on the word of a table that has drifted from the archive.
+        tables.rebuild()
     embedded = brokers.start(address) if address.scheme == "embedded" else None
     try:
         served = Gateway(store, clock or clocks.SystemClock(), address, name)

@@ -1,4 +1,4 @@
-"""The tables. `blocks` is the evidence; `kept` is derived from it and can be rebuilt."""
+"""The tables. `blocks` is the evidence; `kept` is derived from it, and rebuilt at each start."""
 
 from typing import Final
 

@@ -123,6 +123,31 @@ _TOUCHING = sa.and_(
 _TOUCHED = sa.select(kept.c.first, kept.c.last).where(_TOUCHING)
 _UNKEEP = sa.delete(kept).where(_TOUCHING)
 _KEEP = sa.insert(kept)
+_NUMBERS = (
+    sa.select(blocks.c.tracker, blocks.c.chain, blocks.c.number)
+    .where(blocks.c.number.is_not(None))
+    .distinct()
+    .subquery()
+)
+# Numbers without a gap between them are equally far from their rank in the chain.
+_ISLANDS = sa.select(
+    _NUMBERS,
+    (
+        _NUMBERS.c.number
+        - sa.func.row_number().over(
+            partition_by=(_NUMBERS.c.tracker, _NUMBERS.c.chain), order_by=_NUMBERS.c.number
+        )
+    ).label("island"),
+).subquery()
+_REBUILD = sa.insert(kept).from_select(
+    ["tracker", "chain", "first", "last"],
+    sa.select(
+        _ISLANDS.c.tracker,
+        _ISLANDS.c.chain,
+        sa.func.min(_ISLANDS.c.number),
+        sa.func.max(_ISLANDS.c.number),
+    ).group_by(_ISLANDS.c.tracker, _ISLANDS.c.chain, _ISLANDS.c.island),
+)
 _ADD_BLOCK = sa.insert(blocks)
 _ADD_JUNK = sa.insert(quarantine)
 _KEPT = (
@@ -177,6 +202,12 @@ class Tables:
         """Return all registered trackers by id."""
         rows = self._connection.execute(sa.select(trackers).order_by("id"))
         return [Tracker(*row) for row in rows]
+
+    def rebuild(self) -> None:
+        """Make what is derived from the archive anew: what is kept is what is in it."""
+        self.lock([tracker.id for tracker in self.trackers()])
+        self._connection.execute(sa.delete(kept))
+        self._connection.execute(_REBUILD)
 
     def tracker(self, tracker: str) -> Tracker:
         """Return a registered tracker."""

@@ -52,7 +52,7 @@ def postgresql(folder: Path) -> Iterator[str]:
             **run_as,
         )
         with subprocess.Popen(
-            [folder / "postgres", "-D", data, "-k", home, "-c", "listen_addresses="],
+            [folder / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", "-F"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=home,
@@ -67,5 +67,5 @@ def postgresql(folder: Path) -> Iterator[str]:
                 )
                 yield f"postgresql://coldtrail@/postgres?host={home}"
             finally:
-                server.send_signal(signal.SIGINT)  # do not wait for clients
+                server.send_signal(signal.SIGQUIT)  # at once: nobody needs what it holds
                 server.wait(30)

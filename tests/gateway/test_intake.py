@@ -177,6 +177,19 @@ BLOCK = Maker().block(rows(12))
         ("ct-1", BLOCK, Reason.TOPIC),
         ("\x00'\ud800\n" * 900, BLOCK, Reason.TOPIC),
     ],
+    ids=[
+        "flipped bit",
+        "downlink key",
+        "other tracker's block",
+        "unknown key version",
+        "no CBOR",
+        "nothing",
+        "confirmation",
+        "too long",
+        "unknown tracker",
+        "small letters",
+        "hostile topic",
+    ],
 )
 def test_what_is_not_believed_is_quarantined(
     store: Store, tracker: str, message: bytes, reason: Reason
@@ -236,6 +249,25 @@ def _sqlite(folder: Path) -> Store:
         t.add_tracker("CT-1", test=True)
         t.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
     return store
+
+
+def test_what_is_derived_is_rebuilt_from_the_archive(store: Store) -> None:
+    maker, other = Maker(), Maker(chain=b"chain  2")
+    blocks = [maker.block() for _ in range(9)]
+    fork = Maker().block(rows(1))
+    take(
+        store, other.block(), other.block(), blocks[0], fork, *blocks[1:3], *blocks[5:7], blocks[8]
+    )
+    before = intake.documents(store, NOW_MS)
+    assert opened(before["CT-1"])[4] == [[6, 7], [9, 9]]
+    with store.write() as t:
+        t._connection.execute(sa.update(schema.kept).values(last=schema.kept.c.last + 90))
+    assert intake.documents(store, NOW_MS) != before
+    with store.write() as t:
+        t.rebuild()
+    assert intake.documents(store, NOW_MS) == before
+    with store.read() as t:
+        assert t.state("CT-1", other.chain).kept == ((1, 2),)
 
 
 def test_many_trackers_in_one_commit(store: Store) -> None:
