@@ -1,8 +1,10 @@
 """Start the tracker from what was provisioned on its file system."""
 
+import gc
+import sys
+
 import board
-from coldtrail import profile
-from coldtrail.identity import Identity
+import coldtrail
 
 PROFILE = "profile.cbor"
 IDENTITY = "identity.cbor"
@@ -16,20 +18,35 @@ def _read(name):
         raise ValueError("%s is missing: provision the tracker" % name) from error
 
 
+def _provisioned():
+    """Return (profile, identity); ValueError when the tracker is not provisioned."""
+    from coldtrail import profile
+    from coldtrail.identity import Identity
+
+    return profile.load(_read(PROFILE)), Identity(_read(IDENTITY))
+
+
+def _forget(*names):
+    """Give back the memory of modules that the rest of this wake has no use for."""
+    for name in names:
+        del sys.modules["coldtrail." + name]
+        delattr(coldtrail, name)
+    gc.collect()
+
+
 def start():
     """Run one wake; returns only when the tracker is not provisioned, to the prompt."""
+    if board.CHIP != "esp32":
+        print("coldtrail: there is no port layer for the chip", board.CHIP)
+        return
     try:
-        loaded = profile.load(_read(PROFILE))
-        identity = Identity(_read(IDENTITY))
+        profile, identity = _provisioned()
     except ValueError as error:
         print("coldtrail:", error)
         return
-    if board.CHIP == "esp32":
-        from coldtrail.ports.esp32 import Port
-    else:
-        print("coldtrail: there is no port layer for the chip", board.CHIP)
-        return
+    _forget("profile", "identity")
 
+    from coldtrail.ports.esp32 import Port
     from coldtrail.tracker import Tracker
 
-    Tracker(Port(board), loaded, identity).wake()
+    Tracker(Port(board), profile, identity).wake()

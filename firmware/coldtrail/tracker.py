@@ -1,5 +1,6 @@
 """The wake cycle: boot or wake, sample, judge, seal, call when there is reason to, sleep."""
 
+import gc
 import time
 
 from micropython import const
@@ -178,6 +179,8 @@ class Tracker:
 
         from coldtrail.uplink import Session
 
+        # The session's code and buffers stay for its length: let them lie together.
+        gc.collect()
         session = Session(self._port, self._recorder, self._watchdog, self._attempted)
         task = asyncio.create_task(session.run())
         while not task.done():
