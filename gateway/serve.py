@@ -123,7 +123,7 @@ class Gateway:
             time.sleep(_BACK_OFF_S[0])
 
     def _reconnect(self) -> None:
-        for wait in (*_BACK_OFF_S, *([_BACK_OFF_S[-1]] * 2**30)):
+        for wait in chain(_BACK_OFF_S, repeat(_BACK_OFF_S[-1])):
             until = time.monotonic() + wait
             while time.monotonic() < until and not self._stopping:
                 time.sleep(0.05)
