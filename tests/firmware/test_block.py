@@ -27,10 +27,7 @@ from tests.support.interpreters import Interpreter
 KEY: Final = bytes(range(32))
 KID: Final = 7
 TRACKER: Final = "CT-0001"
-LARGEST_SEALED: Final = 1400
-LARGEST_PAYLOAD: Final = LARGEST_SEALED - 51
-SAMPLES: Final = 96
-EVENTS: Final = 64
+LARGEST_PAYLOAD: Final = contract.LARGEST_SEALED - 51
 LONGEST_SYNC: Final = [2**30 - 1, 999, 2**32 - 1, 999, 2**32 - 1, 3]
 
 Record = tuple[int, list[Any]]
@@ -120,8 +117,8 @@ def would_fit(history: History) -> bool:
     entries = [entry for key in range(8, 16) for entry in table.get(key, [])]
     return (
         len(cbor2.dumps(largest)) <= LARGEST_PAYLOAD
-        and table.get(0, 0) <= SAMPLES
-        and len(largest.get(9, [])) <= EVENTS
+        and table.get(0, 0) <= contract.MOST_SAMPLES
+        and len(largest.get(9, [])) <= contract.MOST_EVENTS
         and all(entry is None or abs(entry) < 2**24 for entry in entries)
     )
 
@@ -131,7 +128,7 @@ def check(history: History, blocks: list[bytes]) -> None:
     read: list[Record] = []
     expected = replace(history)
     for sealed in blocks:
-        assert len(sealed) <= LARGEST_SEALED
+        assert len(sealed) <= contract.LARGEST_SEALED
         opened = envelope.open_sealed(sealed, envelope.Kind.BLOCK, TRACKER, {KID: KEY})
         decoded = gateway_block.decode(opened.payload)
         count = len(decoded.samples) + len(decoded.events)
@@ -363,7 +360,7 @@ def run_in(heap: int, mode: str, volume: Path) -> bool:
     if done.returncode:
         assert "MemoryError" in done.stderr + done.stdout or "memory allocation" in done.stderr
         return False
-    assert mode == "IDLE" or 1350 <= int(done.stdout) <= LARGEST_SEALED
+    assert mode == "IDLE" or 1350 <= int(done.stdout) <= contract.LARGEST_SEALED
     return True
 
 

@@ -102,6 +102,10 @@ class Array:
 
 Limits = Int | OrNull | Text | Bytes | Array
 
+MOST_SAMPLES: Final = 96
+MOST_EVENTS: Final = 64
+LARGEST_SEALED: Final = 1400  # bytes
+
 U32: Final = Int(0, 2**32 - 1)
 COUNTER: Final = Int(1, 2**32 - 1)
 SECONDS: Final = Int(0, 2**30 - 1)

@@ -43,21 +43,18 @@ def seal_all(first, records, optional, key, kid, tracker_id):
     first: the builder's arguments for block 1. records: [type, payload]. optional: [sync, urgent].
     """
     chain, number, previous, boot, sequence, interval, shipment = first
+    builder = block.Builder(*first)
     sealed = []
-    builder = None
     for kind, payload in records:
-        if builder is not None and not builder.add(kind, memoryview(payload)):
+        if not builder.add(kind, memoryview(payload)):
             sealed.append(finish(builder, optional, key, kid, tracker_id))
             number += 1
             previous = block.digest(sealed[-1])
-            builder = None
-        if builder is None:
             builder = block.Builder(chain, number, previous, boot, sequence, interval, shipment)
             if not builder.add(kind, payload):
                 raise RuntimeError("a record does not fit an empty block")
         sequence += 1
-    if builder is not None:
-        sealed.append(finish(builder, optional, key, kid, tracker_id))
+    sealed.append(finish(builder, optional, key, kid, tracker_id))
     return sealed
 
 
