@@ -116,7 +116,16 @@ def check(board: Mapping[str, Any]) -> None:
     Raises:
         BoardError: what is wrong, in one sentence.
     """
-    _check_names(board)
+    try:
+        _check_names(board)
+        _check_wiring(board)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BoardError):
+            raise
+        raise BoardError(f"an entry has not the form it should have: {error!r}.") from error
+
+
+def _check_wiring(board: Mapping[str, Any]) -> None:
     uses: dict[int, str] = {}
     for pin, kind, use in _uses(board):
         _check_pin(pin, kind, use)

@@ -11,6 +11,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -44,6 +45,8 @@ LOOK_MS = 50
 """How often a wait looks whether the child still works."""
 HUNG_CPU_S = 1.0
 """CPU seconds of the child's own, without a request, after which it counts as hung."""
+CPU_LIMIT_S = 3600
+"""CPU seconds that one interpreter may use in all."""
 WALL_LIMIT_S = 300.0
 """Real seconds without a request after which the run is given up: the host is too slow."""
 
@@ -271,6 +274,8 @@ class Child:
         os.close(reply_end)
         os.close(request_end)
         self._alive = True
+        # One that computes without end must not do so for ever if this process is killed.
+        resource.prlimit(self.pid, resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
 
     def request(self) -> tuple[int, int, int, int, bytes]:
         """Wait for the next request: operation, unit, argument, microseconds spent, data.

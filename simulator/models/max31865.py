@@ -36,6 +36,7 @@ SINGLE_US = {False: (52_000, 55_000), True: (62_500, 66_000)}  # 60 Hz, 50 Hz no
 CONTINUOUS_US = {False: (16_700, 17_600), True: (20_000, 21_000)}
 FAULT_CYCLE_US = 600
 BIAS_START_US = 10 * US_PER_MS
+BIAS_START_CONSTANTS = 10.5  # time constants of the input filter, which 15 bits take to settle
 BIAS_V = 2.0
 NOISE_V = 150e-6
 
@@ -245,7 +246,7 @@ class MAX31865:
             ohm += 2 * self._wire_ohm
         elif self._wires == 3 and not self._registers[CONFIGURATION] & THREE_WIRE:
             ohm += self._wire_ohm
-        settled = 1 - math.exp(-5 * biased_us / BIAS_START_US)
+        settled = 1 - math.exp(-BIAS_START_CONSTANTS * biased_us / BIAS_START_US)
         reference_v = BIAS_V * self._rref / (self._rref + ohm)
         noise = self._rng.gauss(0, NOISE_V / reference_v * 32768)
         code = round(ohm / self._rref * 32768 * settled + self._offset + noise)

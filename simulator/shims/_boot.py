@@ -1,12 +1,14 @@
 """Starts the firmware as the ESP32 port does: volume at "/", then boot.py and main.py."""
 
 import gc
+import random
 import sys
 
 import uos
 from micropython import const
 
 _OP_STOPPED = const(47)
+_OP_URANDOM = const(48)
 
 _volume, _shims = sys.argv[1:]
 uos.umount("/")
@@ -21,6 +23,7 @@ from _link import call, start  # noqa: E402
 
 gc.collect()
 start()
+random.seed(int.from_bytes(call(_OP_URANDOM, 0, 3), "little"))  # the port: from the chip's own
 try:
     import main  # noqa: F401
 

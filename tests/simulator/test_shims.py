@@ -436,7 +436,10 @@ machine.deepsleep(100_000)
 
 
 def test_random_numbers_belong_to_the_seed(run):
-    main = "import os, machine\nprint(os.urandom(8), machine.unique_id(), os.listdir('/lib'))"
+    main = """
+import machine, os, random
+print(os.urandom(8), machine.unique_id(), random.getrandbits(30), os.listdir("/lib"))
+"""
     one, same, other = (run(main + SLEEP, 1, seed=seed).console.text for seed in (1, 1, 2))
     assert one == same
     assert one != other
