@@ -2,42 +2,31 @@
 
 from struct import pack
 
-from _link import call, handlers
+from _link import call
 from micropython import const
 
 _OP_PIN_INIT = const(9)
 _OP_PIN_GET = const(10)
 _OP_PIN_SET = const(11)
-_OP_PIN_IRQ = const(12)
 _OP_ADC_INIT = const(13)
-_OP_ADC_RAW = const(14)
 _OP_ADC_UV = const(15)
 _OP_I2C_INIT = const(16)
 _OP_I2C_WRITE = const(17)
 _OP_I2C_READ = const(18)
-_OP_I2C_WRITE_READ = const(19)
 _OP_SPI_INIT = const(20)
 _OP_SPI_WRITE = const(21)
 _OP_SPI_READ = const(22)
 _OP_SPI_BOTH = const(23)
 _OP_UART_INIT = const(24)
-_OP_UART_ANY = const(25)
 _OP_UART_READ = const(26)
-_OP_UART_LINE = const(27)
 _OP_UART_WRITE = const(28)
-_OP_UART_FLUSH = const(29)
 _OP_RTC_READ = const(32)
 _OP_RTC_WRITE = const(33)
 _OP_WDT_INIT = const(34)
 _OP_WDT_FEED = const(35)
 _OP_DEEPSLEEP = const(36)
-_OP_LIGHTSLEEP = const(37)
-_OP_RESET = const(38)
 _OP_RESET_CAUSE = const(39)
 _OP_WAKE_REASON = const(40)
-_OP_UNIQUE_ID = const(41)
-_OP_FREQ = const(42)
-_OP_WAKE_PINS = const(43)
 
 PWRON_RESET = const(1)
 HARD_RESET = const(2)
@@ -54,7 +43,15 @@ def _number(pin):
     return pin if isinstance(pin, int) else pin._id
 
 
-class Pin:
+class _Peripheral:
+    def __getattr__(self, name):
+        import _rare
+
+        method = getattr(_rare, type(self).__name__ + "_" + name)
+        return lambda *args, **options: method(self, *args, **options)
+
+
+class Pin(_Peripheral):
     IN = const(1)
     OUT = const(3)
     OPEN_DRAIN = const(7)
@@ -88,85 +85,36 @@ class Pin:
 
     __call__ = value
 
-    def on(self):
-        call(_OP_PIN_SET, self._id, 1)
 
-    def off(self):
-        call(_OP_PIN_SET, self._id, 0)
-
-    def toggle(self):
-        call(_OP_PIN_SET, self._id, 2)
-
-    def irq(self, handler=None, trigger=3):
-        handlers[self._id] = (handler, self)
-        call(_OP_PIN_IRQ, self._id, trigger if handler else 0)
-        return self
-
-
-class ADC:
+class ADC(_Peripheral):
     ATTN_0DB = const(0)
     ATTN_2_5DB = const(1)
     ATTN_6DB = const(2)
     ATTN_11DB = const(3)
 
-    def __init__(self, pin, *, atten=3):
+    def __init__(self, pin, atten=3):
         self._id = _number(pin)
-        self.atten(atten)
-
-    def atten(self, atten):
         if call(_OP_ADC_INIT, self._id, atten):
             raise ValueError("invalid pin")
-
-    def read(self):
-        return call(_OP_ADC_RAW, self._id)
-
-    def read_u16(self):
-        raw = call(_OP_ADC_RAW, self._id)
-        return raw << 4 | raw >> 8
 
     def read_uv(self):
         return call(_OP_ADC_UV, self._id)
 
 
-class I2C:
-    def __init__(self, id, *, scl=255, sda=255, freq=400000, timeout=50000):
+class I2C(_Peripheral):
+    def __init__(self, id, scl=255, sda=255, freq=400000, timeout=50000):
         self._id = id << 7
         call(_OP_I2C_INIT, id, freq, pack("<BBI", _number(scl), _number(sda), timeout))
-
-    def scan(self):
-        found = []
-        for address in range(8, 0x78):
-            try:
-                self.writeto(address, b"")
-                found.append(address)
-            except OSError:
-                continue
-        return found
 
     def writeto(self, addr, buf, stop=True):
         call(_OP_I2C_WRITE, self._id | addr, 0, buf)
         return len(buf)
 
-    def readfrom(self, addr, nbytes, stop=True):
-        return call(_OP_I2C_READ, self._id | addr, nbytes)
-
     def readfrom_into(self, addr, buf, stop=True):
         call(_OP_I2C_READ, self._id | addr, len(buf), None, buf)
 
-    def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
-        buf = bytearray(nbytes)
-        self.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
-        return buf
 
-    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
-        memaddr = memaddr.to_bytes(addrsize // 8, "big")
-        call(_OP_I2C_WRITE_READ, self._id | addr, len(buf), memaddr, buf)
-
-    def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
-        call(_OP_I2C_WRITE, self._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
-
-
-class SPI:
+class SPI(_Peripheral):
     MSB = const(0)
     LSB = const(1)
 
@@ -188,14 +136,8 @@ class SPI:
         pins = bytes((polarity << 1 | phase, _number(sck), _number(mosi), _number(miso)))
         call(_OP_SPI_INIT, self._id, baudrate, pins)
 
-    def deinit(self):
-        pass
-
     def write(self, buf):
         call(_OP_SPI_WRITE, self._id, 0, buf)
-
-    def read(self, nbytes, write=0):
-        return call(_OP_SPI_READ, self._id, nbytes | write << 16)
 
     def readinto(self, buf, write=0):
         call(_OP_SPI_READ, self._id, len(buf) | write << 16, None, buf)
@@ -204,7 +146,7 @@ class SPI:
         call(_OP_SPI_BOTH, self._id, 0, write_buf, read_buf)
 
 
-class UART:
+class UART(_Peripheral):
     def __init__(self, id, baudrate=115200, **options):
         self._id = id
         self._line = 1 << id
@@ -216,7 +158,6 @@ class UART:
         bits=8,
         parity=None,
         stop=1,
-        *,
         tx=255,
         rx=255,
         txbuf=256,
@@ -227,12 +168,6 @@ class UART:
         setup = pack("<BBHHHH", _number(tx), _number(rx), txbuf, rxbuf, timeout, timeout_char)
         call(_OP_UART_INIT, self._id, baudrate, setup)
 
-    def deinit(self):
-        call(_OP_UART_INIT, self._id)
-
-    def any(self):
-        return call(_OP_UART_ANY, self._id)
-
     def read(self, nbytes=0xFFFF):
         return call(_OP_UART_READ, self._id, nbytes) or None
 
@@ -242,23 +177,11 @@ class UART:
             buf[: len(got)] = got
         return len(got) if got else None
 
-    def readline(self):
-        return call(_OP_UART_LINE, self._id) or None
-
     def write(self, buf):
         if isinstance(buf, str):
             buf = buf.encode()
         call(_OP_UART_WRITE, self._id, 0, buf)
         return len(buf)
-
-    def flush(self):
-        call(_OP_UART_FLUSH, self._id, 1)
-
-    def txdone(self):
-        return not call(_OP_UART_FLUSH, self._id, 0)
-
-    def close(self):
-        pass
 
 
 class RTC:
@@ -284,18 +207,6 @@ def deepsleep(time_ms=-1):
     call(_OP_DEEPSLEEP, 0, time_ms & 0xFFFFFFFF)
 
 
-def lightsleep(time_ms=-1):
-    call(_OP_LIGHTSLEEP, 0, time_ms & 0xFFFFFFFF)
-
-
-def reset():
-    call(_OP_RESET)
-
-
-def soft_reset():
-    raise SystemExit
-
-
 def reset_cause():
     return call(_OP_RESET_CAUSE)
 
@@ -304,17 +215,7 @@ def wake_reason():
     return call(_OP_WAKE_REASON)
 
 
-def wake_pins():
-    return tuple(call(_OP_WAKE_PINS) or b"")
+def __getattr__(name):
+    import _rare
 
-
-def unique_id():
-    return call(_OP_UNIQUE_ID)
-
-
-def freq(hz=0):
-    return call(_OP_FREQ, 0, hz) * 1000
-
-
-def idle():
-    call(_OP_FREQ)
+    return getattr(_rare, name)

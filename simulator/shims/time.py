@@ -4,60 +4,32 @@ import utime
 from _link import call, ticks_ms  # noqa: F401 -- this module's own ticks_ms
 from micropython import const
 
-_OP_TICKS_US = const(2)
-_OP_TIME = const(3)
 _OP_TIME_NS = const(4)
 _OP_SLEEP_US = const(5)
 _OP_SLEEP_MS = const(6)
 _OP_RESUME = const(8)
 
-
-def ticks_us():
-    return call(_OP_TICKS_US)
-
-
-ticks_cpu = ticks_us
-
-
-def ticks_add(ticks, delta):
-    return (ticks + delta) & 0x3FFFFFFF
+# Ticks have 30 bits on the chip; so they have on a 32-bit interpreter.
+if utime.ticks_add(0x3FFFFFFF, 1):
+    from _rare import ticks_add, ticks_diff
+else:
+    from utime import ticks_add, ticks_diff  # noqa: F401
 
 
-def ticks_diff(end, start):
-    return ((end - start + 0x20000000) & 0x3FFFFFFF) - 0x20000000
-
-
-def _sleep(op, n):
-    while n > 0 and call(op, 0, n):
+def sleep_us(us, op=_OP_SLEEP_US):
+    while us > 0 and call(op, 0, us):
         op = _OP_RESUME
 
 
-def sleep_us(us):
-    _sleep(_OP_SLEEP_US, us)
-
-
 def sleep_ms(ms):
-    _sleep(_OP_SLEEP_MS, ms)
-
-
-def sleep(s):
-    _sleep(_OP_SLEEP_MS, int(s * 1000))
-
-
-def time():
-    return call(_OP_TIME)
+    sleep_us(ms, _OP_SLEEP_MS)
 
 
 def time_ns():
     return int.from_bytes(call(_OP_TIME_NS), "little")
 
 
-def gmtime(s=None):
-    return utime.gmtime((time() if s is None else s) + 946684800)
+def __getattr__(name):
+    import _rare
 
-
-localtime = gmtime
-
-
-def mktime(t):
-    return utime.mktime(t) - 946684800
+    return getattr(_rare, name)

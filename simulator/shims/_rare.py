@@ -1,0 +1,202 @@
+"""What firmware seldom asks for, loaded when it does: here it would take heap, on the chip none.
+
+Functions named Class_method are methods of the classes in machine.
+"""
+
+import utime
+from _link import call, handlers
+from micropython import const
+
+_OP_TICKS_US = const(2)
+_OP_TIME = const(3)
+_OP_PIN_SET = const(11)
+_OP_PIN_IRQ = const(12)
+_OP_ADC_INIT = const(13)
+_OP_ADC_RAW = const(14)
+_OP_I2C_WRITE = const(17)
+_OP_I2C_READ = const(18)
+_OP_I2C_WRITE_READ = const(19)
+_OP_SPI_READ = const(22)
+_OP_UART_INIT = const(24)
+_OP_UART_ANY = const(25)
+_OP_UART_LINE = const(27)
+_OP_UART_FLUSH = const(29)
+_OP_LIGHTSLEEP = const(37)
+_OP_RESET = const(38)
+_OP_UNIQUE_ID = const(41)
+_OP_FREQ = const(42)
+_OP_WAKE_PINS = const(43)
+_OP_EXT0 = const(44)
+
+
+# machine
+
+
+def lightsleep(time_ms=-1):
+    call(_OP_LIGHTSLEEP, 0, time_ms & 0xFFFFFFFF)
+
+
+def reset():
+    call(_OP_RESET)
+
+
+def soft_reset():
+    raise SystemExit
+
+
+def wake_pins():
+    return tuple(call(_OP_WAKE_PINS) or b"")
+
+
+def unique_id():
+    return call(_OP_UNIQUE_ID)
+
+
+def freq(hz=0):
+    return call(_OP_FREQ, 0, hz) * 1000
+
+
+def idle():
+    call(_OP_FREQ)
+
+
+def Pin_on(pin):
+    pin(1)
+
+
+def Pin_off(pin):
+    pin(0)
+
+
+def Pin_toggle(pin):
+    call(_OP_PIN_SET, pin._id, 2)
+
+
+def Pin_irq(pin, handler=None, trigger=3):
+    handlers[pin._id] = (handler, pin)
+    call(_OP_PIN_IRQ, pin._id, trigger if handler else 0)
+    return pin
+
+
+def ADC_atten(adc, atten):
+    call(_OP_ADC_INIT, adc._id, atten)
+
+
+def ADC_read(adc):
+    return call(_OP_ADC_RAW, adc._id)
+
+
+def ADC_read_u16(adc):
+    raw = ADC_read(adc)
+    return raw << 4 | raw >> 8
+
+
+def I2C_scan(i2c):
+    found = []
+    for address in range(8, 0x78):
+        try:
+            i2c.writeto(address, b"")
+            found.append(address)
+        except OSError:
+            continue
+    return found
+
+
+def I2C_readfrom(i2c, addr, nbytes, stop=True):
+    return call(_OP_I2C_READ, i2c._id | addr, nbytes)
+
+
+def I2C_readfrom_mem(i2c, addr, memaddr, nbytes, *, addrsize=8):
+    buf = bytearray(nbytes)
+    I2C_readfrom_mem_into(i2c, addr, memaddr, buf, addrsize=addrsize)
+    return buf
+
+
+def I2C_readfrom_mem_into(i2c, addr, memaddr, buf, *, addrsize=8):
+    memaddr = memaddr.to_bytes(addrsize // 8, "big")
+    call(_OP_I2C_WRITE_READ, i2c._id | addr, len(buf), memaddr, buf)
+
+
+def I2C_writeto_mem(i2c, addr, memaddr, buf, *, addrsize=8):
+    call(_OP_I2C_WRITE, i2c._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
+
+
+def SPI_read(spi, nbytes, write=0):
+    return call(_OP_SPI_READ, spi._id, nbytes | write << 16)
+
+
+def SPI_deinit(spi):
+    pass
+
+
+def UART_any(uart):
+    return call(_OP_UART_ANY, uart._id)
+
+
+def UART_readline(uart):
+    return call(_OP_UART_LINE, uart._id) or None
+
+
+def UART_flush(uart):
+    call(_OP_UART_FLUSH, uart._id, 1)
+
+
+def UART_txdone(uart):
+    return not call(_OP_UART_FLUSH, uart._id, 0)
+
+
+def UART_deinit(uart):
+    call(_OP_UART_INIT, uart._id)
+
+
+def UART_close(uart):
+    pass
+
+
+# esp32
+
+
+def wake_on_ext0(pin=None, level=0):
+    if call(
+        _OP_EXT0, 255 if pin is None else pin if isinstance(pin, int) else pin._id, int(level)
+    ):
+        raise ValueError("invalid pin")
+
+
+# time
+
+
+def sleep(s):
+    from time import sleep_ms
+
+    sleep_ms(int(s * 1000))
+
+
+def time():
+    return call(_OP_TIME)
+
+
+def ticks_us():
+    return call(_OP_TICKS_US)
+
+
+ticks_cpu = ticks_us
+
+
+def ticks_add(ticks, delta):
+    return (ticks + delta) & 0x3FFFFFFF
+
+
+def ticks_diff(end, start):
+    return ((end - start + 0x20000000) & 0x3FFFFFFF) - 0x20000000
+
+
+def gmtime(s=None):
+    return utime.gmtime((time() if s is None else s) + 946684800)
+
+
+localtime = gmtime
+
+
+def mktime(t):
+    return utime.mktime(t) - 946684800
