@@ -36,6 +36,7 @@ _UNKNOWN = const(-4)
 _HINT = "<HHHHHHHHIIIIII"
 
 _MAX_RANGES = const(8)
+_TRIES = const(3)
 
 
 def _log2(n):
@@ -343,17 +344,13 @@ class Log:
         )
 
     def _copy(self, source, record, sector, offset):
-        """Copy a record to ``offset``; return whether it is there."""
+        """Copy a record; return whether it is there, None when its source is not valid now."""
         at, sequence, kind, length = record
-        total = self._space(length)
-        done = 0
-        while done < total:
-            n = min(total - done, len(self._page) - (offset + done) % len(self._page))
-            self._nor.read(self._address(source, at + done), self._page[:n])
-            self._known = -1
-            self._program(sector, offset + done, n)
-            done += n
-        return self._parse(sector, offset, sequence) == (offset, sequence, kind, length)
+        if self._parse(source, at, sequence) != record:
+            return None
+        # What was just found valid, not another reading of it, is what gets written.
+        payload = self._load(source, at + _RECORD, length)
+        return self._write(sector, offset, sequence, kind, payload)
 
     def append(self, kind, payload):
         """Write a record and read it back; return its sequence number.
@@ -491,11 +488,15 @@ class Log:
         if hint and self._resume(hint):
             return
         self._reset()
-        record = self._find_head()
-        if record:
+        for _ in range(_TRIES):
+            record = self._find_head()
+            if not record:
+                break
             self._find_tail()
-            self._find_checkpoint()
-            self._secure(record)
+            if self._secure(record):
+                self._find_checkpoint()
+                break
+            self._reset()
         self._prepare()
 
     def _find_head(self):
@@ -516,37 +517,46 @@ class Log:
                 self.unknown += 1
         self._newest = openings[0]
         for sector in (newest, second):
-            if sector < 0:
-                break
-            opening, first, tail, wear = self._read_header(sector)
-            found = self._seek(sector, _DATA, first, self._size)
-            if found is None:
-                continue  # its opening was cut short: it never held a record
-            self._head = sector
-            self._opening = opening
-            self._head_first = first
-            self._tail = tail
-            self._wear = wear
-            while found:
-                last = found
-                if self._is_marked(sector, found[0]):
-                    self._settled = True
-                if found[2] == CHECKPOINT:
-                    self._checkpoint = (sector, found[0])
-                    self.checkpoint_sequence = found[1]
-                found = self._seek(sector, last[0] + self._space(last[3]), first, self._size)
-            self.next = last[1] + 1
-            return last
+            if sector >= 0:
+                opening, first, tail, wear = self._read_header(sector)
+                # A weak header may read otherwise than a moment ago.
+                record = opening > 0 and self._last_record(sector, first, self._size)
+                if record:
+                    self._head = sector
+                    self._opening = opening
+                    self._head_first = first
+                    self._tail = tail
+                    self._wear = wear
+                    self.next = record[1] + 1
+                    return record
+                # Its opening was cut short: it never held anything.
         return None
 
+    def _last_record(self, sector, first, end):
+        """Return the last valid record before ``end``; note checkpoint and marks on the way."""
+        last = None
+        self._checkpoint = (-1, 0)
+        found = self._seek(sector, _DATA, first, end)
+        while found:
+            last = found
+            if self._is_marked(sector, found[0]):
+                self._settled = True
+            if found[2] == CHECKPOINT:
+                self._checkpoint = (sector, found[0])
+                self.checkpoint_sequence = found[1]
+            found = self._seek(sector, last[0] + self._space(last[3]), first, end)
+        return last
+
     def _find_tail(self):
-        while True:
+        while self._tail != self._head:
             opening, first, _, _ = self._read_header(self._tail)
-            if 0 < opening <= self._opening:
-                break
+            if 0 < opening < self._opening:
+                self._oldest = opening
+                self.first = first
+                return
             self._tail = self._after(self._tail)
-        self._oldest = opening
-        self.first = first
+        self._oldest = self._opening
+        self.first = self._head_first
 
     def _find_checkpoint(self):
         """Look further back when the head has none that can be read."""
@@ -572,6 +582,7 @@ class Log:
         """Make the last record, which may be weakly programmed, certain.
 
         Whatever follows it is void from now on: a copy on words never touched counts instead.
+        Returns False when the head turns out to hold no record at all.
         """
         head = self._head
         if not self._settled:
@@ -579,58 +590,83 @@ class Log:
             self._write_header(
                 head, _SLOT, self._opening, self._head_first, self._tail, self._wear
             )
-        space = self._space(record[3])
-        offset = self._untouched(record[0] + space)
-        if offset + _RECORD + space <= self._size:
-            page = self._page
-            for i in range(_RECORD):
-                page[i] = 0
-            # Zeros first, whatever will follow: a mount cut short here is not mistaken for a blank
-            # page, and repeating it harms nothing.
-            self._program(head, offset, _RECORD)
-            offset += _RECORD
-            if max(self._load(head, offset - _RECORD, _RECORD)) == 0 and self._copy(
-                head, record, head, offset
-            ):
+        offset = self._untouched(record[0] + self._space(record[3])) + _RECORD
+        if offset + self._space(record[3]) <= self._size and self._mark(head, offset - _RECORD):
+            record, done = self._copy_last(record, head, offset)
+            if done:
                 self._last = offset
-                self._end = offset + space
-                return
+                self._end = offset + self._space(record[3])
         sector = head
-        while True:
+        while record and self._end == self._size:
             sector = self._free(self._after(sector))
             if sector < 0:
-                # The log is full, and its last record already stands in the last free sector.
-                return
-            wear = self._clear(sector)
-            if (
-                wear
-                and self._copy(head, record, sector, _DATA)
-                and self._commit(sector, record[1], self._tail, wear, _DATA, _DATA + space)
-            ):
+                # The log is full, and its last record has a whole copy in the last free sector.
                 break
+            wear = self._clear(sector)
+            if wear:
+                record, done = self._copy_last(record, sector, _DATA)
+                if done and self._commit(
+                    sector, record[1], self._tail, wear, _DATA, _DATA + self._space(record[3])
+                ):
+                    break
             self._retire(sector)
-        if self._free(self._after(sector)) < 0:
-            self._end = self._size
+        if not record:
+            return False
+        self.next = record[1] + 1
+        return True
+
+    def _mark(self, sector, offset):
+        """Mark a page as touched, with zeros whatever will follow.
+
+        Cut short, this is not mistaken for a blank page later, and repeating it harms nothing.
+        """
+        page = self._page
+        for i in range(_RECORD):
+            page[i] = 0
+        self._program(sector, offset, _RECORD)
+        return max(self._load(sector, offset, _RECORD)) == 0
+
+    def _copy_last(self, record, sector, offset):
+        """Copy the head's last record; return it, and whether the copy is there.
+
+        A weak record may have been valid a moment ago and not be now: then the one before it is
+        the last.
+        """
+        done = None
+        while record and offset + self._space(record[3]) <= self._size:
+            done = self._copy(self._head, record, sector, offset)
+            if done is not None:
+                break
+            record = self._last_record(self._head, self._head_first, record[0])
+        return record, done
 
     def _untouched(self, offset):
-        """Return the first page of the head from ``offset`` on that no torn program can be in."""
+        """Return the first page of the head behind ``offset`` that no torn program can be in."""
         head = self._head
-        end = offset + 1
-        if offset + _RECORD <= self._size:
-            view = self._load(head, offset, _RECORD)
-            if min(view) != 0xFF:
-                # Pages are programmed in order: this length is true, or the first page is torn.
-                end = offset + self._space(view[0] | (view[1] & 7) << 8)
+        page = len(self._page)
+        end = max(offset + 1, self._claimed(offset))
         while offset < self._size:
-            view = self._load(head, offset, min(_PIECE, self._size - offset))
+            n = page - offset % page
+            view = self._load(head, offset, n)
             if min(view) != 0xFF:
-                n = len(view)
                 while view[n - 1] == 0xFF:
                     n -= 1
                 end = max(end, offset + n)
-            offset += len(view)
-        page = len(self._page)
+                if max(view[:_RECORD]) == 0:
+                    end = max(end, self._claimed(offset + _RECORD))
+            offset += page - offset % page
         return (end + page - 1) // page * page
+
+    def _claimed(self, offset):
+        """Return the end of what a record at ``offset`` may have touched.
+
+        Pages are programmed in order: its length is true, or nothing behind its first page is.
+        """
+        if offset + _RECORD <= self._size:
+            view = self._load(self._head, offset, _RECORD)
+            if min(view) != 0xFF:
+                return offset + self._space(view[0] | (view[1] & 7) << 8)
+        return offset
 
     def _prepare(self):
         """See to it that what stands in the sector to be opened next can never be taken for more.

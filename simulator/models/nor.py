@@ -8,7 +8,9 @@ are programmed or erased again. Nothing reports a failure: only reading back sho
 
 from __future__ import annotations
 
+import copy
 import random
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -75,8 +77,8 @@ class NorArray:
         self.wear = [0] * (size // sector_size)
         """Erases begun, by sector."""
         self.programmed_bytes = 0
-        self.weak: dict[int, int] = {}
-        """Bits at the threshold: mask by address. The cells hold what a strong 0 would be: 0."""
+        self.weak: dict[int, dict[int, int]] = {}
+        """Bits at the threshold, 0 in the cells: by sector, the mask by address."""
         self._stuck: dict[int, tuple[int, int]] = {}
         self._bad_erase: set[int] = set()
         self._bad_program: set[int] = set()
@@ -110,9 +112,11 @@ class NorArray:
             )
         data = self.cells[address : address + n]
         if self.weak:
-            for at, mask in self.weak.items():
-                if address <= at < address + n:
-                    data[at - address] |= self._weak_ones(mask)
+            last = (address + n - 1) // self.sector_size
+            for sector in range(address // self.sector_size, last + 1):
+                for at, mask in self.weak.get(sector, {}).items():
+                    if address <= at < address + n:
+                        data[at - address] |= self._weak_ones(mask)
         if self._stuck:
             for at, (mask, level) in self._stuck.items():
                 if address <= at < address + n:
@@ -136,28 +140,37 @@ class NorArray:
         else:
             self._tear(list(final), {at: ~byte & 0xFF for at, byte in final.items()}, tear, 0)
 
+    def copy(self, rng: random.Random) -> NorArray:
+        """Return an independent array in the same state."""
+        twin = copy.copy(self)
+        twin._rng = rng
+        twin.cells = self.cells[:]
+        twin.wear = self.wear[:]
+        twin.weak = {sector: dict(masks) for sector, masks in self.weak.items()}
+        twin._stuck = dict(self._stuck)
+        twin._bad_erase = set(self._bad_erase)
+        twin._bad_program = set(self._bad_program)
+        twin._programs = dict(self._programs)
+        return twin
+
     def erase(self, sector: int, tear: Tear = Tear.DONE) -> None:
         """Set every bit of a sector."""
         start = sector * self.sector_size
         self.wear[sector] += 1
         if tear is not Tear.DONE:
             cells = range(start, start + self.sector_size)
-            masks = {
-                at: ~self.cells[at] & 0xFF
-                for at in cells
-                if self.cells[at] != 0xFF or at in self.weak
-            }
-            self._tear(list(cells), masks, tear, 1)
+            masks = {at: ~self.cells[at] & 0xFF for at in cells if self.cells[at] != 0xFF}
+            self._tear(cells, masks, tear, 1)
             return
         stay: dict[int, int] = {}
         if sector in self._bad_erase:
             spots = self._rng.sample(range(start, start + self.sector_size), 3)
             stay = {at: 1 << self._rng.randrange(8) for at in spots}
         self.cells[start : start + self.sector_size] = b"\xff" * self.sector_size
-        for at in [at for at in self.weak if start <= at < start + self.sector_size]:
-            del self.weak[at]
-        for unit in range(start // self.unit, (start + self.sector_size) // self.unit):
-            self._programs.pop(unit, None)
+        self.weak.pop(sector, None)
+        if self._programs:
+            for unit in range(start // self.unit, (start + self.sector_size) // self.unit):
+                self._programs.pop(unit, None)
         for at, mask in stay.items():
             self.cells[at] &= ~mask
 
@@ -178,25 +191,31 @@ class NorArray:
 
     def _clear(self, final: dict[int, int]) -> None:
         for at, byte in final.items():
-            self._change(at, ~byte & 0xFF, 0, 0)
+            mask = ~byte & 0xFF
+            self.cells[at] &= byte
+            masks = self.weak.get(at // self.sector_size)
+            if masks and at in masks:
+                self._change(at, mask, 0, 0)
 
     def _change(self, at: int, mask: int, weak: int, level: int) -> None:
         """Drive the bits of ``mask`` to ``level``, and those of ``weak`` to the threshold."""
+        masks = self.weak.setdefault(at // self.sector_size, {})
         if level:
             self.cells[at] |= mask
             weak &= ~self.cells[at] & 0xFF
         else:
             # A cell already firmly programmed stays so.
-            firm = ~self.cells[at] & 0xFF & ~self.weak.get(at, 0)
-            weak &= ~firm
+            weak &= self.cells[at] | masks.get(at, 0)
             self.cells[at] &= ~(mask | weak)
-        now = self.weak.get(at, 0) & ~mask | weak
+        now = masks.get(at, 0) & ~mask | weak
         if now:
-            self.weak[at] = now
+            masks[at] = now
         else:
-            self.weak.pop(at, None)
+            masks.pop(at, None)
 
-    def _tear(self, addresses: list[int], masks: dict[int, int], tear: Tear, level: int) -> None:
+    def _tear(
+        self, addresses: Sequence[int], masks: dict[int, int], tear: Tear, level: int
+    ) -> None:
         """Do part of a change: ``masks`` are the bits on their way to ``level``."""
         rng = self._rng
         changing = [at for at in addresses if masks.get(at)]
