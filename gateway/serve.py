@@ -12,7 +12,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt

@@ -30,12 +30,24 @@ def _fail(message: str, code: int) -> click.ClickException:
 
 @click.command()
 @click.argument("scenario", metavar="SCENARIO")
-@click.option("--seed", type=click.IntRange(0, 999_999), default=1, show_default=True,
-              help="Decides everything that the scenario leaves open.")  # fmt: skip
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path),
-              help="Folder for the results.  [default: out/SCENARIO]")  # fmt: skip
-@click.option("--broker", metavar="URL", envvar="COLDTRAIL_BROKER",
-              help="A broker that is running, mqtt://HOST[:PORT].  [default: one of its own]")  # fmt: skip
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 999_999),
+    default=1,
+    show_default=True,
+    help="Decides everything that the scenario leaves open.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the results.  [default: out/SCENARIO]",
+)
+@click.option(
+    "--broker",
+    metavar="URL",
+    envvar="COLDTRAIL_BROKER",
+    help="A running broker, mqtt://HOST[:PORT].  [default: one of its own]",
+)
 def simulate(scenario: str, seed: int, out: Path | None, broker: str | None) -> None:
     """Run SCENARIO, a TOML file or the name of one that is shipped, in virtual time.
 

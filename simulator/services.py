@@ -12,6 +12,7 @@ import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -164,12 +165,15 @@ class ClockServer:
     time stands still then, so the answer does not depend on the host.
     """
 
-    def __init__(self, path: Path, utc_ms: Callable[[], int]) -> None:
+    def __init__(self, utc_ms: Callable[[], int]) -> None:
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 while self.rfile.readline(16) == b"?\n":
                     self.wfile.write(b"%d\n" % utc_ms())
 
+        # Not in the results' folder: the name of a socket must be short (unix(7): 108 bytes).
+        self._folder = tempfile.TemporaryDirectory(prefix="coldtrail-")
+        path = Path(self._folder.name) / "clock"
         self.address = f"unix:{path}"
         self._server = _UnixServer(str(path), Handler)
         self._thread = threading.Thread(
@@ -182,6 +186,7 @@ class ClockServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._folder.cleanup()
 
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):
@@ -198,7 +203,7 @@ class Services:
     After ``kill_broker`` call the network's ``broker_down``, after any start its ``settle``.
 
     Args:
-        work: a folder for configuration, logs and the clock's socket.
+        work: a folder for configuration and logs.
         utc_ms: the virtual time in milliseconds since 1970, asked from another thread.
         database: the gateway's ``--db``.
         broker_url: a broker that is running already; otherwise one is started.
@@ -313,8 +318,7 @@ class Services:
         if self._gateway_due:
             return
         if self._clock is None:
-            path = self._work / "clock"
-            self._clock = ClockServer(path, self._utc_ms)
+            self._clock = ClockServer(self._utc_ms)
         online = self._watch().presences("online")
         options = ["--broker", self.broker_url, "--db", self._database]
         argv = [*self._command, *options, "--clock", self._clock.address]

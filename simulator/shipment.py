@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -135,7 +134,7 @@ def clear(out: Path) -> None:
     if out.exists():
         if any(out.iterdir()) and not (out / "journal.jsonl").exists():
             raise ShipmentError(
-                f"{out} is not empty and holds no results of a run: name another folder with --out."
+                f"{out} holds something else than the results of a run: name another folder."
             )
         shutil.rmtree(out)
     out.mkdir(parents=True)
@@ -171,14 +170,11 @@ def run(
     registration = out / "registration.json"
     shipment.identity.write_registration(registration)
     command("gateway", "register", str(registration), "--db", str(shipment.database))
-    # Not in `out`: the name of a socket must be short.
-    with tempfile.TemporaryDirectory(prefix="coldtrail-") as folder, ExitStack() as stack:
-        work = Path(folder)
-        stack.callback(_keep_logs, work, out)
+    with ExitStack() as stack:
         start_ms = round(header.start.timestamp() * 1000)
         moment = Moment(start_ms)
         services = stack.enter_context(
-            Services(work, moment.utc_ms, str(shipment.database), broker_url)
+            Services(out, moment.utc_ms, str(shipment.database), broker_url)
         )
         services.start_broker()
         services.start_gateway()
@@ -226,11 +222,6 @@ def run(
         (out / "flash.bin").write_bytes(simulation.parts["flash"].array.cells)
     shipment.wall_s = time.monotonic() - begun
     return shipment
-
-
-def _keep_logs(work: Path, out: Path) -> None:
-    for log in work.glob("*.log"):
-        shutil.copy(log, out)
 
 
 class Cells:

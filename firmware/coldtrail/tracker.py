@@ -161,7 +161,8 @@ class Tracker:
     def _call_is_due(self):
         state = self._state
         now = self._now()
-        if state.urgent or self._retries():
+        if state.sync is None or state.urgent or self._retries():
+            # Without the time, nobody can say when this boot's samples were taken.
             return now >= self._not_before
         if state.oldest is None:
             return False
@@ -192,7 +193,7 @@ class Tracker:
             await asyncio.sleep_ms(_LOOP_MS)
         self._watchdog.done(_SAMPLER)
         self._attempted = session.newest
-        if await task:
+        if await task and self._state.sync is not None:
             self._failures = self._not_before = 0
             return
         print("uplink:", session.reason or "not everything is confirmed")

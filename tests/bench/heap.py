@@ -33,6 +33,11 @@ def shims_bytes() -> int:
     """Return the heap that the simulator's shims take on the 32-bit interpreter."""
     code = SHIMS.format(shims=process.shims())
     here, there = socket.socketpair()
+
+    def wire() -> None:
+        for fd in (process.BUS_IN_FD, process.BUS_OUT_FD):
+            os.dup2(there.fileno(), fd)
+
     with here, there:
         done = subprocess.run(
             [*tools.micropython32(), "-X", "heapsize=256k", "-c", code],
@@ -41,7 +46,7 @@ def shims_bytes() -> int:
             timeout=20,
             check=True,
             close_fds=False,
-            preexec_fn=lambda: os.dup2(there.fileno(), process.BUS_FD),  # noqa: PLW1509
+            preexec_fn=wire,
         )
     return int(done.stdout)
 

@@ -199,7 +199,7 @@ def test_a_broker_that_says_nothing_is_not_waited_for_long(
 
 def test_the_clock_is_asked_while_the_simulator_waits(tmp_path: Path) -> None:
     clock = Clock()
-    server = ClockServer(tmp_path / "clock", lambda: EPOCH_MS + clock.now_us // 1000)
+    server = ClockServer(lambda: EPOCH_MS + clock.now_us // 1000)
     answers: list[bytes] = []
 
     def ask() -> None:
@@ -220,7 +220,7 @@ def test_the_clock_is_asked_while_the_simulator_waits(tmp_path: Path) -> None:
 
 
 def test_the_clock_hangs_up_on_what_is_no_question(tmp_path: Path) -> None:
-    server = ClockServer(tmp_path / "clock", lambda: EPOCH_MS)
+    server = ClockServer(lambda: EPOCH_MS)
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(5)
         asking.connect(str(tmp_path / "clock"))

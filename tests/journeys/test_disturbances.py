@@ -1,0 +1,87 @@
+"""Whatever happens on the way: the gateway holds what the sensors answered, byte by byte again."""
+
+from pathlib import Path
+
+import pytest
+
+from simulator.kernel import US_PER_S
+from simulator.report import Evidence
+from simulator.shipment import Shipment
+from tests.support.journeys import evidence, full_load, sealed_blocks, travel
+
+INTERVAL_S = 300
+
+
+def powered(shipment: Shipment) -> list[tuple[float, float]]:
+    """Return the spans with power up to the end of the shipment, in seconds."""
+    end = next(note["us"] for note in shipment.of("button")) / US_PER_S
+    spans, since = [], 0.0
+    for note in shipment.notes:
+        if note["kind"] == "power-off":
+            spans.append((since, note["us"] / US_PER_S))
+            since = -1.0
+        elif note["kind"] == "boot" and note["cause"] == "power-on" and since < 0:
+            since = note["us"] / US_PER_S
+    return [*spans, (since, end)]
+
+
+def expected_samples(shipment: Shipment) -> int:
+    """Return how many samples the time with power holds: one at each boot, then on the grid."""
+    return sum(1 + int((off - on) // INTERVAL_S) for on, off in powered(shipment))
+
+
+def samples_without_a_clock(held: Evidence) -> int:
+    """Count the samples of boots that ended before they had heard the time from anybody."""
+    synchronised = {event["boot"] for event in held.events if event["type"] == "clock-sync"}
+    lost = [row for row in held.rows if int(row["boot"]) not in synchronised]
+    boots = [int(row["boot"]) for row in lost]
+    # A boot calls for the time at once, so one cut short has its first sample and few more.
+    assert all(boots.count(boot) <= 2 for boot in boots)
+    return len(lost)
+
+
+@pytest.mark.parametrize("name", ["flight_15h", "broker_outage", "gateway_killed"])
+def test_everything_arrives_and_the_same_seed_gives_the_same_bytes(name: str, tmp_path: Path):
+    idle = travel(name, 7, tmp_path / "idle")
+    held = evidence(idle)
+    agreement = held.agreement()
+    assert agreement.complete, agreement
+    assert agreement.taken == expected_samples(idle)
+    assert held.chain_ok, held.verdict
+    assert all(idle.confirms(int(row["block"])) for row in held.rows)
+    with full_load():
+        busy = travel(name, 7, tmp_path / "busy")
+    assert sealed_blocks(busy) == sealed_blocks(idle)
+
+
+def test_power_cuts_cost_at_most_the_sample_in_progress(tmp_path: Path):
+    idle = travel("power_cuts", 11, tmp_path / "idle")
+    cuts = len(idle.of("power-off"))
+    assert cuts == 20
+    held = evidence(idle)
+    agreement = held.agreement()
+    assert not agreement.invented
+    assert agreement.worst_s <= 1.0
+    assert agreement.unplaced == samples_without_a_clock(held)
+    offs = [note["us"] / US_PER_S for note in idle.of("power-off")]
+    for missing in agreement.missing:
+        # Measured, and the power failed before the record was written.
+        assert any(0 <= off - missing < 1.0 for off in offs), missing
+    assert expected_samples(idle) - cuts <= agreement.stored <= expected_samples(idle)
+    assert held.chain_ok, held.verdict
+    with full_load():
+        busy = travel("power_cuts", 11, tmp_path / "busy")
+    assert sealed_blocks(busy) == sealed_blocks(idle)
+
+
+def test_a_task_that_hangs_ends_in_a_watchdog_reset_with_the_log_whole(tmp_path: Path):
+    shipment = travel("hang", 3, tmp_path / "out")
+    causes = [note["cause"] for note in shipment.of("boot")]
+    assert len(shipment.of("hung")) == 1
+    assert causes.count("watchdog") == 1
+    held = evidence(shipment)
+    agreement = held.agreement()
+    assert agreement.complete, agreement
+    assert held.chain_ok, held.verdict
+    boots = [event for event in held.events if event["type"] == "boot"]
+    assert [boot["cause"] for boot in boots] == ["power-on", "watchdog"]

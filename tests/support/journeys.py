@@ -1,0 +1,53 @@
+"""Runs shipments for the journeys' tests and reads what they left."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from simulator import scenario
+from simulator.report import Evidence
+from simulator.shipment import Shipment, run
+
+BURN = "import time\nend = time.monotonic() + 110\nwhile time.monotonic() < end: pass"
+
+
+def travel(name: str, seed: int, out: Path) -> Shipment:
+    """Run a shipped scenario."""
+    return run(scenario.load(name), seed, out)
+
+
+def travel_for(name: str, hours: float, seed: int, out: Path) -> Shipment:
+    """Run the first hours of a shipped scenario."""
+    story = scenario.load(name)
+    header = story.scenario.model_copy(update={"duration_h": hours})
+    return run(story.model_copy(update={"scenario": header}), seed, out)
+
+
+def evidence(shipment: Shipment) -> Evidence:
+    """Export and verify by the gateway's own commands."""
+    return Evidence(shipment)
+
+
+def sealed_blocks(shipment: Shipment) -> list[bytes]:
+    """Return the sealed bytes in the archive, in the order of their numbers."""
+    with contextlib.closing(sqlite3.connect(shipment.database)) as database:
+        rows = database.execute("SELECT sealed FROM blocks ORDER BY chain, number, id")
+        return [bytes(sealed) for (sealed,) in rows]
+
+
+@contextlib.contextmanager
+def full_load() -> Iterator[None]:
+    """Keep every core busy twice over."""
+    burners = [
+        subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(2 * (os.cpu_count() or 1))
+    ]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
