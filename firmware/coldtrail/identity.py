@@ -1,26 +1,29 @@
 """Who the tracker is, as provisioned: tracker id, keys, broker, access point, shipment."""
 
+from collections import namedtuple
+
 from coldtrail import cbor
 
+# A tuple type and no class of its own: an instance would keep this whole module in memory.
+# ``kid`` is the key version.
+Identity = namedtuple(
+    "Identity",
+    ("tracker", "kid", "uplink_key", "downlink_key", "host", "port", "apn", "shipment"),
+)
 
-class Identity:
-    """The fields of ``identity.cbor``; ``kid`` is the key version."""
 
-    def __init__(self, data):
-        """Read the CBOR map; ValueError when a field is missing or of the wrong kind."""
-        fields = cbor.decode(data)
-        try:
-            if fields[0] != 1:
-                raise ValueError("identity.cbor is of another version: provision again")
-            self.tracker = fields[1]
-            self.kid = fields[2]
-            self.uplink_key = fields[3]
-            self.downlink_key = fields[4]
-            self.host = fields[5]
-            self.port = fields[6]
-            self.apn = fields[7]
-            self.shipment = fields[8]
-        except (KeyError, TypeError) as error:
-            raise ValueError("identity.cbor is incomplete: provision again") from error
-        if len(self.uplink_key) != 32 or len(self.downlink_key) != 32:
+def load(data):
+    """Return the Identity in the CBOR map ``data``, the file ``identity.cbor``.
+
+    Raises ValueError when a field is missing or of the wrong kind.
+    """
+    fields = cbor.decode(data)
+    try:
+        if fields[0] != 1:
+            raise ValueError("identity.cbor is of another version: provision again")
+        identity = Identity(*[fields[key] for key in range(1, 9)])
+        if len(identity.uplink_key) != 32 or len(identity.downlink_key) != 32:
             raise ValueError("identity.cbor has a key that is not 32 bytes: provision again")
+    except (KeyError, TypeError) as error:
+        raise ValueError("identity.cbor is incomplete: provision again") from error
+    return identity

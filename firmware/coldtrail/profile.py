@@ -1,6 +1,7 @@
 """The profile: what the box needs, provisioned as CBOR (`profile` in uplink.cddl)."""
 
 import hashlib
+from collections import namedtuple
 
 from micropython import const
 
@@ -21,47 +22,65 @@ _RULE = (
 )
 
 
-class Profile:
-    """What the box needs.
+# A tuple type and no class of its own: an instance would keep this whole module in memory.
+Profile = namedtuple(
+    "Profile",
+    (
+        "digest",
+        "name",
+        "interval",
+        "alarm_interval",
+        "upload_interval",
+        "alarm_upload_interval",
+        "start_delay",
+        "rules",
+        "required",
+        "overwrite",
+    ),
+)
+
+
+def load(data):
+    """Return the Profile in `data`. Raises ValueError with one sentence that names the fault.
 
     name; digest: first 8 bytes of SHA-256 over the profile's bytes; interval (of sampling),
     upload_interval, each with its alarm_… twin, and start_delay, in seconds; rules: tuple of
     tuples for alarms.Engine; required: tuple of channels; overwrite: True when a log full of
     unconfirmed data gives up the oldest.
     """
-
-    def __init__(self, data):
-        """Read `data`. Raises ValueError with one sentence that names the fault."""
-        fields = decode(data)
-        if not isinstance(fields, dict):
-            raise ValueError("the profile is not a map.")
-        for key in fields:
-            if key > 9:
-                raise ValueError("the profile has an unknown key %d." % key)
-        _number(fields.get(0), "version", 1, 1)
-        self.digest = hashlib.sha256(data).digest()[:8]
-        self.name = fields.get(1)
-        if not isinstance(self.name, str) or not 1 <= len(self.name.encode()) <= 32:
-            raise ValueError("the profile's name must be a text of 1 to 32 bytes.")
-        self.interval = _number(fields.get(2), "interval", 1, 86400)
-        self.alarm_interval = _number(fields.get(3), "alarm interval", 1, 86400)
-        self.upload_interval = _number(fields.get(4), "upload interval", 60, 604800)
-        self.alarm_upload_interval = _number(fields.get(5), "alarm upload interval", 60, 604800)
-        self.start_delay = _number(fields.get(6), "start delay", 0, 604800)
-        rules = _list(fields.get(7), "rules", 16)
-        self.rules = tuple([_rule(rule, self.interval) for rule in rules])
-        if len({rule[0] for rule in self.rules}) != len(rules):
-            raise ValueError("two rules of the profile have the same id.")
-        if sum(rule[1] == 4 for rule in self.rules) > MAX_TREND_RULES:
-            raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
-        required = _list(fields.get(8, []), "required channels", 8)
-        self.required = tuple([_number(channel, "a channel", 0, 7) for channel in required])
-        self.overwrite = _number(fields.get(9, 0), "overwrite", 0, 1) == 1
-
-
-def load(data):
-    """Return the Profile in `data`. Raises ValueError with one sentence that names the fault."""
-    return Profile(data)
+    fields = decode(data)
+    if not isinstance(fields, dict):
+        raise ValueError("the profile is not a map.")
+    for key in fields:
+        if key > 9:
+            raise ValueError("the profile has an unknown key %d." % key)
+    _number(fields.get(0), "version", 1, 1)
+    name = fields.get(1)
+    if not isinstance(name, str) or not 1 <= len(name.encode()) <= 32:
+        raise ValueError("the profile's name must be a text of 1 to 32 bytes.")
+    interval = _number(fields.get(2), "interval", 1, 86400)
+    alarm_interval = _number(fields.get(3), "alarm interval", 1, 86400)
+    upload_interval = _number(fields.get(4), "upload interval", 60, 604800)
+    alarm_upload_interval = _number(fields.get(5), "alarm upload interval", 60, 604800)
+    start_delay = _number(fields.get(6), "start delay", 0, 604800)
+    rules = tuple([_rule(rule, interval) for rule in _list(fields.get(7), "rules", 16)])
+    if len({rule[0] for rule in rules}) != len(rules):
+        raise ValueError("two rules of the profile have the same id.")
+    if sum(rule[1] == 4 for rule in rules) > MAX_TREND_RULES:
+        raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
+    required = _list(fields.get(8, []), "required channels", 8)
+    return Profile(
+        hashlib.sha256(data).digest()[:8],
+        name,
+        interval,
+        alarm_interval,
+        upload_interval,
+        alarm_upload_interval,
+        start_delay,
+        rules,
+        tuple([_number(channel, "a channel", 0, 7) for channel in required]),
+        _number(fields.get(9, 0), "overwrite", 0, 1) == 1,
+    )
 
 
 def _rule(values, interval):

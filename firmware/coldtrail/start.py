@@ -20,10 +20,9 @@ def _read(name):
 
 def _provisioned():
     """Return (profile, identity); ValueError when the tracker is not provisioned."""
-    from coldtrail import profile
-    from coldtrail.identity import Identity
+    from coldtrail import identity, profile
 
-    return profile.load(_read(PROFILE)), Identity(_read(IDENTITY))
+    return profile.load(_read(PROFILE)), identity.load(_read(IDENTITY))
 
 
 def _forget(*names):

@@ -44,7 +44,7 @@ def changed(path: tuple[int, ...], value: Any) -> bytes:
 def test_every_field_arrives() -> None:
     data = encoded(GOOD)
     loaded = profile.load(data)
-    assert vars(loaded) == {
+    assert loaded._asdict() == {
         "digest": hashlib.sha256(data).digest()[:8],
         "name": "vaccines",
         "interval": 300,
