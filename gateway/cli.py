@@ -30,6 +30,7 @@ from gateway.status import table as status_table
 from gateway.store import Store, default_path
 from gateway.verify import report as verify_report
 
+_UNFOLDED = 250
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -64,6 +65,11 @@ database = click.option(
 
 def _open(db: str | None, *, create: bool = False) -> Store:
     return Store(db or str(default_path()), create=create)
+
+
+def _console() -> Console:
+    """Return where tables go; into a pipe or file they go unfolded."""
+    return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,7 +148,7 @@ def status(db: str | None) -> None:
     with store.read() as tables:
         view, refusals = status_table(tables), status_refusals(tables)
     store.close()
-    Console().print(view)
+    _console().print(view)
     if refusals:
         click.echo(refusals)
 
@@ -224,6 +230,6 @@ def decode(
     if as_json:
         click.echo(show.as_json(shown))
     else:
-        show.print_for_people(shown, Console())
+        show.print_for_people(shown, _console())
     if shown.mac is False:
         context.exit(1)

@@ -20,7 +20,6 @@ from gateway.errors import GatewayError
 from gateway.timeline import iso
 
 _LONGEST = 65_536
-_LONGEST_NAME = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +39,28 @@ def read_message(text: str) -> bytes:
     Raises:
         GatewayError: it is none of these.
     """
-    path = Path(text)
-    try:
-        if text == "-":
-            data = sys.stdin.buffer.read(_LONGEST)
-        elif len(text) <= _LONGEST_NAME and path.is_file():
-            with path.open("rb") as file:
+    if text == "-":
+        data = sys.stdin.buffer.read(_LONGEST)
+    else:
+        try:
+            with Path(text).open("rb") as file:
                 data = file.read(_LONGEST)
-        else:
-            return bytes.fromhex(text)
-    except OSError as error:
-        raise GatewayError(f"{text} cannot be read ({error.strerror}).") from error
-    except ValueError:
-        raise GatewayError(
-            f"{text[:60]} is neither a file nor hexadecimal digits: give a sealed message."
-        ) from None
+        except OSError as error:
+            return _hexadecimal(text, error)
     try:
         return bytes.fromhex(data.decode("ascii"))
     except ValueError:
         return data
+
+
+def _hexadecimal(text: str, reason: OSError) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise GatewayError(
+            f"{text[:60]} is neither a file that can be read ({reason.strerror}) nor "
+            "hexadecimal digits: give a sealed message."
+        ) from None
 
 
 def read_key(path: Path) -> bytes:
