@@ -65,9 +65,10 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
 def documents(store: Store, now_ms: int) -> dict[str, bytes]:
     """Return the current confirmation of every tracker that has a chain."""
     with store.read() as tables:
-        ids = [tracker.id for tracker in tables.trackers() if tracker.chain is not None]
-        documents = _Documents(tables, tables.keys(ids), now_ms)
-        current = {tracker: documents.of(tracker, None) for tracker in ids}
+        current = {
+            tracker.id: _Documents(tables, tables.keys([tracker.id]), now_ms).of(tracker.id, None)
+            for tracker in tables.trackers()
+        }
     return {tracker: document for tracker, document in current.items() if document is not None}
 
 

@@ -93,6 +93,9 @@ class Store:
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(coldtrail_write=write)
+                if not write and connection.dialect.name == "postgresql":
+                    # SQLite reads from one snapshot by itself.
+                    connection.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
                     yield Tables(connection)
         except SQLAlchemyError as error:

@@ -91,12 +91,8 @@ class Quarantined:
     message: bytes
 
 
-_LOCK = (
-    sa.select(trackers.c.id)
-    .where(trackers.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(trackers.c.id)
-    .with_for_update()
-)
+_LOCK_ALL = sa.select(trackers.c.id).order_by(trackers.c.id).with_for_update()
+_LOCK = _LOCK_ALL.where(trackers.c.id.in_(bindparam("ids", expanding=True)))
 _KEYS = sa.select(keys).where(keys.c.tracker.in_(bindparam("ids", expanding=True)))
 _KNOWN = sa.select(blocks.c.tracker, blocks.c.digest).where(
     blocks.c.digest.in_(bindparam("digests", expanding=True))
@@ -205,7 +201,7 @@ class Tables:
 
     def rebuild(self) -> None:
         """Make what is derived from the archive anew: what is kept is what is in it."""
-        self.lock([tracker.id for tracker in self.trackers()])
+        self._connection.execute(_LOCK_ALL)
         self._connection.execute(sa.delete(kept))
         self._connection.execute(_REBUILD)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -268,6 +269,34 @@ def test_what_is_derived_is_rebuilt_from_the_archive(store: Store) -> None:
     assert intake.documents(store, NOW_MS) == before
     with store.read() as t:
         assert t.state("CT-1", other.chain).kept == ((1, 2),)
+
+
+def test_two_gateways_at_one_database(store: Store, database: str) -> None:
+    """Both get every block, in orders of their own, at the same time."""
+    makers = {name: Maker(tracker=name) for name in ("CT-1", "CT-2", "CT-3")}
+    with store.write() as t:
+        for name in makers:
+            t.add_tracker(name, test=True)
+            if name != "CT-1":
+                t.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+    arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(80)]
+
+    def serve(seed: int) -> list[Kept | Refused]:
+        own = Store(database, create=False)
+        order = Random(seed).sample(arrivals, len(arrivals))
+        outcomes = [
+            outcome
+            for at in range(0, len(order), 7)
+            for outcome in intake.take(own, order[at : at + 7], NOW_MS)
+        ]
+        own.close()
+        return outcomes
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = [outcome for result in pool.map(serve, (1, 2)) for outcome in result]
+    assert sum(isinstance(outcome, Kept) and outcome.new for outcome in outcomes) == len(arrivals)
+    for name, document in intake.documents(store, NOW_MS).items():
+        assert opened(document, name)[2] == 80
 
 
 def test_many_trackers_in_one_commit(store: Store) -> None:

@@ -219,12 +219,13 @@ def test_nothing_confirmed_is_lost_when_it_is_killed(
         assert client.wait(lambda: b"online" in client.presences())
         sent = 0
         while sent < 400:
-            count = random.randint(20, 120)
+            count = random.randint(60, 120)
             for index in range(sent, min(sent + count, 400)):
                 for name, own in blocks.items():
                     client.publish(own[index], name)
             sent += count
-            time.sleep(random.random() * 0.1)
+            # In the middle of what it has to do.
+            assert client.wait_for(len(client.messages) + random.randint(1, 60))
             gateway.kill()
             for name, own in blocks.items():
                 kept = set(archived(gateway, name))
