@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from coldtrail.alarms import Engine
@@ -20,18 +20,31 @@ RULE = (1, TREND, 0, 3, 800, 86400, 0, 28800)
 HOUR = 3600
 
 
+@st.composite
+def histories(draw: st.DrawFn) -> list[int | None]:
+    """Return buckets that drift either way under noise, some of them empty."""
+    drift, first = draw(st.integers(-60, 60)), draw(st.integers(-20000, 20000))
+    noise = st.integers(-200, 200)
+    means: list[int | None] = [first + drift * i + draw(noise) for i in range(BUCKETS)]
+    for i in draw(st.sets(st.integers(0, BUCKETS - 1), max_size=5)):
+        means[i] = None
+    return means
+
+
 @given(
-    st.lists(st.none() | st.integers(-20000, 20000), min_size=BUCKETS, max_size=BUCKETS),
+    histories(),
     st.sampled_from([1, 60, 1800, 5400]),
-    st.integers(-20000, 20000),
+    st.integers(-2000, 2000),
     st.sampled_from([1, 3]),
 )
+@settings(max_examples=500)
 def test_agrees_with_fractions(
-    means: list[int | None], width: int, threshold: int, comparison: int
+    means: list[int | None], width: int, distance: int, comparison: int
 ) -> None:
-    assert time_to_breach(
-        means, width, threshold, comparison == 3
-    ) == trend_reference.seconds_to_breach(means, width, threshold, comparison)
+    threshold = next(value for value in means if value is not None) + distance
+    seconds = time_to_breach(means, width, threshold, comparison == 3)
+    event("in sight" if seconds else f"{seconds}")
+    assert seconds == trend_reference.seconds_to_breach(means, width, threshold, comparison)
 
 
 @given(st.integers(1, 200), st.integers(-15000, 15000), st.integers(1, 3000), st.booleans())
