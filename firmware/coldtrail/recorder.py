@@ -91,7 +91,7 @@ class Recorder:
     def _seal_one(self):
         state, identity = self.state, self.identity
         builder = None
-        last = 0
+        last = damaged = 0
         complete = True
         for sequence, kind, payload in self.log.records(state.unsealed):
             if kind >= r.INTERNAL:
@@ -106,9 +106,13 @@ class Recorder:
                     state.leading or state.interval,
                     state.shipment,
                 )
-            if not builder.add(kind, payload):
-                complete = False
-                break
+            try:
+                if not builder.add(kind, payload):
+                    complete = False
+                    break
+            except ValueError:
+                # Its CRC holds, so this firmware wrote it; leaving it out beats sealing no more.
+                damaged += 1
             last = sequence
         if builder is None:
             return False
@@ -117,6 +121,8 @@ class Recorder:
         sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
         flags = (r.URGENT if state.urgent else 0) | (r.COMPLETE if complete else 0)
         self._append(r.BLOCK, struct.pack(r.BLOCK_HEAD, state.number + 1, last, flags) + sealed)
+        if damaged:
+            self.record(r.LOG_GAP, [state.last or 0, r.DAMAGED, damaged])
         return not complete
 
     def blocks(self, first):

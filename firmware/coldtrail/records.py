@@ -42,6 +42,9 @@ SUBJECT_MODEM = const(6)
 SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 
+# Causes of a gap in the log.
+DAMAGED = const(2)
+
 # Sources of time.
 NETWORK = const(1)
 GATEWAY = const(3)

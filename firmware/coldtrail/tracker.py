@@ -61,11 +61,11 @@ class Tracker:
 
     def _begin_boot(self, cause):
         # What the last boot left counts from another zero: it goes into a block of its own.
+        self._recorder.settle()
         self._recorder.seal()
         self._failures = self._not_before = 0
         rtc = self._port.counter()[0]
         self._recorder.record(r.BOOT, [0, self._state.boot + 1, cause, rtc, VERSION])
-        self._recorder.settle()
         profile = self._profile
         self._recorder.record(r.CONFIGURATION, [self._now(), profile.name, profile.digest])
 

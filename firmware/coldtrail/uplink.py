@@ -35,8 +35,9 @@ class Session:
         self._port = port
         self._watchdog = watchdog
         self._repeated = attempted
-        self.newest = attempted  # highest number published in this session
-        self._published = 0  # ticks_ms when its publication began
+        self.newest = attempted  # highest number that may have been published
+        self._fresh = 0  # highest number published for the first time, in this session
+        self._published = 0  # ticks_ms when that publication began
         self._block = bytearray(_LARGEST)
         self.reason = ""
 
@@ -121,8 +122,9 @@ class Session:
                 oldest = found[0] + 1
             _, number, size = found
             self._expect(_ANSWER_MS)
-            self._published = time.ticks_ms()
-            self.newest = max(self.newest, number)
+            if number > self._repeated:
+                self._published = time.ticks_ms()
+                self._fresh = self.newest = max(self.newest, number)
             await client.publish(
                 topic,
                 memoryview(self._block)[:size],
@@ -155,11 +157,11 @@ class Session:
         except ValueError as error:
             self.reason = "confirmation refused: %s" % error
             return
-        confirmed = state.is_confirmed(self.newest)
+        known = state.is_confirmed(self._fresh)
         if not self._recorder.confirm(document):
             return
-        if state.sync is None and not confirmed and state.is_confirmed(self.newest):
-            # Made after our own block had reached the gateway, so not older than that.
+        if state.sync is None and not known and state.is_confirmed(self._fresh):
+            # It knows a block that nobody knew before this session, so it is not older than that.
             now = time.ticks_ms()
             unix, unix_ms = document[4:6]
             self._synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)

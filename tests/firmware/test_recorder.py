@@ -194,3 +194,21 @@ def test_the_retained_hint_fits_the_rtc_memory():
     for k in range(96):
         journey.sample(300 + 5 * k)
     assert len(journey.recorder.retain()) <= 2048
+
+
+def test_a_record_that_no_block_can_carry_is_left_out_and_said_to_be():
+    journey = Journey()
+    journey.sample(400)
+    journey.recorder.record(r.FAULT, [journey.t, 99, 1, 1])  # no such subject
+    journey.sample(410)
+    journey.recorder.seal()
+    journey.recorder.seal()
+    state = journey.state
+    assert state.oldest is None
+    events = []
+    for _, _, _, sealed in journey.recorder.blocks(0):
+        payload = cose.open_mac0(
+            bytes(sealed), lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
+        )
+        events += cbor.decode(payload).get(9, [])
+    assert [9, journey.t, 2, 1] in events
