@@ -104,13 +104,15 @@ class NorArray:
 
     # ---- operations ----
 
-    def read(self, address: int, n: int) -> bytes:
+    def read(self, address: int, n: int) -> bytearray:
         """Return ``n`` bytes, wrapping at the end of the part."""
         if address + n > self.size:
             return self.read(address, self.size - address) + self.read(
                 0, n - (self.size - address)
             )
         data = self.cells[address : address + n]
+        if not self.weak and not self._stuck:
+            return data
         if self.weak:
             last = (address + n - 1) // self.sector_size
             for sector in range(address // self.sector_size, last + 1):
@@ -121,7 +123,7 @@ class NorArray:
             for at, (mask, level) in self._stuck.items():
                 if address <= at < address + n:
                     data[at - address] = data[at - address] & ~mask | level
-        return bytes(data)
+        return data
 
     def program(self, address: int, data: bytes, tear: Tear = Tear.DONE) -> None:
         """Clear bits in the page of ``address``; what passes its end wraps to its beginning."""
@@ -190,12 +192,13 @@ class NorArray:
                 raise OverProgrammed(f"unit {unit} at {unit * self.unit:#x}")
 
     def _clear(self, final: dict[int, int]) -> None:
+        cells = self.cells
         for at, byte in final.items():
-            mask = ~byte & 0xFF
-            self.cells[at] &= byte
-            masks = self.weak.get(at // self.sector_size)
-            if masks and at in masks:
-                self._change(at, mask, 0, 0)
+            cells[at] &= byte
+        if self.weak:
+            for at, byte in final.items():
+                if at in self.weak.get(at // self.sector_size, ()):
+                    self._change(at, ~byte & 0xFF, 0, 0)
 
     def _change(self, at: int, mask: int, weak: int, level: int) -> None:
         """Drive the bits of ``mask`` to ``level``, and those of ``weak`` to the threshold."""

@@ -218,7 +218,7 @@ class W25Q64:
     def _read(self, n: int) -> bytes:
         address = (int.from_bytes(self._in[1:4], "big") + self._out) % SIZE
         self._out += n
-        return self.array.read(address, n)
+        return bytes(self.array.read(address, n))
 
     def deselect(self) -> None:
         """End an instruction: those that change something act now."""

@@ -1,0 +1,339 @@
+"""The sectors of a flash log on raw NOR: layout, headers and records; FLASHLOG.md describes it.
+
+Nothing here knows in which order sectors follow each other: that is the log's business.
+"""
+
+import struct
+from binascii import crc32
+
+from micropython import const
+
+CHECKPOINT = const(30)
+DATA = const(40)  # records begin here: behind the header and the room for its second copy
+SECOND = const(20)  # length of a header, and place of its copy
+HEAD = const(8)  # length of a record's header, and of what marks a page as touched
+
+# What a sector is when its header is none of this log.
+BLANK = const(-1)
+INVALID = const(-2)
+RETIRED = const(-3)
+UNKNOWN = const(-4)
+
+_MAGIC = b"CL"
+_VERSION = const(1)
+# Magic, version, geometry, erase count, tail, opening, first sequence number; then the CRC-32.
+_HEADER = "<2sBBHHII"
+_PIECE = const(256)  # bytes read at a time
+_SPAN = const(1024)  # more records than any sector holds
+
+
+def _log2(n):
+    """Return the logarithm of a power of two."""
+    power = 0
+    while n > 1:
+        n >>= 1
+        power += 1
+    return power
+
+
+class Sectors:
+    """``count`` sectors of ``size`` bytes, records of up to ``max_payload`` bytes."""
+
+    def __init__(self, nor, first, count):
+        """Use ``count`` sectors of ``nor`` from number ``first`` on, all if None.
+
+        ValueError where they do not fit.
+        """
+        self.size = size = nor.sector_size
+        self.count = nor.size // size - first if count is None else count
+        if not 3 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
+            raise ValueError("a log takes 3 to 65535 sectors within the flash")
+        # Two copies of the longest record, and what marks them, fit into one sector.
+        self.max_payload = min(2047, size // 2 - DATA - HEAD)
+        self._nor = nor
+        self._base = first * size
+        self._unit = nor.write_unit
+        self._geometry = _log2(size) | _log2(self._unit) << 5
+        self._page = memoryview(bytearray(nor.program_size))
+        self._window = memoryview(bytearray(_PIECE))
+        self.forget()
+
+    def forget(self):
+        """Keep nothing of what was read."""
+        self._at = self._have = 0  # what the window shows
+        self._known = -1  # sector whose header was read last
+        self._header = None
+
+    def _address(self, sector, offset):
+        return self._base + sector * self.size + offset
+
+    def load(self, sector, offset, n, ahead=_PIECE):
+        """Return a view of ``n`` bytes, valid until anything else is read."""
+        address = self._base + sector * self.size + offset
+        start = address - self._at
+        if start < 0 or start + n > self._have:
+            self._have = 0
+            if n > len(self._window):
+                self._window = memoryview(bytearray(n))
+            have = min(max(n, ahead), self.size - offset)
+            self._nor.read(address, self._window[:have])
+            self._at = address
+            self._have = have
+            start = 0
+        return self._window[start : start + n]
+
+    def _program(self, sector, offset, n):
+        """Program the first ``n`` bytes of the page buffer."""
+        self._have = 0
+        self._known = -1
+        self._nor.program(self._address(sector, offset), self._page[:n])
+
+    def erase(self, sector):
+        """Erase a sector; return whether it is blank then."""
+        self._have = 0
+        self._known = -1
+        self._nor.erase(self._address(sector, 0))
+        return self.is_blank(sector)
+
+    def is_blank(self, sector):
+        for offset in range(0, self.size, _PIECE):
+            if min(self.load(sector, offset, min(_PIECE, self.size - offset))) != 0xFF:
+                return False
+        return True
+
+    # ---- headers ----
+
+    def header(self, sector):
+        """Return (opening, first, tail, erase count), the opening negative when there is none."""
+        if sector != self._known:
+            view = self._page[:DATA]
+            self._nor.read(self._address(sector, 0), view)
+            self._header = self._parse_header(view)
+            self._known = sector
+        return self._header
+
+    def _parse_header(self, view):
+        for at in (0, SECOND):
+            found = self._parse_slot(view[at : at + SECOND])
+            if found:
+                return found
+        state = INVALID
+        if min(view) == 0xFF:
+            state = BLANK
+        elif max(view) == 0:
+            state = RETIRED
+        elif max(view[:SECOND]):
+            # A single flipped bit must not hide a sector's worth of records.
+            slot = view[:SECOND]
+            for bit in range(8 * SECOND):
+                slot[bit >> 3] ^= 1 << (bit & 7)
+                found = self._parse_slot(slot)
+                if found:
+                    return found
+                slot[bit >> 3] ^= 1 << (bit & 7)
+        return state, 0, 0, 0
+
+    def _parse_slot(self, slot):
+        if slot[0] != _MAGIC[0] or slot[1] != _MAGIC[1]:
+            return None
+        if crc32(slot[: SECOND - 4]) != struct.unpack_from("<I", slot, SECOND - 4)[0]:
+            return None
+        _, version, geometry, wear, tail, opening, first = struct.unpack_from(_HEADER, slot)
+        if version != _VERSION or geometry != self._geometry or tail >= self.count:
+            return UNKNOWN, 0, 0, 0
+        return opening, first, tail, wear
+
+    def write_header(self, sector, at, opening, first, tail, wear):
+        page = self._page
+        struct.pack_into(
+            _HEADER, page, 0, _MAGIC, _VERSION, self._geometry, wear, tail, opening, first
+        )
+        struct.pack_into("<I", page, SECOND - 4, crc32(page[: SECOND - 4]))
+        self._program(sector, at, SECOND)
+        return self.load(sector, at, SECOND) == page[:SECOND]
+
+    def retire(self, sector):
+        """Take a sector out of service for good, as far as it still can be programmed."""
+        page = self._page
+        for i in range(DATA):
+            page[i] = 0
+        self._program(sector, 0, DATA)
+
+    # ---- records ----
+
+    def space(self, length):
+        unit = self._unit
+        return (HEAD + length + unit - 1) // unit * unit
+
+    def parse(self, sector, offset, first):
+        """Return (offset, sequence, type, length) of the valid record at ``offset``, or None."""
+        if offset + HEAD > self.size:
+            return None
+        view = self.load(sector, offset, HEAD)
+        sequence = first + (((view[2] | view[3] << 8) - first) & 0xFFFF)
+        length = view[0] | (view[1] & 7) << 8
+        kind = view[1] >> 3
+        if (
+            sequence - first >= _SPAN
+            or not 1 <= kind <= CHECKPOINT
+            or offset + self.space(length) > self.size
+        ):
+            return None
+        view = self.load(sector, offset, HEAD + length)
+        # The upper half of the number is not stored: a record of another lap fails here.
+        crc = crc32(view[HEAD:], crc32(view[:4], sequence >> 16))
+        if crc != struct.unpack_from("<I", view, 4)[0]:
+            return None
+        return offset, sequence, kind, length
+
+    def seek(self, sector, offset, first, end):
+        """Return the next valid record from ``offset`` on, as ``_parse`` does."""
+        found = self.parse(sector, offset, first)
+        unit = self._unit
+        while found is None and offset + HEAD <= end:
+            self.load(sector, offset, HEAD)
+            start = self._address(sector, offset) - self._at
+            view = self._window[start : min(self._have, start + end - offset)]
+            step = (len(view) - HEAD) // unit * unit + unit
+            if min(view) != 0xFF:
+                for at in range(0, step, unit):
+                    low = view[at + 2] | view[at + 3] << 8
+                    if (low - first) & 0xFFFF < _SPAN and 8 <= view[at + 1] < 0xF8:
+                        found = self.parse(sector, offset + at, first)
+                        step = at + unit  # the window may show something else now
+                        break
+            offset += step
+        return found
+
+    def accepted(self, sector, first, wanted, end):
+        """Yield the records that count, from number ``wanted`` or before it."""
+        record = self.seek(sector, self._hop(sector, first, wanted, end), first, end)
+        if record is None or record[1] != wanted:
+            record = self.seek(sector, DATA, first, end)
+        while record:
+            offset, sequence, _, length = record
+            behind = offset + self.space(length)
+            after = None
+            if behind + HEAD <= end:
+                view = self.load(sector, offset, behind - offset + HEAD)
+                behind_low = view[-6] | view[-5] << 8
+                if behind_low != (sequence + 1) & 0xFFFF or not view[-7] >> 3:
+                    # Written behind it at once: accepted then. Else a later mount may have given
+                    # its number away.
+                    after = self.seek(sector, behind, first, end)
+                    if after is None:
+                        behind = end
+            if after is None or after[1] > sequence:
+                yield record
+            record = after or self.seek(sector, behind, first, end)
+
+    def _hop(self, sector, first, wanted, end):
+        """Return where the record should be when all before it are whole."""
+        offset = DATA
+        for sequence in range(first, wanted):
+            if offset + HEAD > end:
+                return DATA
+            view = self.load(sector, offset, HEAD)
+            if view[2] | view[3] << 8 != sequence & 0xFFFF:
+                return DATA
+            offset += self.space(view[0] | (view[1] & 7) << 8)
+        return offset
+
+    def write(self, sector, offset, sequence, kind, payload):
+        """Program a record and read it back; return whether it is there."""
+        length = len(payload)
+        payload = memoryview(payload)
+        head = bytearray(HEAD)
+        struct.pack_into("<HH", head, 0, length | kind << 11, sequence & 0xFFFF)
+        crc = crc32(payload, crc32(memoryview(head)[:4], sequence >> 16))
+        struct.pack_into("<I", head, 4, crc)
+        page = self._page
+        done = 0
+        total = self.space(length)
+        while done < total:
+            n = min(total - done, len(page) - (offset + done) % len(page))
+            k = 0
+            if done < HEAD:
+                k = min(n, HEAD - done)
+                page[:k] = memoryview(head)[done : done + k]
+            start = done + k - HEAD
+            m = min(n - k, length - start)
+            if m > 0:
+                page[k : k + m] = payload[start : start + m]
+                k += m
+            for i in range(k, n):
+                page[i] = 0xFF
+            self._program(sector, offset + done, n)
+            done += n
+        self.load(sector, offset, HEAD + length, 0)
+        # The CRC read back is compared too: the one just written stands in `head`.
+        return self.parse(sector, offset, sequence) == (offset, sequence, kind, length) and (
+            self.load(sector, offset, HEAD) == head
+        )
+
+    def copy(self, source, record, sector, offset):
+        """Copy a record; return whether it is there, None when its source is not valid now."""
+        at, sequence, kind, length = record
+        if self.parse(source, at, sequence) != record:
+            return None
+        # What was just found valid, not another reading of it, is what gets written.
+        payload = self.load(source, at + HEAD, length)
+        return self.write(sector, offset, sequence, kind, payload)
+
+    # ---- what a power cut leaves ----
+
+    def mark(self, sector, offset):
+        """Mark a page as touched, with zeros whatever will follow.
+
+        Cut short, this is not mistaken for a blank page later, and repeating it harms nothing.
+        """
+        page = self._page
+        for i in range(HEAD):
+            page[i] = 0
+        self._program(sector, offset, HEAD)
+        return max(self.load(sector, offset, HEAD)) == 0
+
+    def is_marked(self, sector, offset):
+        """Whether a mount has written this record, on a page it had marked as its own."""
+        return (
+            offset % len(self._page) == HEAD
+            and offset > DATA
+            and max(self.load(sector, offset - HEAD, HEAD)) == 0
+        )
+
+    def untouched(self, sector, offset):
+        """Return the first page of a sector behind ``offset`` that no torn program can be in."""
+        page = len(self._page)
+        end = max(offset + 1, self._claimed(sector, offset))
+        while offset < self.size:
+            n = page - offset % page
+            view = self.load(sector, offset, n)
+            if min(view) != 0xFF:
+                while view[n - 1] == 0xFF:
+                    n -= 1
+                end = max(end, offset + n)
+                if max(view[:HEAD]) == 0:
+                    end = max(end, self._claimed(sector, offset + HEAD))
+            offset += page - offset % page
+        return (end + page - 1) // page * page
+
+    def _claimed(self, sector, offset):
+        """Return the end of what a record at ``offset`` may have touched.
+
+        Pages are programmed in order: its length is true, or nothing behind its first page is.
+        """
+        if offset + HEAD <= self.size:
+            view = self.load(sector, offset, HEAD)
+            if min(view) != 0xFF:
+                return offset + self.space(view[0] | (view[1] & 7) << 8)
+        return offset
+
+    def holds_copies(self, sector):
+        """Whether a head was being moved here: half erased it must not look whole."""
+        view = self.load(sector, DATA, HEAD)
+        behind = DATA + self.space(view[0] | (view[1] & 7) << 8)
+        number = view[2] | view[3] << 8
+        if behind + HEAD > self.size:
+            return False
+        view = self.load(sector, behind, HEAD)
+        return view[2] | view[3] << 8 == (number + 1) & 0xFFFF
