@@ -425,8 +425,8 @@ class Log:
         self._end = self._size
 
     def hint(self):
-        """Return what lets the next ``mount`` skip the search; empty while nothing was written."""
-        if self._head < 0:
+        """Return what lets the next ``mount`` skip the search; empty when it has to search."""
+        if self._head < 0 or self._end == self._size:
             return b""
         hint = struct.pack(
             _HINT,
@@ -478,8 +478,7 @@ class Log:
         last = self._sectors.parse(self._head, self._last, first)
         if not last or last[1] != self.next - 1:
             return False
-        rest = min(HEAD, self._size - self._end)
-        if rest and min(self._sectors.load(self._head, self._end, rest)) != 0xFF:
+        if not self._sectors.is_end(self._head, self._end):
             return False
         # Nothing newer where the next sector would have been opened.
         sector = self._free(self._after(self._head))

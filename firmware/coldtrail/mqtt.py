@@ -9,7 +9,6 @@ from errno import ETIMEDOUT
 
 from micropython import const
 
-_BUFFER = const(1536)  # a confirmation has 300 bytes at most, a SUBACK 5
 _LARGEST = const(16384)  # more than this is not even skipped
 
 _CONNECT = const(0x10)
@@ -51,8 +50,11 @@ class Client:
     call. ``skipped`` counts messages too large for the buffer.
     """
 
-    def __init__(self, stream, client_id, keepalive):
-        """Speak over ``stream``; ``keepalive`` in seconds, 1...65535."""
+    def __init__(self, stream, client_id, keepalive, size):
+        """Speak over ``stream``; ``keepalive`` in seconds, 1...65535.
+
+        ``size``: bytes of the largest packet that is taken, at least 5.
+        """
         if not 0 < keepalive <= 0xFFFF:
             raise ValueError("keepalive out of range")
         self.on_message = None
@@ -60,7 +62,7 @@ class Client:
         self._stream = stream
         self._client_id = client_id
         self._keepalive = keepalive
-        self._buffer = bytearray(_BUFFER)
+        self._buffer = bytearray(size)
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer
         self._taken = 0  # of which the packet at its begin has been dealt with
@@ -104,7 +106,9 @@ class Client:
             raise MqttError("subscription refused")
 
     async def publish(self, topic, payload, packet_id, dup, limit_ms):
-        """Publish ``payload`` (bytes-like) at QoS 1; return once the broker has taken it.
+        """Publish ``payload`` at QoS 1; return once the broker has taken it.
+
+        ``payload`` is bytes-like, or has a length and gives its bytes by slices, as the stream.
 
         ``packet_id`` 1...65535; ``dup`` when it may have been published before. Messages that
         arrive meanwhile are delivered.
@@ -186,7 +190,7 @@ class Client:
                         return first, body
                     self._pinged = None
                     continue
-                if self._end == _BUFFER:
+                if self._end == len(self._buffer):
                     self._skipped_id = self._parse(self._buffer[0], self._view[start:])[1]
                     self._skip = size
                     continue

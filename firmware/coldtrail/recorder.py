@@ -119,6 +119,7 @@ class Recorder:
         builder.sync = state.sync
         builder.urgent = state.urgent
         sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
+        builder = None  # what it has collected takes as much memory again
         flags = (r.URGENT if state.urgent else 0) | (r.COMPLETE if complete else 0)
         self._append(r.BLOCK, struct.pack(r.BLOCK_HEAD, state.number + 1, last, flags) + sealed)
         if damaged:
@@ -134,6 +135,16 @@ class Recorder:
             if kind == r.BLOCK:
                 number, _, flags = struct.unpack_from(r.BLOCK_HEAD, payload)
                 yield sequence, number, flags, payload[r.BLOCK_HEAD_SIZE :]
+
+    def sealed(self, sequence):
+        """Return the sealed block that is record ``sequence``, valid as in ``blocks``.
+
+        Raises OSError when it cannot be read any more.
+        """
+        try:
+            return self.log.read(sequence)[1][r.BLOCK_HEAD_SIZE :]
+        except LookupError as error:
+            raise OSError(str(error)) from error
 
     def confirm(self, document):
         """Apply a confirmation whose MAC holds; return whether it released anything.

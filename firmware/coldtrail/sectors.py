@@ -317,6 +317,12 @@ class Sectors:
             offset += page - offset % page
         return (end + page - 1) // page * page
 
+    def is_end(self, sector, offset):
+        """Whether neither a record nor a mount has gone beyond ``offset``."""
+        page = len(self._page)
+        rest = min((offset // page + 1) * page + HEAD, self.size) - offset
+        return not rest or min(self.load(sector, offset, rest)) == 0xFF
+
     def _claimed(self, sector, offset):
         """Return the end of what a record at ``offset`` may have touched.
 

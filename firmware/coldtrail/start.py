@@ -1,10 +1,7 @@
 """Start the tracker from what was provisioned on its file system."""
 
-import gc
-import sys
-
 import board
-import coldtrail
+from drivers import forget
 
 PROFILE = "profile.cbor"
 IDENTITY = "identity.cbor"
@@ -25,14 +22,6 @@ def _provisioned():
     return profile.load(_read(PROFILE)), identity.load(_read(IDENTITY))
 
 
-def _forget(*names):
-    """Give back the memory of modules that the rest of this wake has no use for."""
-    for name in names:
-        del sys.modules["coldtrail." + name]
-        delattr(coldtrail, name)
-    gc.collect()
-
-
 def start():
     """Run one wake; returns only when the tracker is not provisioned, to the prompt."""
     if board.CHIP != "esp32":
@@ -43,7 +32,7 @@ def start():
     except ValueError as error:
         print("coldtrail:", error)
         return
-    _forget("profile", "identity")
+    forget("coldtrail.profile", "coldtrail.identity")
 
     from coldtrail.ports.esp32 import Port
     from coldtrail.tracker import Tracker

@@ -4,7 +4,7 @@ import time
 
 from micropython import const
 
-from coldtrail import confirmation, cose, mqtt
+from coldtrail import confirmation, cose
 from coldtrail import records as r
 
 TASK = "uplink"
@@ -17,7 +17,28 @@ _CONFIRM_MS = const(15_000)
 _POWER_OFF_MS = const(70_000)
 
 _CONFIRMATION = const(65002)
-_LARGEST = const(1408)  # a sealed block is at most 1,400 bytes
+_PACKET = const(512)  # a confirmation has 300 bytes at most, a SUBACK 5
+
+
+class Sealed:
+    """A sealed block that stays in the flash: it is read when it is sent.
+
+    Between its being found and the modem's being ready the log's window may show something else.
+    """
+
+    def __init__(self, recorder, sequence, size):
+        """Stand for the block that is record ``sequence``, of ``size`` bytes."""
+        self._recorder = recorder
+        self._sequence = sequence
+        self._size = size
+
+    def __len__(self):
+        """Return the size in bytes."""
+        return self._size
+
+    def __getitem__(self, part):
+        """Return a slice, valid until anything is recorded; OSError when it is damaged."""
+        return self._recorder.sealed(self._sequence)[part]
 
 
 class Session:
@@ -38,7 +59,6 @@ class Session:
         self.newest = attempted  # highest number that may have been published
         self._fresh = 0  # highest number published for the first time, in this session
         self._published = 0  # ticks_ms when that publication began
-        self._block = bytearray(_LARGEST)
         self.reason = ""
 
     async def run(self):
@@ -85,7 +105,10 @@ class Session:
             self._recorder.seal()
 
     async def _exchange(self, stream):
-        client = mqtt.Client(stream, self._identity.tracker, 120)
+        # Not before: it takes the room that the modem's setup has left.
+        from coldtrail import mqtt
+
+        client = mqtt.Client(stream, self._identity.tracker, 120, _PACKET)
         client.on_message = self._message
         self._expect(_ANSWER_MS)
         await client.connect(_ANSWER_MS)
@@ -120,24 +143,23 @@ class Session:
                 if found is None:
                     return
                 oldest = found[0] + 1
-            _, number, size = found
+            sequence, number, size = found
             self._expect(_ANSWER_MS)
             if number > self._repeated:
                 self._published = time.ticks_ms()
                 self._fresh = self.newest = max(self.newest, number)
             await client.publish(
                 topic,
-                memoryview(self._block)[:size],
+                Sealed(self._recorder, sequence, size),
                 1 + number % 65535,
                 number <= self._repeated,
                 _ANSWER_MS,
             )
 
     def _next(self, first, urgent):
-        """Copy the first unconfirmed block of that urgency out of the flash."""
+        """Return (sequence, number, size) of the first unconfirmed block of that urgency."""
         for sequence, number, flags, sealed in self._recorder.blocks(first):
             if flags & r.URGENT == urgent and not self._state.is_confirmed(number):
-                self._block[: len(sealed)] = sealed
                 return sequence, number, len(sealed)
         return None
 
