@@ -180,6 +180,8 @@ _ADVICE: Final = (
     ("disk I/O error", "cannot be written (disk I/O error): look at its disk and free space"),
     ("unable to open", "cannot be opened: check the path and its permissions"),
     ("not a database", "is not a database: name another with --db"),
+    ("connection failed", "cannot be reached: start its server, or name the right one with --db"),
+    ("server closed the connection", "has hung up: start its server again"),
     ("malformed", "is damaged: restore it from a copy"),
 )
 

@@ -21,6 +21,7 @@ from tests.gateway.running import registration
 from tests.support.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
 
 START = 1_767_225_600  # 2026-01-01
+VECTORS = Path(__file__).resolve().parents[2] / "firmware" / "vectors"
 Run = Callable[..., Result]
 
 
@@ -311,6 +312,17 @@ def test_decode_shows_a_confirmation(tmp_path: Path, key_file: Path) -> None:
     document = json.loads(result.output)
     assert (document["kind"], document["mac"]) == ("confirmation", "verifies")
     assert (document["watermark"], document["now"]) == (1, "2026-01-01T00:00:00.000Z")
+
+
+@pytest.mark.parametrize("vector", sorted(VECTORS.glob("*.json")), ids=lambda path: path.stem)
+def test_decode_reads_the_contracts_vectors(key_file: Path, vector: Path) -> None:
+    given = json.loads(vector.read_text())
+    key_file.write_text(given["key"])
+    words = (given["sealed"], "--tracker", given["tracker"], "--key-file", key_file)
+    assert shown(*words).exit_code == 0
+    document = json.loads(shown(*words, "--json").output)
+    assert document["mac"] == "verifies"
+    assert "undecoded" not in document
 
 
 def test_decode_shows_what_it_does_not_understand(key_file: Path) -> None:

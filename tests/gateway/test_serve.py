@@ -319,6 +319,7 @@ def test_what_cannot_be_served_ends_with_a_sentence(tmp_path: Path, mosquitto: B
         (["--broker", good, "--db", "/proc/none/gateway.db"], "cannot be made"),
         (["--broker", good, "--db", read_only], "is read-only"),
         (["--broker", good, "--db", "mysql://localhost/x"], "neither SQLite nor PostgreSQL"),
+        (["--broker", good, "--db", "postgresql://u@127.0.0.1:1/x"], "cannot be reached"),
         (["--broker", good, "--clock", "sundial"], "unix:PATH"),
         (["--broker", good, "--name", "Main Gate"], "small letters"),
     ):
