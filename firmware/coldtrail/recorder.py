@@ -144,7 +144,7 @@ class Recorder:
         try:
             return self.log.read(sequence)[1][r.BLOCK_HEAD_SIZE :]
         except LookupError as error:
-            raise OSError(str(error)) from error
+            raise OSError(str(error))
 
     def confirm(self, document):
         """Apply a confirmation whose MAC holds; return whether it released anything.

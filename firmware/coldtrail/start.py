@@ -11,8 +11,8 @@ def _read(name):
     try:
         with open(name, "rb") as file:
             return file.read()
-    except OSError as error:
-        raise ValueError("%s is missing: provision the tracker" % name) from error
+    except OSError:
+        raise ValueError("%s is missing: provision the tracker" % name)
 
 
 def _provisioned():

@@ -1,4 +1,4 @@
-"""Quectel BG95 (and BG96): power, registration, network time, signal and TCP sockets.
+"""Quectel BG95 (and BG96): power and TCP sockets; bg95_setup.py has what comes in between.
 
 Sources: Quectel's "BG95&BG77&BG600L Series AT Commands Manual" V2.0 (AT manual), "BG95&BG77&BG600L
 Series TCP/IP Application Note" V1.1 (TCP/IP note), "BG95 Series Hardware Design" V1.2.
@@ -10,7 +10,8 @@ from errno import ECONNRESET, ETIMEDOUT
 
 from micropython import const
 
-from drivers.at import AT, COMMAND_MS, CommandError, ModemError, NoAnswer, SendFull
+from drivers import forget
+from drivers.at import AT, COMMAND_MS, ModemError, NoAnswer, SendFull
 
 # Hardware design 3.6: VBAT stable for 30 ms; PWRKEY low for 500...1000 ms turns on, for
 # 650...1500 ms turns off, and for 2 s resets. One width does both.
@@ -28,31 +29,17 @@ _SAFE_MS = const(1_000)
 POWER_OFF_MS = const(70_000)  # power_off takes no longer
 
 # The manuals' maximum response times.
-_CPIN_MS = const(5_000)
-_CFUN_MS = const(15_000)
-_QIACT_MS = const(150_000)
-_QIDEACT_MS = const(40_000)
 _QIOPEN_MS = const(150_000)
 _QISEND_MS = const(120_000)
 _QIRD_MS = const(120_000)
 _QICLOSE_S = const(3)  # chosen, the default is 10: what was acknowledged is safe anyway
 
-_SIM_MS = const(20_000)  # a card that is not ready by then is none
-_DENIED_MS = const(30_000)  # other networks may still accept
-_POLL_MS = const(1_000)
 _SEND_MAX = const(1460)  # TCP/IP note 2.3.7
 _READ_MAX = const(1500)  # TCP/IP note 2.3.8
 _LOST_MS = const(2_000)  # an unsolicited code may be lost: look for data this often
 _FULL_MS = const(500)
 
-_QLTS_MS = const(1_500)  # a running clock shows a new second within this
-_EARLIEST = const(1577836800)  # 2020-01-01: a clock before it was never set
-
 _IDENTITY_USED = const(563)
-
-_HOME = const(1)
-_DENIED = const(3)
-_ROAMING = const(5)
 
 
 class SimError(ModemError):
@@ -131,18 +118,20 @@ class BG95:
             self._ready = self._is_on()
             if not self._is_on():
                 self._press()
-                await self._status_within(True, min(_STATUS_MS, _left(deadline)))
+                await self._status_within(True, min(_STATUS_MS, left(deadline)))
                 await asyncio.sleep_ms(_UART_MS)
-            if await self._wake(min(_DEAF_MS, _left(deadline))):
+            if await self._wake(min(_DEAF_MS, left(deadline))):
                 break
-            if not _left(deadline):
+            if not left(deadline):
                 raise NoAnswer("the modem does not answer after power-on")
-            await self._cut(min(_STATUS_MS, _left(deadline)))
+            await self._cut(min(_STATUS_MS, left(deadline)))
             self._supply.value(self._supply_active)
             await asyncio.sleep_ms(_SUPPLY_MS)
-        await self._prepare()
+        from drivers import bg95_setup
+
+        await bg95_setup.prepare(self._at)
         # What it says while it starts would otherwise look like a restart later on.
-        await self._at.until(lambda: self._ready, min(_READY_MS, _left(deadline)))
+        await self._at.until(lambda: self._ready, min(_READY_MS, left(deadline)))
         self._ready = True
 
     async def power_off(self):
@@ -157,7 +146,7 @@ class BG95:
                 await self._at.command(b"AT+QPOWD")
             except ModemError:
                 self._press()
-            if await self._status_within(False, _left(deadline)):
+            if await self._status_within(False, left(deadline)):
                 await asyncio.sleep_ms(_SAFE_MS)
         await self._at.stop()
         self._supply.value(not self._supply_active)
@@ -174,7 +163,7 @@ class BG95:
     async def _status_within(self, on, limit_ms):
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
         while self._is_on() != on:
-            if not _left(deadline):
+            if not left(deadline):
                 return False
             await asyncio.sleep_ms(100)
         return True
@@ -190,7 +179,7 @@ class BG95:
     async def _wake(self, limit_ms):
         """Return whether the modem answers within the limit."""
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        while _left(deadline):
+        while left(deadline):
             try:
                 await self._at.synchronise()
                 return True
@@ -198,27 +187,17 @@ class BG95:
                 pass
         return False
 
-    async def _prepare(self):
-        command = self._at.command
-        await command(b"ATE0")
-        await command(b"AT+CMEE=1")
-        # Else the data that AT+QISEND takes comes back and may look like a result.
-        await command(b"AT+QISDE=0")
-        # Kept in the modem's memory: written only where it differs.
-        if await command(b'AT+QURCCFG="urcport"', b'+QURCCFG: "urcport",') != b'"uart1"':
-            await command(b'AT+QURCCFG="urcport","uart1"')
-
     # ---- unsolicited codes ----
 
     def _unsolicited(self, line):
         if line.startswith(b"+QIURC:"):
-            kind = _fields(line[7:])
+            kind = fields(line[7:])
             if kind[0] == b"pdpdeact":
                 self._lose()
             elif self._stream is not None and len(kind) > 1:
                 self._stream.unsolicited(kind[0], kind[1])
         elif line.startswith(b"+QIOPEN:"):
-            opened = _fields(line[8:])
+            opened = fields(line[8:])
             if self._stream is not None and len(opened) > 1:
                 self._stream.opened(opened[0], opened[1])
         elif line == b"APP RDY":
@@ -241,65 +220,9 @@ class BG95:
 
         Raises SimError, RegistrationDenied, NoCoverage, CommandError, NoAnswer.
         """
-        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        command = self._at.command
-        if await command(b"AT+CFUN?", b"+CFUN:") != b"1":
-            await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
-        await self._card(min(_SIM_MS, _left(deadline)))
-        await self._access_point(apn)
-        await self._network(deadline)
-        await self._activate(deadline)
+        from drivers import bg95_setup
 
-    async def _card(self, limit_ms):
-        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        while True:
-            try:
-                state = await self._at.command(b"AT+CPIN?", b"+CPIN:", _CPIN_MS)
-                if state == b"READY":
-                    return
-                if state == b"SIM PIN" or state == b"SIM PUK":
-                    break
-            except CommandError as error:  # also while the card is being read
-                state = error
-            if not _left(deadline):
-                break
-            await asyncio.sleep_ms(_POLL_MS)
-        raise SimError("SIM card not ready: %s" % _text(state))
-
-    async def _access_point(self, apn):
-        if not 0 < len(apn) <= 100 or not _is_plain(apn):
-            raise ValueError("an APN is 1 to 100 letters, digits, dots and hyphens")
-        # Kept in the modem's memory: written only where it differs.
-        wanted = b'1,"' + apn.encode() + b'","","",0'
-        if await self._at.command(b"AT+QICSGP=1", b"+QICSGP:") != wanted:
-            await self._at.command(b"AT+QICSGP=1," + wanted)
-
-    async def _network(self, deadline):
-        denied = None
-        while True:
-            fields = _fields(await self._at.command(b"AT+CEREG?", b"+CEREG:"))
-            stat = _integer(fields[1]) if len(fields) > 1 else None
-            if stat in (_HOME, _ROAMING):
-                return
-            now = time.ticks_ms()
-            if stat != _DENIED:
-                denied = None
-            elif denied is None:
-                denied = now
-            elif time.ticks_diff(now, denied) >= _DENIED_MS:
-                raise RegistrationDenied("the network denies registration")
-            if not _left(deadline):
-                raise NoCoverage("no network (+CEREG %s)" % stat)
-            await asyncio.sleep_ms(_POLL_MS)
-
-    async def _activate(self, deadline):
-        command = self._at.command
-        try:
-            await command(b"AT+QIACT=1", limit_ms=_within(_QIACT_MS, deadline))
-        except CommandError:
-            # Also where a session before a restart of this side has left it active.
-            await command(b"AT+QIDEACT=1", limit_ms=_within(_QIDEACT_MS, deadline))
-            await command(b"AT+QIACT=1", limit_ms=_within(_QIACT_MS, deadline))
+        await bg95_setup.register(self._at, apn, limit_ms)
 
     async def network_time(self):
         """Return (Unix seconds, uncertainty in ms, ticks_ms at which that second began) or None.
@@ -307,21 +230,9 @@ class BG95:
         None where the network has not given its time (NITZ). It asks until the second changes,
         at most 1.5 s. The uncertainty is that of the reading; the network's own is not known.
         """
-        start = asked = time.ticks_ms()
-        first = None
-        while time.ticks_diff(asked, start) < _QLTS_MS:
-            before, asked = asked, time.ticks_ms()
-            try:
-                now = unix(await self._at.command(b"AT+QLTS=1", b"+QLTS:"))
-            except (CommandError, ValueError):
-                return None
-            if first is None:
-                first = now
-            elif now != first:
-                width = time.ticks_diff(time.ticks_ms(), before)
-                return now, (width + 1) // 2, time.ticks_add(before, width // 2)
-            await asyncio.sleep_ms(50)
-        return None
+        from drivers import bg95_setup
+
+        return await bg95_setup.network_time(self._at)
 
     async def signal(self):
         """Return (system mode, RSSI, RSRP, SINR, RSRQ), or None without service.
@@ -329,11 +240,9 @@ class BG95:
         RSSI and RSRP in dBm, RSRQ in dB, SINR in steps of 0.2 dB from -20 dB (AT manual 6.16);
         RSRP, SINR and RSRQ are None in GSM.
         """
-        fields = _fields(await self._at.command(b"AT+QCSQ", b"+QCSQ:"))
-        values = [_integer(field) for field in fields[1:5]]
-        if not values or values[0] is None:
-            return None
-        return (str(fields[0], "utf-8"),) + tuple((values + [None, None, None])[:4])
+        from drivers import bg95_setup
+
+        return await bg95_setup.signal(self._at)
 
     # ---- sockets ----
 
@@ -342,16 +251,17 @@ class BG95:
 
         Raises ConnectError, CommandError, NoAnswer; ValueError for an impossible address.
         """
-        if not 0 < len(host) <= 255 or not _is_plain(host):
+        if not 0 < len(host) <= 255 or not is_plain(host):
             raise ValueError("a host is an IPv4 address or a domain name")
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+        forget("drivers.bg95_setup")  # its memory is for whoever uses the connection
         self._lose()
         command = b'AT+QIOPEN=1,0,"TCP","' + host.encode() + b'",%d,0,0' % port
         result: "int | None" = _IDENTITY_USED
         for _ in range(2):
             stream = self._stream = Stream(self._at)
             await self._at.command(command)
-            await self._at.until(stream.is_settled, min(_QIOPEN_MS, _left(deadline)))
+            await self._at.until(stream.is_settled, min(_QIOPEN_MS, left(deadline)))
             result = stream.result
             if result == 0:
                 return stream
@@ -377,7 +287,7 @@ class Stream:
     def opened(self, socket, result):
         """Take +QIOPEN."""
         if socket == b"0" and self.result is None:
-            self.result = _integer(result)
+            self.result = integer(result)
 
     def unsolicited(self, kind, socket):
         """Take +QIURC."""
@@ -403,20 +313,20 @@ class Stream:
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
         view = memoryview(buffer)[:_READ_MAX]
         while True:
-            await self._at.until(self._is_pending, min(_left(deadline), _LOST_MS))
+            await self._at.until(self._is_pending, min(left(deadline), _LOST_MS))
             if self._lost:
                 raise OSError(ECONNRESET)
             closed = self._closed
             self._readable = False
             command = b"AT+QIRD=0,%d" % len(view)
-            limit = _within(_QIRD_MS, deadline)
+            limit = within(_QIRD_MS, deadline)
             count = int(await self._at.command(command, b"+QIRD:", limit, view))
             # New data is announced only once all that there was has been read (TCP/IP note 2.3.8).
             if count == len(view):
                 self._readable = True
             if count or closed:
                 return count
-            if not _left(deadline):
+            if not left(deadline):
                 raise OSError(ETIMEDOUT)
 
     def _is_pending(self):
@@ -424,6 +334,8 @@ class Stream:
 
     async def write(self, buffers, limit_ms):
         """Send ``buffers``, as one piece where they fit into one (1,460 bytes).
+
+        Each is bytes-like or has a length and gives its bytes by slices, when they are sent.
 
         Returns when the modem has them, not the peer. Raises OSError(ETIMEDOUT) while the modem's
         buffer stays full, OSError(ECONNRESET) and what a command raises.
@@ -434,13 +346,13 @@ class Stream:
             if self._lost or self._closed:
                 raise OSError(ECONNRESET)
             size = min(_SEND_MAX, total - start)
-            limit = _within(_QISEND_MS, deadline)
+            limit = within(_QISEND_MS, deadline)
             try:
                 command = b"AT+QISEND=0,%d" % size
                 await self._at.send(command, _slices(buffers, start, size), limit)
                 start += size
             except SendFull:
-                if not _left(deadline):
+                if not left(deadline):
                     raise OSError(ETIMEDOUT)
                 await asyncio.sleep_ms(_FULL_MS)
 
@@ -455,24 +367,24 @@ class Stream:
                 pass  # the power-off that follows a session closes it too
 
 
-def _left(deadline):
+def left(deadline):
     """Return the milliseconds until ``deadline``, 0 after it."""
     return max(0, time.ticks_diff(deadline, time.ticks_ms()))
 
 
-def _within(limit_ms, deadline):
+def within(limit_ms, deadline):
     """Return the manual's limit, or what is left, but enough for an answer that comes at once.
 
     To give up earlier would only put the modem out of step.
     """
-    return max(COMMAND_MS, min(limit_ms, _left(deadline)))
+    return max(COMMAND_MS, min(limit_ms, left(deadline)))
 
 
 def _slices(buffers, start, size):
     """Yield the parts of ``buffers`` that make up ``size`` bytes from ``start`` of their sum."""
     for buffer in buffers:
         if start < len(buffer):
-            part = memoryview(buffer)[start : start + size]
+            part = buffer[start : start + size]
             yield part
             size -= len(part)
             if not size:
@@ -480,54 +392,17 @@ def _slices(buffers, start, size):
         start = max(0, start - len(buffer))
 
 
-def _fields(text):
+def fields(text):
     """Return the fields of an answer, without blanks and quotes; none of them holds a comma."""
     return [field.strip().strip(b'"') for field in text.split(b",")]
 
 
-def _integer(field):
+def integer(field):
     """Return the number in ``field``, or None where there is none."""
     digits = field[1:] if field.startswith(b"-") else field
     return int(field) if digits.isdigit() and len(digits) < 10 else None
 
 
-def _is_plain(name):
+def is_plain(name):
     """Return whether ``name`` can stand between quotes in a command."""
     return all(char < "{" and (char.isalpha() or char.isdigit() or char in ".-_") for char in name)
-
-
-def _text(state):
-    return str(state, "utf-8") if isinstance(state, bytes) else str(state)
-
-
-def unix(answer):
-    """Return the Unix time of an AT+QLTS=1 answer, such as b'"2020/06/02,01:48:36+32,0"'.
-
-    The manual states a year of two digits and shows four: both are taken. The zone is that of the
-    local time and does not count. Raises ValueError where there is none or an impossible one.
-    """
-    parts = answer.strip(b'"').split(b",")
-    if len(parts) < 2:
-        raise ValueError("no network time")
-    year, month, day = [int(field) for field in parts[0].split(b"/")]
-    hour, minute, second = [int(field) for field in parts[1][:8].split(b":")]
-    if year < 100:
-        year += 1900 if year >= 80 else 2000  # a clock that was never set stands at 1980
-    if not 1 <= month <= 12:
-        raise ValueError("no month")
-    begin = _days(year, month)
-    if not 1 <= day <= _days(year, month + 1) - begin:
-        raise ValueError("no day")
-    if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
-        raise ValueError("no time of day")
-    seconds = (begin + day - 1) * 86400 + hour * 3600 + minute * 60 + second
-    if not _EARLIEST <= seconds < 1 << 32:
-        raise ValueError("clock never set")
-    return seconds
-
-
-def _days(year, month):
-    """Return the days from 1970-01-01 to the first of ``month`` (1...13) of ``year``."""
-    # Counted in years from March, whose months have a regular pattern.
-    year, month = (year - 1, month + 9) if month < 3 else (year, month - 3)
-    return year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 - 719468

@@ -1,5 +1,7 @@
 """Why a sensor gave no reading: one exception for all drivers, with its status codes."""
 
+from errno import ETIMEDOUT
+
 from micropython import const
 
 NO_ANSWER = const(1)
@@ -13,9 +15,6 @@ REFERENCE = const(8)
 WRONG_ID = const(9)
 VALUE_STUCK = const(10)
 NOT_FITTED = const(11)
-
-_ETIMEDOUT = const(110)
-_ESP32_ETIMEDOUT = const(116)
 
 
 class SensorFault(Exception):
@@ -33,4 +32,4 @@ def of_bus(error):
     A time-out means that a line is held (clock stretching without end); everything else, above
     all ENODEV, that nobody acknowledged.
     """
-    return BUS_STUCK if error.errno in (_ETIMEDOUT, _ESP32_ETIMEDOUT) else NO_ANSWER
+    return BUS_STUCK if error.errno == ETIMEDOUT else NO_ANSWER

@@ -50,7 +50,7 @@ class SHT45:
             time.sleep_ms(wait_ms)
             self._i2c.readfrom_into(self._address, words)
         except OSError as error:
-            raise SensorFault(of_bus(error)) from error
+            raise SensorFault(of_bus(error))
         if crc8(words[:2]) != words[2] or crc8(words[3:5]) != words[5]:
             raise SensorFault(CRC)
         return words[0] << 8 | words[1], words[3] << 8 | words[4]

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers import bg95
+from drivers import bg95, bg95_setup
 from drivers.at import CommandError, ModemError, NoAnswer
 from simulator import process, tools
 from tests.firmware.support import on_cpython
@@ -451,8 +451,9 @@ def test_every_day_until_2106_as_the_calendar_has_it() -> None:
     day = dt.date(2020, 1, 1)
     while day.year < 2106:
         seconds = (day - EPOCH.date()).days * 86400
-        assert bg95.unix(b'"%s,00:00:00+00,0"' % day.strftime("%Y/%m/%d").encode()) == seconds
-        assert bg95._days(day.year, day.month) == (day.replace(day=1) - EPOCH.date()).days
+        answer = b'"%s,00:00:00+00,0"' % day.strftime("%Y/%m/%d").encode()
+        assert bg95_setup.unix(answer) == seconds
+        assert bg95_setup._days(day.year, day.month) == (day.replace(day=1) - EPOCH.date()).days
         day += dt.timedelta(days=1)
 
 
@@ -460,7 +461,7 @@ def test_every_day_until_2106_as_the_calendar_has_it() -> None:
 def test_two_and_four_digits_of_a_year(moment: dt.datetime) -> None:
     seconds = (moment.replace(tzinfo=dt.UTC) - EPOCH) // dt.timedelta(seconds=1)
     for form in ('"%Y/%m/%d,%H:%M:%S+32,0"', '"%y/%m/%d,%H:%M:%S-48,1"', '"%y/%m/%d,%H:%M:%S"'):
-        assert bg95.unix(moment.strftime(form).encode()) == seconds
+        assert bg95_setup.unix(moment.strftime(form).encode()) == seconds
 
 
 @pytest.mark.parametrize(
@@ -486,15 +487,15 @@ def test_two_and_four_digits_of_a_year(moment: dt.datetime) -> None:
 )
 def test_what_is_no_time(answer: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        bg95.unix(answer)
+        bg95_setup.unix(answer)
 
 
 def test_the_manuals_times() -> None:
     exchange = TRANSCRIPTS["qlts"].exchanges[3]
     assert exchange.command == b"AT+QLTS=1"
-    assert bg95.unix(exchange.lines[0][1][7:]) == 1591062516
+    assert bg95_setup.unix(exchange.lines[0][1][7:]) == 1591062516
     with pytest.raises(ValueError, match="never set"):  # 2017 is before the contract's first year
-        bg95.unix(TRANSCRIPTS["qlts-bg96"].exchanges[0].lines[0][1][7:])
+        bg95_setup.unix(TRANSCRIPTS["qlts-bg96"].exchanges[0].lines[0][1][7:])
 
 
 @given(st.integers(0, 999), st.integers(0, 400))
@@ -806,7 +807,7 @@ async def test_a_silent_modem_lets_every_call_end() -> None:
 @pytest.mark.parametrize("interpreter", ["micropython", "micropython32"])
 def test_a_session_and_noise_on_a_real_micropython(interpreter: str, tmp_path: Path) -> None:
     firmware, support = ROOT / "firmware", Path(__file__).parent / "support"
-    drivers = ("__init__", "at", "at_text", "bg95")
+    drivers = ("__init__", "at", "at_text", "bg95", "bg95_setup")
     files = {f"drivers/{name}.py": firmware / "drivers" / f"{name}.py" for name in drivers}
     process.install(tmp_path, {**files, "modem_story.py": support / "modem_story.py"})
     heap = {"micropython": "96k", "micropython32": "48k"}[interpreter]
