@@ -25,7 +25,7 @@ from typing import Protocol
 from paho.mqtt.client import topic_matches_sub
 
 from .journal import Journal
-from .kernel import US_PER_S, Clock
+from .kernel import US_PER_S, Clock, RunInvalidError
 from .mqtt_packet import (
     CONNACK,
     CONNECT,
@@ -59,10 +59,6 @@ LOOK_UP_US = (100_000, 600_000)
 GATEWAY_US = (20_000, 120_000)
 
 PING = bytes([PINGREQ << 4, 0])
-
-
-class RunInvalidError(Exception):
-    """The run says nothing, because the world outside of it did not answer; one sentence."""
 
 
 class FarSide(Protocol):

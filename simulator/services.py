@@ -7,6 +7,7 @@ ended by its id.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import socketserver
@@ -25,11 +26,12 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as mqtt
 
 from . import tools
-from .network import RunInvalidError
+from .kernel import RunInvalidError
 from .observer import PREFIX, START_LIMIT_S, Observer, ServiceError
 
 __all__ = ["Broker", "ClockServer", "ServiceError", "Services", "free_port"]
 
+CORES = os.sched_getaffinity(0)
 STOP_LIMIT_S = 10.0
 POLL_S = 0.01
 PORT_TRIALS = 5
@@ -49,6 +51,8 @@ class Process:
             self._child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
+        # A simulation under way keeps to one core; what it starts need not.
+        os.sched_setaffinity(self._child.pid, CORES)
 
     @property
     def running(self) -> bool:

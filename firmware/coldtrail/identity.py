@@ -24,6 +24,6 @@ def load(data):
         identity = Identity(*[fields[key] for key in range(1, 9)])
         if len(identity.uplink_key) != 32 or len(identity.downlink_key) != 32:
             raise ValueError("identity.cbor has a key that is not 32 bytes: provision again")
-    except (KeyError, TypeError) as error:
-        raise ValueError("identity.cbor is incomplete: provision again") from error
+    except (KeyError, TypeError):
+        raise ValueError("identity.cbor is incomplete: provision again")
     return identity

@@ -18,9 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from simulator import network
 from simulator.journal import Journal
-from simulator.kernel import US_PER_S, Clock, rng
+from simulator.kernel import US_PER_S, Clock, RunInvalidError, rng
 from simulator.mqtt_packet import MalformedError, take_packet
-from simulator.network import Network, RunInvalidError
+from simulator.network import Network
 from simulator.services import Broker, Services
 from tests.simulator.modem_rig import (
     Rig,

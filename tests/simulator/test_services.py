@@ -19,8 +19,7 @@ import pytest
 
 from simulator import observer as observers
 from simulator import services
-from simulator.kernel import Clock
-from simulator.network import RunInvalidError
+from simulator.kernel import Clock, RunInvalidError
 from simulator.observer import START_LIMIT_S, Observer
 from simulator.services import Broker, ClockServer, ServiceError, Services, free_port
 from tests.simulator.modem_rig import connect, publish, subscribe
@@ -197,7 +196,7 @@ def test_a_broker_that_says_nothing_is_not_waited_for_long(
 # --- the clock
 
 
-def test_the_clock_is_asked_while_the_simulator_waits(tmp_path: Path) -> None:
+def test_the_clock_is_asked_while_the_simulator_waits() -> None:
     clock = Clock()
     server = ClockServer(lambda: EPOCH_MS + clock.now_us // 1000)
     answers: list[bytes] = []
@@ -219,11 +218,11 @@ def test_the_clock_is_asked_while_the_simulator_waits(tmp_path: Path) -> None:
     server.close()
 
 
-def test_the_clock_hangs_up_on_what_is_no_question(tmp_path: Path) -> None:
+def test_the_clock_hangs_up_on_what_is_no_question() -> None:
     server = ClockServer(lambda: EPOCH_MS)
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(5)
-        asking.connect(str(tmp_path / "clock"))
+        asking.connect(server.address.removeprefix("unix:"))
         asking.sendall(b"what time is it, please?\n")
         assert asking.recv(32) == b""
     server.close()
