@@ -50,10 +50,10 @@ class Client:
     call. ``skipped`` counts messages too large for the buffer.
     """
 
-    def __init__(self, stream, client_id, keepalive, size):
+    def __init__(self, stream, client_id, keepalive, buffer):
         """Speak over ``stream``; ``keepalive`` in seconds, 1...65535.
 
-        ``size``: bytes of the largest packet that is taken, at least 5.
+        ``buffer``, a bytearray of 5 bytes or more, bounds the packets that are taken.
         """
         if not 0 < keepalive <= 0xFFFF:
             raise ValueError("keepalive out of range")
@@ -62,7 +62,7 @@ class Client:
         self._stream = stream
         self._client_id = client_id
         self._keepalive = keepalive
-        self._buffer = bytearray(size)
+        self._buffer = buffer
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer
         self._taken = 0  # of which the packet at its begin has been dealt with

@@ -50,6 +50,8 @@ class Session:
         ``attempted``: highest block number that an earlier session may have published; up to it
         DUP is set (MQTT 3.1.1, 3.3.1.1).
         """
+        # The one buffer of the session, before code splits the room.
+        self._packet = bytearray(_PACKET)
         self._recorder = recorder
         self._state = recorder.state
         self._identity = recorder.identity
@@ -108,7 +110,7 @@ class Session:
         # Not before: it takes the room that the modem's setup has left.
         from coldtrail import mqtt
 
-        client = mqtt.Client(stream, self._identity.tracker, 120, _PACKET)
+        client = mqtt.Client(stream, self._identity.tracker, 120, self._packet)
         client.on_message = self._message
         self._expect(_ANSWER_MS)
         await client.connect(_ANSWER_MS)

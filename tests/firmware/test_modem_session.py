@@ -93,7 +93,7 @@ def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> Non
         assert signal is not None
         assert signal[0] == part.modes["CAT-M1"]
         stream = await modem.connect("broker.example", 1883, 60_000)
-        client = Client(stream, "SESSION", 120, 512)
+        client = Client(stream, "SESSION", 120, bytearray(512))
         await client.connect(10_000)
         await client.subscribe("coldtrail/1/SESSION/confirmation", 0, 10_000)
         for number, block in enumerate(BLOCKS, start=1):

@@ -197,7 +197,7 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
 
 def connected(incoming: bytes = b"", pieces: int = 1 << 20) -> tuple[Client, Scripted]:
     stream = Scripted(CONNACK + incoming, pieces)
-    client = Client(stream, "T-1", 120, 1536)
+    client = Client(stream, "T-1", 120, bytearray(1536))
     finish(client.connect(1000))
     return client, stream
 
@@ -220,7 +220,7 @@ def test_packets_are_those_of_the_standard() -> None:
 
 def test_the_will_is_part_of_connect() -> None:
     stream = Scripted(CONNACK)
-    finish(Client(stream, "T", 1, 1536).connect(1000, ("w", b"bye", True)))
+    finish(Client(stream, "T", 1, bytearray(1536)).connect(1000, ("w", b"bye", True)))
     # flags: will retain, will QoS 1, will, clean session
     assert stream.written == [b"\x10\x15\x00\x04MQTT\x04\x2e\x00\x01\x00\x01T\x00\x01w\x00\x03bye"]
 
@@ -348,7 +348,7 @@ def test_a_broken_packet_ends_the_connection(packet: bytes, pieces: int) -> None
 )
 def test_connection_refused(answer: bytes, text: str) -> None:
     with pytest.raises(MqttError, match=text):
-        finish(Client(Scripted(answer), "T", 60, 1536).connect(1000))
+        finish(Client(Scripted(answer), "T", 60, bytearray(1536)).connect(1000))
 
 
 @pytest.mark.parametrize("answer", [b"\x00\x01\x80", b"\x00\x01\x01", b"\x00\x02\x00"])
@@ -376,7 +376,7 @@ def test_what_cannot_be_sent_is_refused() -> None:
             finish(call)
     for keepalive in (0, 65536):
         with pytest.raises(ValueError, match="keepalive"):
-            Client(stream, "T", keepalive, 1536)
+            Client(stream, "T", keepalive, bytearray(1536))
     assert len(stream.written) == 1
 
 
@@ -391,7 +391,7 @@ def test_silence_ends_every_call_at_its_limit() -> None:
             (CONNACK, lambda client: client.publish("t", b"", 1, False, 20_000)),
         ]
         for incoming, call in calls:
-            client = Client(Scripted(incoming, silent=True), "T", 60, 1536)
+            client = Client(Scripted(incoming, silent=True), "T", 60, bytearray(1536))
             if incoming:
                 await client.connect(1000)
             start = on_cpython.now_ms()
@@ -399,7 +399,7 @@ def test_silence_ends_every_call_at_its_limit() -> None:
                 await call(client)
             assert caught.value.args == (ETIMEDOUT,)
             assert on_cpython.now_ms() - start == pytest.approx(20_000, abs=2)
-        client = Client(Scripted(CONNACK, silent=True), "T", 60, 1536)
+        client = Client(Scripted(CONNACK, silent=True), "T", 60, bytearray(1536))
         await client.connect(1000)
         start = on_cpython.now_ms()
         assert await client.receive(20_000) is False
@@ -411,7 +411,7 @@ def test_silence_ends_every_call_at_its_limit() -> None:
 def test_a_link_that_died_silently_is_noticed_within_the_keep_alive() -> None:
     async def story() -> None:
         stream = Scripted(CONNACK, silent=True)
-        client = Client(stream, "T", 60, 1536)
+        client = Client(stream, "T", 60, bytearray(1536))
         await client.connect(1000)
         start = on_cpython.now_ms()
         with pytest.raises(MqttError, match="ping"):
@@ -428,7 +428,7 @@ def test_errors_of_the_stream_pass_through() -> None:
             raise OSError(ECONNRESET)
 
     with pytest.raises(OSError) as caught:  # noqa: PT011
-        finish(Client(Reset(b""), "T", 60, 1536).connect(1000))
+        finish(Client(Reset(b""), "T", 60, bytearray(1536)).connect(1000))
     assert caught.value.args == (ECONNRESET,)
 
 
@@ -448,7 +448,9 @@ def test_noise_raises_nothing_else_and_takes_no_more_memory(fuzz_count: int) -> 
     def feed(choices: bytes, pieces: int) -> None:
         sizes: list[int] = []
         for number, data in enumerate(garbled(choices, WORDS)):
-            client = Client(Scripted(CONNACK * (number % 4 > 0) + data, pieces), "T", 60, 1536)
+            client = Client(
+                Scripted(CONNACK * (number % 4 > 0) + data, pieces), "T", 60, bytearray(1536)
+            )
             client.on_message = lambda _topic, payload, _retain: sizes.append(len(payload))
             with pytest.raises(MqttError):
                 finish(use(client, number % 4))

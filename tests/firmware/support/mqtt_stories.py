@@ -41,7 +41,7 @@ class SocketStream:
 async def opened(port, name, keepalive=60, will=None):
     """Return a connected client and its stream."""
     stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
-    client = Client(stream, name, keepalive, 1536)
+    client = Client(stream, name, keepalive, bytearray(1536))
     await client.connect(LIMIT_MS, will)
     return client, stream
 
