@@ -408,8 +408,7 @@ class Log:
             if 0 <= state < max(1, self._opening):
                 return
             if state == INVALID and self._sectors.holds_copies(sector):
-                self._retire(sector)
-                self.retired -= 1
+                self._sectors.kill(sector)
             if state == BLANK and self._sectors.is_blank(sector):
                 # As good as new. The header of an opening that left no trace cannot come back
                 # through this one.

@@ -23,6 +23,7 @@ _MAGIC = b"CL"
 _VERSION = const(1)
 # Magic, version, geometry, erase count, tail, opening, first sequence number; then the CRC-32.
 _HEADER = "<2sBBHHII"
+_FEW = const(4)  # bytes of a retired sector's header that may have refused to become zero
 _PIECE = const(256)  # bytes read at a time
 _SPAN = const(1024)  # more records than any sector holds
 
@@ -120,8 +121,8 @@ class Sectors:
         state = INVALID
         if min(view) == 0xFF:
             state = BLANK
-        elif max(view) == 0:
-            state = RETIRED
+        elif sum(1 for byte in view if byte) <= _FEW:
+            state = RETIRED  # zeros, as far as such a sector still takes them
         elif max(view[:SECOND]):
             # A single flipped bit must not hide a sector's worth of records.
             slot = view[:SECOND]
@@ -154,10 +155,17 @@ class Sectors:
 
     def retire(self, sector):
         """Take a sector out of service for good, as far as it still can be programmed."""
+        self._zero(sector, 0, DATA)
+
+    def kill(self, sector):
+        """Make a header void before the sector is erased."""
+        self._zero(sector, 0, SECOND)
+
+    def _zero(self, sector, offset, n):
         page = self._page
-        for i in range(DATA):
+        for i in range(n):
             page[i] = 0
-        self._program(sector, 0, DATA)
+        self._program(sector, offset, n)
 
     # ---- records ----
 
@@ -287,10 +295,7 @@ class Sectors:
 
         Cut short, this is not mistaken for a blank page later, and repeating it harms nothing.
         """
-        page = self._page
-        for i in range(HEAD):
-            page[i] = 0
-        self._program(sector, offset, HEAD)
+        self._zero(sector, offset, HEAD)
         return max(self.load(sector, offset, HEAD)) == 0
 
     def is_marked(self, sector, offset):

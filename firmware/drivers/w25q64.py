@@ -3,8 +3,8 @@
 Also its relatives from W25Q80 to W25Q128, which differ in size alone. The part has no flag for a
 failed program or erase: only reading back shows one.
 
-Bus calls, chip select included: read 4, program 11, erase 9 and three more for each look at a
-part that is still busy.
+Bus calls, chip select included: read 4, program 7, erase 6, and 3 for each look at the status, of
+which a program or an erase takes one or a few.
 """
 
 import time

@@ -69,7 +69,7 @@ WEL = 0x02
 class W25Q64:
     """One part. ``array`` holds the cells, and the faults that can be put into them."""
 
-    modes = (0, 3)
+    modes: tuple[int, ...] = (0, 3)
     max_hz = 50_000_000
     """With Read Data (03h), the slowest instruction."""
 

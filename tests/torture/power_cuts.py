@@ -1,10 +1,10 @@
 """Cuts the power at every operation of the flash log, and again at every operation of recovery.
 
-A case is named GEOMETRY:SEED:OPERATION.TEAR.MOOD[:OPERATION.TEAR.MOOD]. The first pair says at which
-operation of the workload the power fails, how far that operation gets, and how cells at the
-threshold read in the power cycle that follows; the second pair says the same of the mount in that
-cycle. After the last cut the log is mounted and judged, mounted again with those cells reading the
-other way, written to, and mounted once more.
+A case is named GEOMETRY:SEED:OPERATION.TEAR.MOOD[:OPERATION.TEAR.MOOD]. The first triple says at
+which operation of the workload the power fails, how far that operation gets, and how cells at the
+threshold read in the power cycle that follows; the second says the same of the mount in that
+cycle. After the last cut the log is mounted and judged, mounted again with those cells reading
+the other way, written to, and mounted once more.
 
 Lost: a record whose append had returned, and that was not released, is missing, changed, reported
 as damaged, or gone at a later mount; or the log takes no new record. Wrongly accepted: a record
@@ -22,15 +22,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "firmware"), str(ROOT / "tests/firmware/support")]
 
 from coldtrail.flashlog import CHECKPOINT, Log, LogFull  # noqa: E402
-from norflash import NorFlash  # noqa: E402
-
 from simulator.models.nor import Mood, NorArray, OverProgrammed, Tear  # noqa: E402
+from tests.firmware.support.norflash import NorFlash  # noqa: E402
 
 FIRM = (Tear.NOTHING, Tear.PREFIX, Tear.SUBSET, Tear.DONE)
 """Tears that leave no cell at the threshold: the mood does not matter."""
@@ -159,8 +158,8 @@ class Bench:
         self._log.mount()
         self._run()
 
-    def log(self, nor: NorFlash) -> Log:
-        log = Log(nor, lambda: b"checkpoint %d" % log.next)
+    def log(self, nor: NorFlash) -> Any:
+        log: Any = Log(nor, lambda: b"checkpoint %d" % log.next)
         log.overwrite = self.geometry.overwrite
         return log
 
@@ -374,7 +373,7 @@ class Count:
     accepted: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def __iadd__(self, other: Count) -> Count:
+    def __iadd__(self, other: Count) -> Self:
         self.distinct += other.distinct
         self.lost += other.lost
         self.accepted += other.accepted

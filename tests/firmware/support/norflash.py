@@ -25,7 +25,8 @@ class NorFlash:
 
     def program(self, address: int, data: memoryview) -> None:
         unit, page = self.write_unit, self.program_size
-        assert data and address % unit == len(data) % unit == 0, "not whole units"
+        assert len(data), "nothing to program"
+        assert address % unit == len(data) % unit == 0, "not whole units"
         assert address % page + len(data) <= page, "crosses the page"
         if self.before:
             self.before(address, bytes(data))
