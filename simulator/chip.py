@@ -382,8 +382,10 @@ class Chip:
             self.child = None
         self.state = "hung"
         if self._watchdog is None:
+            words = self.console.text.strip().rpartition("\n")[2] or "nothing"
             raise RunInvalidError(
-                f"The firmware {how} and no watchdog is armed: nothing can go on."
+                f"The firmware {how} and no watchdog is armed: nothing can go on. "
+                f"Its last words: {words}"
             )
 
     def _unknown(self, unit: int, argument: int, data: bytes) -> Answer:

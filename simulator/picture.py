@@ -44,12 +44,19 @@ def draw(drawing: Drawing, path: Path) -> None:
         lower.plot(*_split(drawing.ambient), color=ORANGE, linewidth=1.2)
         lower.set_ylabel("Ambient, °C")
         lower.set_xlabel("Hours since the start")
-        for start, place in drawing.legs:
+        for row, (start, place) in enumerate(drawing.legs):
             lower.axvline(start, color=GREY, linewidth=0.8)
+            late = start > 0.85 * drawing.end_h
             lower.annotate(
-                place, (start, 0), (3, 3), xycoords=("data", "axes fraction"),
-                textcoords="offset points", fontsize=7.5, color="#555555",
-            )  # fmt: skip
+                place,
+                (start, 0),
+                (-3 if late else 3, 3 + 11 * (row % 2)),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="right" if late else "left",
+                fontsize=7.5,
+                color="#555555",
+            )
         for axes in (upper, lower):
             axes.grid(visible=True, alpha=0.25)
             for start, end in drawing.offline:
@@ -72,9 +79,14 @@ def _payload(axes: plt.Axes, drawing: Drawing) -> None:
         if limit is not None:
             axes.axhline(limit, color=GREEN, linewidth=1, linestyle="--")
             axes.annotate(
-                f"{limit:g} °C", (1, limit), (-3, 3), xycoords=("axes fraction", "data"),
-                textcoords="offset points", ha="right", fontsize=8, color=GREEN,
-            )  # fmt: skip
+                f"{limit:g} °C",
+                (0, limit),
+                (4, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                fontsize=8,
+                color=GREEN,
+            )
     if drawing.twin:
         axes.plot(
             *_split(drawing.twin), color=RED, linewidth=1, linestyle=":",
@@ -93,4 +105,4 @@ def _payload(axes: plt.Axes, drawing: Drawing) -> None:
             fontsize=8.5, color=colour,
         )  # fmt: skip
     axes.set_ylabel("Payload, °C")
-    axes.legend(loc="lower right", fontsize=8.5, framealpha=0.9)
+    axes.legend(loc="center left", fontsize=8.5, framealpha=0.9)

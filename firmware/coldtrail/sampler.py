@@ -4,8 +4,16 @@ from drivers.fault import SensorFault
 
 CHANNELS = 8
 
-# Sensor number (its place in the status, four bits each), name at the port, first channel.
-SENSORS = ((0, "probe", 0), (1, "ambient", 1), (4, "battery", 4))
+# Sensor number (its place in the status, four bits each), name at the port, channels.
+SENSORS = ((0, "probe", (0,)), (1, "ambient", (1, 2)), (4, "battery", (4,)))
+
+
+def missing(required, fitted):
+    """Return those of the channels in ``required`` that no sensor in ``fitted`` measures."""
+    for _, name, channels in SENSORS:
+        if name in fitted:
+            required = [channel for channel in required if channel not in channels]
+    return list(required)
 
 
 def sample(port):
@@ -17,7 +25,7 @@ def sample(port):
     """
     status = 0
     values = [None] * CHANNELS
-    for number, name, channel in SENSORS:
+    for number, name, channels in SENSORS:
         driver = port.sensor(name)
         if driver is None:
             continue
@@ -26,12 +34,10 @@ def sample(port):
         except SensorFault as fault:
             status |= fault.code << 4 * number
             continue
-        if isinstance(reading, tuple):
-            for value in reading:
-                values[channel] = value
-                channel += 1
-        else:
-            values[channel] = reading
+        if not isinstance(reading, tuple):
+            reading = (reading,)
+        for channel, value in zip(channels, reading):
+            values[channel] = value
     return [status] + values
 
 

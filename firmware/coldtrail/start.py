@@ -16,10 +16,21 @@ def _read(name):
 
 
 def _provisioned():
-    """Return (profile, identity); ValueError when the tracker is not provisioned."""
-    from coldtrail import identity, profile
+    """Return (profile, identity).
 
-    return profile.load(_read(PROFILE)), identity.load(_read(IDENTITY))
+    ValueError when the tracker is not provisioned, or with what it cannot measure.
+    """
+    from coldtrail import identity, profile
+    from coldtrail.sampler import missing
+
+    loaded = profile.load(_read(PROFILE))
+    lacking = missing(loaded.required, board.SENSORS)
+    if lacking:
+        raise ValueError(
+            "profile %s needs channels %s of uplink.cddl, and no sensor on this board measures "
+            "them: provision another profile" % (loaded.name, lacking)
+        )
+    return loaded, identity.load(_read(IDENTITY))
 
 
 def start():

@@ -1,0 +1,26 @@
+"""A tracker's memory: 96 KiB of heap on the 32-bit interpreter hold a shipment's work."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from simulator import scenario, shipment, tools
+from tests.bench import heap
+
+FIRMWARE_KIB = 96
+HOURS = 2.2  # the call after the boot and two hourly ones
+
+
+def test_a_shipment_fits_into_96_kib_beside_the_simulators_shims(tmp_path: Path) -> None:
+    story = scenario.load("customs_hold")
+    header = story.scenario.model_copy(update={"duration_h": HOURS})
+    story = story.model_copy(update={"scenario": header})
+    kib = FIRMWARE_KIB + heap.shims_bytes() // 1024
+    run = shipment.run(story, 1, tmp_path / "out", argv=tools.micropython32(), heap_kib=kib)
+    console = (run.out / "console.log").read_text(encoding="utf-8")
+    assert "MemoryError" not in console, console
+    with contextlib.closing(sqlite3.connect(run.database)) as database:
+        (blocks,) = database.execute("SELECT max(number) FROM blocks").fetchone()
+    assert blocks >= 3
+    assert run.confirms(blocks)
+    assert not [line for line in console.splitlines() if "uplink:" in line]
