@@ -1,4 +1,4 @@
-"""Quectel BG95 (and BG96): power and TCP sockets; bg95_setup.py has what comes in between.
+"""Quectel BG95 (and BG96): TCP sockets and the way down; bg95_setup.py has the way up to them.
 
 Sources: Quectel's "BG95&BG77&BG600L Series AT Commands Manual" V2.0 (AT manual), "BG95&BG77&BG600L
 Series TCP/IP Application Note" V1.1 (TCP/IP note), "BG95 Series Hardware Design" V1.2.
@@ -13,15 +13,9 @@ from micropython import const
 from drivers import forget
 from drivers.at import AT, COMMAND_MS, ModemError, NoAnswer, SendFull
 
-# Hardware design 3.6: VBAT stable for 30 ms; PWRKEY low for 500...1000 ms turns on, for
+# Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
 # 650...1500 ms turns off, and for 2 s resets. One width does both.
-_SUPPLY_MS = const(100)
 _PWRKEY_MS = const(700)
-_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
-_UART_MS = const(500)  # answers 0.4 s after STATUS
-_DEAF_MS = const(10_000)
-_READY_MS = const(5_000)
-_DISCHARGE_MS = const(1_000)
 
 # AT manual 1.8: after 65 s without POWERED DOWN the supply is cut; otherwise 1 s after it.
 _POWERED_DOWN_MS = const(65_000)
@@ -98,8 +92,8 @@ class BG95:
         self._supply_active = supply_active
         pwrkey.value(not pwrkey_active)
         reset_n.value(not reset_active)
-        self._at = AT(uart, self._unsolicited)
-        self._ready = False  # APP RDY: the module has started
+        self.at = AT(uart, self._unsolicited)
+        self.ready = False  # APP RDY: the module has started
         self._stream: "Stream | None" = None
 
     # ---- power ----
@@ -110,29 +104,9 @@ class BG95:
         One that does not answer is turned off by PWRKEY, then by its supply, and started again.
         Raises NoAnswer.
         """
-        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        self._supply.value(self._supply_active)
-        await asyncio.sleep_ms(_SUPPLY_MS)
-        self._at.start()
-        while True:
-            self._ready = self._is_on()
-            if not self._is_on():
-                self._press()
-                await self._status_within(True, min(_STATUS_MS, left(deadline)))
-                await asyncio.sleep_ms(_UART_MS)
-            if await self._wake(min(_DEAF_MS, left(deadline))):
-                break
-            if not left(deadline):
-                raise NoAnswer("the modem does not answer after power-on")
-            await self._cut(min(_STATUS_MS, left(deadline)))
-            self._supply.value(self._supply_active)
-            await asyncio.sleep_ms(_SUPPLY_MS)
         from drivers import bg95_setup
 
-        await bg95_setup.prepare(self._at)
-        # What it says while it starts would otherwise look like a restart later on.
-        await self._at.until(lambda: self._ready, min(_READY_MS, left(deadline)))
-        self._ready = True
+        await bg95_setup.power_on(self, limit_ms)
 
     async def power_off(self):
         """Turn the modem off: by AT+QPOWD, else by PWRKEY; in the end the supply. Never fails.
@@ -141,51 +115,39 @@ class BG95:
         """
         deadline = time.ticks_add(time.ticks_ms(), _POWERED_DOWN_MS)
         self._lose()
-        if self._is_on():
+        if self.is_on():
             try:
-                await self._at.command(b"AT+QPOWD")
+                await self.at.command(b"AT+QPOWD")
             except ModemError:
-                self._press()
-            if await self._status_within(False, left(deadline)):
+                self.press()
+            if await self.status_within(False, left(deadline)):
                 await asyncio.sleep_ms(_SAFE_MS)
-        await self._at.stop()
-        self._supply.value(not self._supply_active)
+        await self.at.stop()
+        self.supply(False)
 
-    def _is_on(self):
+    def supply(self, on):
+        """Switch the modem's supply."""
+        self._supply.value(self._supply_active if on else not self._supply_active)
+
+    def is_on(self):
+        """Return whether STATUS says that the modem runs."""
         return self._status.value() == self._status_active
 
-    def _press(self):
+    def press(self):
+        """Press PWRKEY: turns the modem on or off."""
         # Not asyncio.sleep_ms: another task could stretch the pulse into a reset.
         self._pwrkey.value(self._pwrkey_active)
         time.sleep_ms(_PWRKEY_MS)
         self._pwrkey.value(not self._pwrkey_active)
 
-    async def _status_within(self, on, limit_ms):
+    async def status_within(self, on, limit_ms):
+        """Wait until STATUS is as asked; return whether it was within the limit."""
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        while self._is_on() != on:
+        while self.is_on() != on:
             if not left(deadline):
                 return False
             await asyncio.sleep_ms(100)
         return True
-
-    async def _cut(self, limit_ms):
-        """Turn off a modem that does not answer."""
-        if self._is_on():
-            self._press()
-            await self._status_within(False, limit_ms)
-        self._supply.value(not self._supply_active)
-        await asyncio.sleep_ms(_DISCHARGE_MS)
-
-    async def _wake(self, limit_ms):
-        """Return whether the modem answers within the limit."""
-        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        while left(deadline):
-            try:
-                await self._at.synchronise()
-                return True
-            except NoAnswer:
-                pass
-        return False
 
     # ---- unsolicited codes ----
 
@@ -201,9 +163,9 @@ class BG95:
             if self._stream is not None and len(opened) > 1:
                 self._stream.opened(opened[0], opened[1])
         elif line == b"APP RDY":
-            if self._ready:
+            if self.ready:
                 self._lose()  # it has restarted by itself: nothing it knew is left
-            self._ready = True
+            self.ready = True
         elif line == b"POWERED DOWN":
             self._lose()
 
@@ -222,7 +184,7 @@ class BG95:
         """
         from drivers import bg95_setup
 
-        await bg95_setup.register(self._at, apn, limit_ms)
+        await bg95_setup.register(self.at, apn, limit_ms)
 
     async def network_time(self):
         """Return (Unix seconds, uncertainty in ms, ticks_ms at which that second began) or None.
@@ -232,7 +194,7 @@ class BG95:
         """
         from drivers import bg95_setup
 
-        return await bg95_setup.network_time(self._at)
+        return await bg95_setup.network_time(self.at)
 
     async def signal(self):
         """Return (system mode, RSSI, RSRP, SINR, RSRQ), or None without service.
@@ -242,7 +204,7 @@ class BG95:
         """
         from drivers import bg95_setup
 
-        return await bg95_setup.signal(self._at)
+        return await bg95_setup.signal(self.at)
 
     # ---- sockets ----
 
@@ -259,9 +221,9 @@ class BG95:
         command = b'AT+QIOPEN=1,0,"TCP","' + host.encode() + b'",%d,0,0' % port
         result: "int | None" = _IDENTITY_USED
         for _ in range(2):
-            stream = self._stream = Stream(self._at)
-            await self._at.command(command)
-            await self._at.until(stream.is_settled, min(_QIOPEN_MS, left(deadline)))
+            stream = self._stream = Stream(self.at)
+            await self.at.command(command)
+            await self.at.until(stream.is_settled, min(_QIOPEN_MS, left(deadline)))
             result = stream.result
             if result == 0:
                 return stream

@@ -1,4 +1,4 @@
-"""BG95 before a connection: AT settings, card, registration, data connection, time, signal.
+"""BG95 before a connection: power, AT settings, card, registration, data connection, time, signal.
 
 A module of its own: BG95.connect gives its memory back, to whoever uses the connection.
 Sources as in bg95.py.
@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from drivers.at import CommandError
+from drivers.at import CommandError, NoAnswer
 from drivers.bg95 import (
     NoCoverage,
     RegistrationDenied,
@@ -20,6 +20,14 @@ from drivers.bg95 import (
     left,
     within,
 )
+
+# Hardware design 3.6: VBAT stable for 30 ms.
+_SUPPLY_MS = const(100)
+_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
+_UART_MS = const(500)  # answers 0.4 s after STATUS
+_DEAF_MS = const(10_000)
+_READY_MS = const(5_000)
+_DISCHARGE_MS = const(1_000)
 
 # The manual's maximum response times.
 _CPIN_MS = const(5_000)
@@ -39,8 +47,54 @@ _DENIED = const(3)
 _ROAMING = const(5)
 
 
-async def prepare(at):
-    """Make the settings that the AT engine relies on. Raises CommandError, NoAnswer."""
+async def power_on(modem, limit_ms):
+    """Do what BG95.power_on says."""
+    at = modem.at
+    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+    modem.supply(True)
+    await asyncio.sleep_ms(_SUPPLY_MS)
+    at.start()
+    while True:
+        modem.ready = modem.is_on()
+        if not modem.is_on():
+            modem.press()
+            await modem.status_within(True, min(_STATUS_MS, left(deadline)))
+            await asyncio.sleep_ms(_UART_MS)
+        if await _wake(at, min(_DEAF_MS, left(deadline))):
+            break
+        if not left(deadline):
+            raise NoAnswer("the modem does not answer after power-on")
+        await _cut(modem, min(_STATUS_MS, left(deadline)))
+        modem.supply(True)
+        await asyncio.sleep_ms(_SUPPLY_MS)
+    await _prepare(at)
+    # What it says while it starts would otherwise look like a restart later on.
+    await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))
+    modem.ready = True
+
+
+async def _cut(modem, limit_ms):
+    """Turn off a modem that does not answer."""
+    if modem.is_on():
+        modem.press()
+        await modem.status_within(False, limit_ms)
+    modem.supply(False)
+    await asyncio.sleep_ms(_DISCHARGE_MS)
+
+
+async def _wake(at, limit_ms):
+    """Return whether the modem answers within the limit."""
+    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+    while left(deadline):
+        try:
+            await at.synchronise()
+            return True
+        except NoAnswer:
+            pass
+    return False
+
+
+async def _prepare(at):
     command = at.command
     await command(b"ATE0")
     await command(b"AT+CMEE=1")
