@@ -72,9 +72,13 @@ class Session:
             await modem.power_on(_POWER_ON_MS)
             self._expect(_REGISTER_MS)
             await modem.register(self._identity.apn, _REGISTER_MS)
+            unplaced = self._state.sync is None
             await self._network_time(modem)
             self._expect(_CONNECT_MS)
             stream = await modem.connect(self._identity.host, self._identity.port, _CONNECT_MS)
+            if unplaced:
+                # So that the gateway can place what this session brings, not only the next one.
+                self._recorder.seal()
             await self._exchange(stream)
         except OSError as error:
             self.reason = "%s %s" % (type(error).__name__, error)
@@ -98,13 +102,9 @@ class Session:
 
     def _synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
         """Record a clock sync: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
-        first = self._state.sync is None
         t, ms = self._port.since_boot(self._state.boot_rtc)
         t, ms = _earlier(t, ms, time.ticks_diff(time.ticks_ms(), ticks))
         self._recorder.record(r.CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
-        if first:
-            # So that the gateway can place what this session brings, not only the next one.
-            self._recorder.seal()
 
     async def _exchange(self, stream):
         # Not before: it takes the room that the modem's setup has left.
@@ -189,6 +189,7 @@ class Session:
             now = time.ticks_ms()
             unix, unix_ms = document[4:6]
             self._synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
+            self._recorder.seal()
 
 
 def _earlier(t, ms, by_ms):
