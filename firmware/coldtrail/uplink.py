@@ -61,6 +61,7 @@ class Session:
         self.newest = attempted  # highest number that may have been published
         self._fresh = 0  # highest number published for the first time, in this session
         self._published = 0  # ticks_ms when that publication began
+        self._placing = False  # the clock was set by a confirmation, and is in no block yet
         self.reason = ""
 
     async def run(self):
@@ -86,6 +87,9 @@ class Session:
             self._expect(_POWER_OFF_MS)
             await modem.power_off()
             self._watchdog.done(TASK)
+        if self._placing:
+            # For the next session. Not sooner: a seal and a connection at once take more room.
+            self._recorder.seal()
         return self._state.watermark == self._state.number
 
     def _expect(self, limit_ms):
@@ -189,7 +193,7 @@ class Session:
             now = time.ticks_ms()
             unix, unix_ms = document[4:6]
             self._synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
-            self._recorder.seal()
+            self._placing = True
 
 
 def _earlier(t, ms, by_ms):

@@ -4,8 +4,10 @@
 "BG95&BG77&BG600L Series TCP/IP Application Note" V1.1, table 3.
 """
 
-# One string: a dictionary of as many small ones would cost ten times the heap.
-_TEXT = """\
+# A few strings: a dictionary of as many small ones would cost ten times the heap, and for one
+# large one there may be no room in a piece.
+_TEXTS = (
+    """
 0 Phone failure
 1 No connection to phone
 2 Phone-adaptor link reserved
@@ -23,6 +25,8 @@ _TEXT = """\
 16 Incorrect password
 17 (U)SIM PIN2 required
 18 (U)SIM PUK2 required
+""",
+    """
 20 Memory full
 21 Invalid index
 22 Not found
@@ -37,6 +41,8 @@ _TEXT = """\
 40 Network personalization PIN required
 41 Network personalization PUK required
 42 Network subset personalization PIN required
+""",
+    """
 43 Network subset personalization PUK required
 44 Service provider personalization PIN required
 45 Service provider personalization PUK required
@@ -48,6 +54,8 @@ _TEXT = """\
 303 Operation not supported
 304 Invalid PDU mode
 305 Invalid text mode
+""",
+    """
 310 (U)SIM not inserted
 311 (U)SIM pin necessary
 312 PH (U)SIM pin necessary
@@ -66,6 +74,8 @@ _TEXT = """\
 500 Unknown
 512 (U)SIM not ready
 513 Message length exceeds
+""",
+    """
 514 Invalid request parameters
 515 ME storage failure
 517 Invalid service mode
@@ -81,6 +91,8 @@ _TEXT = """\
 555 Operation not supported
 556 Socket bind failed
 557 Socket listen failed
+""",
+    """
 558 Socket write failed
 559 Socket read failed
 560 Socket accept failed
@@ -96,14 +108,19 @@ _TEXT = """\
 570 PDP context broken down
 571 Cancel send
 572 Operation not allowed
+""",
+    """
 573 APN not configured
 574 Port busy
-"""
+""",
+)
 
 
 def meaning(code):
     """Return the manual's text for an error number, or None where it has none."""
-    start = _TEXT.find("\n%d " % code) + 1
-    if not start and not _TEXT.startswith("%d " % code):
-        return None
-    return _TEXT[_TEXT.find(" ", start) + 1 : _TEXT.find("\n", start)]
+    row = "\n%d " % code
+    for text in _TEXTS:
+        start = text.find(row)
+        if start >= 0:
+            return text[start + len(row) : text.find("\n", start + 1)]
+    return None
