@@ -76,7 +76,8 @@ class Log:
         self._last = 0  # offset of the head's last record
         self._end = self._size  # offset of its next one
         self._released = 0
-        self._settled = False  # the head's header is known to be whole
+        self._settled = False  # the head's header needs no second copy, or has one
+        self._reach = 0  # sectors between head and tail as the head's header says
         self._checkpoint = (-1, 0)  # sector, offset
         self.checkpoint_sequence = 0
         self.first = self.next = 1
@@ -159,6 +160,7 @@ class Log:
         sector = old
         while True:
             sector = self._make_room(self._after(sector))
+            self._disown(sector)
             wear = self._clear(sector)
             if wear:
                 first = self._head_first if moving else self.next
@@ -177,16 +179,22 @@ class Log:
             self.next = first + 1
 
     def _make_room(self, start):
-        """Return a free sector from ``start`` on that has another one behind it.
+        """Return a free sector from ``start`` on that has two more behind it.
 
-        The one behind is what a mount after a power cut has to fall back on.
+        A mount after a power cut has the next one to fall back on, and one is free even then: what
+        is erased never is what the newest header still calls part of the log.
         """
         while True:
-            sector = self._free(start)
-            if sector >= 0:
-                behind = self._free(self._after(sector))
-                if behind >= 0 and behind != sector:
-                    return sector
+            found = []
+            sector = start
+            for _ in range(3):
+                sector = self._free(sector)
+                if sector < 0 or sector in found:
+                    break
+                found.append(sector)
+                sector = self._after(sector)
+            if len(found) == 3:
+                return found[0]
             if self._tail == self._head:
                 raise LogFull
             # Give up the oldest sector: for good once the next header says where the log begins.
@@ -198,6 +206,19 @@ class Log:
             self._tail = tail
             self._oldest = self._sectors.header(tail)[0]
             self.first = first
+
+    def _disown(self, sector):
+        """See to it that a sector to be erased is no part of the log any more.
+
+        Only where sectors failed in a mount with the log full is it still one: then the second
+        copy of the head's header says where the log begins now.
+        """
+        head = self._head
+        if head >= 0 and (sector - head - 1) % self._count >= self._reach and not self._settled:
+            self._sectors.write_header(
+                head, SECOND, self._opening, self._head_first, self._tail, self._wear
+            )
+            self._settled = True
 
     def _clear(self, sector):
         """Erase a sector; return its new erase count, or 0 when it is not blank then."""
@@ -236,6 +257,8 @@ class Log:
         self._head_first = first
         self._opening = opening
         self._wear = wear
+        self._reach = (tail - sector - 1) % self._count
+        self._settled = False
         self._last = last
         self._end = end
         return True
@@ -292,6 +315,7 @@ class Log:
                     self._head_first = first
                     self._tail = tail
                     self._wear = wear
+                    self._reach = (tail - sector - 1) % self._count
                     self.next = record[1] + 1
                     return record
                 # Its opening was cut short: it never held anything.
@@ -347,6 +371,7 @@ class Log:
             self._sectors.write_header(
                 head, SECOND, self._opening, self._head_first, self._tail, self._wear
             )
+            self._settled = True
         offset = self._sectors.untouched(head, record[0] + self._sectors.space(record[3])) + HEAD
         if offset + self._sectors.space(record[3]) <= self._size and self._sectors.mark(
             head, offset - HEAD
@@ -471,7 +496,8 @@ class Log:
             return False
         self._newest = self._opening
         self._checkpoint = (sector, offset) if sector < self._count else (-1, 0)
-        opening, first, _, self._wear = self._sectors.header(self._head)
+        opening, first, tail, self._wear = self._sectors.header(self._head)
+        self._reach = (tail - self._head - 1) % self._count
         if opening != self._opening or first != self._head_first:
             return False
         last = self._sectors.parse(self._head, self._last, first)

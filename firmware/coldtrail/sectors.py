@@ -47,8 +47,8 @@ class Sectors:
         """
         self.size = size = nor.sector_size
         self.count = nor.size // size - first if count is None else count
-        if not 3 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
-            raise ValueError("a log takes 3 to 65535 sectors within the flash")
+        if not 4 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
+            raise ValueError("a log takes 4 to 65535 sectors within the flash")
         # Two copies of the longest record, and what marks them, fit into one sector.
         self.max_payload = min(2047, size // 2 - DATA - HEAD)
         self._nor = nor
@@ -114,7 +114,7 @@ class Sectors:
         return self._header
 
     def _parse_header(self, view):
-        for at in (0, SECOND):
+        for at in (SECOND, 0):
             found = self._parse_slot(view[at : at + SECOND])
             if found:
                 return found

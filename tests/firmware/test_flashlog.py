@@ -246,7 +246,7 @@ def test_a_ring_within_a_larger_flash():
     assert mounted(nor, first=4, sectors=6).next == log.next
 
 
-@pytest.mark.parametrize(("first", "sectors"), [(0, 2), (6, None), (4, 5), (0, 9)])
+@pytest.mark.parametrize(("first", "sectors"), [(0, 3), (5, None), (4, 5), (0, 9)])
 def test_a_ring_that_does_not_fit(first, sectors):
     with pytest.raises(ValueError, match="sectors"):
         Log(flash(8), bytes, first, sectors)

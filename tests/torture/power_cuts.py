@@ -34,6 +34,8 @@ from tests.firmware.support.norflash import NorFlash  # noqa: E402
 FIRM = (Tear.NOTHING, Tear.PREFIX, Tear.SUBSET, Tear.DONE)
 """Tears that leave no cell at the threshold: the mood does not matter."""
 AWKWARD = (Tear.BARELY, Tear.MIXED, Tear.THRESHOLD, Tear.NEARLY)
+PARTS = 16
+"""Pieces of work for each geometry and seed."""
 OTHER = {Mood.ONES: Mood.ZEROS, Mood.ZEROS: Mood.ONES, Mood.RANDOM: Mood.RANDOM}
 
 
@@ -57,9 +59,9 @@ class Geometry:
 GEOMETRIES = {
     "w25q": Geometry(),
     "nrf": Geometry(unit=4, programs=2),
-    "overwrite": Geometry(sectors=4, sector_size=512, overwrite=True, keep=1 << 20),
-    "full": Geometry(sectors=4, keep=24),
-    "bad": Geometry(sectors=8, fail_erase=(2,), fail_program=(5,)),
+    "overwrite": Geometry(sector_size=512, overwrite=True, keep=1 << 20),
+    "full": Geometry(keep=24),
+    "bad": Geometry(sectors=9, fail_erase=(2,), fail_program=(5,)),
 }
 
 
@@ -134,10 +136,13 @@ def torn(moment: Moment, cut: Cut, name: str) -> NorArray:
 class Bench:
     """The workload of one geometry and seed, run once, with the flash kept at every operation."""
 
-    def __init__(self, name: str, seed: int, thorough: bool = True) -> None:
-        """``thorough``: read all of the log again at every mount, not its newest records only."""
+    def __init__(self, name: str, seed: int, share: float = 1.0) -> None:
+        """``share``: of the second cuts, a part drawn once and for all.
+
+        All of the log is read again at every mount when it is 1, else its newest records.
+        """
         self.name = f"{name}:{seed}"
-        self.thorough = thorough
+        self.share = share
         self.geometry = geometry = GEOMETRIES[name]
         self.rng = random.Random(self.name)
         array = NorArray(
@@ -255,8 +260,11 @@ class Bench:
                 continue
             seen.add(state)
             yield first, None
+            draw = random.Random(f"{self.name}:{first}")
             for number, later in enumerate(self.second_moments(moment, first)):
                 for cut2 in cuts(1):
+                    if draw.random() >= self.share:
+                        continue
                     second = Cut(number, cut2.tear, cut2.mood)
                     after = self.torn_again(later, first, second)
                     state = self._digest(after, second.mood)
@@ -301,7 +309,7 @@ class Bench:
         log, shown = self._mount(nor)
         self._compare(moment, shown, log)
         array.mood = OTHER[mood]
-        since = 0 if self.thorough else max(log.first, log.next - 8)
+        since = 0 if self.share == 1 else max(log.first, log.next - 8)
         before = (log.first, log.next)
         log, again = self._mount(nor, since)
         shown = [r for r in shown if r.sequence >= since]
@@ -381,9 +389,9 @@ class Count:
         return self
 
 
-def run(name: str, seed: int, part: int, parts: int, thorough: bool) -> Count:
+def run(name: str, seed: int, part: int, parts: int, share: float) -> Count:
     """Judge the cases of every ``parts``-th operation."""
-    bench = Bench(name, seed, thorough)
+    bench = Bench(name, seed, share)
     count = Count()
     for operation in range(part, len(bench.moments), parts):
         moment = bench.moments[operation]
@@ -422,7 +430,7 @@ def main() -> int:
     parser.add_argument("case", nargs="*", help="run exactly these cases again")
     parser.add_argument("--geometry", action="append", choices=GEOMETRIES)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--parts", type=int, default=1, help="judge one in so many operations")
+    parser.add_argument("--share", type=float, default=1.0, help="of the second cuts, 0 to 1")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     total = Count()
@@ -435,10 +443,10 @@ def main() -> int:
         return 0
     with ProcessPoolExecutor(options.jobs) as pool:
         work = [
-            pool.submit(run, name, seed, part, options.parts * 8, options.parts == 1)
+            pool.submit(run, name, seed, part, PARTS, options.share)
             for seed in range(options.seeds)
             for name in options.geometry or GEOMETRIES
-            for part in range(8)
+            for part in range(PARTS)
         ]
         for future in work:
             total += future.result()
