@@ -8,10 +8,10 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format test demo clean
+.PHONY: help venv tools lint format test torture demo bench-size bench-flash bench-heap clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 # Checked only where something is missing, so that a second run costs nothing.
 define check_host
@@ -60,6 +60,19 @@ format: venv ## let ruff rewrite what it can
 
 test: venv tools ## run every test
 	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+torture: venv tools ## everything that takes longer: all power cuts, a million byte strings for each parser
+	@$(BIN)/python -m tests.torture.power_cuts
+	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/test_at.py tests/firmware/test_mqtt.py tests/gateway/test_hostile.py
+
+bench-size: venv ## bytes a reading, against six other formats
+	@$(BIN)/python -m tests.bench.size
+
+bench-flash: venv ## the flash log against littlefs on the same NOR model
+	@$(BIN)/python -m tests.bench.flash
+
+bench-heap: venv tools ## the smallest heap in which the story passes on 32 bit
+	@$(BIN)/python -m tests.bench.heap
 
 demo: venv ## run the customs-hold story and show the result
 	@$(BIN)/python -m simulator.tools micropython mosquitto
