@@ -1,0 +1,325 @@
+"""Reads a tracker's flash log out of a raw image of its flash, and says what is damaged.
+
+Written from firmware/coldtrail/FLASHLOG.md alone: it shares nothing with the firmware that wrote
+the image, so that one can be held against the other.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import cbor2
+import click
+
+SLOT, DATA, HEAD = 20, 40, 8
+HEADER = struct.Struct("<2sBBHHIII")
+SPAN = 1024
+TYPES = {
+    1: "sample", 2: "position", 3: "boot", 4: "clock sync", 5: "alarm start", 6: "alarm end",
+    7: "configuration", 9: "log gap", 10: "shipment start", 11: "shipment stop", 13: "fault",
+    28: "sealed block", 29: "confirmation", 30: "checkpoint",
+}  # fmt: skip
+BLOCK_HEAD = struct.Struct("<IIB")
+
+
+class ImageError(click.ClickException):
+    """The image holds no log that can be read; one sentence says why."""
+
+    exit_code = 2
+
+
+class State(StrEnum):
+    """What a sector is."""
+
+    LOG = "part of the log"
+    FREE = "free"
+    RETIRED = "retired"
+    UNKNOWN = "of another version"
+    LOST = "header unreadable"
+
+
+class Header(NamedTuple):
+    """A sector's header."""
+
+    geometry: int
+    erases: int
+    tail: int
+    opening: int
+    first: int
+    repaired: bool
+
+
+class Record(NamedTuple):
+    """A record of the log."""
+
+    sequence: int
+    kind: int
+    payload: bytes
+
+
+@dataclass
+class Dump:
+    """A log as found in an image."""
+
+    records: list[Record] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+    erases: list[int] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+
+
+def _slot(data: bytes) -> Header | int | None:
+    """Return a header, the number of an unknown version, or None."""
+    magic, version, geometry, erases, tail, opening, first, crc = HEADER.unpack(data)
+    if magic != b"CL" or zlib.crc32(data[:16]) != crc:
+        return None
+    if version != 1:
+        return int(version)
+    return Header(geometry, erases, tail, opening, first, repaired=False)
+
+
+def _header(data: bytes) -> Header | State:
+    slots = (data[SLOT:DATA], data[:SLOT])
+    for slot in slots:
+        found = _slot(slot)
+        if isinstance(found, Header):
+            return found
+        if found is not None:
+            return State.UNKNOWN
+    if data == b"\xff" * DATA:
+        return State.FREE
+    if sum(byte != 0 for byte in data) <= 4:
+        return State.RETIRED
+    for bit in range(8 * SLOT):
+        mended = bytearray(slots[1])
+        mended[bit // 8] ^= 1 << bit % 8
+        found = _slot(bytes(mended))
+        if isinstance(found, Header):
+            return found._replace(repaired=True)
+    return State.LOST
+
+
+class Ring:
+    """The sectors of one log.
+
+    Args:
+        image: the raw bytes of the flash, or of the part of it that holds the log.
+
+    Raises:
+        ImageError: no sector header is in it.
+    """
+
+    def __init__(self, image: bytes) -> None:
+        self._image = image
+        geometry = self._geometry()
+        self.size = 1 << (geometry & 31)
+        self._unit = 1 << (geometry >> 5)
+        self.count = len(image) // self.size
+        self.headers = [
+            _header(image[at : at + DATA]) for at in range(0, self.count * self.size, self.size)
+        ]
+
+    def _geometry(self) -> int:
+        # Sectors are powers of two from 256 bytes; the first header found knows which.
+        unknown = False
+        for at in range(0, len(self._image) - DATA, 256):
+            if self._image[at] != 0x43 and self._image[at + SLOT] != 0x43:
+                continue
+            found = _header(self._image[at : at + DATA])
+            if isinstance(found, Header) and at % (1 << (found.geometry & 31)) == 0:
+                return found.geometry
+            unknown = unknown or found is State.UNKNOWN
+        if unknown:
+            raise ImageError("the log is of a newer version than this program knows; update it.")
+        raise ImageError(
+            "no log is in this image; read it from where the ring begins (see --offset)."
+        )
+
+    def _space(self, length: int) -> int:
+        return -(-(HEAD + length) // self._unit) * self._unit
+
+    def record(self, sector: int, offset: int, first: int) -> Record | None:
+        """Return the valid record at ``offset``, or None."""
+        if offset + HEAD > self.size:
+            return None
+        at = sector * self.size + offset
+        word, low, crc = struct.unpack_from("<HHI", self._image, at)
+        length, kind = word & 0x7FF, word >> 11
+        sequence = first + (low - first) % 65536
+        if sequence - first >= SPAN or not 1 <= kind <= 30:
+            return None
+        if offset + self._space(length) > self.size:
+            return None
+        payload = self._image[at + HEAD : at + HEAD + length]
+        if zlib.crc32(payload, zlib.crc32(self._image[at : at + 4], sequence >> 16)) != crc:
+            return None
+        return Record(sequence, kind, payload)
+
+    def records(self, sector: int, first: int) -> list[Record]:
+        """Return the records of a sector that no later one makes void."""
+        found: list[Record] = []
+        offset = DATA
+        while offset + HEAD <= self.size:
+            record = self.record(sector, offset, first)
+            if record is None:
+                offset += self._unit
+                continue
+            while found and found[-1].sequence >= record.sequence:
+                found.pop()
+            found.append(record)
+            offset += self._space(len(record.payload))
+        return found
+
+    def head(self) -> int | None:
+        """Return the newest sector that holds a record."""
+        openings = sorted(
+            (
+                (header.opening, sector)
+                for sector, header in enumerate(self.headers)
+                if isinstance(header, Header) and header.opening
+            ),
+            reverse=True,
+        )
+        for _, sector in openings:
+            header = self.headers[sector]
+            if isinstance(header, Header) and self.records(sector, header.first):
+                return sector
+        return None
+
+    def live(self, head: int) -> Iterator[tuple[int, Header | State]]:
+        """Yield the sectors from tail to head, oldest first."""
+        newest = self.headers[head]
+        if not isinstance(newest, Header):
+            return
+        oldest = 0
+        sector = newest.tail % self.count
+        while True:
+            header = self.headers[sector]
+            if isinstance(header, Header):
+                if oldest <= header.opening <= newest.opening and header.opening:
+                    oldest = oldest or header.opening
+                    yield sector, header
+            elif oldest and header is not State.RETIRED:
+                yield sector, header
+            if sector == head:
+                return
+            sector = (sector + 1) % self.count
+
+
+def decode(image: bytes) -> Dump:
+    """Decode an image.
+
+    Raises:
+        ImageError: it holds no log.
+    """
+    ring = Ring(image)
+    dump = Dump()
+    dump.states = [h if isinstance(h, State) else State.FREE for h in ring.headers]
+    dump.erases = [h.erases for h in ring.headers if isinstance(h, Header)]
+    head = ring.head()
+    if head is None:
+        return dump
+    live = list(ring.live(head))
+    expected: int | None = None
+    for place, (sector, header) in enumerate(live):
+        if not isinstance(header, Header):
+            if header is State.LOST:
+                dump.damage.append(f"sector {sector}: its header cannot be read")
+            continue
+        dump.states[sector] = State.LOG
+        if header.repaired:
+            dump.damage.append(f"sector {sector}: one flipped bit in its header, corrected")
+        later = [h.first for _, h in live[place + 1 :] if isinstance(h, Header)]
+        bound = later[0] if later else None
+        expected = header.first if expected is None else expected
+        for record in ring.records(sector, header.first):
+            if bound is not None and record.sequence >= bound:
+                break
+            if record.sequence > expected:
+                dump.damage.append(_missing(expected, record.sequence - 1))
+            if record.sequence >= expected:
+                dump.records.append(record)
+                expected = record.sequence + 1
+        if bound is not None and bound > expected:
+            dump.damage.append(_missing(expected, bound - 1))
+            expected = bound
+    return dump
+
+
+def _missing(first: int, last: int) -> str:
+    if first == last:
+        return f"record {first} is damaged"
+    return f"records {first} to {last} are damaged"
+
+
+def describe(record: Record) -> str:
+    """Return a record as one line of text."""
+    name = TYPES.get(record.kind, f"type {record.kind}")
+    if record.kind == 28 and len(record.payload) > BLOCK_HEAD.size:
+        number, last, _ = BLOCK_HEAD.unpack_from(record.payload)
+        size = len(record.payload) - BLOCK_HEAD.size
+        text = f"number {number}, up to record {last}, {size} bytes"
+    else:
+        try:
+            value = cbor2.loads(record.payload)
+        except (cbor2.CBORDecodeError, ValueError):
+            text = record.payload.hex()
+        else:
+            text = str(value)
+    return f"{record.sequence:>9}  {name:<14}  {text}"
+
+
+def _summary(dump: Dump) -> list[str]:
+    lines = []
+    if dump.records:
+        first, last = dump.records[0].sequence, dump.records[-1].sequence
+        lines.append(f"{len(dump.records)} records, {first} to {last}")
+    else:
+        lines.append("no records")
+    counts = {state: dump.states.count(state) for state in State}
+    lines.append(
+        f"{len(dump.states)} sectors: "
+        + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    )
+    if dump.erases:
+        lines.append(f"erases of a sector: {min(dump.erases)} to {max(dump.erases)}")
+    lines += dump.damage or ["no damage"]
+    return lines
+
+
+@click.group()
+def log() -> None:
+    """Work with a tracker's flash log on the host."""
+
+
+@log.command("dump")
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option(
+    "--offset", type=click.IntRange(min=0), default=0, help="Byte where the ring begins."
+)
+@click.option("--summary", is_flag=True, help="Do not list the records.")
+def dump_command(image: Path, offset: int, summary: bool) -> None:
+    """Decode a raw IMAGE of the flash: records in order, then what is damaged.
+
+    Exit code 0 without damage, 1 with, 2 when there is no log to decode.
+    """
+    try:
+        data = image.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{image}: {error.strerror}; name a raw image of the flash.") from None
+    try:
+        dump = decode(data[offset:])
+    except ImageError as error:
+        raise ImageError(f"{image}: {error.message}") from None
+    if not summary:
+        for record in dump.records:
+            click.echo(describe(record))
+    for line in _summary(dump):
+        click.echo(line)
+    if dump.damage:
+        raise SystemExit(1)
