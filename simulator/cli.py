@@ -48,7 +48,14 @@ def _fail(message: str, code: int) -> click.ClickException:
     envvar="COLDTRAIL_BROKER",
     help="A running broker, mqtt://HOST[:PORT].  [default: one of its own]",
 )
-def simulate(scenario: str, seed: int, out: Path | None, broker: str | None) -> None:
+@click.option(
+    "--console",
+    is_flag=True,
+    help="Open the tracker's console as a pseudo-terminal; the run then takes real time.",
+)
+def simulate(
+    scenario: str, seed: int, out: Path | None, broker: str | None, console: bool
+) -> None:
     """Run SCENARIO, a TOML file or the name of one that is shipped, in virtual time.
 
     The tracker's own firmware runs on a real MicroPython; broker, gateway and database are real.
@@ -58,7 +65,7 @@ def simulate(scenario: str, seed: int, out: Path | None, broker: str | None) -> 
     loaded = scenarios.load(scenario)
     folder = out or Path("out") / loaded.name
     try:
-        shipment, twin = _run(loaded, seed, folder, broker)
+        shipment, twin = _run(loaded, seed, folder, broker, console=console)
         summary, _ = report(shipment, seed, twin)
     except (ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
         raise _fail(str(error), BAD_INPUT) from error
@@ -72,7 +79,7 @@ def simulate(scenario: str, seed: int, out: Path | None, broker: str | None) -> 
 
 
 def _run(
-    scenario: Scenario, seed: int, out: Path, broker: str | None
+    scenario: Scenario, seed: int, out: Path, broker: str | None, *, console: bool
 ) -> tuple[Shipment, Shipment | None]:
     """Run the shipment, and beside it, on another core, its twin if it has one."""
     bar = Progress(
@@ -85,7 +92,7 @@ def _run(
     )
     with ProcessPoolExecutor(1) as pool, bar:
         twin = None
-        if scenario.twin:
+        if scenario.twin and not console:
             twin_out = out.with_name(out.name + "_twin")
             # Always with a broker of its own: both are the same tracker.
             twin = pool.submit(run, scenario.without_intervention(), seed, twin_out)
@@ -96,5 +103,6 @@ def _run(
             out,
             broker_url=broker,
             progress=lambda hours: bar.update(task, completed=hours),
+            console=(lambda name: bar.console.print(f"console: {name}")) if console else None,
         )
         return shipment, twin.result() if twin else None

@@ -138,6 +138,8 @@ def clear(out: Path) -> None:
             )
         shutil.rmtree(out)
     out.mkdir(parents=True)
+    # What marks the folder as a run's, also after one that was broken off.
+    (out / "journal.jsonl").touch()
 
 
 def run(
@@ -149,11 +151,13 @@ def run(
     argv: Sequence[str] | None = None,
     heap_kib: int | None = None,
     progress: Progress | None = None,
+    console: Callable[[str], None] | None = None,
 ) -> Shipment:
     """Run a scenario and leave its results in ``out``, which is emptied first.
 
     ``broker_url`` names a broker that is running; ``argv`` and ``heap_kib`` another interpreter
-    and the size of its heap.
+    and the size of its heap. ``console`` is told the pseudo-terminal that is the tracker's
+    console; the run then keeps real time.
 
     Raises:
         ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
@@ -204,6 +208,8 @@ def run(
             )
         )
         moment.clock = simulation.clock
+        if console:
+            console(simulation.console.attach())
         network = links[0]
         actions = Actions(simulation, services, network)
         for at_s, event in world.events:
