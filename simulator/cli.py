@@ -22,10 +22,10 @@ DISAGREES, BAD_INPUT, INVALID = 1, 2, 3
 """Exit codes: the records differ; cannot be run as asked; the run proves nothing."""
 
 
-def _fail(message: str, code: int) -> click.ClickException:
-    error = click.ClickException(message)
-    error.exit_code = code
-    return error
+class _Failure(click.ClickException):
+    def __init__(self, error: Exception, code: int) -> None:
+        super().__init__(str(error))
+        self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
 
 
 @click.command()
@@ -68,9 +68,9 @@ def simulate(
         shipment, twin = _run(loaded, seed, folder, broker, console=console)
         summary, _ = report(shipment, seed, twin)
     except (ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
-        raise _fail(str(error), BAD_INPUT) from error
+        raise _Failure(error, BAD_INPUT) from error
     except RunInvalidError as error:
-        raise _fail(str(error), INVALID) from error
+        raise _Failure(error, INVALID) from error
     click.echo(loaded.scenario.title)
     for line in lines(summary, shipment.traffic, folder):
         click.echo("  " + line)

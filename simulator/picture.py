@@ -10,6 +10,7 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 GREEN, RED, BLUE, ORANGE, GREY = "#2e7d32", "#c62828", "#1565c0", "#ef6c00", "#9e9e9e"
 
@@ -72,7 +73,7 @@ def _split(curve: Curve) -> tuple[list[float], list[float]]:
     return [x for x, _ in curve], [y for _, y in curve]
 
 
-def _payload(axes: plt.Axes, drawing: Drawing) -> None:
+def _payload(axes: Axes, drawing: Drawing) -> None:
     if drawing.low_c is not None and drawing.high_c is not None:
         axes.axhspan(drawing.low_c, drawing.high_c, color=GREEN, alpha=0.08, linewidth=0)
     for limit in (drawing.low_c, drawing.high_c):

@@ -84,7 +84,7 @@ class Journey:
         }
         if up_to in numbers:
             state = self.state
-            document = (state.chain, up_to, numbers[up_to], [], 1_700_000_000, 0)
+            document: tuple[object, ...] = (state.chain, up_to, numbers[up_to], [], 1_700_000_000, 0)
             self.recorder.confirm(document)
 
     def remount(self, retained):
@@ -153,8 +153,8 @@ def test_every_record_is_sealed_once_and_in_order_and_each_block_names_the_one_b
     journey.recorder.seal()
     previous = bytes(16)
     samples = 0
-    for k, (_, number, _, sealed) in enumerate(journey.recorder.blocks(0), 1):
-        sealed = bytes(sealed)
+    for k, (_, number, _, view) in enumerate(journey.recorder.blocks(0), 1):
+        sealed = bytes(view)
         payload = cose.open_mac0(
             sealed, lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
         )
@@ -181,7 +181,7 @@ def test_a_confirmation_that_does_not_fit_releases_nothing(change):
     journey.sample(400)
     journey.recorder.seal()
     state = journey.state
-    document = (state.chain, 1, state.previous, [], 1_700_000_000, 0)
+    document: tuple[object, ...] = (state.chain, 1, state.previous, [], 1_700_000_000, 0)
     assert not journey.recorder.confirm(change(document))
     assert (state.watermark, state.release) == (0, 0)
     assert journey.recorder.confirm(document)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -59,6 +60,6 @@ def test_picture_and_csv_lie_beside_the_summary(told: tuple[str, Path]):
     assert len(rows) == summary["samples_stored"]
 
 
-def _journal(out: Path) -> list[dict[str, object]]:
+def _journal(out: Path) -> list[dict[str, Any]]:
     lines = (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -1,4 +1,4 @@
-"""MicroPython's ``micropython`` module, as far as the firmware imports it, for tests on CPython."""
+"""The module ``micropython`` as far as the firmware imports it, for tests on CPython."""
 
 
 def const(value: object) -> object:
