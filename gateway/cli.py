@@ -15,9 +15,9 @@ from rich.console import Console
 
 from gateway import broker as brokers
 from gateway import clock as clocks
+from gateway import epcis, senml, show
 from gateway import export as exports
 from gateway import history as histories
-from gateway import show
 from gateway.envelope import Refused
 from gateway.errors import GatewayError
 from gateway.history import History
@@ -31,6 +31,13 @@ from gateway.store import Store, default_path
 from gateway.verify import report as verify_report
 
 _UNFOLDED = 250
+_FORMATS: dict[str, Callable[[History], str | bytes]] = {
+    "csv": exports.to_csv,
+    "json": exports.to_json,
+    "senml-json": senml.to_json,
+    "senml-cbor": senml.to_cbor,
+}
+_TIMELESS = {"csv", "json"}  # have a place for records without UTC
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -157,7 +164,16 @@ def status(db: str | None) -> None:
 @click.argument("shipment")
 @database
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "json"]), default="csv", show_default=True
+    "--format",
+    "form",
+    type=click.Choice([*_FORMATS, "epcis"]),
+    default="csv",
+    show_default=True,
+)
+@click.option(
+    "--corrects",
+    type=_FILE,
+    help="With epcis: an earlier export, whose events that no longer hold are declared errors.",
 )
 @click.option(
     "-o",
@@ -165,17 +181,30 @@ def status(db: str | None) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to this file, not to standard output.",
 )
-def export(shipment: str, db: str | None, form: str, output: Path | None) -> None:
+def export(
+    shipment: str, db: str | None, form: str, corrects: Path | None, output: Path | None
+) -> None:
     """Write the history of SHIPMENT, in the order of time.
 
-    CSV has the samples; JSON has samples, events and verdicts.
+    CSV has the samples; JSON has samples, events and verdicts; SenML (RFC 8428) and GS1 EPCIS 2.0
+    (JSON-LD) have readings, positions and alarms.
     """
+    if corrects and form != "epcis":
+        raise click.UsageError("--corrects belongs to --format epcis.")
     history = _history(db, shipment)
-    text = exports.to_csv(history) if form == "csv" else exports.to_json(history)
-    if output is None:
-        click.echo(text, nl=False)
+    if form == "epcis":
+        content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
     else:
-        exports.write(output, text)
+        content = _FORMATS[form](history)
+    if form not in _TIMELESS and (left_out := exports.unplaced(history)):
+        click.echo(
+            f"Warning: {left_out} records without UTC are left out; csv and json have them.",
+            err=True,
+        )
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        exports.write(output, content)
 
 
 @gateway.command()

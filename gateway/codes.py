@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
@@ -34,6 +35,13 @@ CHANNELS: Final = (
     ("acc_z_mg", "mg", 0),
 )
 
+_G: Final = Decimal("9.80665")  # m/s2, standard gravity
+# Channel: degC, degC, %RH, lx, V, m/s2.
+_QUANTA: Final = (
+    *(Decimal("0.01"), Decimal("0.01"), Decimal("0.1"), Decimal("0.01"), Decimal("0.001")),
+    *[_G / 1000] * 3,
+)
+
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
@@ -61,6 +69,11 @@ def scaled(channel: int, value: int) -> str:
         return str(value)
     whole, part = divmod(abs(value), 10**decimals)
     return f"{'-' if value < 0 else ''}{whole}.{part:0{decimals}}"
+
+
+def quantity(channel: int, value: int) -> Decimal:
+    """Return a reading, exactly, in degC, %RH, lx, V or m/s2."""
+    return value * _QUANTA[channel]
 
 
 def status(bits: int) -> str:

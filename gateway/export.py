@@ -66,7 +66,12 @@ def to_json(history: History) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
-def write(path: Path, text: str) -> None:
+def unplaced(history: History) -> int:
+    """Return how many samples and events have no UTC, for formats that need one."""
+    return sum(placed.time is None for placed, _ in (*history.samples, *history.events))
+
+
+def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
@@ -74,11 +79,11 @@ def write(path: Path, text: str) -> None:
     """
     try:
         with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
+            dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
             temporary = Path(file.name)
             try:
-                file.write(text)
+                file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
                 temporary.chmod(0o666 & ~_umask())
                 temporary.replace(path)

@@ -24,7 +24,8 @@ class Placed:
     """What a record is placed by.
 
     `time` is None where its boot has no clock sync; it then lies between `not_before` and
-    `not_after` (UTC in ms, None where nothing bounds it). `flaw` says why it is not vouched for.
+    `not_after` (UTC in ms, None where nothing bounds it). `digest` is the SHA-256 of the
+    sealed block; `flaw` says why it is not vouched for.
     """
 
     time: Placement | None
@@ -33,6 +34,7 @@ class Placed:
     boot: int
     chain: bytes
     number: int
+    digest: bytes
     flaw: Name | None
 
 
@@ -164,7 +166,8 @@ class _Times:
         if time:
             time = Placement(time.utc_ms, time.uncertainty_ms + _RESOLUTION_MS)
         low, high = (None, None) if time else self._bounds(boot)
-        return Placed(time, low, high, block.boot, block.head.chain, block.head.number, flaw)
+        head, digest = block.head, entry.row.digest
+        return Placed(time, low, high, block.boot, head.chain, head.number, digest, flaw)
 
     def _bounds(self, boot: tuple[bytes, int]) -> tuple[int | None, int | None]:
         """Return between which moments a boot lies that cannot be placed itself."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 from click.testing import CliRunner, Result
 
@@ -207,6 +208,38 @@ def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> No
     assert sorted(document) == ["events", "samples", "shipment", "tracker", "verdicts"]
     assert [event["type"] for event in document["events"]] == ["boot", "alarm-start"]
     assert [path.name for path in tmp_path.iterdir() if "out.csv" in path.name] == ["out.csv"]
+
+
+@pytest.mark.parametrize("form", ["senml-json", "senml-cbor", "epcis"])
+def test_export_in_standard_formats(run: Run, tmp_path: Path, form: str) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    target = tmp_path / "out"
+    assert run("export", "S-1", "--format", form, "-o", target).stderr == ""
+    printed = run("export", "S-1", "--format", form)
+    if form == "senml-cbor":
+        assert target.read_bytes() == printed.stdout_bytes
+        assert len(cbor2.loads(printed.stdout_bytes)) == 26
+    elif form == "senml-json":
+        assert target.read_text() == printed.stdout
+        assert len(json.loads(printed.stdout)) == 26
+    else:
+        assert (
+            json.loads(target.read_text())["epcisBody"] == json.loads(printed.stdout)["epcisBody"]
+        )
+        assert "epcis" in run("export", "S-1", "--corrects", target).stderr
+        again = run("export", "S-1", "--format", form, "--corrects", target)
+        assert json.loads(again.stdout)["epcisBody"] == json.loads(printed.stdout)["epcisBody"]
+
+
+def test_export_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, Maker().block(rows(3), [BOOT_EVENT]))
+    assert (
+        "4 records without UTC are left out"
+        in run("export", "S-1", "--format", "senml-json").stderr
+    )
+    assert run("export", "S-1", "--format", "csv").stderr == ""
 
 
 def test_export_to_where_nothing_can_be_written(run: Run, tmp_path: Path) -> None:

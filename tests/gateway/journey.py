@@ -1,0 +1,58 @@
+"""A shipment with something of everything, for the exports' tests."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway import block, history
+from gateway.envelope import parse
+from gateway.evidence import Entry
+from gateway.history import History
+from gateway.tables import Archived
+from tests.support.blockmaker import BOOT_EVENT, Maker, Row, rows
+
+START = 1_767_225_600  # 2026-01-01
+SYNC = (0, 0, START, 0, 500, 1)
+OPEN = 3  # status: the probe is open
+
+
+def told(*blocks: bytes, shipment: str = "S-1") -> History:
+    """Return the history that these blocks tell, arrived in this order."""
+    return history.assemble(
+        [_entry(row, sealed) for row, sealed in enumerate(blocks)], "CT-1", shipment
+    )
+
+
+def _entry(row: int, sealed: bytes) -> Entry:
+    payload = parse(sealed).payload
+    head = block.read_head(payload)
+    digest = hashlib.sha256(sealed).digest()
+    archived = Archived(row, sealed, digest, 1, START * 1000, head.chain, head.number, 0, None)
+    return Entry(archived, head, block.decode(payload))
+
+
+def journey(maker: Maker | None = None) -> list[bytes]:
+    """Return three blocks: all channels, a position, an alarm's start and end, a fault."""
+    maker = maker or Maker()
+    first: list[Row] = [
+        (0, 0, (-19613, 2000, 450, 0, 3921, -12, 31, 996)),
+        (300, 0, (-19600, 2001, 451, 7, 3921, -16_000_000, 0, 16_000_000)),
+        (600, OPEN, (None, 2002, 449, 8, 3920, 1, 2, 3)),
+    ]
+    position = (2, 400, 52_123_456, -1, 12, 1)
+    alarm = (5, 900, 2, 2, 0, 3, 800, 600, 812, 650)
+    fault = (13, 600, 0, OPEN, 1)
+    nothing: list[Row] = [(1800, 0xFFFFF, (None,) * 8)]
+    return [
+        maker.block(first, [BOOT_EVENT, position, fault], SYNC),
+        maker.block(rows(3, start=900, value=812), [alarm, (6, 1500, 2, 1, 801, 830, 1250)]),
+        maker.block(nothing),
+    ]
+
+
+def clone() -> list[bytes]:
+    """Return a chain whose second block there is twice, with different contents."""
+    maker = Maker()
+    first = maker.block(rows(2), [BOOT_EVENT], SYNC)
+    other = maker.copy()
+    return [first, maker.block(rows(2, start=600)), other.block(rows(2, start=600, value=1))]
