@@ -7,6 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes, or how large it grows, says how busy the host is, not what is wrong.
+settings.register_profile(
+    "coldtrail",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("coldtrail")
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
 

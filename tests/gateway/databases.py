@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,24 @@ def postgresql(folder: Path) -> Iterator[str]:
             **run_as,
         ) as server:
             try:
-                subprocess.run(
-                    [folder / "pg_isready", "-h", home, "-t", "30"],
-                    check=False,
-                    capture_output=True,
-                    timeout=60,
-                )
+                _await(lambda: _is_ready(folder, home))
                 yield f"postgresql://coldtrail@/postgres?host={home}"
             finally:
                 server.send_signal(signal.SIGQUIT)  # at once: nobody needs what it holds
                 server.wait(30)
+
+
+def _is_ready(folder: Path, home: Path) -> bool:
+    # Without a socket it does not wait, whatever time it is given.
+    asked = subprocess.run(
+        [folder / "pg_isready", "-h", home], check=False, capture_output=True, timeout=10
+    )
+    return asked.returncode == 0
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("PostgreSQL does not answer within 60 s.")
+        time.sleep(0.05)
