@@ -101,3 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         strict = os.environ.get("CI", "") not in {"", "0", "false"}
         config.pluginmanager.register(SkipReport(read_allowed(ALLOWED_SKIPS), strict=strict))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest first, so that no worker has them left when the others have finished."""
+    items.sort(key=lambda item: "/journeys/" not in item.path.as_posix())

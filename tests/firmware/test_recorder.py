@@ -84,7 +84,14 @@ class Journey:
         }
         if up_to in numbers:
             state = self.state
-            document: tuple[object, ...] = (state.chain, up_to, numbers[up_to], [], 1_700_000_000, 0)
+            document: tuple[object, ...] = (
+                state.chain,
+                up_to,
+                numbers[up_to],
+                [],
+                1_700_000_000,
+                0,
+            )
             self.recorder.confirm(document)
 
     def remount(self, retained):
