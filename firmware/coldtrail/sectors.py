@@ -38,7 +38,7 @@ def _log2(n):
 
 
 class Sectors:
-    """``count`` sectors of ``size`` bytes, records of up to ``max_payload`` bytes."""
+    """``count`` sectors of ``size`` bytes."""
 
     def __init__(self, nor, first, count):
         """Use ``count`` sectors of ``nor`` from number ``first`` on, all if None.
@@ -49,8 +49,6 @@ class Sectors:
         self.count = nor.size // size - first if count is None else count
         if not 4 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
             raise ValueError("a log takes 4 to 65535 sectors within the flash")
-        # Two copies of the longest record, and what marks them, fit into one sector.
-        self.max_payload = min(2047, size // 2 - DATA - HEAD)
         self._nor = nor
         self._base = first * size
         self._unit = nor.write_unit
@@ -58,6 +56,11 @@ class Sectors:
         self._page = memoryview(bytearray(nor.program_size))
         self._window = memoryview(bytearray(_PIECE))
         self.forget()
+
+    @property
+    def max_payload(self):
+        """Bytes of the longest record: two copies of it, and what marks them, fit a sector."""
+        return min(2047, self.size // 2 - DATA - HEAD)
 
     def forget(self):
         """Keep nothing of what was read."""

@@ -36,7 +36,7 @@ SECTORS: Final = 512  # 2 MiB
 CHIP_SECTORS: Final = 2048 - 2  # two stay free
 RECORD: Final = 32
 CHECKPOINT: Final = 32
-RECORDS: Final = 3000
+RECORDS: Final = 2950
 
 PROGRAM_MS, ERASE_MS, HZ = 0.4, 45.0, 20_000_000
 WRITE_MA, READ_MA, VOLT = 20.0, 15.0, 3.3
