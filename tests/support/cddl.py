@@ -14,7 +14,7 @@ CDDL = Path(__file__).resolve().parents[2] / "firmware" / "uplink.cddl"
 _UNBOUNDED = 1000
 
 
-class _Validator(DataTranslator):  # type: ignore[misc]
+class _Validator(DataTranslator):
     # zcbor keeps every complaint for ever and prints them all at each refusal.
     errors = property(lambda self: [], lambda self, value: None)
 
