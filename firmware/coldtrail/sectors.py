@@ -25,7 +25,8 @@ _VERSION = const(1)
 _HEADER = "<2sBBHHII"
 _FEW = const(4)  # bytes of a retired sector's header that may have refused to become zero
 _PIECE = const(256)  # bytes read at a time
-_SPAN = const(1024)  # more records than any sector holds
+_LARGEST = const(8192)
+_SPAN = const(1024)  # more records than the largest sector holds
 
 
 def _log2(n):
@@ -49,6 +50,8 @@ class Sectors:
         self.count = nor.size // size - first if count is None else count
         if not 4 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
             raise ValueError("a log takes 4 to 65535 sectors within the flash")
+        if size > _LARGEST or nor.program_size < DATA:
+            raise ValueError("a log takes sectors up to 8 KiB and pages from 64 bytes")
         self._nor = nor
         self._base = first * size
         self._unit = nor.write_unit

@@ -256,6 +256,12 @@ def test_a_ring_that_does_not_fit(first, sectors):
         Log(flash(8), bytes, first, sectors)
 
 
+@pytest.mark.parametrize(("size", "page"), [(16384, 256), (4096, 32)])
+def test_geometries_it_is_not_for(size, page):
+    with pytest.raises(ValueError, match="8 KiB"):
+        Log(flash(8, size, page), bytes)
+
+
 # ---- wear and failure ----
 
 
