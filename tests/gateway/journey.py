@@ -18,9 +18,12 @@ OPEN = 3  # status: the probe is open
 
 def told(*blocks: bytes, shipment: str = "S-1") -> History:
     """Return the history that these blocks tell, arrived in this order."""
-    return history.assemble(
-        [_entry(row, sealed) for row, sealed in enumerate(blocks)], "CT-1", shipment
-    )
+    return history.assemble(entries(*blocks), "CT-1", shipment)
+
+
+def entries(*blocks: bytes) -> list[Entry]:
+    """Return blocks as the archive has them, arrived in this order."""
+    return [_entry(row, sealed) for row, sealed in enumerate(blocks)]
 
 
 def _entry(row: int, sealed: bytes) -> Entry:

@@ -66,6 +66,22 @@ def test_a_sync_in_a_later_block_places_earlier_samples(store: Store) -> None:
     assert [row["uncertainty_s"] for row in table(second)] == ["1.560", "1.530", "1.500"]
 
 
+def test_a_later_sync_changes_neither_the_archive_nor_an_alarms_duration(store: Store) -> None:
+    maker = Maker()
+    alarm = [(5, 900, 2, 2, 0, 3, 800, 600, 812, 650), (6, 1500, 2, 1, 801, 830, 1250)]
+    first = told(store, maker.block(rows(3, start=900), alarm, sync(0, START)))
+    with store.read() as tables:
+        kept = list(tables.archived("CT-1"))
+    second = told(store, maker.block(rows(1, start=90_000), [], sync(90_000, START + 90_009, 10)))
+    with store.read() as tables:
+        assert list(tables.archived("CT-1"))[: len(kept)] == kept
+    assert times(second)[:3] != times(first)
+    before, after = (json.loads(export.to_json(each))["events"] for each in (first, second))
+    assert [event["time_utc"] for event in before] != [event["time_utc"] for event in after]
+    assert [event["t_s"] for event in before] == [event["t_s"] for event in after] == [900, 1500]
+    assert before[1]["beyond"] == after[1]["beyond"] == 1250
+
+
 def test_between_syncs_the_clocks_error_is_shared_out(store: Store) -> None:
     maker = Maker(interval=43_200)
     block = maker.block(

@@ -1,20 +1,25 @@
-"""Fifty thousand random and mutated messages: none is accepted, none costs much."""
+"""Random and mutated messages: none is accepted, none crashes, none costs much.
+
+50,000 of them, or as many as COLDTRAIL_FUZZ says (`make torture`: a million).
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from random import Random
 
 import cbor2
+import pytest
 
 from gateway import block, envelope
 from gateway.block import BlockError
 from gateway.envelope import Kind, Refused
 from tests.support.blockmaker import BOOT_EVENT, UPLINK, Maker, rows, sealed
 
-COUNT = 50_000
+COUNT = int(os.environ.get("COLDTRAIL_FUZZ", "50000"))
 LIMIT_S = 0.010
 KEYS = {1: UPLINK}
 
@@ -61,7 +66,16 @@ def percentile(times: list[float]) -> float:
     return sorted(times)[int(len(times) * 0.9999)]
 
 
-def test_no_mutated_message_is_accepted_and_none_costs_much() -> None:
+def report(capsys: pytest.CaptureFixture[str], what: str, times: list[float]) -> None:
+    """Say what the slowest cost, whatever else of the output is kept."""
+    with capsys.disabled():
+        print(f"\n{len(times)} {what}: CPU time p99.99 {percentile(times) * 1000:.2f} ms")
+
+
+@pytest.mark.timeout(1800)
+def test_no_mutated_message_is_accepted_and_none_costs_much(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     times = []
     for message in messages(Random(6), COUNT):
         begun = time.process_time()
@@ -73,8 +87,9 @@ def test_no_mutated_message_is_accepted_and_none_costs_much() -> None:
             accepted = True
         times.append(time.process_time() - begun)
         assert not accepted, message.hex()
+    report(capsys, "hostile messages", times)
     assert len(times) > 0.95 * COUNT
-    assert percentile(times) < LIMIT_S
+    assert percentile(times) <= LIMIT_S
 
 
 def bombs() -> Iterator[bytes]:
@@ -88,7 +103,10 @@ def bombs() -> Iterator[bytes]:
     yield b"\xa1\x08" + b"\x98\xff" + b"\x00" * 255
 
 
-def test_the_holder_of_a_key_cannot_make_the_decoder_work_hard() -> None:
+@pytest.mark.timeout(1800)
+def test_the_holder_of_a_key_cannot_make_the_decoder_work_hard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """What a stolen tracker may seal: any bytes at all, with a MAC that verifies."""
     random = Random(9)
     payloads = [envelope.parse(message).payload for message in originals()[:3]]
@@ -102,4 +120,5 @@ def test_the_holder_of_a_key_cannot_make_the_decoder_work_hard() -> None:
             with suppress(BlockError):
                 read(payload)
         times.append(time.process_time() - begun)
-    assert percentile(times) < LIMIT_S
+    report(capsys, "payloads with a genuine MAC", times)
+    assert percentile(times) <= LIMIT_S

@@ -15,9 +15,17 @@ from gateway.evidence import Entry
 from gateway.history import History
 from gateway.intake import Arrival
 from gateway.store import Store
-from gateway.tables import Archived
+from gateway.tables import Archived, KeyPair
 from gateway.verdicts import Name
-from tests.support.blockmaker import BOOT_EVENT, Maker, hash16, rows, sealed
+from tests.support.blockmaker import (
+    BOOT_EVENT,
+    DOWNLINK,
+    UPLINK,
+    Maker,
+    hash16,
+    rows,
+    sealed,
+)
 
 NOW_MS = 1_767_225_600_000
 
@@ -142,6 +150,52 @@ def test_swapped_numbers_are_splices(store: Store) -> None:
 
 def test_a_first_block_that_follows_from_something_is_a_splice(store: Store) -> None:
     assert spans(told(store, [Maker(previous=b"x" * 16).block(rows(1))])) == [(Name.SPLICE, 1, 1)]
+
+
+def test_a_block_of_another_shipment_is_a_splice(store: Store) -> None:
+    """Taken from a chain of the same tracker's, renumbered and sealed by who has the key."""
+    elsewhere = Maker(chain=b"chain  0", shipment="S-0")
+    chain(2, elsewhere)
+    maker = Maker()
+    blocks = chain(2, maker)
+    spliced = elsewhere.payload(rows(2), k1=maker.chain, k7="S-1")
+    assert spliced[2] == 3
+    assert spans(told(store, [*blocks, maker.copy().seal(spliced)])) == [(Name.SPLICE, 3, 3)]
+
+
+def test_a_block_of_another_tracker_is_not_even_archived(store: Store) -> None:
+    """The tracker is part of what the MAC covers; also where both have the same key."""
+    maker = Maker()
+    blocks = chain(2, maker)
+    foreign = Maker(**{**maker.__dict__, "tracker": "CT-2"}).block(rows(2))
+    with store.write() as tables:
+        tables.add_tracker("CT-2", test=True)
+        tables.add_key("CT-2", 1, KeyPair(UPLINK, DOWNLINK))
+    whole = told(store, [*blocks, foreign])
+    assert names(whole) == []
+    assert whole.blocks == 2
+    with store.read() as tables:
+        assert tables.refused() == {"MAC does not verify": 1}
+
+
+def test_a_new_key_is_an_honest_event(store: Store) -> None:
+    maker = Maker()
+    blocks = chain(2, maker)
+    maker.key, maker.version = bytes(range(64, 96)), 2
+    with store.write() as tables:
+        tables.add_key("CT-1", 2, KeyPair(maker.key, DOWNLINK))
+    blocks += [maker.block(rows(2, start=1800)), maker.block(rows(2, start=2400))]
+    whole = told(store, blocks)
+    assert names(whole) == []
+    assert whole.blocks == 4
+
+
+def test_a_battery_change_is_an_honest_event(store: Store) -> None:
+    maker = Maker()
+    blocks = chain(2, maker)
+    maker.boot += 1
+    blocks.append(maker.block(rows(2), [(3, 0, maker.boot, 1, 0, "1.0")]))
+    assert names(told(store, blocks)) == []
 
 
 def test_a_new_chain_that_begins_with_a_boot_is_announced(store: Store) -> None:

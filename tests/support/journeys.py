@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cbor2
+
 from simulator import scenario
 from simulator.report import Evidence
 from simulator.shipment import Shipment, run
+from tests.support import cddl
 
 BURN = "import time\nend = time.monotonic() + 110\nwhile time.monotonic() < end: pass"
 
@@ -28,7 +31,11 @@ def travel_for(name: str, hours: float, seed: int, out: Path) -> Shipment:
 
 
 def evidence(shipment: Shipment) -> Evidence:
-    """Export and verify by the gateway's own commands."""
+    """Export and verify by the gateway's own commands; every block must keep the contract."""
+    for sealed in sealed_blocks(shipment):
+        assert cddl.is_valid("sealed", sealed), sealed.hex()
+        payload = cbor2.loads(sealed).value[2]
+        assert cddl.is_valid("block", payload), payload.hex()
     return Evidence(shipment)
 
 
