@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from coldtrail import block, cbor
 from gateway import block as gateway_block
 from gateway import envelope
+from gateway.history import assemble
 from simulator import tools
+from tests.gateway.journey import entries
 from tests.support import cddl, contract, interpreters
 from tests.support.interpreters import Interpreter
 
@@ -151,6 +153,21 @@ def check(history: History, blocks: list[bytes]) -> None:
             sequence=expected.sequence + count,
         )
     assert read == history.records
+    check_tables(history, blocks)
+
+
+def check_tables(history: History, blocks: list[bytes]) -> None:
+    """What the gateway tells of these blocks is the history, in the order of time."""
+    told = assemble(entries(*blocks), TRACKER, history.shipment or "")
+    if history.shipment is None:
+        assert not told.samples
+        return
+    samples = [[s.t, s.status, *s.values] for _, s in told.samples]
+    events = [[e.type, *e.fields.values()] for _, e in told.events]
+    assert samples == [fields for kind, fields in history.records if kind == 1]
+    recorded = [[kind, *fields] for kind, fields in history.records if kind != 1]
+    assert events == sorted(recorded, key=lambda event: event[1])
+    assert {placed.boot for placed, _ in (*told.samples, *told.events)} <= {history.boot}
 
 
 def values(limits: contract.Limits) -> st.SearchStrategy[Any]:
