@@ -19,7 +19,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -448,11 +448,13 @@ def main() -> int:
             for name in options.geometry or GEOMETRIES
             for part in range(PARTS)
         ]
-        for future in work:
+        for done, future in enumerate(as_completed(work), 1):
             total += future.result()
-    for failure in total.failures[:20]:
+            if sys.stderr.isatty():
+                print(f"\r{done} of {len(work)} pieces", end="", file=sys.stderr, flush=True)
+    for failure in sorted(total.failures)[:20]:
         print(failure)
-    print(f"{time.monotonic() - start:.0f} s")
+    print(f"\n{time.monotonic() - start:.0f} s")
     print(
         f"power cuts: {total.distinct} distinct, {total.lost} lost, "
         f"{total.accepted} wrongly accepted"
