@@ -13,6 +13,11 @@ from coldtrail import records as r
 from coldtrail.alarms import Engine
 
 _FORMAT = 1
+# Attributes that are saved as they are.
+_SAVED = (
+    "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
+    "ranges release pending last sync shipment stopped judge_from owed"
+).split()
 
 
 class State:
@@ -136,66 +141,23 @@ class State:
 
     def save(self):
         """Return the state as what ``load`` takes, for a checkpoint or the RTC memory."""
-        return [
-            _FORMAT,
-            self.chain,
-            self.boot,
-            self.boot_rtc,
-            self.number,
-            self.previous,
-            self.unsealed,
-            self.oldest,
-            self.leading,
-            self.urgent,
-            self.urgent_number,
-            self.watermark,
-            self.ranges,
-            self.release,
-            self.pending,
-            self.last,
-            self.sync,
-            self.shipment,
-            self.stopped,
-            self.judge_from,
-            [[subject, code] for subject, code in self.faults.items()],
-            self.owed,
-            self.engine.save(),
-        ]
+        saved = [_FORMAT, self.profile.digest, self.engine.save(), list(self.faults.items())]
+        for name in _SAVED:
+            saved.append(getattr(self, name))
+        return saved
 
     def load(self, saved):
         """Restore what ``save`` returned; ValueError when it is of another format."""
         if not isinstance(saved, list) or not saved or saved[0] != _FORMAT:
             raise ValueError("state of another format")
-        (
-            _,
-            self.chain,
-            self.boot,
-            self.boot_rtc,
-            self.number,
-            self.previous,
-            self.unsealed,
-            self.oldest,
-            self.leading,
-            self.urgent,
-            self.urgent_number,
-            self.watermark,
-            self.ranges,
-            self.release,
-            self.pending,
-            self.last,
-            sync,
-            self.shipment,
-            self.stopped,
-            self.judge_from,
-            faults,
-            self.owed,
-            engine,
-        ) = saved
-        self.sync = sync and tuple(sync)
+        _, digest, engine, faults = saved[:4]
+        for name, value in zip(_SAVED, saved[4:]):
+            setattr(self, name, value)
+        self.sync = self.sync and tuple(self.sync)
         self.faults = dict(faults)
-        try:
+        if digest == self.profile.digest:
             self.engine.load(engine)
-        except ValueError:
-            # Provisioned with other rules since: what they owe cannot be said in the new ones.
+        else:
+            # Provisioned with another profile since: what the old rules owe has no words in it.
             self.engine.reset()
             self.owed = []

@@ -219,3 +219,15 @@ def test_a_record_that_no_block_can_carry_is_left_out_and_said_to_be():
         )
         events += cbor.decode(payload).get(9, [])
     assert [9, journey.t, 2, 1] in events
+
+
+def test_another_profile_begins_its_judgement_anew():
+    journey = Journey()
+    for _ in range(10):
+        journey.sample(900)
+    assert journey.state.engine.alarmed
+    other = profiles.load(host_profiles.load("who_type_2").encode())
+    recorder = Recorder(journey.flash, other, Identity, b"")
+    assert not recorder.state.engine.alarmed
+    assert recorder.state.owed == []
+    assert recorder.state.last == journey.state.last
