@@ -59,7 +59,7 @@ format: venv ## let ruff rewrite what it can
 	@$(BIN)/ruff format
 
 test: venv tools ## run every test
-	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 torture: venv tools ## everything that takes longer: all power cuts, a million byte strings for each parser
 	@$(BIN)/python -m tests.torture.power_cuts

@@ -104,5 +104,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest first, so that no worker has them left when the others have finished."""
+    """Put the longest first: no worker has them left when the other has finished."""
     items.sort(key=lambda item: "/journeys/" not in item.path.as_posix())
