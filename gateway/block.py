@@ -62,6 +62,7 @@ UNIX: Final = Int(1_577_836_800, 2**32 - 1)
 MILLISECONDS: Final = Int(0, 999)
 SOURCE: Final = Int(1, 3)
 SHIPMENT: Final = Text(32)
+KEY_VERSION: Final = Int(1, 255)
 INTERVAL: Final = Int(1, 86_400)
 _GAP_DIFFERENCE: Final = Int(-(2**30) + 1, 2**30 - 1)
 
@@ -122,9 +123,11 @@ EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
         },
     ),
     7: ("configuration", {"t": SECONDS, "profile": Text(32), "digest": Bytes(8)}),
+    8: ("key-change", {"t": SECONDS, "old": KEY_VERSION, "new": KEY_VERSION}),
     9: ("log-gap", {"t": SECONDS, "cause": Int(1, 3), "records": U32}),
     10: ("shipment-start", {"t": SECONDS, "shipment": SHIPMENT}),
     11: ("shipment-stop", {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)}),
+    12: ("flight-mode", {"t": SECONDS, "on": Int(0, 1), "cause": Int(1, 4)}),
     13: (
         "fault",
         {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},

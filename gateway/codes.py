@@ -56,6 +56,13 @@ WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
     (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped"},
     (9, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
     (11, "cause"): {1: "button", 2: "command", 3: "console", 4: "other shipment"},
+    (12, "on"): {0: "end", 1: "start"},
+    (12, "cause"): {
+        1: "planned leg",
+        2: "take-off seen",
+        3: "planned arrival or landing",
+        4: "time limit",
+    },
     (13, "subject"): dict(enumerate((*SENSORS, "log", "modem", "clock", "configuration"))),
     (13, "code"): READING,
     (13, "on"): {0: "end", 1: "start"},

@@ -32,6 +32,7 @@ _MS = (0, 999)
 _UNIX = (1577836800, 4294967295)
 _READING = (-_VALUE, _VALUE)
 _RULE = (0, 255)
+_KEY_VERSION = (1, 255)
 _NAME = (str, 1, 32)
 _SYNC = (_TIME, _MS, _UNIX, _MS, _UINT32, (1, 3))
 _FIELDS = {
@@ -41,9 +42,11 @@ _FIELDS = {
     5: (_TIME, _RULE, (1, 4), (0, 7), (1, 4), _READING, _TIME, _READING, _TIME),
     6: (_TIME, _RULE, (1, 3), _READING, _READING, _TIME),
     7: (_TIME, _NAME, (bytes, 8, 8)),
+    8: (_TIME, _KEY_VERSION, _KEY_VERSION),
     9: (_TIME, (1, 3), _UINT32),
     10: (_TIME, _NAME),
     11: (_TIME, _NAME, (1, 4)),
+    12: (_TIME, (0, 1), (1, 4)),
     13: (_TIME, (0, 31), (0, 15), (0, 1)),
 }
 _ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample

@@ -22,6 +22,7 @@ MESSAGES = [
     contract.CONFIRMATION_HASH,
     contract.PROFILE,
     contract.PROFILE_RULE,
+    contract.COMMAND,
 ]
 SEALED = cbor2.CBORTag(
     17, [cbor2.dumps({1: 5, 3: 65001, 4: b"\x01"}, canonical=True), {}, b"", bytes(32)]
@@ -67,6 +68,20 @@ def test_the_validator_refuses_unknown_record_types(kind: int) -> None:
     assert not cddl.is_valid("block", encoded({**contract.BLOCK.example, 9: [[kind, 0, "x"]]}))
 
 
+@pytest.mark.parametrize(("code", "limits"), contract.ACTIONS.items())
+def test_the_validator_sorts_actions(code: int, limits: tuple[contract.Limits, ...]) -> None:
+    for fields, good in contract.boundaries(limits):
+        command = {**contract.COMMAND.example, 3: [code, *fields]}
+        assert cddl.is_valid("command", encoded(command)) is good
+
+
+@pytest.mark.parametrize("code", contract.UNKNOWN_ACTIONS)
+@pytest.mark.parametrize("fields", [[], [1], ["x"]])
+def test_the_validator_refuses_unknown_actions(code: int, fields: list[Any]) -> None:
+    command = {**contract.COMMAND.example, 3: [code, *fields]}
+    assert not cddl.is_valid("command", encoded(command))
+
+
 @pytest.mark.parametrize("column", [[None], [None, None], [None] * 96])
 def test_the_validator_refuses_a_column_without_a_reading(column: list[None]) -> None:
     assert not cddl.is_valid("column", encoded(column))
@@ -83,8 +98,9 @@ def test_the_validator_sorts_envelopes() -> None:
         return encoded(dict(zip((1, 3, 4), fields.values(), strict=True)))
 
     assert sealed(protected, unprotected, payload, tag)
-    assert sealed(header(content_type=65002), unprotected, payload, tag)
-    for content_type in (65000, 65003):
+    for content_type in (65002, 65003):
+        assert sealed(header(content_type=content_type), unprotected, payload, tag)
+    for content_type in (65000, 65004):
         assert not sealed(header(content_type=content_type), unprotected, payload, tag)
     for alg in (4, 6):
         assert not sealed(header(alg=alg), unprotected, payload, tag)

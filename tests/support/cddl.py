@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import io
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import cbor2
 from zcbor.zcbor.zcbor import CddlValidationError, DataTranslator
 
 CDDL = Path(__file__).resolve().parents[2] / "firmware" / "uplink.cddl"
@@ -29,6 +31,16 @@ class _Validator(DataTranslator):
         # zcbor counts characters; RFC 8610, 3.8.1 has .size of a text count bytes.
         if self.type == "TSTR" and self.max_size is not None and isinstance(obj, str):
             self._decode_assert(len(obj.encode()) <= self.max_size, "too many bytes")
+
+    def decode_str(self, cbor_str: bytes) -> Any:
+        # What a byte string embeds: zcbor lets malformed CBOR raise, and overlooks what follows.
+        stream = io.BytesIO(cbor_str)
+        try:
+            cbor2.load(stream)
+        except cbor2.CBORDecodeError:
+            self._decode_assert(False, "malformed")
+        self._decode_assert(stream.tell() == len(cbor_str), "more than one item")
+        return super().decode_str(cbor_str)
 
 
 @functools.cache

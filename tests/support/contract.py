@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import cbor2
+
 Path = tuple[int, ...]
 
 
@@ -100,7 +102,27 @@ class Array:
         return [*shorter, [self.item] * (self.longest + 1), None, 1, {}]
 
 
-Limits = Int | OrNull | Text | Bytes | Array
+@dataclass(frozen=True)
+class Embedded:
+    """A byte string that holds the CBOR of a message."""
+
+    message: Message
+
+    def allowed(self) -> list[Any]:
+        """Return every variant of the message that is allowed."""
+        return [cbor2.dumps(value, canonical=True) for value in self._variants(good=True)]
+
+    def refused(self) -> list[Any]:
+        """Return every variant that is not, one byte less and more, and other types."""
+        example = self.allowed()[0]
+        wrong = [cbor2.dumps(value, canonical=True) for value in self._variants(good=False)]
+        return [*wrong, b"", example[:-1], example + b"\x00", self.message.example, None, 1]
+
+    def _variants(self, *, good: bool) -> list[Any]:
+        return [value for _, value, allowed in self.message.variants() if allowed is good]
+
+
+Limits = Int | OrNull | Text | Bytes | Array | Embedded
 
 MOST_SAMPLES: Final = 96
 MOST_EVENTS: Final = 64
@@ -114,6 +136,7 @@ UNIX: Final = Int(1577836800, 2**32 - 1)  # from 2020-01-01
 READING: Final = Int(1 - 2**24, 2**24 - 1)
 NAME: Final = Text(32)
 INTERVAL: Final = Int(1, 86400)
+KEY_VERSION: Final = Int(1, 255)
 
 SYNC: Final = (SECONDS, MS, UNIX, MS, U32, Int(1, 3))
 EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
@@ -133,9 +156,11 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     ),
     6: (SECONDS, Int(0, 255), Int(1, 3), READING, READING, SECONDS),
     7: (SECONDS, NAME, Bytes(8)),
+    8: (SECONDS, KEY_VERSION, KEY_VERSION),
     9: (SECONDS, Int(1, 3), U32),
     10: (SECONDS, NAME),
     11: (SECONDS, NAME, Int(1, 4)),
+    12: (SECONDS, Int(0, 1), Int(1, 4)),
     13: (SECONDS, Int(0, 31), Int(0, 15), Int(0, 1)),
 }
 SAMPLE: Final[tuple[Limits, ...]] = (SECONDS, SECONDS, *[OrNull(READING)] * 8)
@@ -161,12 +186,14 @@ def first(limits: Limits) -> Any:
 def boundaries(fields: tuple[Limits, ...]) -> Iterator[tuple[list[Any], bool]]:
     """Yield records, each with one field at or beyond a limit, and whether they are allowed."""
     example = [first(limits) for limits in fields]
+    yield example, True
     for index, limits in enumerate(fields):
         for values, good in ((limits.allowed(), True), (limits.refused(), False)):
             for value in values:
                 yield [*example[:index], value, *example[index + 1 :]], good
-    yield example[:-1], False
-    yield [*example, example[-1]], False
+    if example:
+        yield example[:-1], False
+    yield [*example, 0], False
 
 
 @dataclass(frozen=True)
@@ -345,4 +372,27 @@ PROFILE_RULE: Final = Message(
         (7, 0, 7): Int(0, 86400),
     },
     maps=(),
+)
+
+# By code: what follows it.
+ACTIONS: Final[dict[int, tuple[Limits, ...]]] = {
+    1: (Bytes(8), Embedded(PROFILE)),
+    2: (),
+    3: (),
+    4: (),
+    5: (COUNTER,),
+    6: (NAME,),
+    7: (),
+}
+UNKNOWN_ACTIONS: Final = sorted({*range(-1, 33)} - {*ACTIONS})
+COMMAND: Final = Message(
+    "command",
+    {0: 1, 1: 1, 2: UNIX.low, 3: [5, 1]},
+    {
+        (0,): Int(1, 1),
+        (1,): Int(1, 2**53 - 1),
+        (2,): UNIX,
+        (3,): Array(2, 2, 5),
+        (3, 1): COUNTER,
+    },
 )
