@@ -142,7 +142,7 @@ class Log:
                 break
             self._advance(True)
         self._last = offset
-        self._end = offset + space
+        self._end = self._sectors.behind(offset, len(payload))
         self.next += 1
         return self.next - 1
 
@@ -231,7 +231,7 @@ class Log:
             raise ValueError("checkpoint longer than %d bytes" % self.max_payload)
         if not self._sectors.write(sector, DATA, self.next, CHECKPOINT, payload):
             return 0, 0
-        return DATA, DATA + self._sectors.space(len(payload))
+        return DATA, self._sectors.behind(DATA, len(payload))
 
     def _fill_moved(self, sector):
         last = end = DATA
@@ -241,7 +241,7 @@ class Log:
                 if not self._sectors.copy(self._head, record, sector, end):
                     return 0, 0
                 last = end
-                end += self._sectors.space(record[3])
+                end = self._sectors.behind(end, record[3])
         return last, end
 
     def _commit(self, sector, first, tail, wear, last, end):
@@ -333,7 +333,7 @@ class Log:
             if found[2] == CHECKPOINT:
                 self._checkpoint = (sector, found[0])
                 self.checkpoint_sequence = found[1]
-            found = self._sectors.seek(sector, last[0] + self._sectors.space(last[3]), first, end)
+            found = self._sectors.seek(sector, self._sectors.behind(last[0], last[3]), first, end)
         return last
 
     def _find_tail(self):
@@ -372,14 +372,14 @@ class Log:
                 head, SECOND, self._opening, self._head_first, self._tail, self._wear
             )
             self._settled = True
-        offset = self._sectors.untouched(head, record[0] + self._sectors.space(record[3])) + HEAD
-        if offset + self._sectors.space(record[3]) <= self._size and self._sectors.mark(
-            head, offset - HEAD
-        ):
+        end = self._sectors.behind(record[0], record[3])
+        offset = self._sectors.untouched(head, end) + HEAD
+        fits = offset + self._sectors.space(record[3]) <= self._size
+        if fits and self._sectors.mark(head, end, offset - HEAD):
             record, done = self._copy_last(record, head, offset)
             if done:
                 self._last = offset
-                self._end = offset + self._sectors.space(record[3])
+                self._end = self._sectors.behind(offset, record[3])
         sector = head
         while record and self._end == self._size:
             sector = self._free(self._after(sector))
@@ -395,7 +395,7 @@ class Log:
                     self._tail,
                     wear,
                     DATA,
-                    DATA + self._sectors.space(record[3]),
+                    self._sectors.behind(DATA, record[3]),
                 ):
                     break
             self._retire(sector)
@@ -434,7 +434,7 @@ class Log:
                 return
             if state == INVALID and self._sectors.holds_copies(sector):
                 self._sectors.kill(sector)
-            if state == BLANK and self._sectors.is_blank(sector):
+            if state == BLANK and self._sectors.is_new(sector):
                 # As good as new. The header of an opening that left no trace cannot come back
                 # through this one.
                 wear = self._erase_count(sector)

@@ -102,6 +102,10 @@ class Sectors:
         self._nor.erase(self._address(sector, 0))
         return self.is_blank(sector)
 
+    def is_new(self, sector):
+        """Whether a sector is as good as never used; where programs are limited none is."""
+        return not self._nor.programs_per_unit and self.is_blank(sector)
+
     def is_blank(self, sector):
         for offset in range(0, self.size, _PIECE):
             if min(self.load(sector, offset, min(_PIECE, self.size - offset))) != 0xFF:
@@ -179,6 +183,14 @@ class Sectors:
         unit = self._unit
         return (HEAD + length + unit - 1) // unit * unit
 
+    def behind(self, offset, length):
+        """Return where the record behind one of ``length`` at ``offset`` begins.
+
+        Never with the last byte of a page: the length shall stand on one page.
+        """
+        end = offset + self.space(length)
+        return end + 1 if (end + 1) % len(self._page) == 0 else end
+
     def parse(self, sector, offset, first):
         """Return (offset, sequence, type, length) of the valid record at ``offset``, or None."""
         if offset + HEAD > self.size:
@@ -226,7 +238,7 @@ class Sectors:
             record = self.seek(sector, DATA, first, end)
         while record:
             offset, sequence, _, length = record
-            behind = offset + self.space(length)
+            behind = self.behind(offset, length)
             after = None
             if behind + HEAD <= end:
                 view = self.load(sector, offset, behind - offset + HEAD)
@@ -250,7 +262,7 @@ class Sectors:
             view = self.load(sector, offset, HEAD)
             if view[2] | view[3] << 8 != sequence & 0xFFFF:
                 return DATA
-            offset += self.space(view[0] | (view[1] & 7) << 8)
+            offset = self.behind(offset, view[0] | (view[1] & 7) << 8)
         return offset
 
     def write(self, sector, offset, sequence, kind, payload):
@@ -296,13 +308,21 @@ class Sectors:
 
     # ---- what a power cut leaves ----
 
-    def mark(self, sector, offset):
-        """Mark a page as touched, with zeros whatever will follow.
+    def mark(self, sector, end, last):
+        """Mark every page that begins behind ``end`` up to the page at ``last``, with zeros.
 
-        Cut short, this is not mistaken for a blank page later, and repeating it harms nothing.
+        Done in order and by every mount alike, whatever it sees there: one that was cut short has
+        left nothing beyond the first page that shows no mark, and repeating it harms nothing.
         """
-        self._zero(sector, offset, HEAD)
-        return max(self.load(sector, offset, HEAD)) == 0
+        page = len(self._page)
+        start = (end + page - 1) // page * page
+        if start == end and min(self.load(sector, start, page)) != 0xFF:
+            start += page  # the length of what was begun there still is needed
+        for offset in range(start, last + 1, page):
+            self._zero(sector, offset, HEAD)
+            if max(self.load(sector, offset, HEAD)):
+                return False
+        return True
 
     def is_marked(self, sector, offset):
         """Whether a mount has written this record, on a page it had marked as its own."""
@@ -341,14 +361,15 @@ class Sectors:
         """
         if offset + HEAD <= self.size:
             view = self.load(sector, offset, HEAD)
-            if min(view) != 0xFF:
-                return offset + self.space(view[0] | (view[1] & 7) << 8)
+            end = offset + self.space(view[0] | (view[1] & 7) << 8)
+            if 1 <= view[1] >> 3 <= CHECKPOINT and end <= self.size:
+                return end
         return offset
 
     def holds_copies(self, sector):
         """Whether a head was being moved here: half erased it must not look whole."""
         view = self.load(sector, DATA, HEAD)
-        behind = DATA + self.space(view[0] | (view[1] & 7) << 8)
+        behind = self.behind(DATA, view[0] | (view[1] & 7) << 8)
         number = view[2] | view[3] << 8
         if behind + HEAD > self.size:
             return False

@@ -195,7 +195,10 @@ class Bench:
                 ("append", "seal", "release", "mount", "iterate"), (70, 8, 10, 6, 6)
             ):
                 case ["append"]:
-                    self._append(rng.randrange(1, 28), rng.randrange(40))
+                    # Now and then right up to the end of a page.
+                    rest = -(self._log._end + 8) % geometry.page
+                    length = rest if rng.random() < 0.2 else rng.randrange(40)
+                    self._append(rng.randrange(1, 28), length)
                 case ["seal"]:
                     self._append(28, rng.randrange(geometry.page, self._log.max_payload + 1))
                 case ["release"]:
