@@ -38,6 +38,7 @@ def test_every_part_is_registered():
     assert registered == {
         "decode": "gateway.cli:decode",
         "gateway": "gateway.cli:gateway",
+        "log": "boards.logdump:log",
         "profile": "boards.profile:profile",
         "simulate": "simulator.cli:simulate",
     }
