@@ -31,7 +31,9 @@ class Recorder:
         hint = _checked(retained)
         self.state = State(profile, None)
         self.log = Log(nor, self._snapshot)
+        self.log.overwrite = profile.overwrite
         self.log.mount(hint and hint[1])
+        self._given_up = self.log.overwritten
         if hint and hint[2] == self.log.next:
             self.state.load(hint[3])
             self.extra = hint[4]
@@ -66,6 +68,11 @@ class Recorder:
         ``fields``: the record's CBOR array. Raises OSError when the log takes no more.
         """
         self._append(kind, cbor.encode(fields))
+        lost = self.log.overwritten - self._given_up
+        if lost:
+            # Before the next record: a loss is said where it happened.
+            self._given_up += lost
+            self._append(r.LOG_GAP, cbor.encode([self.state.last or 0, r.OVERWRITTEN, lost]))
 
     def _append(self, kind, payload):
         self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))

@@ -43,6 +43,7 @@ SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 
 # Causes of a gap in the log.
+OVERWRITTEN = const(1)
 DAMAGED = const(2)
 
 # Sources of time.

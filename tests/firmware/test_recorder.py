@@ -231,3 +231,22 @@ def test_another_profile_begins_its_judgement_anew():
     assert not recorder.state.engine.alarmed
     assert recorder.state.owed == []
     assert recorder.state.last == journey.state.last
+
+
+def test_a_profile_that_prefers_new_data_says_how_many_old_records_it_gave_up():
+    journey = Journey()
+    journey.flash = Flash(sectors=6)
+    overwriting = PROFILE._replace(overwrite=True)
+    journey.recorder = Recorder(journey.flash, overwriting, Identity)
+    journey.t = 0
+    journey.begin_boot()
+    for k in range(1200):
+        journey.sample(400 + k % 5)
+    log = journey.recorder.log
+    assert log.first > 0
+    gaps = [cbor.decode(payload) for _, kind, payload in log.records(log.first) if kind == 9]
+    assert gaps
+    assert all(cause == 1 and lost > 0 for _, cause, lost in gaps)
+    before = journey.state.save()
+    remounted = Recorder(journey.flash, overwriting, Identity, b"")
+    assert remounted.state.save() == before
