@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,17 @@ class Identity:
     downlink_key: bytes
     shipment: str
 
-    def device_file(self, host: str, port: int, apn: str = "iot.example") -> bytes:
-        """Return ``identity.cbor`` as the tracker reads it; the broker is ``host``:``port``."""
+    def device_file(
+        self,
+        host: str,
+        port: int,
+        apn: str = "iot.example",
+        options: Mapping[int, object] | None = None,
+    ) -> bytes:
+        """Return ``identity.cbor`` as the tracker reads it; the broker is ``host``:``port``.
+
+        ``options`` holds its optional fields, by their keys: 9 and above.
+        """
         return cbor2.dumps(
             {
                 0: 1,
@@ -39,6 +49,7 @@ class Identity:
                 6: port,
                 7: apn,
                 8: self.shipment,
+                **(options or {}),
             },
             canonical=True,
         )
