@@ -33,20 +33,31 @@ DIRECTORY = Path(__file__).parent / "profiles"
 Kind = Literal["instant", "consecutive", "cumulative", "trend"]
 Channel = Literal[
     "payload", "ambient", "humidity", "light", "battery",
-    "acceleration_x", "acceleration_y", "acceleration_z",
+    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
+]  # fmt: skip
+Subject = Literal[
+    "probe", "ambient", "light", "accelerometer", "battery",
+    "log", "modem", "clock", "configuration", "downlink",
 ]  # fmt: skip
 WhenFull = Literal["stop", "overwrite"]
+JudgedFrom = Literal["start delay", "first reading in the zone"]
 
 KINDS: tuple[Kind, ...] = ("instant", "consecutive", "cumulative", "trend")
 CHANNELS: tuple[Channel, ...] = (
     "payload", "ambient", "humidity", "light", "battery",
-    "acceleration_x", "acceleration_y", "acceleration_z",
+    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
 )  # fmt: skip
+SUBJECTS: tuple[Subject, ...] = (
+    "probe", "ambient", "light", "accelerometer", "battery",
+    "log", "modem", "clock", "configuration", "downlink",
+)  # fmt: skip
+EVENT_CHANNELS = ("shock", "free_fall")  # readings of events, not of samples
 COMPARISONS = ("<", "<=", ">", ">=")
 WHEN_FULL: tuple[WhenFull, ...] = ("stop", "overwrite")
+JUDGED_FROM: tuple[JudgedFrom, ...] = ("start delay", "first reading in the zone")
 
 # Unit, and the decimal places the wire keeps, of each channel.
-UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), ("mg", 0), ("mg", 0), ("mg", 0))
+UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), *[("mg", 0)] * 4, ("ms", 0))
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoint
@@ -141,6 +152,19 @@ class Rule(_Model):
             raise ValueError(f"rule {self.id}: kind {self.kind} needs {wanted}")
         return self
 
+    @model_validator(mode="after")
+    def _events_are_judged_at_once(self) -> Self:
+        comparison, threshold = self.beyond
+        above = comparison > 2 and threshold > 0
+        if self.channel in EVENT_CHANNELS and (
+            self.kind != "instant" or not above or self.hysteresis
+        ):
+            raise ValueError(
+                f"rule {self.id}: {self.channel} takes kind instant, > or >= more than 0, "
+                "and no hysteresis"
+            )
+        return self
+
     def wire(self) -> list[int]:
         """Return the integers of `rule` in uplink.cddl."""
         return [
@@ -197,8 +221,12 @@ class Profile(_Model):
     alarm_upload_interval: Annotated[Seconds, Field(ge=60, le=604800)]
     start_delay: Annotated[Seconds, Field(ge=0, le=604800)] = 0
     rule: list[Rule] = Field(max_length=16)
-    required: list[Channel] = Field(default=[], max_length=8)
+    required: list[Channel] = Field(default=[], max_length=10)
     when_full: WhenFull = "stop"
+    position_interval: Annotated[Seconds, Field(ge=0, le=604800)] = 0
+    call_at_once: list[Subject] = Field(default=[], max_length=10)
+    judged_from: JudgedFrom = "start delay"
+    flight: Annotated[Seconds, Field(ge=0, le=86400)] = 0
 
     @field_validator("name")
     @classmethod
@@ -223,6 +251,15 @@ class Profile(_Model):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _waiting_for_the_zone_ends(self) -> Self:
+        if self.judged_from == "first reading in the zone" and self.start_delay == 0:
+            raise ValueError(
+                "judged_from 'first reading in the zone' needs a start_delay, after which it is "
+                "judged in any case"
+            )
+        return self
+
     def wire(self) -> dict[int, object]:
         """Return the map of `profile` in uplink.cddl."""
         fields: dict[int, object] = {
@@ -239,6 +276,14 @@ class Profile(_Model):
             fields[8] = [CHANNELS.index(channel) for channel in self.required]
         if self.when_full == "overwrite":
             fields[9] = 1
+        if self.position_interval:
+            fields[10] = self.position_interval
+        if self.call_at_once:
+            fields[11] = [SUBJECTS.index(subject) for subject in self.call_at_once]
+        if self.judged_from == "first reading in the zone":
+            fields[12] = 1
+        if self.flight:
+            fields[13] = self.flight
         return fields
 
     def encode(self) -> bytes:
@@ -250,11 +295,11 @@ class Profile(_Model):
         """Return the profile of a decoded map; ValueError when it is none."""
         if not isinstance(fields, dict) or type(fields.get(0)) is not int or fields[0] != 1:
             raise ValueError("it is not a profile of version 1")
-        if unknown := set(fields) - set(range(10)):
+        if unknown := set(fields) - set(range(14)):
             raise ValueError(f"unknown key {unknown.pop()!r}")
-        rules, required = fields.get(7), fields.get(8, [])
-        if type(rules) is not list or type(required) is not list:
-            raise ValueError("rules and required channels must be lists")
+        rules, required, faults = fields.get(7), fields.get(8, []), fields.get(11, [])
+        if not type(rules) is type(required) is type(faults) is list:
+            raise ValueError("rules, required channels and faults must be lists")
         table = {
             "name": fields.get(1),
             "interval": fields.get(2),
@@ -265,6 +310,10 @@ class Profile(_Model):
             "rule": [Rule.from_wire(values) for values in rules],
             "required": [_nth(CHANNELS, channel) for channel in required],
             "when_full": _nth(WHEN_FULL, fields.get(9, 0)),
+            "position_interval": fields.get(10, 0),
+            "call_at_once": [_nth(SUBJECTS, subject) for subject in faults],
+            "judged_from": _nth(JUDGED_FROM, fields.get(12, 0)),
+            "flight": fields.get(13, 0),
         }
         return cls.model_validate(table)
 
@@ -276,9 +325,19 @@ class Profile(_Model):
             ("samples", pace.format(duration(self.interval), duration(self.alarm_interval))),
             ("uploads", pace.format(*uploads)),
         ]
+        if self.position_interval:
+            rows.append(("position", f"every {duration(self.position_interval)}"))
         if self.start_delay:
-            rows.append(("judges", f"from {duration(self.start_delay)} after the start"))
+            start = f"from {duration(self.start_delay)} after the start"
+            if self.judged_from == "first reading in the zone":
+                start = f"from the first reading in the zone, at the latest {start}"
+            rows.append(("judges", start))
         rows += [(f"rule {rule.id}", f"{rule.kind}: {rule}") for rule in self.rule]
+        calls = ", ".join(f"fault of {subject}" for subject in self.call_at_once)
+        rows.append(("calls", "at once on an alarm" + (f", {calls}" if calls else "")))
+        if self.flight:
+            silent = duration(self.flight)
+            rows.append(("flight", f"after a take-off, radio silent for at most {silent}"))
         rows.append(("requires", ", ".join(self.required) or "no sensor"))
         full = "stops and alarms" if self.when_full == "stop" else "overwrites the oldest"
         rows.append(("full log", full))

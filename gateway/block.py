@@ -5,10 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateway import cbor
 from gateway.cbor import CborError, Value
+from gateway.limits import (
+    COUNTER,
+    EVENTS,
+    GAP_DIFFERENCE,
+    INTERVAL,
+    READING,
+    SECONDS,
+    SHIPMENT,
+    SYNC,
+    U32,
+    Bytes,
+    Field,
+    Int,
+    Optional,
+    Range,
+    Rows,
+    Text,
+)
 
 CHAIN_SIZE: Final = 8
 HASH_SIZE: Final = 16
@@ -31,108 +49,6 @@ _FIRST_COLUMN: Final = 8
 
 class BlockError(ValueError):
     """A payload that is not a block of this contract; the message says where."""
-
-
-class Int(NamedTuple):
-    """An integer within bounds, both included."""
-
-    low: int
-    high: int
-
-
-class Text(NamedTuple):
-    """A text of 1 to `size` bytes."""
-
-    size: int
-
-
-class Bytes(NamedTuple):
-    """A byte string of exactly `size` bytes."""
-
-    size: int
-
-
-Range = Int | Text | Bytes
-
-U32: Final = Int(0, 2**32 - 1)
-COUNTER: Final = Int(1, 2**32 - 1)
-SECONDS: Final = Int(0, 2**30 - 1)
-READING: Final = Int(-(2**24) + 1, 2**24 - 1)
-UNIX: Final = Int(1_577_836_800, 2**32 - 1)
-MILLISECONDS: Final = Int(0, 999)
-SOURCE: Final = Int(1, 3)
-SHIPMENT: Final = Text(32)
-KEY_VERSION: Final = Int(1, 255)
-INTERVAL: Final = Int(1, 86_400)
-_GAP_DIFFERENCE: Final = Int(-(2**30) + 1, 2**30 - 1)
-
-_SYNC: Final[dict[str, Range]] = {
-    "t": SECONDS,
-    "ms": MILLISECONDS,
-    "unix": UNIX,
-    "unix_ms": MILLISECONDS,
-    "uncertainty": U32,
-    "source": SOURCE,
-}
-
-EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
-    2: (
-        "position",
-        {
-            "t": SECONDS,
-            "latitude": Int(-90_000_000, 90_000_000),
-            "longitude": Int(-180_000_000, 180_000_000),
-            "uncertainty": U32,
-            "source": Int(1, 2),
-        },
-    ),
-    3: (
-        "boot",
-        {
-            "t": Int(0, 0),
-            "boot": COUNTER,
-            "cause": Int(1, 5),
-            "rtc": SECONDS,
-            "firmware": Text(16),
-        },
-    ),
-    4: ("clock-sync", _SYNC),
-    5: (
-        "alarm-start",
-        {
-            "t": SECONDS,
-            "rule": Int(0, 255),
-            "kind": Int(1, 4),
-            "channel": Int(0, 7),
-            "comparison": Int(1, 4),
-            "threshold": READING,
-            "duration": SECONDS,
-            "value": READING,
-            "seconds_beyond": SECONDS,
-        },
-    ),
-    6: (
-        "alarm-end",
-        {
-            "t": SECONDS,
-            "rule": Int(0, 255),
-            "cause": Int(1, 3),
-            "minimum": READING,
-            "maximum": READING,
-            "beyond": SECONDS,
-        },
-    ),
-    7: ("configuration", {"t": SECONDS, "profile": Text(32), "digest": Bytes(8)}),
-    8: ("key-change", {"t": SECONDS, "old": KEY_VERSION, "new": KEY_VERSION}),
-    9: ("log-gap", {"t": SECONDS, "cause": Int(1, 3), "records": U32}),
-    10: ("shipment-start", {"t": SECONDS, "shipment": SHIPMENT}),
-    11: ("shipment-stop", {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)}),
-    12: ("flight-mode", {"t": SECONDS, "on": Int(0, 1), "cause": Int(1, 4)}),
-    13: (
-        "fault",
-        {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +86,15 @@ class Event:
     type: int
     name: str
     t: int
-    fields: Mapping[str, int | str | bytes]
+    fields: Mapping[str, Field]
+
+    def number(self, name: str) -> int:
+        """Return a field that is an integer."""
+        return _number(self.fields, name)
 
     def sync(self) -> Sync | None:
         """Return what a clock sync says; None for any other event."""
-        if self.type != 4:
-            return None
-        return _sync(self.fields)
+        return _sync(self.fields) if self.type == 4 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +146,7 @@ def decode(payload: bytes) -> Block:
         head=_head(value),
         boot=_int(value.get(4), COUNTER, "key 4 (boot)"),
         sequence=_int(value.get(5), U32, "key 5 (sequence)"),
-        sync=_sync(_fields(value[6], _SYNC, "key 6 (sync)")) if 6 in value else None,
+        sync=_sync(_fields(value[6], SYNC, "key 6 (sync)")) if 6 in value else None,
         shipment=_text(value[7], SHIPMENT, "key 7 (shipment)") if 7 in value else None,
         interval=interval,
         samples=samples,
@@ -255,7 +173,7 @@ def _samples(value: Value) -> tuple[int, tuple[Sample, ...]]:
     times = [_int(value.get(1), SECONDS, "samples, key 1 (t)")]
     differences = [0] * (count - 1)
     if 3 in value:
-        differences = _ints(value[3], count - 1, _GAP_DIFFERENCE, "samples, key 3 (times)")
+        differences = _ints(value[3], count - 1, GAP_DIFFERENCE, "samples, key 3 (times)")
         if not any(differences):
             raise BlockError("samples, key 3 (times) says nothing")
     for difference in differences:
@@ -311,28 +229,50 @@ def _event(value: Value, index: int) -> Event:
         raise BlockError(f"{where}: type {value[0]} is unknown")
     name, ranges = EVENTS[value[0]]
     fields = _fields(value[1:], ranges, f"{where} ({name})")
-    return Event(value[0], name, int(fields["t"]), fields)
+    return Event(value[0], name, _number(fields, "t"), fields)
 
 
-def _fields(value: Value, ranges: Mapping[str, Range], where: str) -> dict[str, int | str | bytes]:
-    items = _list(value, len(ranges), where)
+def _fields(value: Value, ranges: Mapping[str, Range], where: str) -> dict[str, Field]:
+    names = list(ranges)
+    if isinstance(value, list) and len(value) < len(names):
+        names = [name for name in names if not isinstance(ranges[name], Optional)]
     return {
-        name: _field(item, limits, f"{where}, {name}")
-        for (name, limits), item in zip(ranges.items(), items, strict=True)
+        name: _field(item, ranges[name], f"{where}, {name}")
+        for name, item in zip(names, _list(value, len(names), where), strict=True)
     }
 
 
-def _field(value: Value, limits: Range, where: str) -> int | str | bytes:
-    if isinstance(limits, Int):
-        return _int(value, limits, where)
-    return (
-        _text(value, limits, where) if isinstance(limits, Text) else _bytes(value, limits, where)
-    )
+def _field(value: Value, limits: Range, where: str) -> Field:
+    match limits:
+        case Int():
+            return _int(value, limits, where)
+        case Text():
+            return _text(value, limits, where)
+        case Optional(present):
+            return _text(value, present, where)
+        case Bytes():
+            return _bytes(value, limits, where)
+        case Rows(longest, columns):
+            if not isinstance(value, list) or len(value) > longest:
+                raise BlockError(f"{where} is not an array of at most {longest}")
+            return [_row(row, columns, where) for row in value]
 
 
-def _sync(fields: Mapping[str, int | str | bytes]) -> Sync:
-    t, ms, unix, unix_ms, uncertainty, source = (int(fields[name]) for name in _SYNC)
+def _row(value: Value, columns: tuple[Int, ...], where: str) -> list[int]:
+    items = _list(value, len(columns), where)
+    return [_int(item, limits, where) for item, limits in zip(items, columns, strict=True)]
+
+
+def _sync(fields: Mapping[str, Field]) -> Sync:
+    t, ms, unix, unix_ms, uncertainty, source = (_number(fields, name) for name in SYNC)
     return Sync(t * 1000 + ms, unix * 1000 + unix_ms, uncertainty, source)
+
+
+def _number(fields: Mapping[str, Field], name: str) -> int:
+    value = fields[name]
+    if not isinstance(value, int):
+        raise TypeError(f"{name} is no integer")
+    return value
 
 
 def _list(value: Value, count: int, where: str) -> list[Value]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from gateway.limits import Field
+
 SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
 STATUS_BITS: Final = 4
 
@@ -21,6 +23,16 @@ READING: Final = {
     9: "wrong part id",
     10: "value stuck",
     11: "not fitted",
+    12: "interrupt storm",
+    13: "energy budget spent",
+    14: "nearly full",
+    15: "full",
+}
+_FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
+# Of a fault's subject, codes that mean something else than of a sensor.
+_FAULTS: Final = {
+    7: {1: "no time for six hours"},
+    9: {2: "a message did not verify", 10: "replay"},
 }
 
 # Channel: name in exports, unit of one, decimals.
@@ -35,14 +47,28 @@ CHANNELS: Final = (
     ("acc_z_mg", "mg", 0),
 )
 
+# Beside them, what alarm rules judge: readings of events.
+JUDGED: Final = (*CHANNELS, ("shock_mg", "mg", 0), ("free_fall_ms", "ms", 0))
+
 _G: Final = Decimal("9.80665")  # m/s2, standard gravity
-# Channel: degC, degC, %RH, lx, V, m/s2.
+# Judged: degC, degC, %RH, lx, V, m/s2, s.
 _QUANTA: Final = (
     *(Decimal("0.01"), Decimal("0.01"), Decimal("0.1"), Decimal("0.01"), Decimal("0.001")),
-    *[_G / 1000] * 3,
+    *[_G / 1000] * 4,
+    Decimal("0.001"),
 )
 
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
+ACTION: Final = {
+    1: "configure",
+    2: "acknowledge alarms",
+    3: "locate now",
+    4: "reboot",
+    5: "send again",
+    6: "start shipment",
+    7: "stop shipment",
+}
+_ON: Final = {0: "end", 1: "start"}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
 # Event type and field: the words of its values.
@@ -51,27 +77,33 @@ WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
     (3, "cause"): {1: "power-on", 2: "brown-out", 3: "watchdog", 4: "commanded", 5: "other"},
     (4, "source"): SYNC_SOURCE,
     (5, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
-    (5, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (5, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
     (5, "comparison"): COMPARISON,
     (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped"},
     (9, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
     (11, "cause"): {1: "button", 2: "command", 3: "console", 4: "other shipment"},
-    (12, "on"): {0: "end", 1: "start"},
+    (12, "on"): _ON,
     (12, "cause"): {
         1: "planned leg",
         2: "take-off seen",
         3: "planned arrival or landing",
         4: "time limit",
     },
-    (13, "subject"): dict(enumerate((*SENSORS, "log", "modem", "clock", "configuration"))),
-    (13, "code"): READING,
-    (13, "on"): {0: "end", 1: "start"},
+    (13, "subject"): dict(
+        enumerate((*SENSORS, "log", "modem", "clock", "configuration", "downlink"))
+    ),
+    (13, "on"): _ON,
+    (16, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (17, "action"): ACTION,
+    (17, "outcome"): {0: "taken", 1: "done", 2: "refused", 3: "expired", 4: "interrupted"},
+    (19, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
+    (20, "on"): _ON,
 }
 
 
 def scaled(channel: int, value: int) -> str:
     """Return a reading as a decimal number in the unit that the channel's name ends in."""
-    decimals = CHANNELS[channel][2]
+    decimals = JUDGED[channel][2]
     if not decimals:
         return str(value)
     whole, part = divmod(abs(value), 10**decimals)
@@ -79,7 +111,7 @@ def scaled(channel: int, value: int) -> str:
 
 
 def quantity(channel: int, value: int) -> Decimal:
-    """Return a reading, exactly, in degC, %RH, lx, V or m/s2."""
+    """Return a reading, exactly, in degC, %RH, lx, V, m/s2 or s."""
     return value * _QUANTA[channel]
 
 
@@ -90,12 +122,20 @@ def status(bits: int) -> str:
         code = bits >> (STATUS_BITS * index) & 0xF
         if code:
             parts.append(f"{sensor} {READING.get(code, f'code {code}')}")
-    if flags := bits >> (STATUS_BITS * len(SENSORS)):
-        parts.append(f"flags {flags:#x}")
+    flags = bits >> (STATUS_BITS * len(SENSORS))
+    parts += [name for index, name in enumerate(_FLAGS) if flags >> index & 1]
+    if unknown := flags >> len(_FLAGS) << len(_FLAGS):
+        parts.append(f"flags {unknown:#x}")
     return "; ".join(parts)
 
 
-def worded(event_type: int, field: str, value: int | str | bytes) -> int | str:
+def fault(subject: int, code: int) -> str:
+    """Return what a fault of a subject is, in words."""
+    words = {**READING, **_FAULTS.get(subject, {})}
+    return words.get(code, f"code {code}")
+
+
+def worded(event_type: int, field: str, value: Field) -> int | str | list[list[int]]:
     """Return a field's value in words where there are any; bytes in hexadecimal."""
     if isinstance(value, bytes):
         return value.hex()

@@ -8,8 +8,9 @@ from typing import Final
 import cbor2
 
 from gateway import cbor, ranges
-from gateway.block import HASH_SIZE, MILLISECONDS, UNIX, BlockError
+from gateway.block import HASH_SIZE, BlockError
 from gateway.cbor import CborError
+from gateway.limits import MILLISECONDS, UNIX
 from gateway.ranges import Range
 from gateway.timeline import iso
 

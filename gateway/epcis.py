@@ -107,9 +107,9 @@ def _by_block(history: History) -> Iterator[list[_Element]]:
     for placed, event in history.events:
         start, begun = None, None
         if event.type == _ALARM_START:
-            starts[int(event.fields["rule"])] = (placed, event)
-        elif event.type == _ALARM_END and int(event.fields["rule"]) in starts:
-            start, begun = starts[int(event.fields["rule"])]
+            starts[event.number("rule")] = (placed, event)
+        elif event.type == _ALARM_END and event.number("rule") in starts:
+            start, begun = starts[event.number("rule")]
         if placed.time:
             since = start.time if start else None
             found.append(_Element(placed, placed.time, _reports(event, begun), since))
@@ -185,7 +185,7 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
         beyond = {"coldtrail:beyond_s": fields["seconds_beyond"]}
         return [{**_measured(channel), **alarm, **value, **kind, **beyond}]
     if event.type == _ALARM_END and start:
-        channel = int(start.fields["channel"])
+        channel = start.number("channel")
         alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
         lowest, highest = (_value(channel, fields[name]) for name in ("minimum", "maximum"))
         extremes = {"minValue": lowest, "maxValue": highest, **_unit(channel)}
@@ -194,7 +194,7 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
         return [{**_measured(channel), **alarm, **extremes, **ended, **beyond}]
     if event.type == _FAULT and fields["on"] and fields["subject"] < len(_SENSOR_CHANNEL):
         channel = _SENSOR_CHANNEL[fields["subject"]]
-        fault = codes.worded(event.type, "code", fields["code"])
+        fault = codes.fault(fields["subject"], fields["code"])
         return [
             {**_measured(channel), "exception": "ERROR_CONDITION", "coldtrail:fault": fault},
         ]

@@ -18,6 +18,7 @@ from gateway.timeline import iso
 from gateway.verdicts import Verdict
 
 _ALARM_START: Final = 5
+_FAULT: Final = 13
 
 COLUMNS: Final = (
     "time_utc",
@@ -102,7 +103,9 @@ def event_fields(event: Event) -> dict[str, Any]:
         if name != "t"
     }
     if event.type == _ALARM_START:
-        fields["unit"] = codes.CHANNELS[int(event.fields["channel"])][1]
+        fields["unit"] = codes.JUDGED[event.number("channel")][1]
+    if event.type == _FAULT:
+        fields["code"] = codes.fault(event.number("subject"), event.number("code"))
     return fields
 
 

@@ -70,11 +70,11 @@ def _readings(sample: Sample) -> list[Record]:
 def _event(event: Event) -> list[Record]:
     if event.type == _POSITION:
         return [
-            {"n": "latitude", "u": "lat", "v": int(event.fields["latitude"]) * _MICRO},
-            {"n": "longitude", "u": "lon", "v": int(event.fields["longitude"]) * _MICRO},
+            {"n": "latitude", "u": "lat", "v": event.number("latitude") * _MICRO},
+            {"n": "longitude", "u": "lon", "v": event.number("longitude") * _MICRO},
         ]
     if event.type in {_ALARM_START, _ALARM_END}:
-        return [{"n": f"alarm/{int(event.fields['rule'])}", "vb": event.type == _ALARM_START}]
+        return [{"n": f"alarm/{event.number('rule')}", "vb": event.type == _ALARM_START}]
     return []
 
 

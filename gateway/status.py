@@ -79,10 +79,10 @@ def _alarms(entries: Sequence[Entry]) -> str:
     for entry in _in_order(entries):
         for event in entry.block.events if entry.block else ():
             if event.type == _ALARM_START:
-                standing.add(int(event.fields["rule"]))
+                standing.add(event.number("rule"))
                 total += 1
             elif event.type == _ALARM_END:
-                standing.discard(int(event.fields["rule"]))
+                standing.discard(event.number("rule"))
     if not total:
         return "none"
     return f"[red]{len(standing)} standing[/red] of {total}" if standing else f"{total}, all ended"

@@ -23,32 +23,49 @@ _SECONDS = const(1073741823)
 _LONGEST_INTERVAL = const(86400)
 _VALUE = const(16777215)
 
-# What a field may hold: an integer (smallest, largest), with a third item None also null; or
-# text, bytes or an array (type, shortest, longest), lengths of the first two in bytes.
+# What a field may hold: an integer (smallest, largest), with a third item None also null; text,
+# bytes or an array (type, shortest, longest), lengths of the first two in bytes; for an array also
+# what the items of each of its items may hold.
 _UINT32 = (0, 4294967295)
 NUMBER = (1, 4294967295)
 _TIME = (0, _SECONDS)
-_MS = (0, 999)
-_UNIX = (1577836800, 4294967295)
 _READING = (-_VALUE, _VALUE)
-_RULE = (0, 255)
-_KEY_VERSION = (1, 255)
+_AXIS = (-32767, 32767)
 _NAME = (str, 1, 32)
-_SYNC = (_TIME, _MS, _UNIX, _MS, _UINT32, (1, 3))
-_FIELDS = {
-    2: (_TIME, (-90000000, 90000000), (-180000000, 180000000), _UINT32, (1, 2)),
-    3: ((0, 0), NUMBER, (1, 5), _TIME, (str, 1, 16)),
-    4: _SYNC,
-    5: (_TIME, _RULE, (1, 4), (0, 7), (1, 4), _READING, _TIME, _READING, _TIME),
-    6: (_TIME, _RULE, (1, 3), _READING, _READING, _TIME),
-    7: (_TIME, _NAME, (bytes, 8, 8)),
-    8: (_TIME, _KEY_VERSION, _KEY_VERSION),
-    9: (_TIME, (1, 3), _UINT32),
-    10: (_TIME, _NAME),
-    11: (_TIME, _NAME, (1, 4)),
-    12: (_TIME, (0, 1), (1, 4)),
-    13: (_TIME, (0, 31), (0, 15), (0, 1)),
+_NAMED = {
+    "t": _TIME,
+    "u": _UINT32,
+    "n": NUMBER,
+    "v": _READING,
+    "x": (1577836800, 4294967295),  # UTC, seconds since 1970
+    "w": (0, 65535),
+    "a": _AXIS,
+    "p": (list, 0, 8, (_READING, _AXIS)),
 }
+# The fields of each type of event: a name of the above, smallest..largest, text (s) or bytes (b)
+# of at most, or exactly, so many bytes; after a question mark what may be left out. In words,
+# because it stays in memory and would take twice as much in tuples.
+_FIELDS = """
+2 t -90000000..90000000 -180000000..180000000 u 1..2
+3 0..0 n 1..5 t s16
+4 t 0..999 x 0..999 u 1..3
+5 t 0..255 1..4 0..9 1..4 v t v t
+6 t 0..255 1..3 v v t
+7 t s32 b8
+8 t 1..255 1..255
+9 t 1..3 u
+10 t s32
+11 t s32 1..4
+12 t 0..1 1..4
+13 t 0..31 0..15 0..1
+14 t a a a
+15 t w
+16 t 0..4 s32 s32 x x p
+17 t 1..9007199254740991 1..7 0..4 ?s64
+18 t w w w w w w
+19 t 0..999 0..999 w u 1..3 -200..0
+20 t 0..1
+"""
 _ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample
 
 
@@ -60,6 +77,9 @@ def check(name, value, allowed):
         if fits:
             size = len(value.encode() if kind is str else value)
             fits = allowed[1] <= size <= allowed[2]
+        if fits and len(allowed) > 3:
+            for item in value:
+                check_all(name, item, allowed[3])
     elif value is None:
         fits = allowed[-1] is None
     else:
@@ -76,6 +96,30 @@ def check_all(name, values, allowed):
         raise ValueError("%s: not an array of %d" % (name, len(allowed)))
     for i in range(len(allowed)):
         check(name, values[i], allowed[i])
+
+
+def _limits(field):
+    if field[0] in _NAMED:
+        return _NAMED[field[0]]
+    if field[0] == "s":
+        return str, 1, int(field[1:])
+    if field[0] == "b":
+        return bytes, int(field[1:]), int(field[1:])
+    low, high = field.split("..")
+    return int(low), int(high)
+
+
+def _check_event(name, event_type, values):
+    """Raise ValueError unless `values` are the fields of such an event."""
+    line = _FIELDS.find("\n%d " % event_type)
+    if line < 0:
+        raise ValueError("%s is unknown" % name)
+    fields = _FIELDS[line + 1 : _FIELDS.find("\n", line + 1)].split(" ")[1:]
+    if fields[-1][0] == "?":
+        optional = fields.pop()[1:]
+        if isinstance(values, list) and len(values) > len(fields):
+            fields.append(optional)
+    check_all(name, values, [_limits(field) for field in fields])
 
 
 def _silent(column):
@@ -138,17 +182,14 @@ class Builder:
         """
         if record_type == SAMPLE:
             return self._add_sample(payload)
-        fields = _FIELDS.get(record_type)
-        if fields is None:
-            raise ValueError("record type %d is unknown" % record_type)
-        values = decode(payload, 1)
-        check_all("record type %d" % record_type, values, fields)
+        values = decode(payload, 3)
+        _check_event("record type %d" % record_type, record_type, values)
         count = self._event_count + 1
         # The payload's one-byte array head gives way to another one and the type.
         size = 1 + head_size(count) + self._events.length + len(payload) + 1
         if count > _EVENTS or self._fixed_size + self._samples_size + size > _LARGEST:
             return False
-        self._events.array(len(fields) + 1)
+        self._events.array(len(values) + 1)
         self._events.int(record_type)
         self._events.raw(memoryview(payload)[1:])
         self._event_count = count
@@ -210,7 +251,7 @@ class Builder:
         """
         sync = self.sync
         if sync is not None:
-            check_all("sync", sync, _SYNC)
+            _check_event("sync", _CLOCK_SYNC, list(sync))
             sync = None if tuple(sync) == self._last_sync else encode(sync)
         size = self._fixed_size - _RESERVE + self._samples_size + self._events_size
         size += (0 if sync is None else 1 + len(sync)) + (2 if self.urgent else 0)

@@ -13,7 +13,7 @@ _MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
 _RULE = (
     ("id", 0, 255),
     ("kind", 1, 4),
-    ("channel", 0, 7),
+    ("channel", 0, 9),
     ("comparison", 1, 4),
     ("threshold", -16777215, 16777215),
     ("duration", 0, 1073741823),
@@ -36,6 +36,10 @@ Profile = namedtuple(
         "rules",
         "required",
         "overwrite",
+        "position_interval",
+        "urgent_faults",
+        "zone_start",
+        "flight_limit",
     ),
 )
 
@@ -46,13 +50,16 @@ def load(data):
     name; digest: first 8 bytes of SHA-256 over the profile's bytes; interval (of sampling),
     upload_interval, each with its alarm_… twin, and start_delay, in seconds; rules: tuple of
     tuples for alarms.Engine; required: tuple of channels; overwrite: True when a log full of
-    unconfirmed data gives up the oldest.
+    unconfirmed data gives up the oldest; position_interval, in seconds, 0: only on command;
+    urgent_faults: tuple of subjects that call at once; zone_start: True when judging begins with
+    the first reading in the zone, at the latest after start_delay; flight_limit: seconds of radio
+    silence after a take-off at most, 0: take-off is not looked for.
     """
     fields = decode(data)
     if not isinstance(fields, dict):
         raise ValueError("the profile is not a map.")
     for key in fields:
-        if key > 9:
+        if key > 13:
             raise ValueError("the profile has an unknown key %d." % key)
     _number(fields.get(0), "version", 1, 1)
     name = fields.get(1)
@@ -68,7 +75,11 @@ def load(data):
         raise ValueError("two rules of the profile have the same id.")
     if sum(rule[1] == 4 for rule in rules) > MAX_TREND_RULES:
         raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
-    required = _list(fields.get(8, []), "required channels", 8)
+    required = _list(fields.get(8, []), "required channels", 10)
+    urgent = _list(fields.get(11, []), "faults that call at once", 10)
+    zone_start = _number(fields.get(12, 0), "zone start", 0, 1) == 1
+    if zone_start and start_delay == 0:
+        raise ValueError("in the profile, zone start needs a start delay.")
     return Profile(
         hashlib.sha256(data).digest()[:8],
         name,
@@ -78,8 +89,12 @@ def load(data):
         alarm_upload_interval,
         start_delay,
         rules,
-        tuple([_number(channel, "a channel", 0, 7) for channel in required]),
+        tuple([_number(channel, "a channel", 0, 9) for channel in required]),
         _number(fields.get(9, 0), "overwrite", 0, 1) == 1,
+        _number(fields.get(10, 0), "position interval", 0, 604800),
+        tuple([_number(subject, "a fault's subject", 0, 9) for subject in urgent]),
+        zone_start,
+        _number(fields.get(13, 0), "flight", 0, 86400),
     )
 
 
@@ -88,7 +103,7 @@ def _rule(values, interval):
         raise ValueError("a rule of the profile is not a list of %d numbers." % len(_RULE))
     for value, (name, low, high) in zip(values, _RULE):
         _number(value, "a rule's " + name, low, high)
-    ident, kind, _, _, _, duration, _, window = values
+    ident, kind, channel, comparison, threshold, duration, hysteresis, window = values
     where = "rule %d of the profile: " % ident
     if (duration == 0) != (kind == 1):
         raise ValueError(where + "instant has duration 0, every other kind a longer one.")
@@ -96,6 +111,8 @@ def _rule(values, interval):
         raise ValueError(where + "only a trend has a window.")
     if kind == 4 and window < _MIN_BUCKETS * interval:
         raise ValueError(where + "its window must hold at least %d samples." % _MIN_BUCKETS)
+    if channel > 7 and (kind != 1 or comparison < 3 or threshold < 1 or hysteresis):
+        raise ValueError(where + "of shock and free fall, only instant, above a positive number.")
     return tuple(values)
 
 

@@ -9,10 +9,19 @@ CLOCK_SYNC = const(4)
 ALARM_START = const(5)
 ALARM_END = const(6)
 CONFIGURATION = const(7)
+KEY_CHANGE = const(8)
 LOG_GAP = const(9)
 SHIPMENT_START = const(10)
 SHIPMENT_STOP = const(11)
+FLIGHT_MODE = const(12)
 FAULT = const(13)
+SHOCK = const(14)
+FREE_FALL = const(15)
+CALIBRATION = const(16)
+COMMAND_OUTCOME = const(17)
+RADIO = const(18)
+CELL = const(19)
+SERVICE = const(20)
 
 INTERNAL = const(28)  # this type and those above are not sealed into blocks
 BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record in it, flags; sealed bytes
@@ -41,6 +50,7 @@ SUBJECT_LOG = const(5)
 SUBJECT_MODEM = const(6)
 SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
+SUBJECT_DOWNLINK = const(9)
 
 # Causes of a gap in the log.
 OVERWRITTEN = const(1)

@@ -60,8 +60,9 @@ def _near(low: int, high: int) -> st.SearchStrategy[int]:
 
 RULES = st.lists(
     st.tuples(
-        _near(0, 255), _near(1, 4), _near(0, 7), _near(1, 4), _near(-16777215, 16777215),
-        st.one_of(st.just(0), _near(0, 1073741823)), _near(0, 16777215),
+        _near(0, 255), _near(1, 4), _near(0, 9), _near(1, 4), _near(-16777215, 16777215),
+        st.one_of(st.just(0), _near(0, 1073741823)),
+        st.one_of(st.just(0), _near(0, 16777215)),
         st.one_of(st.just(0), _near(0, 86400)),
     ).map(list),
     max_size=4,
@@ -77,7 +78,14 @@ WIRE = st.fixed_dictionaries(
         6: _near(0, 604800),
         7: RULES,
     },
-    optional={8: st.lists(_near(0, 7), max_size=9), 9: _near(0, 1)},
+    optional={
+        8: st.lists(_near(0, 9), max_size=11),
+        9: _near(0, 1),
+        10: _near(0, 604800),
+        11: st.lists(_near(0, 9), max_size=11),
+        12: _near(0, 1),
+        13: _near(0, 86400),
+    },
 )
 
 
@@ -99,7 +107,7 @@ def test_host_and_tracker_take_the_same_profiles(fields: dict[int, Any]) -> None
 @given(st.recursive(st.none() | st.integers() | st.text() | st.booleans(), st.lists, max_leaves=9))
 @settings(max_examples=100)
 def test_nonsense_is_refused_and_nothing_else_happens(nonsense: Any) -> None:
-    for key in (0, 1, 2, 7, 8, 9):
+    for key in (0, 1, 2, 7, 8, 9, 10, 11, 12, 13):
         fields = {**contract.PROFILE.example, key: nonsense}
         assert host_takes(fields) == device_takes(fields)
     assert not host_takes(nonsense)
@@ -143,6 +151,8 @@ def test_the_refrigerated_profile_is_what_its_file_says() -> None:
         ("light", "> 2 lx", [3, 200]),
         ("battery", "< 3300 mV", [1, 3300]),
         ("acceleration_z", "< 707 mg", [1, 707]),
+        ("shock", "> 6000 mg", [3, 6000]),
+        ("free_fall", ">= 200 ms", [4, 200]),
     ],
 )
 def test_limits_are_written_in_the_unit_of_the_channel(

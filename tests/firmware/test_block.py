@@ -23,7 +23,7 @@ from gateway import envelope
 from gateway.history import assemble
 from simulator import tools
 from tests.gateway.journey import entries
-from tests.support import cddl, contract, interpreters
+from tests.support import cddl, contract, interpreters, strategies
 from tests.support.interpreters import Interpreter
 
 KEY: Final = bytes(range(32))
@@ -170,37 +170,17 @@ def check_tables(history: History, blocks: list[bytes]) -> None:
     assert {placed.boot for placed, _ in (*told.samples, *told.events)} <= {history.boot}
 
 
-def values(limits: contract.Limits) -> st.SearchStrategy[Any]:
-    match limits:
-        case contract.Int(low, high):
-            return st.integers(low, high)
-        case contract.OrNull(contract.Int(low, high)):
-            return st.none() | st.integers(-300, 300) | st.integers(low, high)
-        case contract.Text(longest):
-            return st.text(min_size=1, max_size=longest).filter(
-                lambda text: len(text.encode()) <= longest
-            )
-        case contract.Bytes(size):
-            return st.binary(min_size=size, max_size=size)
-    raise NotImplementedError(limits)
-
-
-def fields(limits: tuple[contract.Limits, ...]) -> st.SearchStrategy[list[Any]]:
-    return st.tuples(*map(values, limits)).map(list)
-
-
-EVENT: Final = st.sampled_from(sorted(contract.EVENTS)).flatmap(
-    lambda kind: st.tuples(st.just(kind), fields(contract.EVENTS[kind]))
-)
 # A sample's first field is here the time since the sample before it, less the interval.
 STEP: Final = st.just(0) | st.integers(-2, 2) | st.integers(-86400, 10**6)
-SAMPLE: Final = st.tuples(st.just(1), st.tuples(STEP, *map(values, contract.SAMPLE[1:])).map(list))
+SAMPLE: Final = st.tuples(
+    st.just(1), st.tuples(STEP, *map(strategies.value, contract.SAMPLE[1:])).map(list)
+)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    interval = draw(values(contract.INTERVAL))
-    drawn = draw(st.lists(SAMPLE | EVENT, max_size=12)) * draw(st.integers(1, 12))
+    interval = draw(strategies.value(contract.INTERVAL))
+    drawn = draw(st.lists(SAMPLE | strategies.EVENT, max_size=12)) * draw(st.integers(1, 12))
     t = draw(st.integers(0, 2**30 - 1) | st.integers(0, 10**6))
     records: list[Record] = []
     for kind, taken in drawn:
@@ -210,17 +190,17 @@ def histories(draw: st.DrawFn) -> History:
         else:
             records.append((kind, taken))
     return History(
-        chain=draw(values(contract.BEGINNING["chain"])),
+        chain=draw(strategies.value(contract.BEGINNING["chain"])),
         number=draw(st.integers(1, 2**32 - 1 - len(records))),
-        previous=draw(values(contract.BEGINNING["previous"])),
-        boot=draw(values(contract.COUNTER)),
+        previous=draw(strategies.value(contract.BEGINNING["previous"])),
+        boot=draw(strategies.value(contract.COUNTER)),
         sequence=draw(st.integers(0, 2**32 - 1 - len(records))),
         interval=interval,
-        shipment=draw(st.none() | values(contract.NAME)),
+        shipment=draw(st.none() | strategies.value(contract.NAME)),
         records=records,
         sync=draw(
             st.sampled_from([None, *(fields for kind, fields in records if kind == 4)])
-            | fields(contract.SYNC)
+            | strategies.fields(contract.SYNC)
         ),
         urgent=draw(st.booleans()),
     )

@@ -24,6 +24,10 @@ GOOD: dict[int, Any] = {
     7: [[1, 4, 0, 3, 800, 86400, 0, 28800], [2, 1, 0, 2, -50, 0, 10, 0]],
     8: [0, 2],
     9: 1,
+    10: 14400,
+    11: [0, 5, 7],
+    12: 0,
+    13: 64800,
 }
 SHIPPED = sorted(path.stem for path in profiles.DIRECTORY.glob("*.toml"))
 
@@ -55,12 +59,17 @@ def test_every_field_arrives() -> None:
         "rules": ((1, 4, 0, 3, 800, 86400, 0, 28800), (2, 1, 0, 2, -50, 0, 10, 0)),
         "required": (0, 2),
         "overwrite": True,
+        "position_interval": 14400,
+        "urgent_faults": (0, 5, 7),
+        "zone_start": False,
+        "flight_limit": 64800,
     }
+    assert profile.load(encoded({**GOOD, 6: 1, 12: 1})).zone_start
 
 
-def test_required_channels_and_overwriting_may_be_absent() -> None:
+def test_what_is_optional_may_be_absent() -> None:
     loaded = profile.load(encoded({key: GOOD[key] for key in range(8)}))
-    assert (loaded.required, loaded.overwrite) == ((), False)
+    assert loaded[-6:] == ((), False, 0, (), False, 0)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -77,7 +86,7 @@ REFUSED = [
     (encoded([]), "not a map"),
     (encoded({}), "version must be 1 to 1"),
     (changed((0,), True), "version must be"),
-    (changed((10,), 0), "unknown key 10"),
+    (changed((14,), 0), "unknown key 14"),
     (changed((1,), ""), "name must be"),
     (changed((1,), "é" * 17), "name must be"),
     (changed((2,), 0), "interval must be 1 to 86400"),
@@ -91,8 +100,16 @@ REFUSED = [
     (changed((7, 1, 7), 60), "rule 2 of the profile: only a trend has a window"),
     (changed((7, 0, 7), 16 * 300 - 1), "rule 1 of the profile: its window must hold"),
     (changed((7,), [[i, *TREND[1:]] for i in range(3)]), "more than 2 trend rules"),
-    (changed((8,), [8]), "a channel must be 0 to 7"),
+    (changed((7, 1, 2), 8), "rule 2 of the profile: of shock and free fall, only instant"),
+    (changed((7,), [[1, 1, 8, 3, 0, 0, 0, 0]]), "of shock and free fall, only instant"),
+    (changed((7,), [[1, 1, 9, 4, 1, 0, 1, 0]]), "of shock and free fall, only instant"),
+    (changed((7,), [[1, 2, 9, 4, 1, 1, 0, 0]]), "of shock and free fall, only instant"),
+    (changed((8,), [10]), "a channel must be 0 to 9"),
     (changed((9,), 2), "overwrite must be 0 to 1"),
+    (changed((10,), 604801), "position interval must be 0 to 604800"),
+    (changed((11,), [10]), "a fault's subject must be 0 to 9"),
+    (changed((12,), 1), "zone start needs a start delay"),
+    (changed((13,), 86401), "flight must be 0 to 86400"),
     (encoded(GOOD)[:-1], "ends within an item"),
 ]
 

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import strategies as st
 
-from tests.support import contract
+from tests.support import contract, strategies
 from tests.support.blockmaker import Row
 
 READING = st.integers(contract.READING.low, contract.READING.high)
 
 
-def value_of(limits: Any) -> st.SearchStrategy[Any]:
-    """Return values within a field's limits."""
-    if isinstance(limits, contract.Int):
-        return st.integers(limits.low, limits.high)
-    if isinstance(limits, contract.Bytes):
-        return st.binary(min_size=limits.size, max_size=limits.size)
-    return st.text(min_size=1, max_size=limits.longest).filter(
-        lambda text: len(text.encode()) <= limits.longest
-    )
-
-
-events = st.sampled_from(sorted(contract.EVENTS)).flatmap(
-    lambda kind: st.tuples(st.just(kind), *map(value_of, contract.EVENTS[kind]))
-)
+events = strategies.EVENT.map(lambda event: (event[0], *event[1]))
 
 
 @st.composite

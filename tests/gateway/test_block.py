@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from gateway import block
 from gateway.block import BlockError
-from tests.gateway.histories import events, samples, value_of
-from tests.support import cddl, contract
+from tests.gateway.histories import events, samples
+from tests.support import cddl, contract, strategies
 from tests.support.blockmaker import Maker, Row, rows
 
-syncs = st.tuples(*map(value_of, contract.SYNC))
+syncs = strategies.fields(contract.SYNC).map(tuple)
 
 
 def encoded(payload: dict[int, Any]) -> bytes:
@@ -27,7 +27,7 @@ def encoded(payload: dict[int, Any]) -> bytes:
     rows=st.just([]) | samples(),
     records=st.lists(events, max_size=12),
     sync=st.none() | syncs,
-    shipment=st.none() | value_of(contract.NAME),
+    shipment=st.none() | strategies.value(contract.NAME),
     interval=st.integers(1, 86_400),
     urgent=st.booleans(),
 )

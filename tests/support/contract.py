@@ -103,6 +103,39 @@ class Array:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """An array of 0 to ``longest`` arrays of the same columns."""
+
+    longest: int
+    columns: tuple[Limits, ...]
+
+    def allowed(self) -> list[Any]:
+        """Return no row, and as many as there may be, each of the largest values."""
+        largest = [limits.allowed()[-1] for limits in self.columns]
+        return [[], [largest] * self.longest]
+
+    def refused(self) -> list[Any]:
+        """Return a row too many, rows beyond their limits, and other types."""
+        rows = [row for row, good in boundaries(self.columns) if not good]
+        return [[rows[0]], *([row] for row in rows), [[0, 0]] * (self.longest + 1), [0], None, 1]
+
+
+@dataclass(frozen=True)
+class Optional:
+    """What may be left out at the end of an array."""
+
+    limits: Int | Text
+
+    def allowed(self) -> list[Any]:
+        """Return what the field allows where it is there."""
+        return self.limits.allowed()
+
+    def refused(self) -> list[Any]:
+        """Return what it refuses there."""
+        return self.limits.refused()
+
+
+@dataclass(frozen=True)
 class Embedded:
     """A byte string that holds the CBOR of a message."""
 
@@ -122,7 +155,7 @@ class Embedded:
         return [value for _, value, allowed in self.message.variants() if allowed is good]
 
 
-Limits = Int | OrNull | Text | Bytes | Array | Embedded
+Limits = Int | OrNull | Text | Bytes | Array | Rows | Optional | Embedded
 
 MOST_SAMPLES: Final = 96
 MOST_EVENTS: Final = 64
@@ -137,6 +170,8 @@ READING: Final = Int(1 - 2**24, 2**24 - 1)
 NAME: Final = Text(32)
 INTERVAL: Final = Int(1, 86400)
 KEY_VERSION: Final = Int(1, 255)
+AXIS: Final = Int(-32767, 32767)
+SHORT: Final = Int(0, 65535)
 
 SYNC: Final = (SECONDS, MS, UNIX, MS, U32, Int(1, 3))
 EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
@@ -147,7 +182,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
         SECONDS,
         Int(0, 255),
         Int(1, 4),
-        Int(0, 7),
+        Int(0, 9),
         Int(1, 4),
         READING,
         SECONDS,
@@ -162,6 +197,13 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     11: (SECONDS, NAME, Int(1, 4)),
     12: (SECONDS, Int(0, 1), Int(1, 4)),
     13: (SECONDS, Int(0, 31), Int(0, 15), Int(0, 1)),
+    14: (SECONDS, AXIS, AXIS, AXIS),
+    15: (SECONDS, SHORT),
+    16: (SECONDS, Int(0, 4), NAME, NAME, UNIX, UNIX, Rows(8, (READING, AXIS))),
+    17: (SECONDS, Int(1, 2**53 - 1), Int(1, 7), Int(0, 4), Optional(Text(64))),
+    18: (SECONDS, *[SHORT] * 6),
+    19: (SECONDS, MS, MS, SHORT, U32, Int(1, 3), Int(-200, 0)),
+    20: (SECONDS, Int(0, 1)),
 }
 SAMPLE: Final[tuple[Limits, ...]] = (SECONDS, SECONDS, *[OrNull(READING)] * 8)
 RECORDS: Final[dict[int, tuple[Limits, ...]]] = {1: SAMPLE, **EVENTS}
@@ -192,7 +234,7 @@ def boundaries(fields: tuple[Limits, ...]) -> Iterator[tuple[list[Any], bool]]:
             for value in values:
                 yield [*example[:index], value, *example[index + 1 :]], good
     if example:
-        yield example[:-1], False
+        yield example[:-1], isinstance(fields[-1], Optional)
     yield [*example, 0], False
 
 
@@ -336,9 +378,13 @@ PROFILE: Final = Message(
         4: 3600,
         5: 3600,
         6: 0,
-        7: [[1, 2, 0, 3, 800, 3600, 0, 0]],
+        7: [[1, 1, 0, 3, 800, 0, 0, 0]],
         8: [0],
         9: 0,
+        10: 0,
+        11: [0],
+        12: 0,
+        13: 0,
     },
     {
         (0,): Int(1, 1),
@@ -349,15 +395,19 @@ PROFILE: Final = Message(
         (5,): Int(60, 604800),
         (6,): Int(0, 604800),
         (7, 0, 0): Int(0, 255),
-        (7, 0, 2): Int(0, 7),
+        (7, 0, 2): Int(0, 9),
         (7, 0, 3): Int(1, 4),
         (7, 0, 4): READING,
         (7, 0, 6): Int(0, 2**24 - 1),
-        (8,): Array(0, 8, 1),
-        (8, 0): Int(0, 7),
+        (8,): Array(0, 10, 1),
+        (8, 0): Int(0, 9),
         (9,): Int(0, 1),
+        (10,): Int(0, 604800),
+        (11,): Array(0, 10, 1),
+        (11, 0): Int(0, 9),
+        (13,): Int(0, 86400),
     },
-    optional=frozenset([(8,), (9,)]),
+    optional=frozenset([(8,), (9,), (10,), (11,), (12,), (13,)]),
 )
 
 # Fields with rules of their own beyond the limits, in the profile's loader.
@@ -370,6 +420,7 @@ PROFILE_RULE: Final = Message(
         (7, 0, 1): Int(1, 4),
         (7, 0, 5): SECONDS,
         (7, 0, 7): Int(0, 86400),
+        (12,): Int(0, 1),
     },
     maps=(),
 )
