@@ -40,6 +40,8 @@ CHANNELS: Final = (
     "acceleration_y",
     "acceleration_z",
 )
+# What alarm rules judge: also what events measure.
+JUDGED: Final = (*CHANNELS, "shock", "free_fall")
 
 _VERSION: Final = 1
 _MAX_SAMPLES: Final = 96

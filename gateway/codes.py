@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+from gateway.block import Event
 from gateway.limits import Field
 
 SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
@@ -48,8 +50,11 @@ CHANNELS: Final = (
 )
 
 # Beside them, what alarm rules judge: readings of events.
+SHOCK: Final = 8
+FREE_FALL: Final = 9
 JUDGED: Final = (*CHANNELS, ("shock_mg", "mg", 0), ("free_fall_ms", "ms", 0))
 
+_AXES: Final = slice(5, 8)
 _G: Final = Decimal("9.80665")  # m/s2, standard gravity
 # Judged: degC, degC, %RH, lx, V, m/s2, s.
 _QUANTA: Final = (
@@ -68,6 +73,7 @@ ACTION: Final = {
     6: "start shipment",
     7: "stop shipment",
 }
+_COMMAND_OUTCOME, _ACKNOWLEDGE, _DONE = 17, 2, 1
 _ON: Final = {0: "end", 1: "start"}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
@@ -115,6 +121,17 @@ def quantity(channel: int, value: int) -> Decimal:
     return value * _QUANTA[channel]
 
 
+def tilt(values: Sequence[int | None]) -> float | None:
+    """Return the angle between the tracker's z axis and the vertical, 0 to pi, of a sample.
+
+    None where an axis has no reading, or in free fall, where nothing is vertical.
+    """
+    x, y, z = values[_AXES]
+    if x is None or y is None or z is None or not (x or y or z):
+        return None
+    return math.atan2(math.hypot(x, y), z)
+
+
 def status(bits: int) -> str:
     """Return what a sample's status says: why readings are absent; empty when all is well."""
     parts = []
@@ -122,11 +139,27 @@ def status(bits: int) -> str:
         code = bits >> (STATUS_BITS * index) & 0xF
         if code:
             parts.append(f"{sensor} {READING.get(code, f'code {code}')}")
-    flags = bits >> (STATUS_BITS * len(SENSORS))
-    parts += [name for index, name in enumerate(_FLAGS) if flags >> index & 1]
-    if unknown := flags >> len(_FLAGS) << len(_FLAGS):
+    return "; ".join(filter(None, [*parts, flags(bits)]))
+
+
+def flags(bits: int) -> str:
+    """Return what a sample's status says beyond its readings; empty when that is nothing."""
+    bits >>= STATUS_BITS * len(SENSORS)
+    parts = [name for index, name in enumerate(_FLAGS) if bits >> index & 1]
+    if unknown := bits >> len(_FLAGS) << len(_FLAGS):
         parts.append(f"flags {unknown:#x}")
     return "; ".join(parts)
+
+
+def is_acknowledgement(event: Event) -> bool:
+    """Tell whether an event says that somebody has seen the alarms raised until then."""
+    outcome = (event.fields.get("action"), event.fields.get("outcome"))
+    return event.type == _COMMAND_OUTCOME and outcome == (_ACKNOWLEDGE, _DONE)
+
+
+def cell(event: Event) -> str:
+    """Return the cell of an event as its numbers: country, network, area, cell."""
+    return "-".join(str(event.number(name)) for name in ("mcc", "mnc", "area", "id"))
 
 
 def fault(subject: int, code: int) -> str:

@@ -4,7 +4,8 @@ What was exported is never edited: an event's id is made from what it says. What
 carries an `errorDeclaration`, and what an earlier export said but no longer holds (its time is
 known better now) is repeated with one that names the events in its place.
 
-EPCIS has no place for a record without a time: it is left out (`export.unplaced` counts it).
+Where a sensor's calibration is known, `deviceMetadata` names it. EPCIS has no place for cells and
+commands, nor for a record without a time: it is left out (`export.unplaced` counts it).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from urllib.parse import quote
 from gateway import block, codes
 from gateway.block import Event, Sample
 from gateway.errors import GatewayError
-from gateway.history import History, Placed
+from gateway.history import Boot, History, Placed
 from gateway.timeline import Placement, iso
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -30,15 +32,17 @@ _CRS84: Final = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:coldtrail:event")
 _SSCC_DIGITS: Final = 18
 _SENSOR_CHANNEL: Final = (0, 1, 3, 5, 4)  # of the sensors in codes.SENSORS
-_POSITION, _ALARM_START, _ALARM_END, _FAULT = 2, 5, 6, 13
+_POSITION, _ALARM_START, _ALARM_END, _FAULT, _SHOCK, _FREE_FALL = 2, 5, 6, 13, 14, 15
 
-# Channel: measurement type, axis, unit (UN/ECE Recommendation 20).
+# What is judged: measurement type, axis, unit (UN/ECE Recommendation 20).
 _MEASURED: Final = (
     *[("Temperature", None, "CEL")] * 2,
     ("RelativeHumidity", None, "P1"),
     ("Illuminance", None, "LUX"),
     ("Voltage", None, "VLT"),
     *[("Acceleration", axis, "MSK") for axis in "xyz"],
+    ("Acceleration", None, "MSK"),
+    ("Time", None, "SEC"),
 )
 
 Json = dict[str, Any]
@@ -98,8 +102,13 @@ def shipment_uri(shipment: str) -> str:
 
 def _by_block(history: History) -> Iterator[list[_Element]]:
     """Yield what each block has to report, in the order of time."""
+    calibrated = {
+        (boot, calibration.event.number("channel")): calibration.event
+        for calibration in history.calibrations
+        for boot in calibration.boots
+    }
     found = [
-        _Element(placed, placed.time, _readings(sample))
+        _Element(placed, placed.time, _readings(placed, sample, calibrated))
         for placed, sample in history.samples
         if placed.time
     ]
@@ -155,12 +164,37 @@ def _when(element: _Element) -> Json:
     }
 
 
-def _readings(sample: Sample) -> list[Json]:
-    return [
-        {**_measured(channel), "value": _value(channel, value), **_unit(channel)}
+def _readings(
+    placed: Placed, sample: Sample, calibrated: Mapping[tuple[Boot, int], Event]
+) -> list[Json]:
+    boot = (placed.chain, placed.boot)
+    reports = [
+        {
+            **_measured(channel),
+            "value": _value(channel, value),
+            **_unit(channel),
+            **_calibration(placed, calibrated.get((boot, channel))),
+        }
         for channel, value in enumerate(sample.values)
         if value is not None
     ]
+    tilt = codes.tilt(sample.values)
+    if tilt is not None:
+        angle = {"component": "polar_angle", "value": round(math.degrees(tilt)), "uom": "DD"}
+        reports.append({"type": "Angle", "coldtrail:channel": "tilt", **angle})
+    return reports
+
+
+def _calibration(placed: Placed, calibration: Event | None) -> Json:
+    if calibration is None:
+        return {}
+    said = (calibration.fields[name] for name in ("instrument", "certificate"))
+    name = ":".join(quote(str(part), safe="") for part in said)
+    overdue = placed.time and placed.time.utc_ms > 1000 * calibration.number("due")
+    return {
+        "deviceMetadata": f"urn:coldtrail:calibration:{name}",
+        **({"coldtrail:calibrationOverdue": True} if overdue else {}),
+    }
 
 
 def _reports(event: Event, start: Event | None) -> list[Json]:
@@ -177,6 +211,19 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
             }
             for axis in ("latitude", "longitude")
         ]
+    if event.type == _SHOCK:
+        return [
+            {
+                **_measured(codes.SHOCK),
+                "component": axis,
+                "value": _value(codes.SHOCK, fields[axis]),
+                **_unit(codes.SHOCK),
+            }
+            for axis in "xyz"
+        ]
+    if event.type == _FREE_FALL:
+        duration = {"value": _value(codes.FREE_FALL, fields["duration"])}
+        return [{**_measured(codes.FREE_FALL), **duration, **_unit(codes.FREE_FALL)}]
     if event.type == _ALARM_START:
         channel = fields["channel"]
         alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
@@ -203,7 +250,7 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
 
 def _measured(channel: int) -> Json:
     kind, axis, _ = _MEASURED[channel]
-    named = {"type": kind, "coldtrail:channel": block.CHANNELS[channel]}
+    named = {"type": kind, "coldtrail:channel": block.JUDGED[channel]}
     return named | ({"component": axis} if axis else {})
 
 

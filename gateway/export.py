@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any, Final
 from gateway import codes
 from gateway.block import Event, Sample
 from gateway.errors import GatewayError
-from gateway.history import History, Placed
+from gateway.history import CALIBRATION_EVENT, Calibration, History, Placed
 from gateway.timeline import iso
 from gateway.verdicts import Verdict
 
 _ALARM_START: Final = 5
 _FAULT: Final = 13
+_MOMENTS: Final = {(CALIBRATION_EVENT, "date"), (CALIBRATION_EVENT, "due")}
 
 COLUMNS: Final = (
     "time_utc",
@@ -26,6 +28,7 @@ COLUMNS: Final = (
     "boot",
     "t_s",
     *(name for name, _, _ in codes.CHANNELS),
+    "tilt_deg",
     "status",
     "block",
     "chain",
@@ -56,10 +59,11 @@ def to_csv(history: History) -> str:
 
 
 def to_json(history: History) -> str:
-    """Return everything: a document with shipment, tracker, samples, events and verdicts."""
+    """Return everything: shipment, tracker, calibrations, samples, events and verdicts."""
     document = {
         "shipment": history.shipment,
         "tracker": history.tracker,
+        "calibrations": [_calibration(calibration) for calibration in history.calibrations],
         "samples": [_sample(placed, sample) for placed, sample in history.samples],
         "events": [_event(placed, event) for placed, event in history.events],
         "verdicts": [verdict_fields(verdict) for verdict in history.verdicts],
@@ -98,7 +102,9 @@ def write(path: Path, content: str | bytes) -> None:
 def event_fields(event: Event) -> dict[str, Any]:
     """Return an event's own fields by name, numbers with a meaning in words."""
     fields: dict[str, Any] = {
-        name: codes.worded(event.type, name, value)
+        name: iso(1000 * event.number(name))
+        if (event.type, name) in _MOMENTS
+        else codes.worded(event.type, name, value)
         for name, value in event.fields.items()
         if name != "t"
     }
@@ -132,6 +138,14 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
 
 def _sample(placed: Placed, sample: Sample) -> dict[str, Any]:
     return {**_json_place(placed), **sample_fields(sample), **_origin(placed)}
+
+
+def _calibration(calibration: Calibration) -> dict[str, Any]:
+    return {
+        **event_fields(calibration.event),
+        "overdue": calibration.overdue,
+        **_origin(calibration.placed),
+    }
 
 
 def _event(placed: Placed, event: Event) -> dict[str, Any]:
@@ -169,12 +183,14 @@ def _json_place(placed: Placed) -> dict[str, Any]:
 
 
 def _readings(sample: Sample) -> dict[str, str]:
-    return {
+    readings = {
         name: "" if value is None else codes.scaled(channel, value)
         for channel, ((name, _, _), value) in enumerate(
             zip(codes.CHANNELS, sample.values, strict=True)
         )
     }
+    tilt = codes.tilt(sample.values)
+    return {**readings, "tilt_deg": "" if tilt is None else str(round(math.degrees(tilt)))}
 
 
 def _number(text: str) -> float | int | None:

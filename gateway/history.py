@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway import evidence, verdicts
@@ -14,6 +14,9 @@ from gateway.ranges import Range
 from gateway.tables import Tables
 from gateway.timeline import Placement, Timeline
 from gateway.verdicts import Name, Verdict
+
+CALIBRATION_EVENT: Final = 16
+Boot = tuple[bytes, int]
 
 _RESOLUTION_MS: Final = 1000
 _ENDLESS: Final = 2**32
@@ -39,6 +42,20 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """A sensor's calibration, as its tracker said at boots in which the shipment travelled.
+
+    `boots`: those, each with its chain. `overdue`: a reading of the shipment is from after the due
+    date.
+    """
+
+    placed: Placed
+    event: Event
+    boots: frozenset[Boot]
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """A shipment's records in the order of their time, not of their arrival."""
 
@@ -47,6 +64,7 @@ class History:
     blocks: int
     samples: tuple[tuple[Placed, Sample], ...]
     events: tuple[tuple[Placed, Event], ...]
+    calibrations: tuple[Calibration, ...]
     verdicts: tuple[Verdict, ...]
 
 
@@ -98,8 +116,43 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
         len(own),
         tuple(samples),
         tuple(events),
+        tuple(_calibrations(times, decoded, samples, judgement.flawed)),
         tuple(v for v in judgement.verdicts if _concerns(v, reach)),
     )
+
+
+def _calibrations(
+    times: _Times,
+    decoded: Iterable[tuple[Entry, Block]],
+    samples: Iterable[tuple[Placed, Sample]],
+    flawed: Mapping[int, Name],
+) -> Iterator[Calibration]:
+    """Yield each calibration once, whatever shipment was under way when the tracker booted."""
+    newest: dict[tuple[Boot, int], int] = {}
+    for placed, sample in samples:
+        for channel, value in enumerate(sample.values):
+            if value is not None:
+                key = ((placed.chain, placed.boot), channel)
+                newest[key] = max(newest.get(key, 0), placed.time.utc_ms if placed.time else 0)
+    found: dict[str, Calibration] = {}
+    for entry, block in decoded:
+        for event in block.events:
+            if event.type != CALIBRATION_EVENT:
+                continue
+            boot = (block.head.chain, block.boot)
+            last = newest.get((boot, event.number("channel")))
+            if last is None:
+                continue
+            said = repr([value for name, value in event.fields.items() if name != "t"])
+            if said not in found:
+                placed = times.place(entry, block, event.t, flawed.get(entry.row.id))
+                found[said] = Calibration(placed, event, frozenset(), overdue=False)
+            found[said] = replace(
+                found[said],
+                boots=found[said].boots | {boot},
+                overdue=found[said].overdue or last > 1000 * event.number("due"),
+            )
+    yield from found.values()
 
 
 def _reach(
@@ -138,8 +191,8 @@ class _Times:
 
     def __init__(self, decoded: Sequence[tuple[Entry, Block]], flawed: set[int]) -> None:
         self._flawed = flawed
-        syncs: dict[tuple[bytes, int], set[Sync]] = {}
-        extent: dict[tuple[bytes, int], tuple[int, int]] = {}
+        syncs: dict[Boot, set[Sync]] = {}
+        extent: dict[Boot, tuple[int, int]] = {}
         for entry, block in decoded:
             boot = (block.head.chain, block.boot)
             known = syncs.setdefault(boot, set())
@@ -169,7 +222,7 @@ class _Times:
         head, digest = block.head, entry.row.digest
         return Placed(time, low, high, block.boot, head.chain, head.number, digest, flaw)
 
-    def _bounds(self, boot: tuple[bytes, int]) -> tuple[int | None, int | None]:
+    def _bounds(self, boot: Boot) -> tuple[int | None, int | None]:
         """Return between which moments a boot lies that cannot be placed itself."""
         chain, number = boot
         same = {other: span for (c, other), span in self._spans.items() if c == chain}

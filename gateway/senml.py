@@ -1,4 +1,4 @@
-"""A shipment as a SenML Pack (RFC 8428), JSON or CBOR: readings, positions, alarms.
+"""A shipment as a SenML Pack (RFC 8428), JSON or CBOR: readings, positions, shocks, cells, alarms.
 
 SenML has no place for a record without a time, for uncertainty, or for why a reading is absent:
 such records are left out (`export.unplaced` counts them); CSV and JSON have them.
@@ -19,6 +19,8 @@ from gateway.history import History, Placed
 _UNITS: Final = ("Cel", "Cel", "%RH", "lx", "V", "m/s2", "m/s2", "m/s2")
 _MICRO: Final = Decimal("0.000001")
 _POSITION, _ALARM_START, _ALARM_END = 2, 5, 6
+_SHOCK, _FREE_FALL, _CELL = 14, 15, 19
+_DBM_IN_DBW: Final = -30
 # RFC 8428, table 4.
 _LABELS: Final = {"bn": -2, "bt": -3, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4}
 
@@ -58,7 +60,11 @@ def _pack(history: History) -> list[Record]:
 
 
 def _readings(sample: Sample) -> list[Record]:
-    return [
+    tilt = codes.tilt(sample.values)
+    angle: list[Record] = (
+        [] if tilt is None else [{"n": "tilt", "u": "rad", "v": Decimal(f"{tilt:.3f}")}]
+    )
+    return angle + [
         {"n": name, "u": unit, "v": codes.quantity(channel, value)}
         for channel, (name, unit, value) in enumerate(
             zip(block.CHANNELS, _UNITS, sample.values, strict=True)
@@ -75,6 +81,26 @@ def _event(event: Event) -> list[Record]:
         ]
     if event.type in {_ALARM_START, _ALARM_END}:
         return [{"n": f"alarm/{event.number('rule')}", "vb": event.type == _ALARM_START}]
+    if codes.is_acknowledgement(event):
+        return [{"n": "alarm/acknowledged", "vb": True}]
+    if event.type == _SHOCK:
+        return [
+            {
+                "n": f"shock/{axis}",
+                "u": "m/s2",
+                "v": codes.quantity(codes.SHOCK, event.number(axis)),
+            }
+            for axis in "xyz"
+        ]
+    if event.type == _FREE_FALL:
+        duration = codes.quantity(codes.FREE_FALL, event.number("duration"))
+        return [{"n": "free_fall", "u": "s", "v": duration}]
+    if event.type == _CELL:
+        power = Decimal(event.number("signal") + _DBM_IN_DBW)
+        return [
+            {"n": "cell", "vs": codes.cell(event)},
+            {"n": "cell/signal", "u": "dBW", "v": power},
+        ]
     return []
 
 

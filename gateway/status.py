@@ -8,14 +8,16 @@ from typing import Final
 
 from rich.table import Table
 
-from gateway import evidence, verdicts
+from gateway import codes, evidence, verdicts
+from gateway.block import Block, Event, Sample
 from gateway.evidence import Entry
 from gateway.tables import Tables, Tracker
 from gateway.timeline import iso
 from gateway.verdicts import Name
 
 _BATTERY: Final = 4
-_ALARM_START, _ALARM_END = 5, 6
+_POSITION, _ALARM_START, _ALARM_END, _FAULT, _CELL = 2, 5, 6, 13, 19
+_DEGREE: Final = 1_000_000
 
 
 def table(tables: Tables) -> Table:
@@ -27,6 +29,8 @@ def table(tables: Tables) -> Table:
         ("samples", "right"),
         ("gaps", "right"),
         ("alarms", "left"),
+        ("faults", "left"),
+        ("position", "left"),
         ("battery", "right"),
         ("verdicts", "left"),
     ):
@@ -44,6 +48,9 @@ def refusals(tables: Tables) -> str:
 
 def _row(tracker: Tracker, entries: Sequence[Entry]) -> list[str]:
     judgement = verdicts.judge(entries)
+    blocks = _in_order(entries)
+    events = [event for block in blocks for event in block.events]
+    samples = [sample for block in blocks for sample in block.samples]
     missing = sum(
         verdict.last - verdict.first + 1
         for verdict in judgement.verdicts
@@ -56,41 +63,72 @@ def _row(tracker: Tracker, entries: Sequence[Entry]) -> list[str]:
         seen.replace("T", " "),
         str(sum(len(entry.block.samples) for entry in entries if entry.block)),
         str(missing),
-        _alarms(entries),
-        _battery(entries),
+        _alarms(events),
+        _faults(events, samples),
+        _position(events),
+        _battery(samples),
         ", ".join(str(name) for name in names) or "none",
     ]
 
 
-def _in_order(entries: Sequence[Entry]) -> list[Entry]:
+def _in_order(entries: Sequence[Entry]) -> list[Block]:
     """Return what is decoded of the chain heard of last, by block number."""
-    decoded = [entry for entry in entries if entry.block is not None]
-    if not decoded or decoded[-1].head is None:
+    decoded = [(entry.block, entry.row.id) for entry in entries if entry.block is not None]
+    if not decoded:
         return []
-    chain = decoded[-1].head.chain
-    own = [(e.head.number, e.row.id, e) for e in decoded if e.head and e.head.chain == chain]
-    return [entry for _, _, entry in sorted(own, key=lambda item: item[:2])]
+    chain = decoded[-1][0].head.chain
+    own = [(block.head.number, row, block) for block, row in decoded if block.head.chain == chain]
+    return [block for _, _, block in sorted(own, key=lambda item: item[:2])]
 
 
-def _alarms(entries: Sequence[Entry]) -> str:
-    """Return how many alarms stand, and how many there were."""
+def _alarms(events: Sequence[Event]) -> str:
+    """Return how many alarms stand, how many there were, and whether somebody has seen them."""
     standing: set[int] = set()
     total = 0
-    for entry in _in_order(entries):
-        for event in entry.block.events if entry.block else ():
-            if event.type == _ALARM_START:
-                standing.add(event.number("rule"))
-                total += 1
-            elif event.type == _ALARM_END:
-                standing.discard(event.number("rule"))
+    seen = False
+    for event in events:
+        if event.type == _ALARM_START:
+            standing.add(event.number("rule"))
+            total += 1
+            seen = False
+        elif event.type == _ALARM_END:
+            standing.discard(event.number("rule"))
+        elif codes.is_acknowledgement(event):
+            seen = True
     if not total:
         return "none"
-    return f"[red]{len(standing)} standing[/red] of {total}" if standing else f"{total}, all ended"
+    text = f"[red]{len(standing)} standing[/red] of {total}" if standing else f"{total}, all ended"
+    return f"{text}, acknowledged" if seen else text
 
 
-def _battery(entries: Sequence[Entry]) -> str:
-    for entry in reversed(_in_order(entries)):
-        for sample in reversed(entry.block.samples if entry.block else ()):
-            if sample.values[_BATTERY] is not None:
-                return f"{sample.values[_BATTERY]} mV"
+def _faults(events: Sequence[Event], samples: Sequence[Sample]) -> str:
+    """Return the faults that stand."""
+    standing: dict[int, str] = {}
+    for event in events:
+        if event.type == _FAULT:
+            subject = event.number("subject")
+            standing.pop(subject, None)
+            if event.number("on"):
+                fault = codes.fault(subject, event.number("code"))
+                standing[subject] = f"{codes.worded(_FAULT, 'subject', subject)} {fault}"
+    flags = [codes.flags(samples[-1].status)] if samples else []
+    return ", ".join(filter(None, [*standing.values(), *flags])) or "none"
+
+
+def _position(events: Sequence[Event]) -> str:
+    """Return where the tracker was last: its position, or the cell that served it since."""
+    for event in reversed(events):
+        if event.type == _POSITION:
+            latitude, longitude = (
+                f"{event.number(axis) / _DEGREE:.5f}" for axis in ("latitude", "longitude")
+            )
+            return f"{latitude}, {longitude} \N{PLUS-MINUS SIGN} {event.number('uncertainty')} m"
+        if event.type == _CELL:
+            return f"cell {codes.cell(event)}"
     return "unknown"
+
+
+def _battery(samples: Sequence[Sample]) -> str:
+    readings = (sample.values[_BATTERY] for sample in reversed(samples))
+    newest = next((reading for reading in readings if reading is not None), None)
+    return "unknown" if newest is None else f"{newest} mV"

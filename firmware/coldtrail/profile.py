@@ -44,6 +44,23 @@ Profile = namedtuple(
 )
 
 
+def wanted(profile):
+    """Return the channels that a Profile requires or judges, ascending.
+
+    A rule on what no sensor measures would look like one that was never broken.
+    """
+    return sorted(set(profile.required) | {rule[2] for rule in profile.rules})
+
+
+def named(channels):
+    """Return channels in the words of a profile's file."""
+    names = (
+        "payload ambient humidity light battery "
+        "acceleration_x acceleration_y acceleration_z shock free_fall"
+    ).split()
+    return ", ".join([names[channel] for channel in channels])
+
+
 def load(data):
     """Return the Profile in `data`. Raises ValueError with one sentence that names the fault.
 

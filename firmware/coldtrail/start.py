@@ -24,11 +24,11 @@ def _provisioned():
     from coldtrail.sampler import missing
 
     loaded = profile.load(_read(PROFILE))
-    lacking = missing(loaded.required, board.SENSORS)
+    lacking = missing(profile.wanted(loaded), board.SENSORS)
     if lacking:
         raise ValueError(
-            "profile %s needs channels %s of uplink.cddl, and no sensor on this board measures "
-            "them: provision another profile" % (loaded.name, lacking)
+            "profile %s needs %s, which no sensor on this board measures: "
+            "provision another profile" % (loaded.name, profile.named(lacking))
         )
     return loaded, identity.load(_read(IDENTITY))
 

@@ -81,6 +81,16 @@ def test_the_tracker_takes_every_shipped_profile(name: str) -> None:
     Engine(loaded.rules).sample(0, loaded.interval, [0] * 8)
 
 
+def test_what_is_judged_is_wanted_as_much_as_what_is_required() -> None:
+    rules = [[1, 1, 8, 3, 6000, 0, 0, 0], [2, 1, 3, 3, 100, 0, 0, 0]]
+    loaded = profile.load(encoded({**GOOD, 7: rules, 8: [3, 0]}))
+    assert profile.wanted(loaded) == [0, 3, 8]
+
+
+def test_channels_are_named_as_in_the_file() -> None:
+    assert profile.named(range(10)) == ", ".join(profiles.CHANNELS)
+
+
 TREND = [1, 4, 0, 3, 800, 86400, 0, 28800]
 REFUSED = [
     (encoded([]), "not a map"),

@@ -53,6 +53,35 @@ def journey(maker: Maker | None = None) -> list[bytes]:
     ]
 
 
+CALIBRATION = (16, 0, 0, "PT/1", "DKD 17", START - 9000, START + 450, ((-8000, 4), (800, -2)))
+
+
+def rough_journey() -> list[bytes]:
+    """Return blocks of a tracker, calibrated before the shipment began, whose box is dropped.
+
+    The probe's calibration is due between the first sample and the second.
+    """
+    maker = Maker(shipment=None)
+    packed = maker.block([], [BOOT_EVENT, CALIBRATION], SYNC)
+    maker.shipment = "S-1"
+    samples: list[Row] = [
+        (300, 0, (500, 2000, 450, 0, 3921, -12, 31, 996)),
+        (600, 1 << 20, (501, 2000, 450, 0, 3921, -12, 31, 996)),
+    ]
+    events = [
+        (14, 701, -214, 8120, 1033),
+        (15, 702, 310),
+        (5, 703, 7, 1, 8, 3, 6000, 0, 8120, 0),
+        (6, 703, 7, 1, 8120, 8120, 0),
+        (19, 720, 234, 15, 4660, 27447297, 1, -97),
+        (18, 721, 3, 1, 0, 0, 0, 2),
+        (17, 730, 1_767_225_700_000, 2, 0),
+        (17, 731, 1_767_225_700_000, 2, 1, "seen"),
+        (20, 740, 1),
+    ]
+    return [packed, maker.block(samples, events, SYNC)]
+
+
 def clone() -> list[bytes]:
     """Return a chain whose second block there is twice, with different contents."""
     maker = Maker()

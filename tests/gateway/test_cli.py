@@ -18,6 +18,7 @@ from gateway.cli import decode, gateway
 from gateway.envelope import Kind
 from gateway.intake import Arrival
 from gateway.store import Store
+from tests.gateway.journey import rough_journey
 from tests.gateway.running import registration
 from tests.support.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
 
@@ -181,11 +182,39 @@ def test_status_shows_every_tracker(run: Run, tmp_path: Path) -> None:
         "7",
         "0",
         "1 standing of 1",
+        "none",
+        "unknown",
         "3600 mV",
         "fork",
     ]
     assert "never" in second
     assert "not the contract's COSE_Mac0 1" in output
+
+
+def test_status_shows_faults_the_place_and_who_has_seen_the_alarms(
+    run: Run, tmp_path: Path
+) -> None:
+    run("register", registration(tmp_path))
+    maker = Maker()
+    again = (5, 900, 8, 1, 0, 3, 800, 0, 812, 0)
+    fault = (13, 900, 0, 3, 1)
+    place = (2, 900, 52_520_008, -13_404_954, 25, 1)
+    deliver(tmp_path, *rough_journey())
+
+    def cells() -> list[str]:
+        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
+        return [cell.strip() for cell in line.strip("│").split("│")][4:7]
+
+    assert cells() == [
+        "1, all ended, acknowledged",
+        "calibration overdue",
+        "cell 234-15-4660-27447297",
+    ]
+    maker.chain = b"another!"
+    deliver(tmp_path, maker.block(rows(1), [fault, again, place]))
+    assert cells() == ["1 standing of 1", "probe open", "52.52001, -13.40495 ± 25 m"]
+    deliver(tmp_path, maker.block(rows(1, start=1200), [(13, 1200, 0, 3, 0)]))
+    assert cells() == ["1 standing of 1", "none", "52.52001, -13.40495 ± 25 m"]
 
 
 def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> None:
@@ -205,7 +234,14 @@ def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> No
     assert run("export", "S-1", "-o", target).exit_code == 0
     assert target.read_text() == text
     document = json.loads(run("export", "S-1", "--format", "json").stdout)
-    assert sorted(document) == ["events", "samples", "shipment", "tracker", "verdicts"]
+    assert sorted(document) == [
+        "calibrations",
+        "events",
+        "samples",
+        "shipment",
+        "tracker",
+        "verdicts",
+    ]
     assert [event["type"] for event in document["events"]] == ["boot", "alarm-start"]
     assert [path.name for path in tmp_path.iterdir() if "out.csv" in path.name] == ["out.csv"]
 

@@ -15,7 +15,7 @@ from gateway import epcis
 from gateway.epcis import EpcisError
 from gateway.history import History
 from gateway.timeline import iso
-from tests.gateway.journey import START, SYNC, clone, journey, told
+from tests.gateway.journey import START, SYNC, clone, journey, rough_journey, told
 from tests.support.blockmaker import BOOT_EVENT, Maker, rows
 from tests.support.epcis_schema import validator
 
@@ -106,7 +106,31 @@ def test_readings_in_their_units() -> None:
         ("Acceleration", "x", -0.1176798, "MSK"),
         ("Acceleration", "y", 0.30400615, "MSK"),
         ("Acceleration", "z", 9.7674234, "MSK"),
+        ("Angle", "polar_angle", 2, "DD"),
     ]
+
+
+def test_a_drop_is_what_its_events_measured() -> None:
+    (event,) = events(told(*rough_journey()))
+    (alarm,) = (r for r in moments(event)[at(703)] if "value" in r)
+    assert (alarm["type"], alarm["value"], alarm["uom"]) == ("Acceleration", 79.629998, "MSK")
+    assert alarm["coldtrail:channel"] == "shock"
+    assert [(r["component"], r["value"]) for r in moments(event)[at(701)]] == [
+        ("x", -2.0986231),
+        ("y", 79.629998),
+        ("z", 10.13026945),
+    ]
+    (fall,) = moments(event)[at(702)]
+    assert (fall["type"], fall["value"], fall["uom"]) == ("Time", 0.31, "SEC")
+
+
+def test_a_reading_names_the_calibration_and_whether_it_was_overdue() -> None:
+    (event,) = events(told(*rough_journey()))
+    for seconds, overdue in ((300, None), (600, True)):
+        probe, ambient, *_ = moments(event)[at(seconds)]
+        assert probe["deviceMetadata"] == "urn:coldtrail:calibration:PT%2F1:DKD%2017"
+        assert probe.get("coldtrail:calibrationOverdue") is overdue
+        assert "deviceMetadata" not in ambient
 
 
 def test_positions_alarms_and_faults() -> None:

@@ -146,6 +146,7 @@ def test_the_columns_of_the_csv(store: Store) -> None:
         "acc_x_mg": "-1",
         "acc_y_mg": "0",
         "acc_z_mg": "1000",
+        "tilt_deg": "0",
         "status": "probe open",
         "block": "1",
         "chain": b"chain  1".hex(),

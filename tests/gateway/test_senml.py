@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from decimal import Decimal
 from itertools import pairwise
@@ -13,12 +14,12 @@ import pytest
 
 from gateway import senml
 from gateway.history import History
-from tests.gateway.journey import START, clone, journey, told
+from tests.gateway.journey import START, SYNC, clone, journey, rough_journey, told
 from tests.support.blockmaker import Maker, rows
 
 # RFC 8428: table 4 (CBOR labels), section 12.1 (the units used here), section 4.5.1 (names).
 LABELS: Final = dict(enumerate("bs bv bu bt bn bver n u v vs vb s t ut vd".split(), start=-6))
-UNITS: Final = {"Cel", "%RH", "lx", "V", "m/s2", "lat", "lon"}
+UNITS: Final = {"Cel", "%RH", "lx", "V", "m/s2", "lat", "lon", "rad", "s", "dBW"}
 NAME: Final = re.compile("[A-Za-z0-9][-A-Za-z0-9:./_]*")
 ABSOLUTE: Final = 2**28
 
@@ -80,7 +81,8 @@ def expected(history: History) -> list[tuple[Decimal, str, str, Decimal]]:
 @pytest.mark.parametrize("read", [from_json, from_cbor])
 def test_every_reading_is_there_exactly(read: Any) -> None:
     history = told(*journey())
-    records = [r for r in read(history) if r["unit"] not in {None, "lat", "lon"}]
+    names = {f"coldtrail/CT-1/{name}" for name in FACTORS}
+    records = [r for r in read(history) if r["name"] in names]
     assert len(records) > 30
     assert sorted((r["time"], r["name"], r["unit"], r["value"]) for r in records) == sorted(
         expected(history)
@@ -100,6 +102,33 @@ def test_shipment_positions_and_alarms(read: Any) -> None:
         ("longitude", Decimal("-0.000001"), 400),
         ("alarm/2", True, 900),
         ("alarm/2", False, 1500),
+    ]
+
+
+@pytest.mark.parametrize("read", [from_json, from_cbor])
+def test_the_tilt_of_a_box_on_its_side(read: Any) -> None:
+    upright, side = ((t, 0, (*[None] * 5, 0, y, z)) for t, y, z in ((0, 0, 1000), (300, -1000, 0)))
+    tilts = [r for r in read(told(Maker().block([upright, side], [], SYNC))) if r["unit"] == "rad"]
+    assert [float(r["value"]) for r in tilts] == [0, pytest.approx(math.pi / 2, abs=0.001)]
+
+
+@pytest.mark.parametrize("read", [from_json, from_cbor])
+def test_what_events_measured(read: Any) -> None:
+    records = [
+        (r["name"].removeprefix("coldtrail/CT-1/"), r["unit"], r["value"])
+        for r in read(told(*rough_journey()))
+        if r["time"] >= START + 700
+    ]
+    assert records == [
+        ("shock/x", "m/s2", Decimal("-2.0986231")),
+        ("shock/y", "m/s2", Decimal("79.629998")),
+        ("shock/z", "m/s2", Decimal("10.13026945")),
+        ("free_fall", "s", Decimal("0.31")),
+        ("alarm/7", None, True),
+        ("alarm/7", None, False),
+        ("cell", None, "234-15-4660-27447297"),
+        ("cell/signal", "dBW", -127),
+        ("alarm/acknowledged", None, True),
     ]
 
 
