@@ -112,7 +112,8 @@ def test_readings_in_their_units() -> None:
 
 def test_a_drop_is_what_its_events_measured() -> None:
     (event,) = events(told(*rough_journey()))
-    (alarm,) = (r for r in moments(event)[at(703)] if "value" in r)
+    reports = [r for e in event["sensorElementList"] for r in e["sensorReport"]]
+    (alarm,) = (report for report in reports if "coldtrail:alarm" in report)
     assert (alarm["type"], alarm["value"], alarm["uom"]) == ("Acceleration", 79.629998, "MSK")
     assert alarm["coldtrail:channel"] == "shock"
     assert [(r["component"], r["value"]) for r in moments(event)[at(701)]] == [
