@@ -11,26 +11,15 @@ from errno import EIO
 
 from micropython import const
 
-from coldtrail.sectors import (
-    BLANK,
-    CHECKPOINT,
-    DATA,
-    HEAD,
-    INVALID,
-    RETIRED,
-    SECOND,
-    UNKNOWN,
-    Sectors,
-)
+from coldtrail.sectors import CHECKPOINT, DATA, HEAD, RETIRED, SECOND, UNKNOWN, Sectors
 
 _ENOSPC = const(28)  # not in MicroPython's errno
 
 # Head, tail, end, last record, sector and offset of the checkpoint, sectors retired and unknown;
 # openings of head and tail; sequence numbers: head's first, oldest, next, checkpoint's.
-_HINT = "<HHHHHHHHIIIIII"
+HINT = "<HHHHHHHHIIIIII"
 
 _MAX_RANGES = const(8)
-_TRIES = const(3)
 
 
 class LogFull(OSError):
@@ -45,8 +34,8 @@ class Log:
 
     ``first``, ``next``: oldest sequence number kept, and the one the next record gets.
     ``overwrite``: when full, give up the oldest records instead of raising LogFull.
-    ``overwritten``: how many records were given up that way since mount.
     ``damaged``: the latest (first, last) ranges of sequence numbers found unreadable.
+    ``sectors``: how many make up the ring.
     ``retired``, ``unknown``: sectors out of service; sectors in a layout of another version,
     which are left alone.
     """
@@ -58,7 +47,7 @@ class Log:
         far. ValueError where the ring would not fit.
         """
         self._sectors = Sectors(nor, first, sectors)
-        self._count = self._sectors.count
+        self.sectors = self._count = self._sectors.count
         self._size = self._sectors.size
         self._snapshot = snapshot
         self.max_payload = self._sectors.max_payload
@@ -81,7 +70,7 @@ class Log:
         self._checkpoint = (-1, 0)  # sector, offset
         self.checkpoint_sequence = 0
         self.first = self.next = 1
-        self.overwritten = self.retired = self.unknown = 0
+        self.retired = self.unknown = 0
         self.damaged = []
 
     # ---- the ring ----
@@ -150,6 +139,25 @@ class Log:
         """Allow records before ``sequence`` to be overwritten, once their space is needed."""
         self._released = max(self._released, min(sequence, self.next))
 
+    def span(self, sequence):
+        """Return how many sectors hold the records from number ``sequence`` on."""
+        if self._head < 0:
+            return 0
+        first = self._locate(max(sequence, self.first))
+        return (self._head - first) % self._count + 1
+
+    def room(self):
+        """Return how many more sectors can be filled before records are lost or refused.
+
+        At least so many: sectors out of service all count as if they lay among the free ones, and
+        half of the ring free is enough said.
+        """
+        out = self.retired + self.unknown + 2
+        held = (self._head - self._tail) % self._count + 1
+        if held * 2 > self._count:
+            held = self.span(self._released)
+        return self._count - held - out
+
     def _retire(self, sector):
         self._sectors.retire(sector)
         self.retired += 1
@@ -199,10 +207,8 @@ class Log:
                 raise LogFull
             # Give up the oldest sector: for good once the next header says where the log begins.
             tail, first = self._next_live(self._tail)
-            if first > self._released:
-                if not self.overwrite:
-                    raise LogFull
-                self.overwritten += first - max(self.first, self._released)
+            if first > self._released and not self.overwrite:
+                raise LogFull
             self._tail = tail
             self._oldest = self._sectors.header(tail)[0]
             self.first = first
@@ -269,191 +275,26 @@ class Log:
         """Find the end of the log, and settle for good what a power cut may have left undecided.
 
         ``hint``: what ``hint`` returned before a deep sleep through which the flash kept its
-        power, or None. It is believed only when the flash stands exactly where it says. Raises
-        OSError when the flash does not answer.
+        power, or None. It is believed only when the flash stands exactly where it says: returns
+        whether it was. Raises OSError when the flash does not answer.
+
+        The module that does it is needed no more afterwards: who is short of memory forgets it.
         """
+        from coldtrail import mounting
+
         self._reset()
-        if hint and self._resume(hint):
-            return
+        if hint and mounting.resume(self, hint):
+            return True
         self._reset()
-        for _ in range(_TRIES):
-            record = self._find_head()
-            if not record:
-                break
-            self._find_tail()
-            if self._secure(record):
-                self._find_checkpoint()
-                break
-            self._reset()
-        self._prepare()
-
-    def _find_head(self):
-        """Make the newest sector the head and return its last valid record, or None."""
-        newest = second = -1
-        openings = [0, 0]
-        for sector in range(self._count):
-            opening = self._sectors.header(sector)[0]
-            if opening > openings[0]:
-                openings = [opening, openings[0]]
-                newest, second = sector, newest
-            elif opening > openings[1]:
-                openings[1] = opening
-                second = sector
-            elif opening == RETIRED:
-                self.retired += 1
-            elif opening == UNKNOWN:
-                self.unknown += 1
-        self._newest = openings[0]
-        for sector in (newest, second):
-            if sector >= 0:
-                opening, first, tail, wear = self._sectors.header(sector)
-                # A weak header may read otherwise than a moment ago.
-                record = opening > 0 and self._last_record(sector, first, self._size)
-                if record:
-                    self._head = sector
-                    self._opening = opening
-                    self._head_first = first
-                    self._tail = tail
-                    self._wear = wear
-                    self._reach = (tail - sector - 1) % self._count
-                    self.next = record[1] + 1
-                    return record
-                # Its opening was cut short: it never held anything.
-        return None
-
-    def _last_record(self, sector, first, end):
-        """Return the last valid record before ``end``; note checkpoint and marks on the way."""
-        last = None
-        self._checkpoint = (-1, 0)
-        found = self._sectors.seek(sector, DATA, first, end)
-        while found:
-            last = found
-            if self._sectors.is_marked(sector, found[0]):
-                self._settled = True
-            if found[2] == CHECKPOINT:
-                self._checkpoint = (sector, found[0])
-                self.checkpoint_sequence = found[1]
-            found = self._sectors.seek(sector, self._sectors.behind(last[0], last[3]), first, end)
-        return last
-
-    def _find_tail(self):
-        while self._tail != self._head:
-            opening, first, _, _ = self._sectors.header(self._tail)
-            if 0 < opening < self._opening:
-                self._oldest = opening
-                self.first = first
-                return
-            self._tail = self._after(self._tail)
-        self._oldest = self._opening
-        self.first = self._head_first
-
-    def _find_checkpoint(self):
-        """Look further back when the head has none that can be read."""
-        sector = self._head
-        while self._checkpoint[0] < 0 and sector != self._tail:
-            sector = (sector or self._count) - 1
-            header = self._live(sector)
-            if header:
-                found = self._sectors.seek(sector, DATA, header[1], self._size)
-                if found and found[2] == CHECKPOINT:
-                    self._checkpoint = (sector, found[0])
-                    self.checkpoint_sequence = found[1]
-
-    def _secure(self, record):
-        """Make the last record, which may be weakly programmed, certain.
-
-        Whatever follows it is void from now on: a copy on words never touched counts instead.
-        Returns False when the head turns out to hold no record at all.
-        """
-        head = self._head
-        if not self._settled:
-            # The header may be as weak; its second copy has room of its own.
-            self._sectors.write_header(
-                head, SECOND, self._opening, self._head_first, self._tail, self._wear
-            )
-            self._settled = True
-        end = self._sectors.behind(record[0], record[3])
-        offset = self._sectors.untouched(head, end) + HEAD
-        fits = offset + self._sectors.space(record[3]) <= self._size
-        if fits and self._sectors.mark(head, end, offset - HEAD):
-            record, done = self._copy_last(record, head, offset)
-            if done:
-                self._last = offset
-                self._end = self._sectors.behind(offset, record[3])
-        sector = head
-        while record and self._end == self._size:
-            sector = self._free(self._after(sector))
-            if sector < 0:
-                # The log is full, and its last record has a whole copy in the last free sector.
-                break
-            wear = self._clear(sector)
-            if wear:
-                record, done = self._copy_last(record, sector, DATA)
-                if done and self._commit(
-                    sector,
-                    record[1],
-                    self._tail,
-                    wear,
-                    DATA,
-                    self._sectors.behind(DATA, record[3]),
-                ):
-                    break
-            self._retire(sector)
-        if not record:
-            return False
-        self.next = record[1] + 1
-        return True
-
-    def _copy_last(self, record, sector, offset):
-        """Copy the head's last record; return it, and whether the copy is there.
-
-        A weak record may have been valid a moment ago and not be now: then the one before it is
-        the last.
-        """
-        done = None
-        while record and offset + self._sectors.space(record[3]) <= self._size:
-            done = self._sectors.copy(self._head, record, sector, offset)
-            if done is not None:
-                break
-            record = self._last_record(self._head, self._head_first, record[0])
-        return record, done
-
-    def _prepare(self):
-        """See to it that what stands in the sector to be opened next can never be taken for more.
-
-        Only a cut while it was opened, or a flash never used, leaves anything but a header older
-        than the head's.
-        """
-        sector = self._head
-        for _ in range(self._count):
-            sector = self._free(self._after(sector))
-            if sector < 0:
-                break
-            state = self._sectors.header(sector)[0]
-            if 0 <= state < max(1, self._opening):
-                return
-            if state == INVALID and self._sectors.holds_copies(sector):
-                self._sectors.kill(sector)
-            if state == BLANK and self._sectors.is_new(sector):
-                # As good as new. The header of an opening that left no trace cannot come back
-                # through this one.
-                wear = self._erase_count(sector)
-            else:
-                wear = self._clear(sector)
-                if not wear:
-                    self._retire(sector)
-                    continue
-            if self._sectors.write_header(sector, 0, 0, 0, 0, wear):
-                return
-            self._retire(sector)
-        self._end = self._size
+        mounting.recover(self)
+        return False
 
     def hint(self):
         """Return what lets the next ``mount`` skip the search; empty when it has to search."""
         if self._head < 0 or self._end == self._size:
             return b""
         hint = struct.pack(
-            _HINT,
+            HINT,
             self._head,
             self._tail,
             self._end,
@@ -470,44 +311,6 @@ class Log:
             self.checkpoint_sequence,
         )
         return hint + struct.pack("<I", crc32(hint))
-
-    def _resume(self, hint):
-        """Take the place a hint names if the flash agrees; return whether it does."""
-        size = struct.calcsize(_HINT)
-        if len(hint) != size + 4 or struct.unpack_from("<I", hint, size)[0] != crc32(hint[:size]):
-            return False
-        (
-            self._head,
-            self._tail,
-            self._end,
-            self._last,
-            sector,
-            offset,
-            self.retired,
-            self.unknown,
-            self._opening,
-            self._oldest,
-            self._head_first,
-            self.first,
-            self.next,
-            self.checkpoint_sequence,
-        ) = struct.unpack_from(_HINT, hint)
-        if max(self._head, self._tail) >= self._count or self._end > self._size:
-            return False
-        self._newest = self._opening
-        self._checkpoint = (sector, offset) if sector < self._count else (-1, 0)
-        opening, first, tail, self._wear = self._sectors.header(self._head)
-        self._reach = (tail - self._head - 1) % self._count
-        if opening != self._opening or first != self._head_first:
-            return False
-        last = self._sectors.parse(self._head, self._last, first)
-        if not last or last[1] != self.next - 1:
-            return False
-        if not self._sectors.is_end(self._head, self._end):
-            return False
-        # Nothing newer where the next sector would have been opened.
-        sector = self._free(self._after(self._head))
-        return sector >= 0 and self._sectors.header(sector)[0] in range(BLANK, opening)
 
     # ---- reading ----
 

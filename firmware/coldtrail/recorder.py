@@ -4,12 +4,24 @@ import binascii
 import os
 import struct
 
+from micropython import const
+
 from coldtrail import block, cbor
 from coldtrail import records as r
-from coldtrail.flashlog import Log
+from coldtrail.flashlog import Log, LogFull
 from coldtrail.state import State
 
-_RETAINED_FORMAT = 1
+_RETAINED_FORMAT = 2
+
+# Sectors kept back from samples, beside those that sealing takes: for faults and alarms, for
+# confirmations, and for a sector that fails.
+_RESERVE = const(3)
+
+# Types that a full log does not take: what it says of itself, boots, blocks, confirmations and
+# whatever people do lead out of it or are few.
+_MEASURED = const(
+    1 << 1 | 1 << 2 | 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
+)
 
 
 class Recorder:
@@ -22,23 +34,23 @@ class Recorder:
     def __init__(self, nor, profile, identity, retained=b""):
         """Mount the log on ``nor`` and restore the state.
 
-        ``retained`` is what ``retain`` returned before the deep sleep, or anything at all.
-        Raises OSError when the flash does not answer.
+        ``retained`` is what ``retain`` returned before the deep sleep, through which the flash
+        kept its power, or anything at all. Raises OSError when the flash does not answer.
         """
         self.profile = profile
         self.identity = identity
         self.extra = None  # the tracker's own few words, kept with the hint
+        self.boot = None  # [cause, counter] of a boot that the log does not hold yet
         hint = _checked(retained)
         self.state = State(profile, None)
         self.log = Log(nor, self._snapshot)
         self.log.overwrite = profile.overwrite
-        self.log.mount(hint and hint[1])
-        self._given_up = self.log.overwritten
-        if hint and hint[2] == self.log.next:
-            self.state.load(hint[3])
-            self.extra = hint[4]
+        if self.log.mount(hint and hint[1]):
+            self.state.load(hint[2])
         else:
             self._replay()
+        if hint:
+            self.extra, self.boot = hint[3:]
         self.log.release(self.state.release)
 
     def _snapshot(self):
@@ -58,21 +70,74 @@ class Recorder:
     def retain(self):
         """Return what the RTC memory is to keep over a deep sleep, under 2 KiB."""
         body = cbor.encode(
-            [_RETAINED_FORMAT, self.log.hint(), self.log.next, self.state.save(), self.extra]
+            [_RETAINED_FORMAT, self.log.hint(), self.state.save(), self.extra, self.boot]
         )
         return struct.pack("<I", binascii.crc32(body)) + body
 
     def record(self, kind, fields):
-        """Append one record, durable on return, and fold it in.
+        """Append one record, durable on return, and fold it in; return whether it was accepted.
 
-        ``fields``: the record's CBOR array. Raises OSError when the log takes no more.
+        ``fields``: the record's CBOR array. What is measured is not accepted by a log full of
+        unconfirmed data. Raises OSError when the flash does not answer.
         """
-        self._append(kind, cbor.encode(fields))
-        lost = self.log.overwritten - self._given_up
-        if lost:
+        state = self.state
+        if kind == r.SAMPLE:
+            self._watch_room(fields[0])
+        if state.full and (
+            (_MEASURED >> kind & 1 and (kind != r.CLOCK_SYNC or state.sync or self.boot))
+            or (kind == r.FAULT and fields[1] != r.SUBJECT_LOG)
+        ):
+            return False
+        try:
+            self._append(kind, cbor.encode(fields))
+        except LogFull:
+            return False
+        lost = self.log.first - max(state.release, state.given_up)
+        if lost > 0 and self.profile.overwrite:
             # Before the next record: a loss is said where it happened.
-            self._given_up += lost
-            self._append(r.LOG_GAP, cbor.encode([self.state.last or 0, r.OVERWRITTEN, lost]))
+            self._append(r.LOG_GAP, cbor.encode([state.last or 0, r.OVERWRITTEN, lost]))
+        return True
+
+    def _watch_room(self, t):
+        """Say so when there is little room left for what is not confirmed, or none."""
+        if self.state.full:
+            return
+        left, near = self._left(), self.state.stands(r.SUBJECT_LOG, r.NEARLY_FULL)
+        full = left < 0 and not self.profile.overwrite
+        if near != (not full and left * (8 if near else 10) < self.log.sectors):
+            self.record(r.FAULT, [t, r.SUBJECT_LOG, r.NEARLY_FULL, int(not near)])
+        if full:
+            self.record(r.FAULT, [t, r.SUBJECT_LOG, r.FULL, 1])
+
+    def _left(self):
+        """Return how many sectors more samples may fill; below 0, there is no more for them."""
+        left = self.log.room() - _RESERVE
+        if left * 2 < self.log.sectors:
+            # A block takes no more room than the records that it seals.
+            left -= self.log.span(self.state.unsealed)
+        return left
+
+    def room(self):
+        """Return whether samples are accepted, or can be again."""
+        return not self.state.full or self._left() > 0
+
+    def go_on(self, t):
+        """Accept samples again if they were not; ``t``: now, in seconds since boot."""
+        if self.state.full:
+            self.say_lost(t)
+            self.record(r.FAULT, [t, r.SUBJECT_LOG, r.FULL, 0])
+
+    def say_lost(self, t):
+        """Say how many samples were due until ``t`` and not accepted.
+
+        After a boot that had to wait, at least so many.
+        """
+        state = self.state
+        if state.full and state.shipment is not None and not state.stopping:
+            # But for the one that is due now.
+            due = t if state.last is None else t - state.last - 1
+            lost = max(1, due // state.interval)
+            self.record(r.LOG_GAP, [state.last or 0, r.NOT_ACCEPTED, lost])
 
     def _append(self, kind, payload):
         self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))
@@ -85,15 +150,23 @@ class Recorder:
             rule = self.profile.rules[index]
             if change == "start":
                 value, beyond, t = owed[0][2:]
-                self.record(r.ALARM_START, [t] + list(rule[:6]) + [value, beyond])
+                done = self.record(r.ALARM_START, [t] + list(rule[:6]) + [value, beyond])
             else:
                 cause, minimum, maximum, beyond, t = owed[0][2:]
-                self.record(r.ALARM_END, [t, rule[0], cause, minimum, maximum, beyond])
+                done = self.record(r.ALARM_END, [t, rule[0], cause, minimum, maximum, beyond])
+            if not done:
+                return
 
     def seal(self):
-        """Seal every record that is in no block yet, in as many blocks as it takes."""
-        while self._seal_one():
-            pass
+        """Seal every record that is in no block yet, in as many blocks as it takes.
+
+        What a full log has no room for stays for the next time.
+        """
+        try:
+            while self._seal_one():
+                pass
+        except LogFull:
+            return
 
     def _seal_one(self):
         state, identity = self.state, self.identity
@@ -165,25 +238,31 @@ class Recorder:
         if chain != state.chain or not state.watermark <= watermark <= state.number:
             return False
         ranges = [pair for pair in ranges if watermark < pair[0] <= pair[1] <= state.number]
-        release, pending = state.release, state.pending
-        if watermark > state.watermark:
-            found = self._find(watermark)
-            if found is None or found[2] != digest:
-                return False
-            pending, release = found[0] + 1, found[1] + 1
-        elif _size(ranges) <= _size(state.ranges):
+        proven = watermark == state.watermark
+        if proven and _size(ranges) <= _size(state.ranges):
+            return False
+        # A block that cannot be read any more can never be confirmed: it holds up nothing.
+        release, pending = state.release, 0
+        for sequence, kind, payload in self.log.records(release):
+            if kind != r.BLOCK:
+                continue
+            number, last, _ = struct.unpack_from(r.BLOCK_HEAD, payload)
+            if number == watermark and not proven:
+                if block.digest(payload[r.BLOCK_HEAD_SIZE :]) != digest:
+                    return False
+                proven = True
+            if pending == 0:
+                if number <= watermark or any(a <= number <= b for a, b in ranges):
+                    release = last + 1
+                else:
+                    pending = sequence
+            if pending and number >= watermark:
+                break
+        if not proven:
             return False
         self.log.release(release)
-        self.record(r.CONFIRMED, [watermark, ranges, release, pending])
-        return True
-
-    def _find(self, number):
-        for sequence, kind, payload in self.log.records(self.state.pending):
-            if kind == r.BLOCK:
-                found, last, _ = struct.unpack_from(r.BLOCK_HEAD, payload)
-                if found == number:
-                    return sequence, last, block.digest(payload[r.BLOCK_HEAD_SIZE :])
-        return None
+        # Not accepted only by a full log: the gateway says it again, and more of it.
+        return self.record(r.CONFIRMED, [watermark, ranges, release, pending])
 
 
 def _size(ranges):

@@ -55,6 +55,11 @@ SUBJECT_DOWNLINK = const(9)
 # Causes of a gap in the log.
 OVERWRITTEN = const(1)
 DAMAGED = const(2)
+NOT_ACCEPTED = const(3)
+
+# Codes of a fault of the log.
+NEARLY_FULL = const(14)
+FULL = const(15)
 
 # Sources of time.
 NETWORK = const(1)

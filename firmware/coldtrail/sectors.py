@@ -55,6 +55,8 @@ class Sectors:
         self._nor = nor
         self._base = first * size
         self._unit = nor.write_unit
+        self.page = nor.program_size
+        self.limited = nor.programs_per_unit > 0
         self._geometry = _log2(size) | _log2(self._unit) << 5
         self._page = memoryview(bytearray(nor.program_size))
         self._window = memoryview(bytearray(_PIECE))
@@ -101,10 +103,6 @@ class Sectors:
         self._known = -1
         self._nor.erase(self._address(sector, 0))
         return self.is_blank(sector)
-
-    def is_new(self, sector):
-        """Whether a sector is as good as never used; where programs are limited none is."""
-        return not self._nor.programs_per_unit and self.is_blank(sector)
 
     def is_blank(self, sector):
         for offset in range(0, self.size, _PIECE):
@@ -165,13 +163,10 @@ class Sectors:
 
     def retire(self, sector):
         """Take a sector out of service for good, as far as it still can be programmed."""
-        self._zero(sector, 0, DATA)
+        self.zero(sector, 0, DATA)
 
-    def kill(self, sector):
-        """Make a header void before the sector is erased."""
-        self._zero(sector, 0, SECOND)
-
-    def _zero(self, sector, offset, n):
+    def zero(self, sector, offset, n):
+        """Program ``n`` zeros within one page."""
         page = self._page
         for i in range(n):
             page[i] = 0
@@ -305,73 +300,3 @@ class Sectors:
         # What was just found valid, not another reading of it, is what gets written.
         payload = self.load(source, at + HEAD, length)
         return self.write(sector, offset, sequence, kind, payload)
-
-    # ---- what a power cut leaves ----
-
-    def mark(self, sector, end, last):
-        """Mark every page that begins behind ``end`` up to the page at ``last``, with zeros.
-
-        Done in order and by every mount alike, whatever it sees there: one that was cut short has
-        left nothing beyond the first page that shows no mark, and repeating it harms nothing.
-        """
-        page = len(self._page)
-        start = (end + page - 1) // page * page
-        if start == end and min(self.load(sector, start, page)) != 0xFF:
-            start += page  # the length of what was begun there still is needed
-        for offset in range(start, last + 1, page):
-            self._zero(sector, offset, HEAD)
-            if max(self.load(sector, offset, HEAD)):
-                return False
-        return True
-
-    def is_marked(self, sector, offset):
-        """Whether a mount has written this record, on a page it had marked as its own."""
-        return (
-            offset % len(self._page) == HEAD
-            and offset > DATA
-            and max(self.load(sector, offset - HEAD, HEAD)) == 0
-        )
-
-    def untouched(self, sector, offset):
-        """Return the first page of a sector behind ``offset`` that no torn program can be in."""
-        page = len(self._page)
-        end = max(offset + 1, self._claimed(sector, offset))
-        while offset < self.size:
-            n = page - offset % page
-            view = self.load(sector, offset, n)
-            if min(view) != 0xFF:
-                while view[n - 1] == 0xFF:
-                    n -= 1
-                end = max(end, offset + n)
-                if max(view[:HEAD]) == 0:
-                    end = max(end, self._claimed(sector, offset + HEAD))
-            offset += page - offset % page
-        return (end + page - 1) // page * page
-
-    def is_end(self, sector, offset):
-        """Whether neither a record nor a mount has gone beyond ``offset``."""
-        page = len(self._page)
-        rest = min((offset // page + 1) * page + HEAD, self.size) - offset
-        return not rest or min(self.load(sector, offset, rest)) == 0xFF
-
-    def _claimed(self, sector, offset):
-        """Return the end of what a record at ``offset`` may have touched.
-
-        Pages are programmed in order: its length is true, or nothing behind its first page is.
-        """
-        if offset + HEAD <= self.size:
-            view = self.load(sector, offset, HEAD)
-            end = offset + self.space(view[0] | (view[1] & 7) << 8)
-            if 1 <= view[1] >> 3 <= CHECKPOINT and end <= self.size:
-                return end
-        return offset
-
-    def holds_copies(self, sector):
-        """Whether a head was being moved here: half erased it must not look whole."""
-        view = self.load(sector, DATA, HEAD)
-        behind = self.behind(DATA, view[0] | (view[1] & 7) << 8)
-        number = view[2] | view[3] << 8
-        if behind + HEAD > self.size:
-            return False
-        view = self.load(sector, behind, HEAD)
-        return view[2] | view[3] << 8 == (number + 1) & 0xFFFF

@@ -16,7 +16,7 @@ _FORMAT = 1
 # Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
-    "ranges release pending last sync shipment stopped judge_from owed"
+    "ranges release pending given_up last sync shipment stopped judge_from owed"
 ).split()
 
 
@@ -40,7 +40,8 @@ class State:
         self.watermark = 0  # blocks 1...watermark are confirmed
         self.ranges = []  # [from, to] confirmed beyond it
         self.release = 0  # sequence number before which the log may reuse space
-        self.pending = 0  # sequence number from which unconfirmed blocks are to be looked for
+        self.pending = 0  # sequence number of the first unconfirmed block, 0 when there is none
+        self.given_up = 1  # records before this sequence number are gone and said to be
         self.last = None  # t of the last sample
         self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
         self.shipment = None
@@ -65,6 +66,15 @@ class State:
     def stopping(self):
         """Whether the shipment has been stopped and its last block is not sealed yet."""
         return self.shipment is not None and self.shipment == self.stopped
+
+    @property
+    def full(self):
+        """Whether the log stands full of unconfirmed data, so that nothing is sampled."""
+        return self.stands(r.SUBJECT_LOG, r.FULL)
+
+    def stands(self, subject, code):
+        """Whether a fault has begun and not ended."""
+        return self.faults.get(subject) == code
 
     def is_confirmed(self, number):
         """Whether the gateway is known to keep block ``number``."""
@@ -105,8 +115,14 @@ class State:
             _, subject, code, on = fields
             if on:
                 self.faults[subject] = code
+                if self.full:
+                    self.urgent = True
             else:
                 self.faults.pop(subject, None)
+        elif kind == r.LOG_GAP:
+            _, cause, count = fields
+            if cause == r.OVERWRITTEN:
+                self.given_up = max(self.given_up, self.release) + count
         elif kind == r.CONFIRMED:
             self.watermark, self.ranges, self.release, self.pending = fields
 

@@ -9,6 +9,7 @@ from coldtrail import VERSION, sampler
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
+from drivers import forget
 
 _SAMPLER = "sampler"
 _LOOP_MS = const(250)
@@ -34,7 +35,10 @@ class Tracker:
         self._profile = profile
         self._identity = identity
         self._watchdog = Watchdog(port.watchdog())
-        self._recorder = Recorder(port.flash(), profile, identity, port.retained())
+        # Only through deep sleep has the flash surely stood as the RTC memory says.
+        retained = port.retained() if port.boot_cause() is None else b""
+        self._recorder = Recorder(port.flash(), profile, identity, retained)
+        forget("coldtrail.mounting")
         self._state = self._recorder.state
         self._failures, self._not_before, self._attempted = self._recorder.extra or (0, 0, 0)
 
@@ -42,11 +46,14 @@ class Tracker:
         """Do what this wake is for, then sleep; does not return."""
         cause = self._port.boot_cause()
         t = self._port.since_boot(self._state.boot_rtc)[0]
-        if cause is None and (self._state.boot == 0 or t < (self._state.last or 0)):
+        lost = self._state.boot == 0 or t < (self._state.last or 0)
+        if cause is None and lost and not self._recorder.boot:
             cause = r.OTHER  # the chip's counter did not survive, whatever the chip says
         if cause is not None:
-            self._begin_boot(cause)
-        self._begin_shipment()
+            self._recorder.boot = [cause, self._port.counter()[0]]
+            self._failures = 0
+            self._not_before = self._now()
+        self._go_on()
         call = self._button() if self._port.woken_by_button() else False
         self._sample_when_due()
         self._watchdog.feed()
@@ -59,13 +66,24 @@ class Tracker:
 
     # ---- boot and shipment ----
 
-    def _begin_boot(self, cause):
+    def _go_on(self):
+        """Record what has begun, unless the log is full and has no room yet."""
+        recorder = self._recorder
+        if recorder.room():
+            if recorder.boot:
+                self._begin_boot()
+            recorder.go_on(self._now())
+            self._begin_shipment()
+
+    def _begin_boot(self):
         # What the last boot left counts from another zero: it goes into a block of its own.
         self._recorder.settle()
         self._recorder.seal()
-        self._failures = self._not_before = 0
-        rtc = self._port.counter()[0]
+        before = self._now()
+        cause, rtc = self._recorder.boot
         self._recorder.record(r.BOOT, [0, self._state.boot + 1, cause, rtc, VERSION])
+        self._recorder.boot = None
+        self._not_before += self._now() - before
         profile = self._profile
         self._recorder.record(r.CONFIGURATION, [self._now(), profile.name, profile.digest])
 
@@ -79,6 +97,9 @@ class Tracker:
         self._recorder.record(r.SHIPMENT_START, [self._now(), shipment])
 
     def _stop(self, cause):
+        if self._recorder.boot:
+            self._begin_boot()  # a time needs its boot, and there is room for a few records
+        self._recorder.say_lost(self._now())
         self._recorder.record(r.SHIPMENT_STOP, [self._now(), self._state.shipment, cause])
         self._recorder.settle()
         self._recorder.seal()
@@ -115,7 +136,7 @@ class Tracker:
     def _wait_s(self):
         """Seconds to the next sample; None when none is to be taken."""
         state = self._state
-        if state.shipment is None or state.stopping:
+        if state.shipment is None or state.stopping or state.full:
             return None
         if state.last is None:
             return 0
@@ -153,7 +174,7 @@ class Tracker:
     def _retries(self):
         """Whether a failed call is repeated before the next upload time."""
         state = self._state
-        if state.watermark == state.number:
+        if state.pending == 0:
             return False
         # Somebody has to act, or nothing more is sampled, so that there is no next upload time.
         return not state.is_confirmed(state.urgent_number) or self._wait_s() is None
@@ -173,6 +194,7 @@ class Tracker:
 
         self._recorder.seal()
         asyncio.run(self._session())
+        self._go_on()
 
     async def _session(self):
         """Run one uplink session; samples are taken and the watchdog is fed meanwhile."""

@@ -90,7 +90,7 @@ class Session:
         if self._placing:
             # For the next session. Not sooner: a seal and a connection at once take more room.
             self._recorder.seal()
-        return self._state.watermark == self._state.number
+        return self._state.pending == 0
 
     def _expect(self, limit_ms):
         # Twice the limit that the step itself keeps: this one only catches a step that does not.
@@ -123,7 +123,7 @@ class Session:
         await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
         await self._publish_all(client, topic + "/up")
         deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)
-        while self._state.watermark < self._state.number:
+        while self._state.pending:
             left = time.ticks_diff(deadline, time.ticks_ms())
             if left <= 0:
                 self.reason = "no confirmation within %d s" % (_CONFIRM_MS // 1000)
@@ -136,7 +136,7 @@ class Session:
 
     async def _publish_all(self, client, topic):
         """Publish each unconfirmed block once: urgent ones first, then the oldest first."""
-        urgent = oldest = self._state.pending
+        urgent = oldest = self._state.pending or self._recorder.log.next
         while True:
             if self._state.urgent:
                 # An alarm that came while the session goes on overtakes the backlog.

@@ -7,7 +7,7 @@ from tests.simulator.rig import DRIVERS, MS, ROOT, small_board
 
 LOG = {
     f"lib/coldtrail/{name}.py": ROOT / "firmware/coldtrail" / f"{name}.py"
-    for name in ("__init__", "flashlog", "sectors")
+    for name in ("__init__", "flashlog", "mounting", "sectors")
 }
 SECTORS = 8
 CUTS = 250  # on each interpreter

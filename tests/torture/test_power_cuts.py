@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coldtrail.flashlog import Log
+from coldtrail import mounting
 from tests.torture import power_cuts
 from tests.torture.power_cuts import GEOMETRIES, Bench, Wrong, run
 
@@ -30,33 +30,28 @@ def test_the_workload_goes_round_the_ring_several_times():
         assert max(in_service) >= 3, name
 
 
-class Careless(Log):
-    """Takes the last record as it reads now."""
-
-    def _secure(self, record):
-        self.next = record[1] + 1
-        return True
+def careless(log, record):
+    """Take the last record as it reads now."""
+    log.next = record[1] + 1
+    return True
 
 
-class Hasty(Log):
-    """Writes on where the last valid record ends."""
-
-    def _secure(self, record):
-        self.next = record[1] + 1
-        self._end = record[0] + self._sectors.space(record[3])
-        return True
+def hasty(log, record):
+    """Write on where the last valid record ends."""
+    log.next = record[1] + 1
+    log._end = record[0] + log._sectors.space(record[3])
+    return True
 
 
-class Trusting(Log):
-    """Leaves a torn opening as it finds it."""
-
-    def _prepare(self):
-        pass
+def trusting(log):
+    """Leave a torn opening as it is found."""
 
 
-@pytest.mark.parametrize("broken", [Careless, Hasty, Trusting])
-def test_it_finds_a_log_that_settles_nothing(broken, monkeypatch):
-    monkeypatch.setattr(power_cuts, "Log", broken)
+@pytest.mark.parametrize(
+    ("step", "broken"), [("secure", careless), ("secure", hasty), ("prepare", trusting)]
+)
+def test_it_finds_a_log_that_settles_nothing(step, broken, monkeypatch):
+    monkeypatch.setattr(mounting, step, broken)
     count = run("w25q", seed=0, part=0, parts=1, share=0.0)
     assert count.failures
     assert count.lost + count.accepted == len(count.failures)
