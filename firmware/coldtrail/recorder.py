@@ -40,7 +40,7 @@ class Recorder:
         self.profile = profile
         self.identity = identity
         self.extra = None  # the tracker's own few words, kept with the hint
-        self.boot = None  # [cause, counter] of a boot that the log does not hold yet
+        self.boot = []  # [cause, counter] of a boot that the log does not hold yet
         hint = _checked(retained)
         self.state = State(profile, None)
         self.log = Log(nor, self._snapshot)

@@ -82,7 +82,7 @@ class Tracker:
         before = self._now()
         cause, rtc = self._recorder.boot
         self._recorder.record(r.BOOT, [0, self._state.boot + 1, cause, rtc, VERSION])
-        self._recorder.boot = None
+        self._recorder.boot = []
         self._not_before += self._now() - before
         profile = self._profile
         self._recorder.record(r.CONFIGURATION, [self._now(), profile.name, profile.digest])
