@@ -26,8 +26,10 @@ from .bus import (
     SPIBus,
     Terminal,
 )
+from .energy import OFF, Load
 from .journal import Journal
 from .kernel import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
+from .models import currents
 from .process import Child, Console, Hung
 
 RTC_PINS: Final = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
@@ -52,6 +54,7 @@ DEFAULT_UART = {0: (1, 3), 1: (10, 9), 2: (17, 16)}
 # Full scale in mV per attenuation (ADC characteristics), 12 bits.
 ADC_FULL_MV = (950, 1250, 1750, 2450)
 FROZEN_US = 1 << 50
+BOOT_KHZ = 160_000
 IRQ_QUEUE = 8  # handlers the port keeps waiting; more are dropped
 
 CAUSE_NAMES = {
@@ -175,7 +178,8 @@ class Chip:
         self._reset_us = 0
         self.rtc_memory = b""
         self._deep_sleep_hold = False
-        self._freq_khz = 160_000
+        self._freq_khz = BOOT_KHZ
+        self.load = Load(clock, currents.ESP32)
         self._watchdog: Handle | None = None
         self._timer: Handle | None = None
         self._forget()
@@ -245,6 +249,7 @@ class Chip:
                 handle.cancel()
         self._watchdog = None
         self.state = state
+        self.load.become("deep sleep" if state == "sleeping" else OFF)
         self._forget()
         for uart in self.uarts.values():
             uart.close()
@@ -254,6 +259,8 @@ class Chip:
 
     def _boot(self, cause: int, wake: int = 0, pins: bytes = b"") -> None:
         self.state = "booting"
+        self._freq_khz = BOOT_KHZ
+        self.load.become("booting")
         self._reset_us = self._clock.now_us
         self._cause, self._wake, self._wake_by = cause, wake, pins
         self._journal.note("boot", cause=CAUSE_NAMES[cause], wake=wake)
@@ -263,6 +270,10 @@ class Chip:
         self.console.forget_input()
         self.child = self._launch()
         self.state = "running"
+        self._draw("computing")
+
+    def _draw(self, what: str) -> None:
+        self.load.become(f"{what}, {self._freq_khz // 1000} MHz")
 
     def _bite(self) -> None:
         """Reset when the watchdog was not fed; feeding only moves the moment."""
@@ -345,8 +356,9 @@ class Chip:
         clock = self._clock
         self._handling = True
         try:
-            us += self.console.collect()
             us += self._ticks_us if op <= Op.TIME_NS else self._call_us
+            # The board's constants are those of the clock that every boot begins with.
+            us = us * BOOT_KHZ // self._freq_khz + self.console.collect()
             if op:
                 clock.advance_to(clock.now_us + us)
             if self.hang_next and op in self.hang_next:
@@ -440,6 +452,7 @@ class Chip:
         self._wait = (end_us, lines)
         if end_us < NEVER:
             self._wait_end = self._clock.call_at(end_us, lambda: self._finish(0))
+        self._draw("waiting")
         return LATER
 
     def _ready(self, lines: int) -> int:
@@ -458,6 +471,7 @@ class Chip:
 
     def _finish(self, answer: int | bytes) -> None:
         self._wait = None
+        self._draw("computing")
         if self._light_us is not None:
             # The watchdog's timer stands still while its clock does.
             self._watchdog_due += self._clock.now_us - self._light_us - FROZEN_US
@@ -645,6 +659,7 @@ class Chip:
         answer = self._wait_until(end, 0)
         if answer is LATER:
             self._light_us = self._clock.now_us
+            self.load.become("light sleep")
             self._watchdog_due += FROZEN_US
         return answer
 
@@ -667,6 +682,7 @@ class Chip:
     def _do_freq(self, unit: int, argument: int, data: bytes) -> Answer:
         if argument:
             self._freq_khz = argument // 1000
+            self._draw("computing")
         return self._freq_khz
 
     def _do_ext0(self, unit: int, argument: int, data: bytes) -> Answer:

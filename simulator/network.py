@@ -174,6 +174,8 @@ class Network:
         self._resolve = dict(resolve)
         self._links: list[Link] = []
         self._last_traffic_us = -RADIO_IDLE_US
+        self.on_packet: Callable[[int, int], object] = lambda _up, _down: None
+        """Told the bytes of each packet as it leaves the modem or reaches it: up, down."""
 
     def open(self, host: str, port: int, endpoint: Endpoint) -> Link:
         """Start to open a connection; the endpoint hears the outcome."""
@@ -277,6 +279,7 @@ class Link:
     def send(self, data: bytes) -> None:
         """Hand bytes to the network."""
         self.sent += len(data)
+        self.network.on_packet(len(data), 0)
         self.arrive_after(self.network.one_way_us(), lambda: self._arrived(data))
 
     def close(self) -> None:
@@ -501,7 +504,12 @@ class Link:
         network.counts.messages_down += packet.type == PUBLISH
         network.counts.bytes_down += len(packet.raw)
         network.journal.note("mqtt-down", packet=packet.name, bytes=len(packet.raw), **note)
-        self.deliver_after(extra_us + network.one_way_us(), lambda: endpoint.data(packet.raw))
+
+        def deliver() -> None:
+            network.on_packet(0, len(packet.raw))
+            endpoint.data(packet.raw)
+
+        self.deliver_after(extra_us + network.one_way_us(), deliver)
 
     # --- the real connection; nothing below knows of virtual time
 

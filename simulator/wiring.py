@@ -181,5 +181,5 @@ def _panel(board: Mapping[str, Any], nets: Mapping[int, Net], bench: Bench) -> d
     for key in ("LED_GREEN", "LED_RED"):
         if key in board:
             name = key.lower()
-            parts[name] = LED(journal, nets[board[key]].attach(name), name=name)
+            parts[name] = LED(bench.clock, journal, nets[board[key]].attach(name), name=name)
     return parts

@@ -11,8 +11,10 @@ import random
 from collections.abc import Callable
 from enum import Enum
 
+from simulator.energy import OFF, Load
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, US_PER_S, Clock
+from simulator.models import currents
 
 CONFIGURATION, RTD_MSB, RTD_LSB, HIGH_MSB, HIGH_LSB, LOW_MSB, LOW_LSB, STATUS = range(8)
 
@@ -115,19 +117,21 @@ class MAX31865:
         self.stuck: int | None = None
         """Fault: every conversion gives this 15-bit code."""
         self._epoch = 0
-        self.powered = True
+        self.load = Load(clock, currents.MAX31865)
         self.power_off()
-        self.powered = True
+        self.power_on()
 
     # --- power
 
     def power_on(self) -> None:
         """Supply the part."""
         self.powered = True
+        self._draw()
 
     def power_off(self) -> None:
         """Take the supply away: the registers return to their power-on values."""
         self.powered = False
+        self.load.become(OFF)
         self._epoch += 1
         self._registers = bytearray((0, 0, 0, 0xFF, 0xFF, 0, 0, 0))
         self._address: int | None = None
@@ -135,6 +139,10 @@ class MAX31865:
         self._bias_us: int | None = None
         self._converting = False
         self._fresh: float | None = None
+
+    def _draw(self) -> None:
+        biased = self._registers[CONFIGURATION] & VBIAS
+        self.load.become("bias on" if biased else "bias off")
 
     # --- serial interface
 
@@ -191,6 +199,7 @@ class MAX31865:
             if value & FAULT_CLEAR and not value & (ONE_SHOT | FAULT_CYCLE):
                 self._registers[STATUS] = 0
             self._registers[CONFIGURATION] = value & (KEPT | FAULT_CYCLE)
+            self._draw()
             self._trigger = value
             if value & AUTOMATIC and not was & AUTOMATIC:
                 self._convert(CONTINUOUS_US)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 
 from simulator.bus import Terminal
+from simulator.energy import Load
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, Clock
+from simulator.models import currents
 
 BOUNCE_US = 5 * US_PER_MS
 """Contacts bounce for this long at most."""
@@ -73,13 +75,15 @@ class Cable:
 class LED:
     """A light that is on while its pin is high."""
 
-    def __init__(self, journal: Journal, terminal: Terminal, *, name: str) -> None:
+    def __init__(self, clock: Clock, journal: Journal, terminal: Terminal, *, name: str) -> None:
         self._journal = journal
         self.name = name
+        self.load = Load(clock, currents.LED, "dark")
         self.lit = False
         terminal.listener = self._edge
 
     def _edge(self, level: int | None) -> None:
         if self.lit != (level == 1):
             self.lit = level == 1
+            self.load.become("lit" if self.lit else "dark")
             self._journal.note("led", name=self.name, lit=self.lit)

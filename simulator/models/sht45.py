@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable
 
 from simulator.bus import Nak
+from simulator.energy import OFF, Load
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, US_PER_S, Clock
+from simulator.models import currents
 
 # Commands (table 8) with the measurement's duration, typical and longest, in us (table 5), and
 # its repeatability, one standard deviation: degC (table 2) and %RH (table 1).
@@ -63,6 +65,7 @@ class SHT45:
         # Accuracy of this specimen (tables 1 and 2): typical 1.0 %RH and 0.1 degC.
         self._offset_c = max(-0.1, min(0.1, rng.gauss(0, 0.05)))
         self._offset_rh = max(-1.0, min(1.0, rng.gauss(0, 0.5)))
+        self.load = Load(clock, currents.SHT45, "idle")
         self.powered = True
         self._ready_us = 0
         self._answer = b""
@@ -79,11 +82,13 @@ class SHT45:
     def power_on(self) -> None:
         """Supply the part."""
         self.powered = True
+        self.load.become("idle")
         self._busy_for(_POWER_UP_US)
 
     def power_off(self) -> None:
         """Take the supply away."""
         self.powered = False
+        self.load.become(OFF)
         self._forget()
 
     def _forget(self) -> None:
@@ -103,7 +108,9 @@ class SHT45:
         command = data[0]
         if command in _MEASURE:
             typical, longest, noise_c, noise_rh = _MEASURE[command]
-            self._busy_for(self._rng.randint(typical, longest))
+            us = self._rng.randint(typical, longest)
+            self._busy_for(us)
+            self.load.spend("measuring", us)
             self._pending = lambda: self._measure(noise_c, noise_rh)
         elif command == _SERIAL:
             self._answer = self._words(self.serial >> 16, self.serial & 0xFFFF)

@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable
 from enum import IntEnum
 
+from simulator.energy import OFF, Load
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, Clock, Handle
+from simulator.models import currents
 
 from .nor import Mood, NorArray, Tear
 
@@ -89,8 +91,9 @@ class W25Q64:
         """Fault: every operation takes the longest time."""
         self.hangs = False
         """Fault: the next program or erase never ends."""
+        self.load = Load(clock, currents.W25Q64)
         self._powered = False
-        self._under_way: tuple[Handle, int, int, Callable[[Tear], None]] | None = None
+        self._under_way: tuple[Handle, int, int, Callable[[Tear], None], str] | None = None
         self._reset()
         self.power_on()
 
@@ -111,6 +114,7 @@ class W25Q64:
         if not self._powered:
             self._powered = True
             self._reset()
+            self._draw()
             self._on_us = self._clock.now_us
 
     def power_off(self) -> None:
@@ -118,8 +122,9 @@ class W25Q64:
         if not self._powered:
             return
         self._powered = False
+        self.load.become(OFF)
         if self._under_way:
-            handle, begun_us, end_us, act = self._under_way
+            handle, begun_us, end_us, act, _ = self._under_way
             handle.cancel()
             self._under_way = None
             part = (self._clock.now_us - begun_us) / (end_us - begun_us)
@@ -134,25 +139,37 @@ class W25Q64:
         # The temperature of the next power cycle decides how weak bits read.
         self.array.mood = self._rng.choice(list(Mood))
 
+    def _draw(self) -> None:
+        if self._under_way:
+            self.load.become(self._under_way[4])
+        elif self._selected:
+            self.load.become("selected")
+        else:
+            self.load.become("power-down" if self._down else "standby")
+
     @property
     def busy(self) -> bool:
         """Whether a program, an erase or a status write is under way."""
         return self._under_way is not None
 
-    def _start(self, us: tuple[int, int], act: Callable[[Tear], None]) -> None:
+    def _start(
+        self, us: tuple[int, int], act: Callable[[Tear], None], state: str = "erasing"
+    ) -> None:
         typical, longest = us
         took = longest if self.worn else min(longest, int(typical * self._pace))
 
         def end() -> None:
             self._under_way = None
             act(Tear.DONE)
+            self._draw()
 
         begun = self._clock.now_us
         self._wel = False
         handle = self._clock.call_after(took, end)
         if self.hangs:
             handle.cancel()
-        self._under_way = (handle, begun, begun + took, act)
+        self._under_way = (handle, begun, begun + took, act, state)
+        self._draw()
 
     # ---- bus ----
 
@@ -162,6 +179,8 @@ class W25Q64:
         self._selected = self._powered and now >= self._on_us + SELECT_AFTER_POWER_US
         self._in.clear()
         self._out = 0
+        if self._selected:
+            self._draw()
 
     def transfer(self, out: bytes) -> bytes:
         """Take bytes and answer as many; what the part does not drive reads as ones."""
@@ -222,6 +241,12 @@ class W25Q64:
 
     def deselect(self) -> None:
         """End an instruction: those that change something act now."""
+        if self._powered:
+            self._act()
+            self._selected = False
+            self._draw()
+
+    def _act(self) -> None:
         if not self._selected or not self._in:
             return
         self._selected = False
@@ -249,7 +274,9 @@ class W25Q64:
     def _change(self, op: int, frame: bytes) -> None:
         address = int.from_bytes(frame[1:4], "big") % SIZE
         if op == Op.WRITE_STATUS_1 and len(frame) >= 2:
-            self._start(STATUS_US, lambda tear: self._write_status(frame[1], tear))
+            self._start(
+                STATUS_US, lambda tear: self._write_status(frame[1], tear), "programming"
+            )
         elif self._protects(op, address):
             self._wel = False
         elif op == Op.PAGE_PROGRAM and len(frame) > 4:
@@ -259,7 +286,9 @@ class W25Q64:
                 skipped = len(data) - PAGE
                 address = address // PAGE * PAGE + (address + skipped) % PAGE
                 data = data[skipped:]
-            self._start(PROGRAM_US, lambda tear: self.array.program(address, data, tear))
+            self._start(
+                PROGRAM_US, lambda tear: self.array.program(address, data, tear), "programming"
+            )
         elif op in ERASES and len(frame) == 4:
             size = ERASES[op]
             self._start(

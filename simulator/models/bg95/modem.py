@@ -16,6 +16,7 @@ from simulator.kernel import US_PER_MS, Clock, Handle
 from simulator.network import Network
 
 from .at import AtPort
+from .draw import Draw
 from .general import General, Sim
 from .part import BG95_M3, Part
 from .radio import Radio, World
@@ -87,6 +88,8 @@ class BG95:
         self._lows: dict[str, int] = {}
         self._holds: dict[str, Handle] = {}
         self._reset_held = False
+        self._draws = Draw(clock)
+        self.load = self._draws.load
         self.radio = Radio(clock, rng, journal, world, utc_ms, self.after, part.modes)
         self.tcpip = TcpIp(rng, network, self.radio, self.after)
         self.general = General(
@@ -96,6 +99,8 @@ class BG95:
         self.port = AtPort(rng, journal, self.after, self._send, commands)
         self.general.port = self.tcpip.port = self.port
         self.radio.changed = self.port.report
+        self.radio.moved = self._draws.registration
+        network.on_packet = self._draws.packet
         self.radio.reachable = self.tcpip.reachable
         self.radio.deactivated = self.tcpip.deactivated
 
@@ -192,6 +197,7 @@ class BG95:
     def _become(self, power: Power) -> None:
         self.power = power
         self._journal.note("modem-power", state=power.value)
+        self._draws.power(power.value)
         if self.status:
             self.status.drive(1 if power in (Power.ON, Power.STOPPING) else 0)
 

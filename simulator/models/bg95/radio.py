@@ -67,6 +67,7 @@ class Radio:
 
     Args:
         changed: told the text of a +CEREG code when registration changes.
+        moved: told every change of <stat>, and the cell.
         reachable: told whether data can flow, when that changes.
         deactivated: told when the network has given up the PDP contexts.
     """
@@ -89,6 +90,7 @@ class Radio:
         self._after = after
         self._modes = modes
         self.changed: Callable[[str], object] = lambda _code: None
+        self.moved: Callable[[int, Cell | None], object] = lambda _stat, _cell: None
         self.reachable: Callable[[bool], object] = lambda _reachable: None
         self.deactivated: Callable[[], object] = lambda: None
         self.time_zone_update = 0
@@ -99,6 +101,7 @@ class Radio:
         """Start as after power-on: not transmitting, time unknown."""
         self.stat = IDLE
         self.cell: Cell | None = None
+        self.moved(IDLE, None)
         self.report = 0
         self.operator_mode = 0
         self.operator_format = 0
@@ -195,6 +198,7 @@ class Radio:
         if before == stat and not moved:
             return
         self._journal.note("registration", stat=stat)
+        self.moved(stat, self.cell)
         if self.report == 2 or (self.report == 1 and before != stat):
             self.changed(f"+CEREG: {self.state_text()}")
 

@@ -1,0 +1,105 @@
+"""What the module draws: from its power, its registration and what goes over the air.
+
+While registered it is in RRC connected as long as there is traffic, and for the network's
+inactivity timer afterwards (3GPP TS 36.331, 5.3.8: the release; the timer is the operator's
+choice: 10 to 20 s is usual, 10 s assumed, without connected-mode DRX). How long it transmits
+follows from the bytes and the signal.
+"""
+
+from __future__ import annotations
+
+from simulator.energy import OFF, Load
+from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
+from simulator.models.currents import BG95
+
+from .radio import HOME, IDLE, ROAMING, Cell
+
+INACTIVITY_US = 10 * US_PER_S
+
+# Assumed, from the messages of TS 36.331 and 24.301: random access and RRC set-up, attach with
+# authentication and security, detach; the answer to one downlink packet (HARQ, RLC, TCP).
+SETUP_US = 30 * US_PER_MS
+ATTACH_US = 150 * US_PER_MS
+ANSWER_US = 8 * US_PER_MS
+HEADERS = 40  # IPv4 and TCP
+# Uplink bits a second on LTE-M, half duplex, as in the reference channel of TS 36.521-1. Below
+# this RSRP the transmitter is at its limit, and the rate falls with the power received.
+RATE_BPS = {"CAT-M1": 180_000, "CAT-NB1": 20_000, "GSM": 20_000}
+LIMIT_DBM = -108
+
+
+def transmit_us(data: int, cell: Cell) -> int:
+    """Return how long ``data`` bytes with their headers take on the air."""
+    weak = max(0, LIMIT_DBM - cell.rsrp) / 10
+    return round((data + HEADERS) * 8 * US_PER_S / RATE_BPS[cell.technology] * 10**weak)
+
+
+class Draw:
+    """The module's load, and the rules by which its states follow each other."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.load = Load(clock, BG95)
+        self._clock = clock
+        self._power = OFF
+        self._stat = IDLE
+        self._cell = Cell()
+        self._connected = False
+        self._release: Handle | None = None
+
+    def power(self, state: str) -> None:
+        """Take a change of the module's power: unpowered, off, booting, on or stopping."""
+        self._power = state
+        if state in ("unpowered", "off"):
+            self._leave()
+        self._settle()
+
+    def registration(self, stat: int, cell: Cell | None) -> None:
+        """Take a change of <stat> as AT+CEREG has it."""
+        came = stat in (HOME, ROAMING) and self._stat not in (HOME, ROAMING)
+        self._stat = stat
+        if stat in (HOME, ROAMING):
+            self._cell = cell or self._cell
+            if came:
+                self._transmit(ATTACH_US)
+        elif self._power != "stopping":
+            self._leave()
+        self._settle()
+
+    def packet(self, up: int, down: int) -> None:
+        """Take a packet: bytes sent to the network, or bytes from it, which are answered."""
+        if self._stat in (HOME, ROAMING):
+            self._transmit(transmit_us(up, self._cell) if up else ANSWER_US * (down > 0))
+
+    def _transmit(self, us: int) -> None:
+        if not self._connected:
+            self._connected = True
+            us += SETUP_US
+            self._settle()
+        if self._release:
+            self._release.cancel()
+        self._release = self._clock.call_after(INACTIVITY_US, self._quiet)
+        self.load.spend(f"transmitting, {self._cell.technology}", us)
+
+    def _quiet(self) -> None:
+        self._leave()
+        self._settle()
+
+    def _leave(self) -> None:
+        self._connected = False
+        if self._release:
+            self._release.cancel()
+
+    def _settle(self) -> None:
+        if self._power == "unpowered":
+            state = OFF
+        elif self._power == "off":
+            state = "powered down"
+        elif self._power == "booting":
+            state = "booting"
+        elif self._connected or self._power == "stopping":
+            state = "connected"
+        elif self._stat in (HOME, ROAMING, IDLE):
+            state = "idle"
+        else:
+            state = "searching"
+        self.load.become(state)
