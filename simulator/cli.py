@@ -53,8 +53,13 @@ class _Failure(click.ClickException):
     is_flag=True,
     help="Open the tracker's console as a pseudo-terminal; the run then takes real time.",
 )
+@click.option(
+    "--energy",
+    is_flag=True,
+    help="Say what each part draws, and how long the battery lasts.",
+)
 def simulate(
-    scenario: str, seed: int, out: Path | None, broker: str | None, console: bool
+    scenario: str, seed: int, out: Path | None, broker: str | None, console: bool, energy: bool
 ) -> None:
     """Run SCENARIO, a TOML file or the name of one that is shipped, in virtual time.
 
@@ -66,7 +71,7 @@ def simulate(
     folder = out or Path("out") / loaded.name
     try:
         shipment, twin = _run(loaded, seed, folder, broker, console=console)
-        summary, _ = report(shipment, seed, twin)
+        summary, _ = report(shipment, seed, twin, energy=energy)
     except (ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
         raise _Failure(error, BAD_INPUT) from error
     except RunInvalidError as error:
@@ -74,6 +79,9 @@ def simulate(
     click.echo(loaded.scenario.title)
     for line in lines(summary, shipment.traffic, folder):
         click.echo("  " + line)
+    if energy and shipment.energy:
+        for line in shipment.energy.lines():
+            click.echo("  " + line)
     if not summary.good:
         raise SystemExit(DISAGREES)
 

@@ -61,9 +61,9 @@ class Load:
         self._clock = clock
         self.currents = {OFF: NOTHING, **currents}
         self._us = dict.fromkeys(self.currents, 0)
-        self._us[state] += 0
-        self.state = state
+        self.state = OFF
         self._since_us = clock.now_us
+        self.become(state)
 
     def become(self, state: str) -> None:
         """Be in another state from now on."""
@@ -84,8 +84,8 @@ class Load:
 
     def spells(self) -> Iterator[Spell]:
         """Yield the time spent so far in each state, as far as there is any."""
-        for state, us in self._us.items():
-            if state == self.state:
-                us += self._clock.now_us - self._since_us
+        present_us = self._clock.now_us - self._since_us
+        for state, past_us in self._us.items():
+            us = past_us + (present_us if state == self.state else 0)
             if us:
                 yield Spell(state, us, self.currents[state])

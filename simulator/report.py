@@ -42,6 +42,7 @@ class Summary:
     chain_ok: bool
     wall_s: float
     virtual_h: float
+    energy: dict[str, Any] | None
 
     @property
     def good(self) -> bool:
@@ -141,7 +142,9 @@ def offline(shipment: Shipment) -> list[tuple[float, float]]:
     ]
 
 
-def report(shipment: Shipment, seed: int, twin: Shipment | None) -> tuple[Summary, Evidence]:
+def report(
+    shipment: Shipment, seed: int, twin: Shipment | None, *, energy: bool = False
+) -> tuple[Summary, Evidence]:
     """Write ``samples.csv``, ``summary.json`` and ``shipment.png`` into the shipment's folder.
 
     Raises:
@@ -170,6 +173,7 @@ def report(shipment: Shipment, seed: int, twin: Shipment | None) -> tuple[Summar
         chain_ok=evidence.chain_ok,
         wall_s=round(shipment.wall_s, 1),
         virtual_h=shipment.scenario.scenario.duration_h,
+        energy=shipment.energy.summary() if energy and shipment.energy else None,
     )
     text = json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n"
     (shipment.out / "summary.json").write_text(text, encoding="utf-8")

@@ -22,6 +22,7 @@ import cbor2
 from . import board as boards
 from . import identity as identities
 from .bus import Op
+from .endurance import Endurance, loads, supply
 from .identity import Identity
 from .kernel import US_PER_MS, US_PER_S, Clock
 from .models.bg95.modem import BG95
@@ -74,6 +75,7 @@ class Shipment:
     confirmation: bytes = b""
     """The gateway's last word to the tracker, a COSE_Mac0."""
     wall_s: float = 0.0
+    energy: Endurance | None = None
 
     @property
     def database(self) -> Path:
@@ -221,6 +223,8 @@ def run(
             if progress:
                 progress(simulation.clock.now_us / US_PER_S / 3600)
         shipment.notes = simulation.journal.notes
+        fitted = {"chip": simulation.chip, **simulation.parts}
+        shipment.energy = Endurance(loads(fitted), list(fitted), end_us, supply(header.board))
         shipment.traffic = network.summary()
         if services.observer:
             topic = f"coldtrail/1/{shipment.identity.tracker}/confirmation"

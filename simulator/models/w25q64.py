@@ -274,9 +274,7 @@ class W25Q64:
     def _change(self, op: int, frame: bytes) -> None:
         address = int.from_bytes(frame[1:4], "big") % SIZE
         if op == Op.WRITE_STATUS_1 and len(frame) >= 2:
-            self._start(
-                STATUS_US, lambda tear: self._write_status(frame[1], tear), "programming"
-            )
+            self._start(STATUS_US, lambda tear: self._write_status(frame[1], tear), "programming")
         elif self._protects(op, address):
             self._wel = False
         elif op == Op.PAGE_PROGRAM and len(frame) > 4:
