@@ -1,7 +1,7 @@
 """What makes a tracker somebody: the files that `provision tracker` makes and `flash` writes.
 
-On disk a CBOR map {"coldtrail": "identity/1", "files": {name: bytes}}, with the names that the files
-have on the tracker. It holds keys: its owner alone may read it.
+On disk a CBOR map {"coldtrail": "identity/1", "files": {name: bytes}}, with the names that the
+files have on the tracker. It holds keys: its owner alone may read it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ NAMES = {
 _FORMAT = "identity/1"
 
 # Keys of identity.cbor: firmware/coldtrail/identity.py.
-VERSION, TRACKER, KEY_VERSION, UPLINK, DOWNLINK, HOST, PORT, APN, SHIPMENT, TLS, FLIGHTS = range(11)
+VERSION, TRACKER, KEY_VERSION, UPLINK, DOWNLINK, HOST, PORT, APN, SHIPMENT, TLS, FLIGHTS = range(
+    11
+)
 PIN, APN_USER, APN_PASSWORD, SERVICE, CODE = range(11, 16)
 
 
@@ -39,7 +41,9 @@ class Bundle:
         """The map in identity.cbor."""
         found = identity_of(self.files)
         if found is None:
-            raise BoardError("An identity without a whole identity.cbor: provision the tracker again.")
+            raise BoardError(
+                "An identity without a whole identity.cbor: provision the tracker again."
+            )
         return found
 
     @property
@@ -93,12 +97,12 @@ class Bundle:
         data = files.read(path, secret=True)
         try:
             document = cbor2.loads(data)
-            found = document["files"] if document["coldtrail"] == _FORMAT else None
-            whole = found is not None and all(
-                name in NAMES and isinstance(content, bytes) for name, content in found.items()
-            )
-        except (cbor2.CBORDecodeError, KeyError, TypeError, AttributeError, ValueError):
-            whole = False
+            found = dict(document["files"]) if document["coldtrail"] == _FORMAT else {}
+        except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
+            found = {}
+        whole = found and all(
+            name in NAMES and isinstance(content, bytes) for name, content in found.items()
+        )
         if not whole:
             raise BoardError(f"{path} is no identity: name a file that 'provision tracker' wrote.")
         bundle = cls(found)

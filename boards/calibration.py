@@ -13,8 +13,8 @@ points = [["-20.00 °C", "-0.05 °C"], ["5.00 °C", "0.12 °C"]]   # what it rea
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -38,8 +38,8 @@ class Sensor(_Model):
     channel: Literal["payload", "ambient", "humidity", "light", "battery"]
     instrument: Name
     certificate: Name
-    date: date
-    due: date
+    date: dt.date
+    due: dt.date
     points: list[list[str]] = Field(default=[], max_length=8)
 
     @model_validator(mode="after")
@@ -106,5 +106,5 @@ def load(path: Path) -> Calibration:
         raise BoardError(f"{path}: {error}.") from error
 
 
-def _unix(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+def _unix(day: dt.date) -> int:
+    return int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp())

@@ -41,7 +41,9 @@ class Authority:
         key = _new_key()
         subject = _name(name)
         builder = _builder(subject, subject, key.public_key(), AUTHORITY_DAYS)
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
         builder = builder.add_extension(_usage(sign_certificates=True), critical=True)
         certificate = builder.sign(key, hashes.SHA256())
         files.write(folder / "ca.key", private_pem(key))
@@ -68,7 +70,9 @@ class Authority:
         key = _new_key()
         builder = _builder(_name(name), self.certificate.subject, key.public_key(), DAYS)
         role = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=False, path_length=None), critical=True
+        )
         builder = builder.add_extension(_usage(sign_certificates=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([role]), critical=False)
         if server:
@@ -88,7 +92,9 @@ def check(found: dict[str, bytes], tracker: str, source: Path) -> None:
     """
     missing = [name for name in (CA, CERTIFICATE, KEY) if name not in found]
     if missing:
-        raise BoardError(f"{source} says TLS and has no {missing[0]}: provision the tracker again.")
+        raise BoardError(
+            f"{source} says TLS and has no {missing[0]}: provision the tracker again."
+        )
     authority = _parse(source / CA, found[CA])
     certificate = _parse(source / CERTIFICATE, found[CERTIFICATE])
     _check_dates(source / CA, authority)
@@ -98,7 +104,8 @@ def check(found: dict[str, bytes], tracker: str, source: Path) -> None:
     if not names or names[0].value != tracker:
         given = names[0].value if names else "nobody"
         raise BoardError(
-            f"{source / CERTIFICATE} is for {given!s} and not for {tracker}: issue one for {tracker}."
+            f"{source / CERTIFICATE} is for {given!s} and not for {tracker}: "
+            f"issue one for {tracker}."
         )
     if certificate.issuer == authority.subject:
         try:
@@ -116,7 +123,7 @@ def public_pem(certificate: x509.Certificate) -> bytes:
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> bytes:
-    """Return a private key as PEM, PKCS#1, not encrypted: the tracker has no place for a password."""
+    """Return a private key as PEM, PKCS#1, not encrypted: a tracker has no password."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -179,7 +186,9 @@ def _private_key(path: Path, data: bytes) -> rsa.RSAPrivateKey | ec.EllipticCurv
     try:
         key = serialization.load_pem_private_key(data, password=None)
     except (ValueError, TypeError) as error:
-        raise BoardError(f"{path} is no private key in PEM without a password: name one.") from error
+        raise BoardError(
+            f"{path} is no private key in PEM without a password: name one."
+        ) from error
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise BoardError(f"{path} is neither an RSA nor an EC key, which is what the modem takes.")
     return key
@@ -204,5 +213,6 @@ def _check_pair(
 ) -> None:
     if certificate.public_key() != key.public_key():
         raise BoardError(
-            f"The certificate {path} does not belong to its private key: name the pair that was issued."
+            f"The certificate {path} does not belong to its private key: "
+            "name the pair that was issued."
         )

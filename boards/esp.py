@@ -26,12 +26,13 @@ Progress = Callable[[int], object]
 """Told how many more bytes are in the flash."""
 
 
-class _Quiet(EspLogBase):  # type: ignore[misc]
+class _Quiet(EspLogBase):
     """Takes esptool's progress for the thread it runs in; what it says is not for the operator."""
 
-    def print(self, *_: Any, **__: Any) -> None: ...
+    def _nothing(self, *_: Any, **__: Any) -> None: ...
 
-    note = warn = err = warning = error = debug = hint = stage = set_verbosity = print
+    print = note = warn = err = warning = error = debug = hint = stage = _nothing
+    set_verbosity = _nothing
 
     def progress_bar(self, cur_iter: int, total_iters: int, *_: Any, **__: Any) -> None:
         report = getattr(_here, "report", None)
@@ -128,14 +129,17 @@ def ports() -> list[str]:
 
 def _sentence(port: str, said: str, *, begun: bool) -> str:
     """Say in the operator's words what esptool says."""
-    first = said.split("\n")[0].rstrip(".")
+    first = said.partition("\n")[0].rstrip(".")
     if "Could not open" in said:
         if re.search(r"Errno 2\b|FileNotFound|could not find", said):
             others = ", ".join(ports()) or "none is there now"
             return f"There is no port {port}: plug the tracker in, then name its port ({others})."
         if "Errno 13" in said:
-            return f"{port} may not be opened: join the group that owns it (dialout), then log in anew."
+            return f"{port} may not be opened: join the group dialout, then log in anew."
         return f"{port} is busy: close the console or program that uses it, then flash again."
     if not begun:
-        return f"Nothing at {port} answers as a bootloader ({first}): hold BOOT, press reset, flash again."
+        return (
+            f"Nothing at {port} answers as a bootloader ({first}): "
+            "hold BOOT, press reset, flash again."
+        )
     return f"The connection to {port} broke ({first}): plug the tracker in and flash it again."

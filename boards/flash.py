@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from boards import image, packing_log, partitions, program, registration
-from boards.bundle import Bundle, tracker_of
+from boards.bundle import IDENTITY, Bundle, tracker_of
 from boards.errors import BoardError
 from boards.esp import BAUD, Chip, connected, ports
 from boards.packing_log import Entry
@@ -123,8 +124,9 @@ def flash(
         BoardError: it is not done; what it was stays, or it can be flashed again.
     """
     _check_chip(chip, what)
-    before = None if erase else _provisioned(chip, what)
-    tracker = tracker_of(before) if before else None
+    volume = b"" if erase else _volume(chip, what)
+    before = _provisioned(chip, volume)
+    tracker = tracker_of(before or {})
     if tracker and bundle and bundle.files.items() - (before or {}).items():
         raise BoardError(
             f"{chip.port} is tracker {tracker} already: leave --identity out to update it, "
@@ -134,22 +136,21 @@ def flash(
         others = packing_log.chips_of(log, bundle.tracker) - {chip.mac}
         if others:
             raise BoardError(
-                f"The identity of {bundle.tracker} is on chip {others.pop()}: a second tracker with "
-                "its keys is a clone; provision another."
+                f"The identity of {bundle.tracker} is on chip {others.pop()}: a second tracker "
+                "with its keys is a clone; provision another."
             )
-    fresh = before is None or (bundle is not None and not tracker)
-    kept = chip.read(what.vfs.offset, what.vfs.size) if not fresh else b""
-    files = what.fixed | (dict(bundle.files) if bundle else {})
-    if fresh:
-        _write_all(chip, what, program.volume(files, what.vfs.size), line)
-        kept = program.volume(files, what.vfs.size)
+    if before is None or (bundle and not tracker):
+        files = what.fixed | (dict(bundle.files) if bundle else {})
+        volume = program.volume(files, what.vfs.size)
+        _write_all(chip, what, volume, line)
+        action = "erased" if erase else "new"
     else:
         _update(chip, what, line)
+        action = "update"
     line.say("comparing")
-    _compare(chip, what, kept)
+    _compare(chip, what, volume)
     chip.reset()
     named = tracker or (bundle.tracker if bundle else "")
-    action = "erased" if erase else "new" if fresh else "update"
     return replace(line.entry, tracker=named, action=action)
 
 
@@ -167,12 +168,16 @@ def _check_chip(chip: Chip, what: Image) -> None:
         )
 
 
-def _provisioned(chip: Chip, what: Image) -> dict[str, bytes] | None:
-    """Return the files on a tracker's own volume; None for what never was a tracker."""
+def _volume(chip: Chip, what: Image) -> bytes:
+    """Return a tracker's own volume; nothing for what never was a tracker."""
     if partitions.decode(chip.read(partitions.OFFSET, partitions.SIZE)) != what.table:
-        return None
-    found = program.contents(chip.read(what.vfs.offset, what.vfs.size))
-    if found is None or ("identity.cbor" in found and not tracker_of(found)):
+        return b""
+    return chip.read(what.vfs.offset, what.vfs.size)
+
+
+def _provisioned(chip: Chip, volume: bytes) -> dict[str, bytes] | None:
+    found = program.contents(volume) if volume else None
+    if volume and (found is None or (IDENTITY in found and not tracker_of(found))):
         raise BoardError(
             f"The tracker at {chip.port} holds an identity that cannot be read: "
             "say --erase to give it another."
@@ -202,18 +207,15 @@ def _update(chip: Chip, what: Image, line: Line) -> None:
 
 
 def _compare(chip: Chip, what: Image, volume: bytes) -> None:
+    """Let the chip read everything back; it answers with a hash of each region."""
     table = Region(partitions.OFFSET, partitions.encode(what.table))
-    for region in (what.bootloader, table, what.application, what.program):
+    kept = Region(what.vfs.offset, volume)
+    for region in (what.bootloader, table, what.application, what.program, kept):
         if not chip.holds(region.offset, region.data):
             raise BoardError(
-                f"The flash at {chip.port} does not hold at {region.offset:#x} what was written: "
+                f"The flash at {chip.port} does not hold at {region.offset:#x} what it should: "
                 "flash again; if it stays so, the module is broken."
             )
-    if chip.read(what.vfs.offset, what.vfs.size) != volume:
-        raise BoardError(
-            f"The identity at {chip.port} reads back differently: flash again; if it stays so, "
-            "the module is broken."
-        )
 
 
 # --- the command ---------------------------------------------------------------------------
@@ -238,7 +240,9 @@ class Line:
 
     def end(self, doing: str) -> None:
         """Show the end."""
-        self._bars.update(self._task, description=doing, completed=self._bars.tasks[self._task].total)
+        self._bars.update(
+            self._task, description=doing, completed=self._bars.tasks[self._task].total
+        )
 
 
 @dataclass(frozen=True)
@@ -251,11 +255,15 @@ class _Order:
     bars: Progress
 
 
-def _one(port: str, bundle: Bundle | None, order: _Order) -> Entry:
+def _one(order: _Order, port: str, bundle: Bundle | None) -> Entry:
     """Flash the tracker at one port and log it; what went wrong is in the entry."""
     what = order.what
     entry = Entry(
-        port=port, board=what.board, interpreter=what.interpreter, program=what.digest, result="failed"
+        port=port,
+        board=what.board,
+        interpreter=what.interpreter,
+        program=what.digest,
+        result="failed",
     )
     size = len(what.program.data) + len(what.application.data)
     line = Line(order.bars, port, entry, size)
@@ -287,8 +295,8 @@ def _bundles(path: Path | None, found: list[str], log: Path) -> list[Bundle | No
         free = [bundle for bundle in loaded if not packing_log.chips_of(log, bundle.tracker)]
         if len(free) < len(found):
             raise BoardError(
-                f"{path} has {len(free)} identities that are on no tracker, for {len(found)} ports: "
-                "provision more."
+                f"{path} has {len(free)} identities that are on no tracker, "
+                f"for {len(found)} ports: provision more."
             )
         return list(free[: len(found)])
     if len(found) > 1:
@@ -334,7 +342,8 @@ def command(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         order = _Order(what, erase, register, log, baud, bars)
         with ThreadPoolExecutor(len(found)) as pool:
-            entries = list(pool.map(lambda pair: _one(*pair, order), zip(found, bundles, strict=True)))
+            flashed = pool.map(partial(_one, order), found, bundles)
+            entries = list(flashed)
     failed = 0
     for entry in entries:
         if entry.result == "ok":

@@ -1,7 +1,7 @@
 """The stock MicroPython image, as downloaded: what is in it, and whether it suits a board.
 
-It begins with the bootloader, then come partition table and application, at the distances that they
-have in flash (ESP-IDF, "App Image Format").
+It begins with the bootloader, then come partition table and application, at the distances that
+they have in flash (ESP-IDF, "App Image Format").
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import struct
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from esptool.bin_image import LoadFirmwareImage
+from esptool.targets import CHIP_DEFS
+from esptool.util import FatalError
 
 from boards import partitions
 from boards.errors import BoardError
@@ -80,24 +84,21 @@ def _check_kind(path: Path, data: bytes, chip: str) -> None:
     names = _chips()
     if names.get(ident) != chip:
         other = names.get(ident, f"chip {ident}").upper()
-        raise BoardError(f"{path} is for another board, with {other} and not {chip.upper()}: {_ADVICE}.")
+        raise BoardError(
+            f"{path} is for another board, with {other} and not {chip.upper()}: {_ADVICE}."
+        )
     if data[32:36] == _DESCRIPTION:
         raise BoardError(f"{path} is an application alone, without bootloader: {_ADVICE}.")
 
 
 @cache
 def _chips() -> dict[int, str]:
-    from esptool.targets import CHIP_DEFS
-
     chips = {rom.IMAGE_CHIP_ID: name for name, rom in CHIP_DEFS.items() if name != "esp8266"}
     return {ident: name for ident, name in chips.items() if ident is not None}
 
 
 def _is_whole(image: bytes, chip: str) -> bool:
     """Check the checksum of the segments and the SHA-256 behind them."""
-    from esptool.bin_image import LoadFirmwareImage
-    from esptool.util import FatalError
-
     try:
         read = LoadFirmwareImage(chip, image)
         checksum = read.checksum == read.calculate_checksum()

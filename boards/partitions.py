@@ -1,7 +1,7 @@
 """ESP32 partition tables: from a board's CSV, to and from flash.
 
-Formats: ESP-IDF, "Partition Tables": 32 bytes an entry, then `EB EB`, 14 bytes FF and the MD5 of the
-entries; the rest of the sector stays erased.
+Formats: ESP-IDF, "Partition Tables": 32 bytes an entry, then `EB EB`, 14 bytes FF and the MD5 of
+the entries; the rest of the sector stays erased.
 """
 
 from __future__ import annotations
@@ -73,10 +73,12 @@ def _row(name: str, kind: str, subtype: str, offset: str, size: str) -> Partitio
 def encode(table: Table) -> bytes:
     """Return the sector that the bootloader reads."""
     entries = b"".join(
-        _ENTRY.pack(_MAGIC, entry.type, entry.subtype, entry.offset, entry.size, entry.name.encode(), 0)
+        _ENTRY.pack(
+            _MAGIC, entry.type, entry.subtype, entry.offset, entry.size, entry.name.encode(), 0
+        )
         for entry in table
     )
-    return (entries + _MD5 + hashlib.md5(entries).digest()).ljust(SIZE, b"\xff")
+    return (entries + _MD5 + _digest(entries)).ljust(SIZE, b"\xff")
 
 
 def decode(data: bytes) -> Table | None:
@@ -84,7 +86,7 @@ def decode(data: bytes) -> Table | None:
     table: list[Partition] = []
     for at in range(0, min(len(data), ROOM) - _ENTRY.size + 1, _ENTRY.size):
         if data[at : at + 16] == _MD5:
-            whole = data[at + 16 : at + 32] == hashlib.md5(data[:at]).digest()
+            whole = data[at + 16 : at + 32] == _digest(data[:at])
             return tuple(table) if whole else None
         magic, kind, subtype, offset, size, name, _ = _ENTRY.unpack_from(data, at)
         if magic != _MAGIC:
@@ -93,6 +95,10 @@ def decode(data: bytes) -> Table | None:
             Partition(name.rstrip(b"\0").decode("ascii", "replace"), kind, subtype, offset, size)
         )
     return None
+
+
+def _digest(entries: bytes) -> bytes:
+    return hashlib.md5(entries, usedforsecurity=False).digest()
 
 
 def find(table: Table, name: str) -> Partition:

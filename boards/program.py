@@ -53,11 +53,13 @@ def check_bytecode(version: tuple[int, int, int]) -> None:
     compiler, made = _compiler()
     if version[:2] < OLDEST:
         oldest = ".".join(str(part) for part in OLDEST)
-        raise BoardError(f"The image is MicroPython {named}: the firmware needs {oldest} or newer.")
+        raise BoardError(
+            f"The image is MicroPython {named}: the firmware needs {oldest} or newer."
+        )
     if version[:2] > compiler:
         raise BoardError(
-            f"The image is MicroPython {named} and mpy-cross {compiler[0]}.{compiler[1]}: whether its "
-            "bytecode fits is not known; install an mpy-cross as new as the image."
+            f"The image is MicroPython {named} and mpy-cross {compiler[0]}.{compiler[1]}: whether "
+            "its bytecode fits is not known; install an mpy-cross as new as the image."
         )
     known = dict(_BYTECODE) | {compiler: made}
     reads = known[max(first for first in known if first <= version[:2])]
@@ -76,7 +78,10 @@ def compiled(sources: Mapping[str, Path]) -> dict[str, bytes]:
     """
     with ThreadPoolExecutor() as pool:
         made = pool.map(_compile, sources, sources.values())
-        return {f"{name.removesuffix('.py')}.mpy": data for name, data in zip(sources, made, strict=True)}
+        return {
+            f"{name.removesuffix('.py')}.mpy": data
+            for name, data in zip(sources, made, strict=True)
+        }
 
 
 def _compile(name: str, source: Path) -> bytes:

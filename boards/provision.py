@@ -21,10 +21,18 @@ from boards.profile import load as load_profile
 
 TRACKER_ID = re.compile(r"[A-Z0-9-]{1,23}")
 _SECRETS = {
-    "apn-password": (bundles.APN_PASSWORD, re.compile(r'[ !#-~]{1,64}'), "1 to 64 characters of ASCII, no quotation mark"),
+    "apn-password": (
+        bundles.APN_PASSWORD,
+        re.compile(r"[ !#-~]{1,64}"),
+        "1 to 64 characters of ASCII, no quotation mark",
+    ),
     "sim-pin": (bundles.PIN, re.compile(r"[0-9]{4,8}"), "4 to 8 digits"),
-    "console-code": (bundles.CODE, re.compile(r"[!-~]{4,16}"), "4 to 16 characters of ASCII without spaces"),
-}  # fmt: skip
+    "console-code": (
+        bundles.CODE,
+        re.compile(r"[!#-~]{4,16}"),
+        "4 to 16 characters of ASCII, no spaces or quotation marks",
+    ),
+}
 _WORD = re.compile(r"[!#-~]{1,64}")  # goes between quotation marks into an AT command
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _MAX_FLIGHTS = 8
@@ -70,7 +78,9 @@ def ca(folder: Path, broker: str | None) -> None:
 @click.option("--calibration", "calibration_file", type=_FILE, help="Calibrations, TOML.")
 @click.option("--flight", "flights", multiple=True, metavar="FROM/UNTIL",
               help="A planned flight, as in 2026-12-01T10:00Z/2026-12-01T22:30Z.")  # fmt: skip
-@click.option("--ca", "authority", type=_FOLDER, help="TLS: issue a certificate by this authority.")
+@click.option(
+    "--ca", "authority", type=_FOLDER, help="TLS: issue a certificate by this authority."
+)
 @click.option("--broker-ca", type=_FILE, help="TLS, issued elsewhere: the broker's authority, …")
 @click.option("--certificate", type=_FILE, help="… the tracker's certificate …")
 @click.option("--key", type=_FILE, help="… and its private key.")
@@ -95,27 +105,11 @@ def tracker_(
         raise BoardError(f"'{tracker}' is no tracker id: 1 to 23 of A-Z, 0-9 and hyphen.")
     output = output or Path(f"{tracker}.identity")
     if output.exists():
-        raise BoardError(f"{output} is there already and holds keys: name another, or move it away.")
-    host, port, tls = _broker(broker)
-    identity: dict[int, object] = {
-        bundles.VERSION: 1,
-        bundles.TRACKER: tracker,
-        bundles.KEY_VERSION: 1,
-        bundles.UPLINK: secrets.token_bytes(32),
-        bundles.DOWNLINK: secrets.token_bytes(32),
-        bundles.HOST: host,
-        bundles.PORT: port,
-        bundles.APN: _word("--apn", apn),
-        bundles.SHIPMENT: _shipment(shipment),
-    }
-    if tls:
-        identity[bundles.TLS] = 1
-    if flights:
-        identity[bundles.FLIGHTS] = _flights(flights)
-    if apn_user:
-        identity[bundles.APN_USER] = _word("--apn-user", apn_user)
-    if service:
-        identity[bundles.SERVICE] = 1
+        raise BoardError(
+            f"{output} is there already and holds keys: name another, or move it away."
+        )
+    identity = _identity(tracker, broker, apn, apn_user, shipment, flights, service=service)
+    tls = bundles.TLS in identity
     found = {bundles.PROFILE: load_profile(profile).encode()}
     if calibration_file:
         found[bundles.CALIBRATION] = calibration.load(calibration_file).encode()
@@ -139,6 +133,33 @@ def tracker_(
         click.echo(f"{registration_file}: for 'coldtrail gateway register'")
     if register:
         click.echo("registered")
+
+
+def _identity(
+    tracker: str, broker: str, apn: str, apn_user: str | None, shipment: str | None,
+    flights: tuple[str, ...], *, service: bool,
+) -> dict[int, object]:  # fmt: skip
+    host, port, tls = _broker(broker)
+    identity: dict[int, object] = {
+        bundles.VERSION: 1,
+        bundles.TRACKER: tracker,
+        bundles.KEY_VERSION: 1,
+        bundles.UPLINK: secrets.token_bytes(32),
+        bundles.DOWNLINK: secrets.token_bytes(32),
+        bundles.HOST: host,
+        bundles.PORT: port,
+        bundles.APN: _word("--apn", apn),
+        bundles.SHIPMENT: _shipment(shipment),
+    }
+    if tls:
+        identity[bundles.TLS] = 1
+    if flights:
+        identity[bundles.FLIGHTS] = _flights(flights)
+    if apn_user:
+        identity[bundles.APN_USER] = _word("--apn-user", apn_user)
+    if service:
+        identity[bundles.SERVICE] = 1
+    return identity
 
 
 def _broker(url: str) -> tuple[str, int, bool]:
@@ -190,7 +211,9 @@ def _tls_files(
     given = (broker_ca, certificate, key)
     if not tls:
         if authority or any(given):
-            raise BoardError("Certificates are for TLS: say --broker mqtts://…, or leave them out.")
+            raise BoardError(
+                "Certificates are for TLS: say --broker mqtts://…, or leave them out."
+            )
         return {}
     if authority and not any(given):
         issued, private = Authority.load(authority).issue(tracker)
@@ -225,6 +248,8 @@ def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
             raise BoardError(f"{path}: '{name}' is none of {', '.join(_SECRETS)}.")
         key, pattern, words = _SECRETS[name]
         if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise BoardError(f"{name} must have {words}, in quotation marks where it is in a file.")
+            raise BoardError(
+                f"{name} must have {words}, in quotation marks where it is in a file."
+            )
         fields[key] = value
     return fields

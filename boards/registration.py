@@ -46,4 +46,6 @@ def register(document: dict[str, Any]) -> None:
             ) from error
     if done.returncode:
         said = (done.stderr or done.stdout).strip().removeprefix("Error: ")
-        raise BoardError(f"The gateway has not registered it: {said.replace(str(path), 'the file')}")
+        raise BoardError(
+            f"The gateway has not registered it: {said.replace(str(path), 'the file')}"
+        )
