@@ -88,7 +88,7 @@ def build(board: str, micropython: Path) -> Image:
         board,
         chip,
         firmware.name,
-        program.digest(content),
+        content["version"].decode(),
         table,
         Region(image.START, _padded(firmware.bootloader)),
         Region(factory.offset, _padded(application)),
@@ -339,7 +339,10 @@ def command(
         TextColumn("{task.fields[port]}"), BarColumn(), TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bars:
         order = _Order(what, erase, register, log, baud, bars)
         with ThreadPoolExecutor(len(found)) as pool:
             flashed = pool.map(partial(_one, order), found, bundles)

@@ -96,13 +96,17 @@ def _compile(name: str, source: Path) -> bytes:
 
 
 def files(board: Path) -> dict[str, bytes]:
-    """Return what lies on the program volume: the firmware and the board's file, compiled."""
+    """Return what lies on the program volume: the firmware and the board's file, compiled.
+
+    Last comes `version`: of a volume that was written in part, that is what is missing.
+    """
     sources = {
         str(path.relative_to(FIRMWARE)): path
         for package in ("coldtrail", "drivers")
         for path in sorted((FIRMWARE / package).rglob("*.py"))
     }
-    return compiled(sources | {"board.py": board / "board.py"})
+    made = compiled(sources | {"board.py": board / "board.py"})
+    return made | {"version": digest(made).encode()}
 
 
 def digest(program: Files) -> str:
@@ -133,7 +137,7 @@ def volume(content: Files, size: int) -> bytes:
     try:
         system.format()
         system.mount()
-        for name, data in sorted(content.items()):
+        for name, data in content.items():
             if "/" in name:
                 system.makedirs(name.rpartition("/")[0], exist_ok=True)
             with system.open(name, "wb") as file:

@@ -239,7 +239,7 @@ def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
             given = tomllib.loads(files.read(path, secret=True).decode())
         except ValueError:
             # What it says might quote the secret.
-            raise BoardError(f'{path} is no TOML with lines such as sim-pin = "1234".') from None
+            raise BoardError(f'{path} is no TOML with lines such as sim-pin = "…".') from None
     for name in ask:
         given[name] = click.prompt(name, hide_input=True, confirmation_prompt=True)
     fields: dict[int, object] = {}

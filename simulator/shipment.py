@@ -95,6 +95,16 @@ class Shipment:
         return [note for note in self.notes if note["kind"] == kind]
 
 
+@dataclass(frozen=True)
+class Flashed:
+    """A tracker from the packing line: it boots an image of its chip's flash."""
+
+    image: Path
+    identity: Identity
+    registration: Path
+    """The file for its gateway."""
+
+
 def command(*arguments: str) -> str:
     """Run the ``coldtrail`` command and return what it prints.
 
@@ -154,12 +164,13 @@ def run(
     heap_kib: int | None = None,
     progress: Progress | None = None,
     console: Callable[[str], None] | None = None,
+    flashed: Flashed | None = None,
 ) -> Shipment:
     """Run a scenario and leave its results in ``out``, which is emptied first.
 
     ``broker_url`` names a broker that is running; ``argv`` and ``heap_kib`` another interpreter
     and the size of its heap. ``console`` is told the pseudo-terminal that is the tracker's
-    console; the run then keeps real time.
+    console; the run then keeps real time. ``flashed`` travels in place of one made for the run.
 
     Raises:
         ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
@@ -170,11 +181,14 @@ def run(
     board = boards.named(header.board)
     world = World(scenario, seed)
     clear(out)
-    shipment = Shipment(scenario, world, identities.simulated(seed, header.name), out)
-    volume = out / "volume"
-    build_volume(volume, header.board, header.profile, shipment.identity, 1883)
-    registration = out / "registration.json"
-    shipment.identity.write_registration(registration)
+    identity = flashed.identity if flashed else identities.simulated(seed, header.name)
+    shipment = Shipment(scenario, world, identity, out)
+    if flashed:
+        volume, registration = flashed.image, flashed.registration
+    else:
+        volume, registration = out / "volume", out / "registration.json"
+        build_volume(volume, header.board, header.profile, identity, 1883)
+        identity.write_registration(registration)
     command("gateway", "register", str(registration), "--db", str(shipment.database))
     with ExitStack() as stack:
         start_ms = round(header.start.timestamp() * 1000)

@@ -1,4 +1,7 @@
-"""Starts the firmware as the ESP32 port does: volume at "/", then boot.py and main.py."""
+"""Starts the firmware as the ESP32 port does: volume at "/", then boot.py and main.py.
+
+The volume is a folder or, with boot.py, an image of all the chip's flash.
+"""
 
 import gc
 import random
@@ -11,8 +14,10 @@ _OP_STOPPED = const(47)
 _OP_URANDOM = const(48)
 
 _volume, _shims = sys.argv[1:]
+_image = None if uos.stat(_volume)[0] & 0x4000 else open(_volume, "r+b")
 uos.umount("/")
-uos.mount(uos.VfsPosix(_volume), "/")
+if not _image:
+    uos.mount(uos.VfsPosix(_volume), "/")
 uos.mount(uos.VfsPosix(_shims), "/.rom")
 uos.chdir("/")
 sys.path[:] = ["", ".frozen", "/lib", "/.rom"]
@@ -25,6 +30,10 @@ gc.collect()
 start()
 random.seed(int.from_bytes(call(_OP_URANDOM, 0, 3), "little"))  # the port: from the chip's own
 try:
+    if _image:
+        from _flash import boot
+
+        boot(_image)
     import main  # noqa: F401
 
     _reset = 0

@@ -21,6 +21,10 @@ def gpio_deep_sleep_hold(enable):
 
 
 def __getattr__(name):
+    if name == "Partition":
+        from _flash import Partition
+
+        return Partition
     import _rare
 
     return getattr(_rare, name)

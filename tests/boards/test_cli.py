@@ -37,9 +37,11 @@ def test_every_part_is_registered():
     registered = {entry.name: entry.value for entry in entry_points(group=cli.GROUP)}
     assert registered == {
         "decode": "gateway.cli:decode",
+        "flash": "boards.flash:command",
         "gateway": "gateway.cli:gateway",
         "log": "boards.logdump:log",
         "profile": "boards.profile:profile",
+        "provision": "boards.provision:command",
         "simulate": "simulator.cli:simulate",
     }
 
