@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format test torture demo bench-size bench-flash bench-heap clean
+.PHONY: help venv tools lint format test torture demo flash bench-size bench-flash bench-heap clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,11 @@ bench-flash: venv ## the flash log against littlefs on the same NOR model
 
 bench-heap: venv tools ## the smallest heap in which the story passes on 32 bit
 	@$(BIN)/python -m tests.bench.heap
+
+BOARD ?= esp32_bg95
+flash: venv ## flash a tracker: PORT=… MICROPYTHON=ESP32_GENERIC-….bin [BOARD=…] [IDENTITY=…]
+	@$(BIN)/coldtrail flash --board "$(BOARD)" --micropython "$(MICROPYTHON)" \
+		$(if $(PORT),--port "$(PORT)",--all-ports) $(if $(IDENTITY),--identity "$(IDENTITY)")
 
 demo: venv ## run the customs-hold story and show the result
 	@$(BIN)/python -m simulator.tools micropython mosquitto

@@ -256,7 +256,7 @@ def test_power_lost_at_first_leaves_a_board_to_flash(small, tmp_path):
     with Board() as board:
         put(board, small, bundle, log)
         whole, count = bytes(board.flash.data), board.flash.operations
-        for cut in (0, 1, count // 2, count - 5, count - 4, count - 3, count - 2, count - 1):
+        for cut in (0, count // 2, count - 3, count - 2, count - 1):
             board.flash.data[:] = b"\xff" * len(whole)
             board.flash.operations, board.flash.cut_at = 0, cut
             with pytest.raises(BoardError):

@@ -1,5 +1,6 @@
 """Identities: what the tracker and the gateway get, who may read it, and what is refused."""
 
+import contextlib
 import re
 import ssl
 import stat
@@ -159,10 +160,8 @@ def handshake(server, client):
     ]
     for _ in range(10):
         for end in ends:
-            try:
+            with contextlib.suppress(ssl.SSLWantReadError):
                 end.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
     return ends[0].getpeercert()
 
 
