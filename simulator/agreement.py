@@ -13,13 +13,29 @@ TOGETHER_S = 2.0
 """Answers of the sensors that are closer than this belong to one sample."""
 
 
+COLUMNS = {
+    "payload_c": 100,
+    "ambient_c": 100,
+    "humidity_pct": 10,
+    "light_lux": 100,
+    "battery_mv": 1,
+    "acc_x_mg": 1,
+    "acc_y_mg": 1,
+    "acc_z_mg": 1,
+}
+"""Columns of the export, in the order of the channels, and how many of the wire's units make one
+of theirs."""
+BATTERY_CONVERSIONS = 4
+"""The tracker takes the mean of so many, rounded down to a millivolt."""
+
+
 @dataclass
 class Taken:
     """One sample as the sensors answered it."""
 
     t_s: float
-    values: list[int | None] = field(default_factory=lambda: [None, None, None])
-    """Payload and ambient temperature in 0.01 degC, relative humidity in 0.1 %."""
+    values: list[int | None] = field(default_factory=lambda: [None] * len(COLUMNS))
+    """One for each of COLUMNS, as an integer in the unit of the wire."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +62,28 @@ class Agreement:
 def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
     """Group the sensors' answers in the journal into samples."""
     samples: list[Taken] = []
+    battery: list[float] = []
     for note in notes:
-        if note["kind"] != "measure" or note["sensor"] not in {"probe", "ambient"}:
+        if note["kind"] != "measure":
             continue
         t_s = note["us"] / US_PER_S
         if not samples or t_s - samples[-1].t_s > TOGETHER_S:
             samples.append(Taken(t_s))
+            battery = []
         values = samples[-1].values
-        if note["sensor"] == "probe":
-            values[0] = round(note["celsius"] * 100)
-        else:
-            values[1] = round(note["celsius"] * 100)
-            values[2] = round(note["percent"] * 10)
+        match note["sensor"]:
+            case "probe":
+                values[0] = round(note["celsius"] * 100)
+            case "ambient":
+                values[1:3] = round(note["celsius"] * 100), round(note["percent"] * 10)
+            case "light":
+                values[3] = round(note["lux"] * 100)
+            case "battery":
+                battery.append(note["millivolts"])
+                if len(battery) == BATTERY_CONVERSIONS:
+                    values[4] = int(sum(battery) / BATTERY_CONVERSIONS + 1e-6)
+            case "accelerometer":
+                values[5:8] = map(round, note["mg"])
     return samples
 
 
@@ -68,11 +94,7 @@ def samples_stored(rows: Iterable[Mapping[str, str]], start: datetime) -> list[T
             (datetime.fromisoformat(row["time_utc"]) - start).total_seconds()
             if row["time_utc"]
             else -1.0,
-            [
-                _scaled(row["payload_c"], 100),
-                _scaled(row["ambient_c"], 100),
-                _scaled(row["humidity_pct"], 10),
-            ],
+            [_scaled(row[column], factor) for column, factor in COLUMNS.items()],
         )
         for row in rows
     ]

@@ -48,6 +48,8 @@ PART_PINS = {
     "pwrkey": "output",
     "reset_n": "output",
     "status": "input",
+    "int": "input",
+    "int1": "input",
 }
 PANEL_PINS = {"BUTTON": "input", "VBUS": "input", "LED_GREEN": "output", "LED_RED": "output"}
 

@@ -22,6 +22,30 @@ from pydantic import (
 
 DIRECTORY = Path(__file__).parent / "scenarios"
 
+FAULTS = {
+    "probe": ("open", "short", "reference", "no_answer", "slow", "stuck_value"),
+    "ambient": ("no_answer", "wrong_crc", "slow", "stuck_bus", "stuck_value"),
+    "light": (
+        "no_answer",
+        "wrong_id",
+        "slow",
+        "stuck_bus",
+        "stuck_value",
+        "out_of_range",
+        "interrupt_storm",
+    ),
+    "accelerometer": (
+        "no_answer",
+        "wrong_id",
+        "slow",
+        "stuck_bus",
+        "stuck_value",
+        "interrupt_storm",
+    ),
+    "battery": ("out_of_range",),
+}
+"""What can be wrong with each sensor, as its model has it."""
+
 Coverage = Literal["LTE-M", "NB-IoT", "GSM", "none"]
 Celsius = Annotated[float, Field(ge=-200, le=100)]
 Hours = Annotated[float, Field(ge=0, le=24 * 365)]
@@ -150,10 +174,27 @@ class ReIce(_Event):
 
 
 class Door(_Event):
-    """The box stands open."""
+    """The box stands open; light falls in, that of the leg unless lux says otherwise."""
 
     kind: Literal["door"]
     for_min: Positive
+    lux: float | None = Field(default=None, ge=0, le=80000)
+
+
+class Drop(_Event):
+    """The box is dropped; its packing makes the landing a pulse of pulse_ms."""
+
+    kind: Literal["drop"]
+    height_m: Positive = Field(le=20)
+    pulse_ms: Positive = Field(default=20, ge=1, le=100)
+
+
+class Tilt(_Event):
+    """Another face is up for for_h: an axis of the tracker, upright is z+."""
+
+    kind: Literal["tilt"]
+    face: Literal["x+", "x-", "y+", "y-", "z-"]
+    for_h: Positive
 
 
 class PowerCut(_Event):
@@ -178,12 +219,20 @@ class GatewayDown(_Event):
     for_h: Positive
 
 
-class ProbeFault(_Event):
-    """The payload probe breaks or is shorted for for_h."""
+class Fault(_Event):
+    """A sensor has a fault for for_h; a probe whose cable is pulled is open."""
 
-    kind: Literal["probe_fault"]
-    fault: Literal["open", "short"]
+    kind: Literal["fault"]
+    sensor: Literal["probe", "ambient", "light", "accelerometer", "battery"]
+    fault: str
     for_h: Positive
+
+    @model_validator(mode="after")
+    def _is_one_the_sensor_can_have(self) -> Self:
+        known = FAULTS[self.sensor]
+        if self.fault not in known:
+            raise ValueError(f"fault of {self.sensor} must be one of {', '.join(known)}")
+        return self
 
 
 class Hang(_Event):
@@ -199,7 +248,7 @@ class Button(_Event):
     hold_s: Positive = Field(le=60)
 
 
-Event = ReIce | Door | PowerCut | BrokerDown | GatewayDown | ProbeFault | Hang | Button
+Event = ReIce | Door | Drop | Tilt | PowerCut | BrokerDown | GatewayDown | Fault | Hang | Button
 
 
 class Twin(_Model):

@@ -27,19 +27,22 @@ from .identity import Identity
 from .kernel import US_PER_MS, US_PER_S, Clock
 from .models.bg95.modem import BG95
 from .models.bg95.radio import Cell
+from .models.faults import set_fault
 from .network import Network
 from .process import ROOT, install, package
 from .scenario import (
     BrokerDown,
     Button,
     Door,
+    Drop,
     Event,
+    Fault,
     GatewayDown,
     Hang,
     PowerCut,
-    ProbeFault,
     ReIce,
     Scenario,
+    Tilt,
 )
 from .services import Services
 from .simulation import Simulation
@@ -301,15 +304,15 @@ class Actions:
             case GatewayDown():
                 self._services.kill_gateway()
                 self._later(event.for_h, self._start_gateway)
-            case ProbeFault():
-                probe = self._simulation.parts["probe"]
-                probe.fault = event.fault
-                self._later(event.for_h, partial(setattr, probe, "fault", None))
+            case Fault():
+                part = self._simulation.parts[event.sensor]
+                set_fault(part, event.fault, on=True)
+                self._later(event.for_h, partial(set_fault, part, event.fault, on=False))
             case Hang():
                 self._simulation.chip.hang_next.add(Op.SPI_READ)
             case Button():
                 self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
-            case ReIce() | Door():
+            case ReIce() | Door() | Drop() | Tilt():
                 pass
 
     def _later(self, hours: float, action: Callable[[], object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,9 @@ from .chip import Chip
 from .journal import Journal
 from .kernel import Clock, rng
 from .models.battery import Battery
+from .models.lis2dw12 import LIS2DW12
 from .models.max31865 import MAX31865
+from .models.opt3001 import OPT3001
 from .models.panel import LED, Button, Cable
 from .models.sht45 import SHT45
 from .models.w25q64 import W25Q64
@@ -22,6 +24,14 @@ from .models.w25q64 import W25Q64
 
 class World(Protocol):
     """What the sensors measure; ``t_s`` is virtual time in seconds."""
+
+    @property
+    def light_changes(self) -> Sequence[float]:
+        """When the light in the box changes, ascending."""
+
+    @property
+    def motions(self) -> Sequence[tuple[float, float]]:
+        """Spans within which the acceleration changes, ascending."""
 
     def ambient_c(self, t_s: float) -> float:
         """Return the temperature of the air around the box."""
@@ -31,6 +41,12 @@ class World(Protocol):
 
     def payload_c(self, t_s: float) -> float:
         """Return the temperature of the payload."""
+
+    def lux(self, t_s: float) -> float:
+        """Return the illuminance in the box."""
+
+    def acceleration(self, t_s: float) -> tuple[float, float, float]:
+        """Return what an accelerometer in the box feels, in g; upright and at rest (0, 0, 1)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +93,31 @@ def _max31865(bench: Bench, name: str, entry: Mapping[str, Any]) -> MAX31865:
 
 def _battery(bench: Bench, name: str, entry: Mapping[str, Any]) -> Battery:
     divider = entry["numerator"] / entry["denominator"]
-    return Battery(bench.clock, bench.journal, name=name, divider=divider)
+    return Battery(bench.clock, bench.journal, name=name, divider=divider, curve=entry["curve"])
+
+
+def _opt3001(bench: Bench, name: str, entry: Mapping[str, Any]) -> OPT3001:
+    return OPT3001(
+        bench.clock,
+        bench.rng(name),
+        bench.journal,
+        name=name,
+        address=entry["address"],
+        light=bench.world.lux,
+        changes=bench.world.light_changes,
+    )
+
+
+def _lis2dw12(bench: Bench, name: str, entry: Mapping[str, Any]) -> LIS2DW12:
+    return LIS2DW12(
+        bench.clock,
+        bench.rng(name),
+        bench.journal,
+        name=name,
+        address=entry["address"],
+        acceleration=bench.world.acceleration,
+        motions=bench.world.motions,
+    )
 
 
 def _w25q64(bench: Bench, name: str, entry: Mapping[str, Any]) -> W25Q64:
@@ -88,6 +128,8 @@ def _w25q64(bench: Bench, name: str, entry: Mapping[str, Any]) -> W25Q64:
 FACTORIES: Mapping[str, Factory] = {
     "SHT45": _sht45,
     "MAX31865": _max31865,
+    "OPT3001": _opt3001,
+    "LIS2DW12": _lis2dw12,
     "W25Q64": _w25q64,
     "battery": _battery,
 }
@@ -157,6 +199,9 @@ def _connect(
         part.status = chip.nets[entry["status"]].attach(name)
     if "supply" in entry:
         chip.nets[entry["supply"]].attach(name).listener = part.supply
+    for role in ("int", "int1"):
+        if role in entry:
+            getattr(part, f"connect_{role}")(chip.nets[entry[role]].attach(name))
     for role in ("pwrkey", "reset_n"):
         if role in entry:
             _transistor(chip.nets[entry[role]].attach(name), getattr(part, role))

@@ -4,7 +4,8 @@ import math
 import random
 from bisect import bisect_right
 
-from simulator.scenario import Coverage, Door, Event, Leg, ReIce, Scenario
+from simulator import motion
+from simulator.scenario import Coverage, Door, Drop, Event, Leg, ReIce, Scenario, Tilt
 from simulator.thermal import STEP_S, Box
 
 _DAY_S = 86400
@@ -52,7 +53,15 @@ class World:
         self._starts = [leg.from_h * 3600 for leg in self.legs]
         self._steps = 0
         self._re_icings = [(t, e) for t, e in self.events if isinstance(e, ReIce)]
-        self._openings = [(t, t + e.for_min * 60) for t, e in self.events if isinstance(e, Door)]
+        self._openings = [
+            (t, t + event.for_min * 60, event.lux)
+            for t, event in self.events
+            if isinstance(event, Door)
+        ]
+        knots = {t for start, end, _ in self._openings for t in (start, end)}
+        self.light_changes = sorted(knots | {t for t in self._starts if self.is_open(t)})
+        self._motion = _motion(self.events)
+        self.motions = self._motion.spans
 
     def leg(self, t_s: float) -> Leg:
         """Return the leg in force."""
@@ -89,11 +98,18 @@ class World:
 
     def is_open(self, t_s: float) -> bool:
         """Tell whether the box stands open."""
-        return any(start <= t_s < end for start, end in self._openings)
+        return any(start <= t_s < end for start, end, _ in self._openings)
 
     def lux(self, t_s: float) -> float:
         """Return the illuminance in the box."""
-        return self.leg(t_s).light_lx if self.is_open(t_s) else 0.0
+        for start, end, lux in self._openings:
+            if start <= t_s < end:
+                return self.leg(t_s).light_lx if lux is None else lux
+        return 0.0
+
+    def acceleration(self, t_s: float) -> motion.Vector:
+        """Return what an accelerometer in the box feels, in g."""
+        return self._motion.acceleration(t_s)
 
     def payload_c(self, t_s: float) -> float:
         """Return the temperature of the payload, at the last whole step of the integration."""
@@ -108,6 +124,17 @@ class World:
 
 def _either_way(rng: random.Random, most: float) -> float:
     return rng.uniform(-most, most)
+
+
+def _motion(events: list[tuple[float, Event]]) -> motion.Motion:
+    turns, drops = [], []
+    for t, event in events:
+        if isinstance(event, Tilt):
+            turns.append(motion.Turn(t, event.face))
+            turns.append(motion.Turn(t + event.for_h * 3600, motion.UPRIGHT))
+        elif isinstance(event, Drop):
+            drops.append(motion.Drop(t, event.height_m, event.pulse_ms))
+    return motion.Motion(turns, drops)
 
 
 def _moments(event: Event, rng: random.Random) -> list[float]:

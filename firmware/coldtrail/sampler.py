@@ -5,7 +5,13 @@ from drivers.fault import SensorFault
 CHANNELS = 8
 
 # Sensor number (its place in the status, four bits each), name at the port, channels.
-SENSORS = ((0, "probe", (0,)), (1, "ambient", (1, 2)), (4, "battery", (4,)))
+SENSORS = (
+    (0, "probe", (0,)),
+    (1, "ambient", (1, 2)),
+    (2, "light", (3,)),
+    (3, "accelerometer", (5, 6, 7)),
+    (4, "battery", (4,)),
+)
 
 
 def missing(required, fitted):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from simulator.journal import Journal
 from simulator.kernel import US_PER_S, Clock
 
@@ -9,15 +12,17 @@ _DAY_S = 86_400
 
 
 class Battery:
-    """A cell whose voltage falls evenly.
+    """A cell that is discharged evenly.
 
     Args:
         name: as the board file calls it.
-        full_mv: voltage at the start of the run.
-        empty_mv: voltage it does not fall below.
-        mv_per_day: how fast it falls.
+        curve: its voltage in mV at 0 to 100 % of its charge, in equal steps.
+        percent: charge at the start of the run.
+        percent_per_day: how fast it is used.
         divider: battery voltage over voltage at the pin.
     """
+
+    FAULTS: ClassVar = {"out_of_range": ("loose", True, False)}
 
     def __init__(
         self,
@@ -26,27 +31,36 @@ class Battery:
         *,
         name: str = "battery",
         divider: float = 2.0,
-        full_mv: float = 4100.0,
-        empty_mv: float = 3000.0,
-        mv_per_day: float = 12.0,
+        curve: Sequence[float],
+        percent: float = 90.0,
+        percent_per_day: float = 1.0,
     ) -> None:
         self._clock = clock
         self._journal = journal
         self.name = name
         self.divider = divider
-        self.full_mv = full_mv
-        self.empty_mv = empty_mv
-        self.mv_per_day = mv_per_day
+        self.curve = curve
+        self.start_percent = percent
+        self.percent_per_day = percent_per_day
+        self.loose = False
+        """Fault: nothing is at the divider."""
+
+    @property
+    def percent(self) -> float:
+        """Charge of the cell now, 0 to 100."""
+        days = self._clock.now_us / US_PER_S / _DAY_S
+        return max(0.0, self.start_percent - days * self.percent_per_day)
 
     @property
     def millivolts(self) -> float:
         """Voltage of the cell now."""
-        days = self._clock.now_us / US_PER_S / _DAY_S
-        return max(self.empty_mv, self.full_mv - days * self.mv_per_day)
+        place = self.percent / 100 * (len(self.curve) - 1)
+        low = min(int(place), len(self.curve) - 2)
+        return self.curve[low] + (self.curve[low + 1] - self.curve[low]) * (place - low)
 
     def volts(self) -> float:
         """Return the voltage at the chip's pin."""
-        return self.millivolts / self.divider / 1000
+        return 0.0 if self.loose else self.millivolts / self.divider / 1000
 
     def given(self, microvolts: int) -> None:
         """Take note of what the converter made of it."""

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable
 from enum import Enum
+from typing import ClassVar
 
 from simulator.energy import OFF, Load
 from simulator.journal import Journal
@@ -84,6 +85,15 @@ class MAX31865:
         celsius: the element's temperature at a time in seconds.
     """
 
+    FAULTS: ClassVar = {
+        "open": ("fault", Fault.OPEN, None),
+        "short": ("fault", Fault.SHORT, None),
+        "reference": ("fault", Fault.VOLTAGE, None),
+        "no_answer": ("silent", True, False),
+        "slow": ("slow", True, False),
+        "stuck_value": ("stuck", 0x2000, None),
+    }
+
     modes = (1, 3)
     max_hz = 5_000_000
 
@@ -114,6 +124,8 @@ class MAX31865:
         """Fault at the terminals."""
         self.silent = False
         """Fault: it does not drive the data line, and takes nothing in."""
+        self.slow = False
+        """Fault: a conversion takes ten times as long as it may."""
         self.stuck: int | None = None
         """Fault: every conversion gives this 15-bit code."""
         self._epoch = 0
@@ -222,7 +234,8 @@ class MAX31865:
         span = durations[bool(self._registers[CONFIGURATION] & FILTER_50HZ)]
         # With the bias switched on too late the input has not settled when the sampling starts.
         since = self._clock.now_us - self._bias_us if self._bias_us is not None else -1
-        self._later(self._rng.randint(*span), lambda: self._end_conversion(since))
+        duration = self._rng.randint(*span) * (10 if self.slow else 1)
+        self._later(duration, lambda: self._end_conversion(since))
 
     def _end_conversion(self, biased_us: int) -> None:
         self._converting = False

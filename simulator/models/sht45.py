@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import ClassVar
 
 from simulator.bus import Nak
 from simulator.energy import OFF, Load
@@ -43,6 +44,14 @@ class SHT45:
         humidity: its relative humidity in percent.
     """
 
+    FAULTS: ClassVar = {
+        "no_answer": ("silent", True, False),
+        "wrong_crc": ("wrong_crc", True, False),
+        "slow": ("slow", True, False),
+        "stuck_bus": ("holds_bus", True, False),
+        "stuck_value": ("stuck", (0x6666, 0x8000), None),
+    }
+
     def __init__(
         self,
         clock: Clock,
@@ -72,6 +81,8 @@ class SHT45:
         self._pending: Callable[[], bytes] | None = None
         self.silent = False
         """Fault: it acknowledges nothing."""
+        self.slow = False
+        """Fault: a measurement takes ten times as long as it may."""
         self.wrong_crc = False
         """Fault: every checksum it sends is wrong."""
         self.stuck: tuple[int, int] | None = None
@@ -108,7 +119,7 @@ class SHT45:
         command = data[0]
         if command in _MEASURE:
             typical, longest, noise_c, noise_rh = _MEASURE[command]
-            us = self._rng.randint(typical, longest)
+            us = self._rng.randint(typical, longest) * (10 if self.slow else 1)
             self._busy_for(us)
             self.load.spend("measuring", us)
             self._pending = lambda: self._measure(noise_c, noise_rh)

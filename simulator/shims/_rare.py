@@ -13,9 +13,7 @@ _OP_PIN_SET = const(11)
 _OP_PIN_IRQ = const(12)
 _OP_ADC_INIT = const(13)
 _OP_ADC_RAW = const(14)
-_OP_I2C_WRITE = const(17)
 _OP_I2C_READ = const(18)
-_OP_I2C_WRITE_READ = const(19)
 _OP_SPI_READ = const(22)
 _OP_UART_INIT = const(24)
 _OP_UART_ANY = const(25)
@@ -26,7 +24,6 @@ _OP_RESET = const(38)
 _OP_UNIQUE_ID = const(41)
 _OP_FREQ = const(42)
 _OP_WAKE_PINS = const(43)
-_OP_EXT0 = const(44)
 
 
 # machine
@@ -108,17 +105,8 @@ def I2C_readfrom(i2c, addr, nbytes, stop=True):
 
 def I2C_readfrom_mem(i2c, addr, memaddr, nbytes, *, addrsize=8):
     buf = bytearray(nbytes)
-    I2C_readfrom_mem_into(i2c, addr, memaddr, buf, addrsize=addrsize)
+    i2c.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
     return buf
-
-
-def I2C_readfrom_mem_into(i2c, addr, memaddr, buf, *, addrsize=8):
-    memaddr = memaddr.to_bytes(addrsize // 8, "big")
-    call(_OP_I2C_WRITE_READ, i2c._id | addr, len(buf), memaddr, buf)
-
-
-def I2C_writeto_mem(i2c, addr, memaddr, buf, *, addrsize=8):
-    call(_OP_I2C_WRITE, i2c._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
 
 
 def SPI_read(spi, nbytes, write=0):
@@ -151,16 +139,6 @@ def UART_deinit(uart):
 
 def UART_close(uart):
     pass
-
-
-# esp32
-
-
-def wake_on_ext0(pin=None, level=0):
-    if call(
-        _OP_EXT0, 255 if pin is None else pin if isinstance(pin, int) else pin._id, int(level)
-    ):
-        raise ValueError("invalid pin")
 
 
 # time

@@ -3,11 +3,18 @@
 from _link import call
 from micropython import const
 
+_OP_EXT0 = const(44)
 _OP_EXT1 = const(45)
 _OP_HOLD = const(46)
 
 WAKEUP_ALL_LOW = const(0)
 WAKEUP_ANY_HIGH = const(1)
+
+
+def wake_on_ext0(pin=None, level=0):
+    number = 255 if pin is None else pin if isinstance(pin, int) else pin._id
+    if call(_OP_EXT0, number, int(level)):
+        raise ValueError("invalid pin")
 
 
 def wake_on_ext1(pins=None, level=0):

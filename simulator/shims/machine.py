@@ -13,6 +13,7 @@ _OP_ADC_UV = const(15)
 _OP_I2C_INIT = const(16)
 _OP_I2C_WRITE = const(17)
 _OP_I2C_READ = const(18)
+_OP_I2C_WRITE_READ = const(19)
 _OP_SPI_INIT = const(20)
 _OP_SPI_WRITE = const(21)
 _OP_SPI_READ = const(22)
@@ -112,6 +113,13 @@ class I2C(_Peripheral):
 
     def readfrom_into(self, addr, buf, stop=True):
         call(_OP_I2C_READ, self._id | addr, len(buf), None, buf)
+
+    def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
+        memaddr = memaddr.to_bytes(addrsize // 8, "big")
+        call(_OP_I2C_WRITE_READ, self._id | addr, len(buf), memaddr, buf)
+
+    def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
+        call(_OP_I2C_WRITE, self._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
 
 
 class SPI(_Peripheral):

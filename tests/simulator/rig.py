@@ -25,6 +25,9 @@ class Still:
     air: float = 22.0
     moisture: float = 45.0
     payload: float = 5.0
+    light: float = 0.0
+    light_changes: tuple[float, ...] = ()
+    motions: tuple[tuple[float, float], ...] = ()
 
     def ambient_c(self, t_s):
         return self.air
@@ -34,3 +37,9 @@ class Still:
 
     def payload_c(self, t_s):
         return self.payload
+
+    def lux(self, t_s):
+        return self.light
+
+    def acceleration(self, t_s):
+        return 0.0, 0.0, 1.0

@@ -97,14 +97,26 @@ class Port:
         Pin(self._board.LED_GREEN, Pin.OUT, value=green)
         Pin(self._board.LED_RED, Pin.OUT, value=red)
 
-    def deep_sleep(self, ms):
-        """Sleep until ``ms`` before the next task, less the time a boot takes, or the button.
+    def interrupted(self, name):
+        """Return whether a sensor's interrupt line is active: an event stands in the part."""
+        wiring = self._board.SENSORS[name]
+        if "int1" in wiring:
+            return bool(Pin(wiring["int1"], Pin.IN).value())
+        return not Pin(wiring["int"], Pin.IN).value()
 
-        Does not return: a wake is a reset.
+    def deep_sleep(self, ms, masked=()):
+        """Sleep until ``ms`` before the next task, less the time a boot takes, or a wake source.
+
+        The interrupts of the sensors named in ``masked`` do not wake. Does not return: a wake is
+        a reset.
         """
+        board = self._board
+        lines = [board.SENSORS[name].get(role) for name in masked for role in ("int", "int1")]
         self._hold(True)
-        wake = [Pin(pin, Pin.IN) for pin in self._board.WAKE_ANY_HIGH]
+        wake = [Pin(pin, Pin.IN) for pin in board.WAKE_ANY_HIGH if pin not in lines]
         esp32.wake_on_ext1(wake, esp32.WAKEUP_ANY_HIGH)
+        pin, level = board.WAKE_EXT0
+        esp32.wake_on_ext0(None if pin in lines else Pin(pin, Pin.IN), level)
         machine.deepsleep(max(1, ms - self._board.BOOT_MS))
 
     def _hold(self, held):
@@ -164,6 +176,14 @@ class Port:
 
             cs = Pin(wiring["cs"], Pin.OUT, value=1)
             return MAX31865(self._bus("SPI", wiring["spi"]), cs, wiring["rref"], wiring["wires"])
+        if part == "OPT3001":
+            from drivers.opt3001 import OPT3001
+
+            return OPT3001(self._bus("I2C", wiring["i2c"]), wiring["address"])
+        if part == "LIS2DW12":
+            from drivers.lis2dw12 import LIS2DW12
+
+            return LIS2DW12(self._bus("I2C", wiring["i2c"]), wiring["address"])
         if part == "battery":
             return Battery(wiring["adc"], wiring["numerator"], wiring["denominator"])
         raise ValueError("the board file names a part without a driver: " + part)

@@ -1,0 +1,221 @@
+"""ST LIS2DW12: acceleration, shock and free fall over I2C (datasheet DocID029682, AN5038)."""
+
+import time
+
+from micropython import const
+
+from drivers.fault import RANGE, TIMEOUT, WRONG_ID, SensorFault, of_bus
+
+ADDRESS = const(0x19)  # SA0 high (serial interface, table of addresses)
+_WHO_AM_I = const(0x0F)
+_LIS2DW12 = const(0x44)
+_CTRL1 = const(0x20)
+_STATUS = const(0x27)
+_OUT_X_L = const(0x28)
+_FIFO_CTRL = const(0x2E)
+_FIFO_SAMPLES = const(0x2F)
+_TAP_THS_X = const(0x30)
+_WAKE_UP_THS = const(0x34)
+_WAKE_UP_SRC = const(0x38)
+_SIXD_SRC = const(0x3A)
+_CTRL7 = const(0x3F)
+
+# STATUS and WAKE_UP_SRC have the wake-up and the free-fall flag in places of their own.
+_STATUS_EVENTS = const(0x42)
+_STATUS_WU_IA = const(0x40)
+_SRC_FF_IA = const(0x20)
+_SRC_WU_IA = const(0x08)
+
+# Low-power mode 1 at 200 Hz: 12 bits, the least current, and the widest bandwidth (3200 Hz), so
+# that a short shock is not averaged away. +-16 g, latched interrupts, INT1 push-pull, active high.
+_CTRL1_200_HZ_LP1 = const(0x60)
+_CTRL2_BDU_IF_ADD_INC = const(0x0C)
+_CTRL3_LIR = const(0x10)
+_CTRL4_INT1_WU = const(0x20)
+_CTRL6_16_G = const(0x30)
+# The wake-up compares the acceleration itself, gravity included, and not its high-pass.
+_CTRL7_INTERRUPTS_ENABLE_USR_OFF_ON_WU = const(0x28)
+_SIXD_THS_60_DEGREES = const(0x40)
+_FF_THS_312_MG = const(3)
+_FF_MG = const(312)
+_BYPASS = const(0x00)
+_CONTINUOUS_TO_FIFO = const(0x60)
+_PERIOD_MS = const(5)
+_SETTLE_MS = const(15)  # a sample after turn-on and one to spare
+_SHOCK_STEP_MG = const(250)  # WAKE_UP_THS counts in 1/64 of the full scale
+
+XL, XH, YL, YH, ZL, ZH = range(6)
+"""Faces: which axis points down (L) or up (H), SIXD_SRC."""
+
+
+def mg(low, high):
+    """Convert an output register pair at +-16 g to mg: 14 bits of 1.952 mg each, rounded."""
+    code = (high << 8 | low) >> 2
+    if code & 0x2000:
+        code -= 0x4000
+    return (488 * code + 125) // 250
+
+
+class LIS2DW12:
+    """One sensor on an I2C bus, measuring all the time.
+
+    The FIFO holds the last 160 ms. INT1, the wake-up, freezes it (Continuous-to-FIFO) with the
+    samples before, the one that crossed the threshold and one after: the fall, the shock. So the
+    event is there when the processor has booted. Free fall is not on INT1: it would freeze the
+    FIFO while the box still falls, without the shock; its flag is latched and read with the event.
+    """
+
+    def __init__(self, i2c, address=ADDRESS):
+        """Use the part at ``address`` on ``i2c``; nothing is sent yet."""
+        self._i2c = i2c
+        self._address = address
+        self._event = None
+        self._known = False
+
+    def _read(self, register, length):
+        data = bytearray(length)
+        try:
+            self._i2c.readfrom_mem_into(self._address, register, data)
+        except OSError as error:
+            raise SensorFault(of_bus(error))
+        return data
+
+    def _write(self, register, *values):
+        try:
+            self._i2c.writeto_mem(self._address, register, bytes(values))
+        except OSError as error:
+            raise SensorFault(of_bus(error))
+
+    def _check(self):
+        if not self._known:
+            if self._read(_WHO_AM_I, 1)[0] != _LIS2DW12:
+                raise SensorFault(WRONG_ID)
+            self._known = True
+
+    def _restart_fifo(self):
+        self._write(_FIFO_CTRL, _BYPASS)
+        self._write(_FIFO_CTRL, _CONTINUOUS_TO_FIFO)
+
+    def arm(self, shock_mg=0, free_fall_ms=60):
+        """Measure, and raise INT1 when an axis exceeds ``shock_mg``: 250...15750, 0 for never.
+
+        A fall counts as one from ``free_fall_ms`` on, 5...315. A part that does so already goes
+        on undisturbed. SensorFault when it does not answer or is another.
+        """
+        self._check()
+        threshold = min(63, shock_mg // _SHOCK_STEP_MG) or 63
+        samples = max(1, min(63, free_fall_ms // _PERIOD_MS))
+        wake = (threshold, (samples & 0x20) << 2, (samples & 0x1F) << 3 | _FF_THS_312_MG)
+        control = (
+            _CTRL1_200_HZ_LP1,
+            _CTRL2_BDU_IF_ADD_INC,
+            _CTRL3_LIR,
+            _CTRL4_INT1_WU if shock_mg else 0,
+            0,
+            _CTRL6_16_G,
+        )
+        if self._read(_CTRL1, 6) == bytes(control) and self._read(_WAKE_UP_THS, 3) == bytes(wake):
+            return
+        self._write(_CTRL1, 0)
+        self._write(_TAP_THS_X, _SIXD_THS_60_DEGREES)
+        self._write(_WAKE_UP_THS, *wake)
+        self._write(_CTRL7, _CTRL7_INTERRUPTS_ENABLE_USR_OFF_ON_WU)
+        self._write(_CTRL1, *control)
+        self._read(_WAKE_UP_SRC, 1)
+        self._restart_fifo()
+
+    def measure(self):
+        """Return the acceleration (x, y, z) in mg, at most 160 ms old.
+
+        Raises SensorFault: no answer, bus stuck, another part's identity, no sample comes. An
+        event that stands is put aside for ``event``.
+        """
+        self._check()
+        if self._read(_STATUS, 1)[0] & _STATUS_WU_IA:
+            self._event = self._take()  # the FIFO is frozen: what it holds is the event
+        if not self._read(_FIFO_SAMPLES, 1)[0] & 0x3F:
+            if not self._read(_CTRL1, 1)[0]:
+                self.arm()
+            time.sleep_ms(_SETTLE_MS)
+            if not self._read(_FIFO_SAMPLES, 1)[0] & 0x3F:
+                raise SensorFault(TIMEOUT)
+        data = self._read(_OUT_X_L, 6)
+        return tuple(mg(data[i], data[i + 1]) for i in (0, 2, 4))
+
+    def event(self):
+        """Return None, or (shock, free fall) since this was last asked.
+
+        Shock: the peak of each axis in mg, gravity included, signed, at most 15991 in size, or
+        None. Free fall: its duration in ms, at least, 0 when there was none.
+        """
+        event, self._event = self._event, None
+        if event is None and self._read(_STATUS, 1)[0] & _STATUS_EVENTS:
+            event = self._take()
+        return event
+
+    def _take(self):
+        """Read the frozen FIFO and the flags, which clears INT1, and start anew."""
+        data = self._read(_OUT_X_L, 6 * (self._read(_FIFO_SAMPLES, 1)[0] & 0x3F))
+        duration, fall = self._read(_WAKE_UP_THS + 1, 2)
+        source = self._read(_WAKE_UP_SRC, 1)[0]
+        self._restart_fifo()
+        peaks = [0, 0, 0]
+        falling = longest = 0
+        for i in range(0, len(data), 6):
+            falling += 1
+            for axis in range(3):
+                value = mg(data[i + 2 * axis], data[i + 2 * axis + 1])
+                if abs(value) > abs(peaks[axis]):
+                    peaks[axis] = value
+                if abs(value) > _FF_MG:
+                    falling = 0
+            longest = max(longest, falling)
+        longest = max(longest, (duration & 0x80) >> 2 | fall >> 3)
+        return (
+            tuple(peaks) if source & _SRC_WU_IA else None,
+            longest * _PERIOD_MS if source & _SRC_FF_IA else 0,
+        )
+
+    def face(self):
+        """Return the face that lies so within 30 degrees (``XL`` ... ``ZH``), or None."""
+        source = self._read(_SIXD_SRC, 1)[0] & 0x3F
+        for face in range(6):
+            if source == 1 << face:
+                return face
+        return None
+
+    def self_test(self):
+        """Deflect the sensor electrostatically; return the three deflections in mg.
+
+        The procedure of AN5038 (self-test): +-4 g at 50 Hz in high-performance mode, five samples
+        averaged before and with the positive deflection. SensorFault(RANGE) when a deflection is
+        outside 70...1500 mg (mechanical characteristics). The tracker must lie still for 0.5 s;
+        what was armed is armed again.
+        """
+        self._check()
+        control = self._read(_CTRL1, 6)
+        self._write(_FIFO_CTRL, _BYPASS)
+        self._write(_CTRL1, 0x44, _CTRL2_BDU_IF_ADD_INC, 0, 0, 0, 0x10)
+        rest = self._mean()
+        self._write(_CTRL1 + 2, 0x40)
+        moved = self._mean()
+        self._write(_CTRL1, *control)
+        self._read(_WAKE_UP_SRC, 1)
+        self._restart_fifo()
+        # +-4 g is a quarter of the scale that mg() is for.
+        deflections = tuple((b - a) // 20 for a, b in zip(rest, moved))
+        if min(deflections) < 70 or max(deflections) > 1500:
+            raise SensorFault(RANGE)
+        return deflections
+
+    def _mean(self):
+        """Return five times the mean of five samples at 50 Hz, after 100 ms and one sample."""
+        sums = [0, 0, 0]
+        time.sleep_ms(100)
+        for n in range(6):
+            time.sleep_ms(21)
+            data = self._read(_OUT_X_L, 6)
+            for axis in range(3):
+                if n:
+                    sums[axis] += mg(data[2 * axis], data[2 * axis + 1])
+        return sums

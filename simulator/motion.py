@@ -1,0 +1,105 @@
+"""How the box moves: which face is up, and what a drop does to what is in it.
+
+A drop of height h (freely falling, air left out) lasts sqrt(2 h / g) and ends at sqrt(2 g h). The
+landing is a half-sine pulse, as shock tests of packages use them (ASTM D4169, IEC 60068-2-27); its
+area is the change of velocity, so its peak is pi/2 * dv / duration. The box rebounds once.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+
+Vector = tuple[float, float, float]
+
+G = 9.80665
+FACES: dict[str, Vector] = {
+    "x+": (1.0, 0.0, 0.0),
+    "x-": (-1.0, 0.0, 0.0),
+    "y+": (0.0, 1.0, 0.0),
+    "y-": (0.0, -1.0, 0.0),
+    "z+": (0.0, 0.0, 1.0),
+    "z-": (0.0, 0.0, -1.0),
+}
+"""What an accelerometer at rest reads with that axis up."""
+UPRIGHT = "z+"
+TURN_S = 1.0
+"""How long it takes to lay the box on another face."""
+RESTITUTION = 0.3
+SKEW = (0.25, -0.15, 0.1)
+"""A box lands on an edge: the shock is not along one axis, in g for each g of it."""
+
+
+class Turn:
+    """From ``at_s`` on the box is laid on another face; at rest there from at_s + TURN_S on."""
+
+    def __init__(self, at_s: float, face: str) -> None:
+        self.at_s = at_s
+        self.face = face
+
+
+class Drop:
+    """The box is let go at ``at_s`` and falls ``height_m``."""
+
+    def __init__(self, at_s: float, height_m: float, pulse_ms: float) -> None:
+        fall_s = math.sqrt(2 * height_m / G)
+        pulse_s = pulse_ms / 1000
+        speed = G * fall_s
+        hop_s = 2 * RESTITUTION * speed / G
+        first = math.pi / 2 * speed * (1 + RESTITUTION) / pulse_s / G
+        second = math.pi / 2 * speed * RESTITUTION / pulse_s / G
+        landing = at_s + fall_s
+        again = landing + pulse_s + hop_s
+        self.at_s = at_s
+        self.end_s = again + pulse_s
+        self.pulses = ((landing, pulse_s, first), (again, pulse_s, second))
+        """Begin, duration and peak in g of the shocks."""
+
+    def feel(self, t_s: float, up: Vector) -> Vector:
+        """Return what is felt during the drop, in g."""
+        for begin, duration, peak in self.pulses:
+            if begin <= t_s < begin + duration:
+                g = 1 + peak * math.sin(math.pi * (t_s - begin) / duration)
+                x, y, z = (g * (u + s) for u, s in zip(up, SKEW, strict=True))
+                return x, y, z
+        return 0.0, 0.0, 0.0
+
+
+class Motion:
+    """All that happens to the box on one journey."""
+
+    def __init__(self, turns: Sequence[Turn], drops: Sequence[Drop]) -> None:
+        self._turns = sorted(turns, key=lambda turn: turn.at_s)
+        self._begins = [turn.at_s for turn in self._turns]
+        self._drops = sorted(drops, key=lambda drop: drop.at_s)
+        spans = [(turn.at_s, turn.at_s + TURN_S) for turn in self._turns]
+        spans += [(drop.at_s, drop.end_s) for drop in self._drops]
+        self.spans = sorted(spans)
+        """Spans of seconds within which the acceleration changes."""
+
+    def up(self, t_s: float) -> Vector:
+        """Return what is felt at rest as the box lies at that time, in g."""
+        position = bisect_right(self._begins, t_s)
+        if not position:
+            return FACES[UPRIGHT]
+        turn = self._turns[position - 1]
+        before = self._turns[position - 2].face if position > 1 else UPRIGHT
+        share = min(1.0, (t_s - turn.at_s) / TURN_S)
+        if share == 1.0:
+            return FACES[turn.face]
+        mixed = [
+            (1 - share) * a + share * b
+            for a, b in zip(FACES[before], FACES[turn.face], strict=True)
+        ]
+        size = math.hypot(*mixed) or 1.0
+        x, y, z = (value / size for value in mixed)
+        return x, y, z
+
+    def acceleration(self, t_s: float) -> Vector:
+        """Return what an accelerometer in the box feels at that time, in g."""
+        up = self.up(t_s)
+        for drop in self._drops:
+            if drop.at_s <= t_s < drop.end_s:
+                return drop.feel(t_s, up)
+        return up
