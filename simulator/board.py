@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import chip as esp32
+from . import pads as esp32
 from .process import ROOT
 
 BOARDS = ROOT / "boards"
@@ -51,7 +51,12 @@ PART_PINS = {
     "int": "input",
     "int1": "input",
 }
+ACTIVE = {"int": 0, "int1": 1}
+"""Levels at which the interrupt lines of the parts are active."""
 PANEL_PINS = {"BUTTON": "input", "VBUS": "input", "LED_GREEN": "output", "LED_RED": "output"}
+
+
+_WORDS = ("low", "high")
 
 
 class BoardError(ValueError):
@@ -136,8 +141,9 @@ def _check_wiring(board: Mapping[str, Any]) -> None:
         uses[pin] = use
     _check_buses(board)
     _check_wakes(board, uses)
+    outputs = {pin for pin, kind, _ in _uses(board) if kind == "output"}
     for pin, _ in board.get("HELD", ()):
-        if pin in esp32.INPUT_ONLY_PINS or pin not in uses:
+        if pin not in outputs:
             raise BoardError(f"pin {pin} cannot be held: no output is on it.")
 
 
@@ -213,6 +219,12 @@ def _check_wakes(board: Mapping[str, Any], uses: Mapping[int, str]) -> None:
         if len(board["WAKE_EXT0"]) != 2 or not isinstance(board["WAKE_EXT0"][0], int):
             raise BoardError("WAKE_EXT0 is one (pin, level): ext0 watches one pin.")
         wakes.append(board["WAKE_EXT0"])
+    active = {
+        entry[role]: level
+        for entry in parts(board).values()
+        for role, level in ACTIVE.items()
+        if role in entry
+    }
     seen = set()
     for pin, level in wakes:
         if pin not in esp32.RTC_PINS:
@@ -222,6 +234,11 @@ def _check_wakes(board: Mapping[str, Any], uses: Mapping[int, str]) -> None:
         seen.add(pin)
         if pin not in uses:
             raise BoardError(f"pin {pin} is to wake the chip, and nothing is on it.")
+        if active.get(pin, level) != level:
+            raise BoardError(
+                f"pin {pin} ({uses[pin]}) must wake the chip when {_WORDS[1 - level]}, "
+                f"not when {_WORDS[level]}."
+            )
         if pin not in resting:
             raise BoardError(f"pin {pin} wakes the chip and floats: it needs an entry in PULLS.")
         if resting[pin] == level:

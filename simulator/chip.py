@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from .bus import (
     CONSOLE_LINE,
@@ -24,25 +24,16 @@ from .bus import (
     Net,
     Op,
     SPIBus,
-    Terminal,
 )
 from .energy import OFF, Load
 from .journal import Journal
 from .kernel import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
 from .models import currents
+from .pads import ADC_PINS, INPUT_ONLY_PINS, PINS, RTC_PINS, TIMER_WAKE, Pin, WakePins
 from .process import Child, Console, Hung
-
-RTC_PINS: Final = frozenset({0, 2, 4, 12, 13, 14, 15, 25, 26, 27, *range(32, 40)})
-"""Pins that work in deep sleep and can wake the chip (datasheet, RTC_MUX)."""
-INPUT_ONLY_PINS: Final = frozenset(range(34, 40))
-ADC_PINS: Final = RTC_PINS
-MODULE_FLASH_PINS: Final = frozenset(range(6, 12))
-CONSOLE_PINS: Final = frozenset({1, 3})
-PINS: Final = frozenset({*range(20), 21, 22, 23, 25, 26, 27, *range(32, 40)})
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 """Values of ``machine.reset_cause()``."""
-EXT0_WAKE, EXT1_WAKE, TIMER_WAKE = 2, 3, 4
 
 RTC_MEMORY_SIZE = 2048
 TICKS_MASK = (1 << 30) - 1
@@ -55,6 +46,7 @@ DEFAULT_UART = {0: (1, 3), 1: (10, 9), 2: (17, 16)}
 ADC_FULL_MV = (950, 1250, 1750, 2450)
 FROZEN_US = 1 << 50
 BOOT_KHZ = 160_000
+FLOAT_US = 5 * US_PER_S  # how long an open wake pin keeps a level that does not wake, at most
 IRQ_QUEUE = 8  # handlers the port keeps waiting; more are dropped
 
 CAUSE_NAMES = {
@@ -87,32 +79,6 @@ class _NoReply:
 LATER = _NoReply()
 Answer = int | bytes | _NoReply
 Handler = Callable[[int, int, bytes], Answer]
-
-
-class Pin:
-    """One pad: what the firmware has set, and the latch that holds it through sleep."""
-
-    def __init__(self, number: int, net: Net) -> None:
-        self.number = number
-        self.terminal: Terminal = net.attach("chip")
-        self.held = False
-        self.irq = 0
-        self.forget()
-
-    def forget(self) -> None:
-        """Set the registers as a reset leaves them."""
-        self.mode = 0
-        self.pull = 0
-        self.out = 0
-        self.irq = 0
-
-    def settle(self) -> None:
-        """Bring the registers to the pad, unless it is held."""
-        if self.held:
-            return
-        drives = self.mode & 2 and not (self.mode & 4 and self.out)
-        self.terminal.drive(self.out if drives else None)
-        self.terminal.pull({1: 0, 2: 1}.get(self.pull))
 
 
 class Chip:
@@ -182,6 +148,7 @@ class Chip:
         self.load = Load(clock, currents.ESP32)
         self._watchdog: Handle | None = None
         self._timer: Handle | None = None
+        self._chance: Handle | None = None
         self._forget()
         self._handlers: list[Handler] = [self._unknown] * 256
         for op in Op:
@@ -198,8 +165,7 @@ class Chip:
         self._light_us: int | None = None
         self._watchdog_us = 0
         self._watchdog_due = NEVER
-        self._ext0: tuple[int, int] | None = None
-        self._ext1: tuple[frozenset[int], int] = (frozenset(), 0)
+        self._wakes = WakePins(self.nets)
         self._adc: dict[int, int] = {}
         self._i2c_now: dict[int, I2CBus] = {}
         self._spi_now: dict[int, SPIBus] = {}
@@ -244,7 +210,7 @@ class Chip:
         if self.child:
             self.child.kill()
             self.child = None
-        for handle in (self._watchdog, self._timer, self._wait_end):
+        for handle in (self._watchdog, self._timer, self._chance, self._wait_end):
             if handle:
                 handle.cancel()
         self._watchdog = None
@@ -284,18 +250,22 @@ class Chip:
             self.reset(WATCHDOG)
 
     def _sleep_deeply(self, ms: int) -> None:
-        ext0, ext1 = self._ext0, self._ext1
+        wakes = self._wakes
         for pin in self.pins.values():
             pin.held = pin.held and (pin.number in RTC_PINS or self._deep_sleep_hold)
         self._stop("sleeping")
-        self._ext0, self._ext1 = ext0, ext1
+        self._wakes = wakes
         self._journal.note("deep-sleep", ms=None if ms == ENDLESS else ms)
-        if wake := self._pin_wake():
+        if wake := wakes.standing():
             self._wake_up(*wake)
-        elif ms != ENDLESS:
+            self._abandon()
+        if wakes.floating():
+            delay_us = self._rng.randrange(FLOAT_US)
+            self._chance = self._clock.call_after(delay_us, self._wake_by_chance)
+        if ms != ENDLESS:
             delay_us = self._rtc_delay(ms)
             self._timer = self._clock.call_after(delay_us, lambda: self._wake_up(TIMER_WAKE))
-        elif not (ext0 or ext1[0]):
+        elif not wakes.armed:
             raise RunInvalidError(
                 "The firmware went to deep sleep with nothing that could wake it."
             )
@@ -305,28 +275,25 @@ class Chip:
         return ms * US_PER_MS * 1_000_000_000 // (1_000_000_000 + self._rtc_ppb)
 
     def _wake_up(self, reason: int, pins: bytes = b"") -> None:
-        if self._timer:
-            self._timer.cancel()
-        self._ext0, self._ext1 = None, (frozenset(), 0)
+        for handle in (self._timer, self._chance):
+            if handle:
+                handle.cancel()
+        self._wakes.forget()
         self._boot(DEEP_SLEEP, reason, pins)
 
-    def _pin_wake(self) -> tuple[int, bytes] | None:
-        """Return reason and pins when a level stands that wakes the chip."""
-        if self._ext0 and self.nets[self._ext0[0]].level == self._ext0[1]:
-            return EXT0_WAKE, b""
-        pins, level = self._ext1
-        there = bytes(sorted(n for n in pins if self.nets[n].level == level))
-        if there and (level or len(there) == len(pins)):
-            return EXT1_WAKE, there
-        return None
+    def _wake_by_chance(self) -> None:
+        """Wake by a pin that floats, unless it has got a level meanwhile."""
+        if wake := self._wakes.floating():
+            self._journal.note("floating-wake", pins=list(wake[1]))
+            self._wake_up(*wake)
 
     def _edge(self, number: int, level: int | None) -> None:
         """Take a change of level at a pin."""
         if self.state == "sleeping":
-            if wake := self._pin_wake():
+            if wake := self._wakes.standing():
                 self._wake_up(*wake)
         elif self._light_us is not None:
-            if self._wait and self._pin_wake():
+            if self._wait and self._wakes.standing():
                 self._finish(0)
         elif self.state == "running":
             trigger = 0 if level is None else 2 - level
@@ -652,7 +619,7 @@ class Chip:
         return LATER
 
     def _do_lightsleep(self, unit: int, argument: int, data: bytes) -> Answer:
-        if self._pin_wake():
+        if self._wakes.standing():
             return 0
         end = NEVER if argument == ENDLESS else self._clock.now_us + self._rtc_delay(argument)
         self._irqs.clear()
@@ -688,14 +655,14 @@ class Chip:
     def _do_ext0(self, unit: int, argument: int, data: bytes) -> Answer:
         if unit != 255 and unit not in RTC_PINS:
             return 1
-        self._ext0 = None if unit == 255 else (unit, argument)
+        self._wakes.ext0 = None if unit == 255 else (unit, argument)
         return 0
 
     def _do_ext1(self, unit: int, argument: int, data: bytes) -> Answer:
-        pins = frozenset(data) if unit else self._ext1[0]
+        pins = frozenset(data) if unit else self._wakes.ext1[0]
         if not pins <= RTC_PINS:
             return 1
-        self._ext1 = (pins, argument)
+        self._wakes.ext1 = (pins, argument)
         return 0
 
     def _do_hold(self, unit: int, argument: int, data: bytes) -> Answer:

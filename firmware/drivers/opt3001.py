@@ -86,8 +86,8 @@ class OPT3001:
     def arm(self, above=None, below=None):
         """Pull INT low, latched, when a result is above or below these limits in 0.01 lx.
 
-        None is no limit. A part that does so already goes on undisturbed. SensorFault when it
-        does not answer or is another.
+        None is no limit. A part that does so already goes on undisturbed; other limits than
+        before forget their events. SensorFault when it does not answer or is another.
         """
         low = 0 if below is None else limit(below)
         high = _HIGHEST if above is None else limit(above)
@@ -95,7 +95,7 @@ class OPT3001:
         if self._read(_LOW_LIMIT) != low or self._read(_LOW_LIMIT + 1) != high:
             self._write(_LOW_LIMIT, low)
             self._write(_LOW_LIMIT + 1, high)
-            configuration = 0
+            configuration = self._flags = 0
         if configuration & _WRITABLE != _WANTED:
             self._write(_CONFIGURATION, _WANTED)
 

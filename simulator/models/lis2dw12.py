@@ -213,12 +213,20 @@ class LIS2DW12:
         if not period or self.asleep:
             return
         due = (self._clock.now_us - self._begun_us) // period
-        # What the FIFO would have overwritten since leaves no trace.
-        self._made = max(self._made, due - DEPTH - 1)
         while self._made < due:
+            if not self._filling:
+                # What the FIFO would have overwritten or left out since leaves no trace.
+                self._made = max(self._made, due - DEPTH - 1)
             self._made += 1
             self._sample((self._begun_us + self._made * period) / US_PER_S)
         self._drive()
+
+    @property
+    def _filling(self) -> bool:
+        """Whether the FIFO keeps the samples that come first."""
+        mode = self._registers[r.FIFO_CTRL] >> 5
+        keeps = mode == r.FIFO or (mode == r.CONTINUOUS_TO_FIFO and self._triggered)
+        return bool(keeps) and len(self._fifo) < DEPTH
 
     def _sample(self, t_s: float) -> None:
         self._true = self._acceleration(t_s)

@@ -1,5 +1,6 @@
 """A world at rest, and firmware to run in it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ class Still:
     moisture: float = 45.0
     payload: float = 5.0
     light: float = 0.0
-    light_changes: tuple[float, ...] = ()
-    motions: tuple[tuple[float, float], ...] = ()
+    light_changes: Sequence[float] = ()
+    motions: Sequence[tuple[float, float]] = ()
 
     def ambient_c(self, t_s):
         return self.air

@@ -15,7 +15,8 @@ from tests.simulator.rig import ROOT, S, Still, small_board
 def test_the_project_s_board_can_be_wired_and_fits_into_the_firmware():
     whole = board.named("esp32_bg95")
     assert whole["CHIP"] == "esp32"
-    assert set(board.parts(whole)) == {"probe", "ambient", "battery", "flash", "modem"}
+    sensors = {"probe", "ambient", "light", "accelerometer", "battery"}
+    assert set(board.parts(whole)) == sensors | {"flash", "modem"}
 
 
 BUSES = board.named("esp32_bg95")["BUSES"]
@@ -55,7 +56,14 @@ REFUSED = [
     ({"PULLS": ((34, 0),)}, "pin 33 wakes the chip and floats"),
     ({"PULLS": ((33, 1), (34, 0))}, "pin 33 rests at the level that wakes"),
     ({"HELD": ((34, 0),)}, "pin 34 cannot be held"),
+    ({"HELD": ((14, 0),)}, "pin 14 cannot be held"),
     ({"HELD": ((13, 0),)}, "pin 13 cannot be held"),
+    ({"WAKE_EXT0": (13, 1)}, "pin 13 .*int of light.* low, not when high"),
+    ({"WAKE_ANY_HIGH": (33, 34, 13), "WAKE_EXT0": (32, 0)}, "pin 13 .* low, not when high"),
+    ({"WAKE_EXT0": (32, 0), "WAKE_ANY_HIGH": (33,)}, "pin 32 .*int1 of accelerometer.* high"),
+    ({"WAKE_EXT0": (5, 0)}, "pin 5 cannot wake"),
+    ({"SENSORS": sensors("light", int=18)}, "pin 18 is used twice"),
+    ({"SENSORS": sensors("light", address=0x44)}, "one address, 0x44"),
     ({"BUSES": {("I2C", 0): {}}}, "form"),
     ({"BUSES": {"I2C": 3}}, "form"),
     ({"SENSORS": {"air": 3}}, "form"),
@@ -126,7 +134,7 @@ def test_battery_led_and_button_are_where_the_board_says(prepared):
     assert sim.console.text.startswith(str([note["microvolts"] for note in notes]))
     for note in notes:
         assert note["millivolts"] == pytest.approx(note["true_millivolts"], rel=0.01)
-        assert note["true_millivolts"] == pytest.approx(4100, abs=1)
+        assert note["true_millivolts"] == pytest.approx(4110, abs=1)
     assert 5_000_000 <= int(sim.console.text.split()[-1]) <= 5_020_000
 
 

@@ -287,7 +287,7 @@ print(led(), led.value())
 led.off(); print(led())
 led.toggle(); print(led())
 led(0); print(led())
-up = Pin(13, Pin.IN, Pin.PULL_UP); print(up())
+up = Pin(12, Pin.IN, Pin.PULL_UP); print(up())
 up.init(pull=Pin.PULL_DOWN); print(up())
 up.init(pull=None); print(len({up() for _ in range(64)}))
 drain = Pin(14, Pin.OPEN_DRAIN, Pin.PULL_UP, value=1); print(drain())
@@ -355,7 +355,7 @@ print(nowhere.scan())
     sim.power_on()
     sim.run(S)
     assert sim.console.text.splitlines() == [
-        "[68, 80]",
+        "[25, 68, 69, 80]",
         "None bytearray(b'\\x0fabc\\x13')",
         "bytearray(b'bc') 1 b' !'",
         "bytearray(b' !')",
