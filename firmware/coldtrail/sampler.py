@@ -39,11 +39,14 @@ def sample(port):
             reading = driver.measure()
         except SensorFault as fault:
             status |= fault.code << 4 * number
-            continue
+            reading = ()
         if not isinstance(reading, tuple):
             reading = (reading,)
         for channel, value in zip(channels, reading):
             values[channel] = value
+        # A call needs the memory for other things.
+        driver = None
+        port.release(name)
     return [status] + values
 
 

@@ -69,8 +69,9 @@ class LIS2DW12:
         """Use the part at ``address`` on ``i2c``; nothing is sent yet."""
         self._i2c = i2c
         self._address = address
-        self._event = None
         self._known = False
+        self.pending = None
+        """An event that was read and not yet asked for."""
 
     def _read(self, register, length):
         data = bytearray(length)
@@ -132,7 +133,7 @@ class LIS2DW12:
         """
         self._check()
         if self._read(_STATUS, 1)[0] & _STATUS_WU_IA:
-            self._event = self._take()  # the FIFO is frozen: what it holds is the event
+            self.pending = self._take()  # the FIFO is frozen: what it holds is the event
         if not self._read(_FIFO_SAMPLES, 1)[0] & 0x3F:
             if not self._read(_CTRL1, 1)[0]:
                 self.arm()
@@ -148,7 +149,7 @@ class LIS2DW12:
         Shock: the peak of each axis in mg, gravity included, signed, at most 15991 in size, or
         None. Free fall: its duration in ms, at least, 0 when there was none.
         """
-        event, self._event = self._event, None
+        event, self.pending = self.pending, None
         if event is None and self._read(_STATUS, 1)[0] & _STATUS_EVENTS:
             event = self._take()
         return event

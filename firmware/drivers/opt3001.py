@@ -56,8 +56,9 @@ class OPT3001:
         self._i2c = i2c
         self._address = address
         self._word = bytearray(2)
-        self._flags = 0
         self._known = False
+        self.pending = 0
+        """Events that were read and not yet asked for."""
 
     def _read(self, register):
         word = self._word
@@ -80,7 +81,7 @@ class OPT3001:
                 raise SensorFault(WRONG_ID)
             self._known = True
         configuration = self._read(_CONFIGURATION)
-        self._flags |= configuration & (ABOVE | BELOW)
+        self.pending |= configuration & (ABOVE | BELOW)
         return configuration
 
     def arm(self, above=None, below=None):
@@ -95,14 +96,14 @@ class OPT3001:
         if self._read(_LOW_LIMIT) != low or self._read(_LOW_LIMIT + 1) != high:
             self._write(_LOW_LIMIT, low)
             self._write(_LOW_LIMIT + 1, high)
-            configuration = self._flags = 0
+            configuration = self.pending = 0
         if configuration & _WRITABLE != _WANTED:
             self._write(_CONFIGURATION, _WANTED)
 
     def event(self):
         """Return ABOVE, BELOW, both or 0: the limits crossed since this was last asked."""
         self._configuration()
-        flags, self._flags = self._flags, 0
+        flags, self.pending = self.pending, 0
         return flags
 
     def measure(self):

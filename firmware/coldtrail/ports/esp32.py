@@ -8,6 +8,7 @@ from machine import Pin
 from micropython import const
 
 from coldtrail import records as r
+from drivers import forget
 
 # The ESP32 feeds its task watchdog in seconds; the longest single step is a cold mount of the log.
 _WATCHDOG_MS = const(30_000)
@@ -164,6 +165,13 @@ class Port:
             driver = self._make(self._board.SENSORS[name])
             self._sensors[name] = driver
         return driver
+
+    def release(self, name):
+        """Give back a sensor's driver, unless it keeps an event; made anew when next asked for."""
+        driver = self._sensors.get(name)
+        if driver and not getattr(driver, "pending", None):
+            del self._sensors[name], driver
+            forget("drivers." + self._board.SENSORS[name]["part"].lower())
 
     def _make(self, wiring):
         part = wiring["part"]
