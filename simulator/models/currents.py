@@ -63,6 +63,25 @@ MAX31865: Currents = {
     ),
 }
 
+_OPT3001 = "OPT3001 datasheet SBOS681C, 6.5 electrical characteristics"
+
+OPT3001: Currents = {
+    "shut down": Current(0.3, "typical", f"{_OPT3001}, dark; at most 0.47 uA"),
+    "converting": Current(1.8, "typical", f"{_OPT3001}, active, dark; at most 2.5 uA"),
+}
+
+_LIS2DW12 = "LIS2DW12 datasheet DocID029682, electrical characteristics"
+
+LIS2DW12: Currents = {
+    "power-down": Current(0.05, "typical", f"{_LIS2DW12}, power-down"),
+    "low power, 200 Hz": Current(
+        10.0,
+        "assumed",
+        f"{_LIS2DW12}, low-power mode 1: 5 uA at 100 Hz, twice at 200; not checked",
+    ),
+    "high performance": Current(90.0, "typical", f"{_LIS2DW12}, high-performance mode"),
+}
+
 _W25Q64 = "W25Q64JV datasheet rev J, 9.5 DC electrical characteristics"
 
 W25Q64: Currents = {

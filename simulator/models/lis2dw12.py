@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from simulator.bus import Nak, Terminal
+from simulator.energy import OFF, Load
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
-
-from . import lis2dw12_registers as r
+from simulator.models import currents
+from simulator.models import lis2dw12_registers as r
 
 Vector = tuple[float, float, float]
 Sample = tuple[int, int, int]
@@ -83,6 +84,7 @@ class LIS2DW12:
         self.asleep = False
         """Fault: no sample comes."""
         self._storm = False
+        self.load = Load(clock, currents.LIS2DW12)
         self.powered = True
         self._ready_us = 0
         self._tick: Handle | None = None
@@ -112,6 +114,7 @@ class LIS2DW12:
         """Supply the part; it loads its trimming first."""
         self.powered = True
         self._ready_us = self._clock.now_us + BOOT_US
+        self._draw()
         self._drive()
 
     def power_off(self) -> None:
@@ -175,10 +178,22 @@ class LIS2DW12:
 
     def _restart(self) -> None:
         """Count samples from now: the data rate has been set."""
+        self._draw()
         self._begun_us = self._clock.now_us
         self._made = 0
         self._fresh = False
         self._watch()
+
+    def _draw(self) -> None:
+        """Charge for the mode; low-power rates as for the highest."""
+        if not self.powered:
+            self.load.become(OFF)
+        elif not self._period_us:
+            self.load.become("power-down")
+        elif r.is_high_performance(self._registers[r.CTRL1]):
+            self.load.become("high performance")
+        else:
+            self.load.become("low power, 200 Hz")
 
     def _watch(self) -> None:
         """Make the next samples one by one: something may come of each."""

@@ -59,9 +59,14 @@ def is_twelve_bits(ctrl1: int) -> bool:
     return not ctrl1 & 0x0F
 
 
+def is_high_performance(ctrl1: int) -> bool:
+    """Tell high-performance mode from the four low-power modes."""
+    return ctrl1 >> 2 & 3 == _HIGH_PERFORMANCE
+
+
 def noise_mg(ctrl1: int) -> float:
     """Return the noise of one sample, mg RMS."""
-    if ctrl1 >> 2 & 3 == _HIGH_PERFORMANCE:
+    if is_high_performance(ctrl1):
         return _NOISE_HIGH_PERFORMANCE_MG * math.sqrt(hertz(ctrl1) / 2)
     return _NOISE_MG[ctrl1 & 3]
 

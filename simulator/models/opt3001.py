@@ -15,8 +15,10 @@ from itertools import pairwise
 from typing import ClassVar
 
 from simulator.bus import Nak, Terminal
+from simulator.energy import OFF, Load
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
+from simulator.models import currents
 
 RESULT, CONFIGURATION, LOW_LIMIT, HIGH_LIMIT = range(4)
 MANUFACTURER_ID, DEVICE_ID = 0x7E, 0x7F
@@ -102,6 +104,7 @@ class OPT3001:
         self.slow = False
         """Fault: no conversion ends."""
         self._storm = False
+        self.load = Load(clock, currents.OPT3001)
         self.powered = True
         self._handle: Handle | None = None
         self._reset()
@@ -119,11 +122,13 @@ class OPT3001:
         self._high = self._low = 0
         self._true_lx = 0.0
         self._active = False
+        self._draw()
         self._drive()
 
     def power_on(self) -> None:
         """Supply the part; it starts shut down (7.1)."""
         self.powered = True
+        self._draw()
 
     def power_off(self) -> None:
         """Take the supply away: the registers return to their reset values."""
@@ -134,6 +139,11 @@ class OPT3001:
         """Wire INT, an open drain."""
         self._int = terminal
         self._drive()
+
+    def _draw(self) -> None:
+        converting = self._registers[CONFIGURATION] & M
+        state = "converting" if converting else "shut down"
+        self.load.become(state if self.powered else OFF)
 
     def _drive(self) -> None:
         """Bring INT to the pin: low while active, or while not, as POL says (7.3.3)."""
@@ -189,6 +199,7 @@ class OPT3001:
                 self._begin()
             elif self._handle:
                 self._handle.cancel()
+            self._draw()
             self._drive()
         elif register in (LOW_LIMIT, HIGH_LIMIT):
             self._registers[register] = value
@@ -266,6 +277,7 @@ class OPT3001:
         self._steady -= 1
         if self._registers[CONFIGURATION] & M == M_SINGLE:
             self._registers[CONFIGURATION] &= ~M
+            self._draw()
         self._schedule()
 
     def _convert(self, ended_us: int) -> None:

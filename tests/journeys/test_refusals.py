@@ -1,11 +1,12 @@
 """What cannot be run is refused in one sentence, with exit code 2, and nothing is left behind."""
 
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from simulator import scenario
+from simulator import board, scenario
 from simulator.board import BoardError, load
 from simulator.cli import simulate
 
