@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
@@ -18,16 +17,18 @@ from gateway import clock as clocks
 from gateway import epcis, senml, show
 from gateway import export as exports
 from gateway import history as histories
+from gateway.command_cli import command
 from gateway.envelope import Refused
 from gateway.errors import GatewayError
 from gateway.history import History
+from gateway.options import FILE, database, open_store, parsed
+from gateway.options import clock as clock_option
 from gateway.registration import is_private
 from gateway.registration import register as register_file
 from gateway.serve import Gateway
 from gateway.show import read_key, read_message
 from gateway.status import refusals as status_refusals
 from gateway.status import table as status_table
-from gateway.store import Store, default_path
 from gateway.verify import report as verify_report
 
 _UNFOLDED = 250
@@ -38,40 +39,12 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "senml-cbor": senml.to_cbor,
 }
 _TIMELESS = {"csv", "json"}  # have a place for records without UTC
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
-    """Turn a parser that raises ValueError into a callback of an option."""
-
-    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
-        if value is None:
-            return None
-        try:
-            return parse(value)
-        except ValueError as error:
-            raise click.BadParameter(f"{error}.") from error
-
-    return callback
 
 
 def _name(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]{1,32}", value):
         raise ValueError("a gateway's name has 1 to 32 small letters, digits and hyphens")
     return value
-
-
-database = click.option(
-    "--db",
-    envvar="COLDTRAIL_DB",
-    metavar="URL",
-    help="SQLite file (sqlite:///FILE, or its path) or postgresql://USER@HOST/NAME; a URL with a "
-    f"password belongs into $COLDTRAIL_DB.  [default: {default_path()}]",
-)
-
-
-def _open(db: str | None, *, create: bool = False) -> Store:
-    return Store(db or str(default_path()), create=create)
 
 
 def _console() -> Console:
@@ -84,6 +57,9 @@ def gateway() -> None:
     """Receive, verify, keep, confirm and judge what trackers report."""
 
 
+gateway.add_command(command)
+
+
 @gateway.command()
 @click.option(
     "--broker",
@@ -92,22 +68,17 @@ def gateway() -> None:
     default=brokers.EMBEDDED,
     show_default=True,
     metavar="URL",
-    callback=_parsed(brokers.parse),
+    callback=parsed(brokers.parse),
     help="mqtt://HOST[:PORT], mqtts://HOST[:PORT], or embedded://127.0.0.1[:PORT] for a broker of "
     "its own; a URL with a password belongs into $COLDTRAIL_BROKER.",
 )
 @database
-@click.option(
-    "--clock",
-    metavar="unix:PATH",
-    callback=_parsed(clocks.parse),
-    help="Ask this socket for the time, not the system.",
-)
+@clock_option
 @click.option(
     "--name",
     default="main",
     show_default=True,
-    callback=_parsed(_name),
+    callback=parsed(_name),
     help="Tells gateways at one broker apart.",
 )
 def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, name: str) -> None:
@@ -115,7 +86,7 @@ def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, 
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    store = _open(db, create=True)
+    store = open_store(db, create=True)
     with store.write() as tables:
         # Nothing is confirmed on the word of a table that has drifted from the archive.
         tables.rebuild()
@@ -132,7 +103,7 @@ def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, 
 
 
 @gateway.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @database
 def register(file: Path, db: str | None) -> None:
     """Register the trackers, keys and shipments in FILE (JSON).
@@ -141,7 +112,7 @@ def register(file: Path, db: str | None) -> None:
     """
     if not is_private(file):
         click.echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
-    store = _open(db, create=True)
+    store = open_store(db, create=True)
     trackers, shipments = register_file(store, file)
     store.close()
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
@@ -149,11 +120,15 @@ def register(file: Path, db: str | None) -> None:
 
 @gateway.command()
 @database
-def status(db: str | None) -> None:
-    """Show every tracker: last seen, samples, gaps, alarms, battery, verdicts."""
-    store = _open(db)
+@clock_option
+def status(db: str | None, clock: clocks.Clock | None) -> None:
+    """Show every tracker: last seen, samples, gaps, alarms, battery, commands, verdicts."""
+    store = open_store(db)
     with store.read() as tables:
-        view, refusals = status_table(tables), status_refusals(tables)
+        view, refusals = (
+            status_table(tables, (clock or clocks.SystemClock()).now_ms()),
+            status_refusals(tables),
+        )
     store.close()
     _console().print(view)
     if refusals:
@@ -172,7 +147,7 @@ def status(db: str | None) -> None:
 )
 @click.option(
     "--corrects",
-    type=_FILE,
+    type=FILE,
     help="With epcis: an earlier export, whose events that no longer hold are declared errors.",
 )
 @click.option(
@@ -225,7 +200,7 @@ def verify(context: click.Context, shipment: str, db: str | None) -> None:
 
 
 def _history(db: str | None, shipment: str) -> History:
-    store = _open(db)
+    store = open_store(db)
     with store.read() as tables:
         history = histories.load(tables, shipment)
     store.close()
@@ -237,7 +212,7 @@ def _history(db: str | None, shipment: str) -> History:
 @click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
 @click.option(
     "--key-file",
-    type=_FILE,
+    type=FILE,
     help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -41,6 +41,7 @@ class Kind(Enum):
 
     BLOCK = (65001, "up")
     CONFIRMATION = (65002, "down")
+    COMMAND = (65003, "down")
 
     def __init__(self, content_type: int, direction: str) -> None:
         self.content_type = content_type

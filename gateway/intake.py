@@ -14,6 +14,7 @@ from gateway.store import Store
 from gateway.tables import Authentic, KeyPair, Quarantined, Tables
 
 _TOPIC_KEPT: Final = 120
+_COMMAND_OUTCOME: Final = 17
 
 Keys = Mapping[str, Mapping[int, KeyPair]]
 
@@ -31,12 +32,13 @@ class Kept:
     """A message that verifies; these bytes are on disk.
 
     `number` is None where the payload does not even begin as a block; `document`, the tracker's
-    confirmation, where no chain of it is known.
+    confirmation, where no chain of it is known; `told`: whether it says what became of a command.
     """
 
     number: int | None
     new: bool
     document: bytes | None
+    told: bool
 
 
 def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | Refused]:
@@ -53,11 +55,17 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
         authentic = [item for item in judged if isinstance(item, Authentic)]
         new = iter(tables.archive(authentic, now_ms))
         tables.quarantine(_junk(arrivals, judged), now_ms)
+        told = _outcomes(tables, authentic, now_ms)
         documents = _Documents(tables, keys, now_ms)
         return [
             item
             if isinstance(item, Refused)
-            else Kept(item.number, next(new), documents.of(item.tracker, item.chain))
+            else Kept(
+                item.number,
+                next(new),
+                documents.of(item.tracker, item.chain),
+                item.digest in told,
+            )
             for item in judged
         ]
 
@@ -95,6 +103,32 @@ def _open(arrival: Arrival, keys: Keys) -> envelope.Envelope:
         raise Refused(Reason.UNKNOWN_TRACKER)
     uplink = {version: pair.uplink for version, pair in keys[arrival.tracker].items()}
     return envelope.open_sealed(arrival.sealed, Kind.BLOCK, arrival.tracker, uplink)
+
+
+def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set[bytes]:
+    """Note what blocks say of commands; return the digests of those that do."""
+    told = set()
+    awaited = tables.commands.awaited({arrival.tracker for arrival in arrivals})
+    for arrival in arrivals:
+        if arrival.tracker not in awaited:
+            continue
+        try:
+            events = block.decode(envelope.parse(arrival.sealed).payload).events
+        except BlockError:
+            continue  # kept all the same
+        for event in events:
+            if event.type == _COMMAND_OUTCOME:
+                told.add(arrival.digest)
+                fields = event.fields
+                reason = fields.get("reason")
+                tables.commands.tell(
+                    arrival.tracker,
+                    event.number("counter"),
+                    event.number("outcome"),
+                    reason if isinstance(reason, str) else None,
+                    now_ms,
+                )
+    return told
 
 
 def _junk(arrivals: Sequence[Arrival], judged: Sequence[Authentic | Refused]) -> list[Quarantined]:

@@ -101,6 +101,22 @@ def register(store: Store, path: Path) -> tuple[int, int]:
     return len(registration.trackers), len(registration.shipments)
 
 
+def add_shipment(tables: Tables, shipment: str, tracker: str) -> None:
+    """Register a shipment that a command begins.
+
+    Raises:
+        RegistrationError: it is registered with another tracker.
+    """
+    known = tables.shipment(shipment)
+    if known is None:
+        tables.add_shipment(Shipment(shipment, tracker, None))
+    elif known.tracker != tracker:
+        raise RegistrationError(
+            f"Shipment {shipment} is registered with tracker {known.tracker}: "
+            "give a new shipment a new id."
+        )
+
+
 def is_private(path: Path) -> bool:
     """Tell whether only its owner can read the file, as befits one with keys."""
     return not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2  # 1 had no commands
 
 metadata = MetaData()
 
@@ -78,6 +78,22 @@ kept = Table(
     Column("chain", LargeBinary, primary_key=True),
     Column("first", BigInteger, primary_key=True, autoincrement=False),
     Column("last", BigInteger, nullable=False),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("tracker", ForeignKey("trackers.id"), primary_key=True),
+    Column("counter", BigInteger, primary_key=True, autoincrement=False),
+    Column("action", LargeBinary, nullable=False),  # CBOR
+    Column("expiry", BigInteger, nullable=False),  # s
+    Column("made_ms", BigInteger, nullable=False),
+    Column("sent_ms", BigInteger),
+    Column("taken_ms", BigInteger),
+    Column("ended_ms", BigInteger),
+    Column("outcome", Integer),
+    Column("reason", Text),
+    Index("commands_open", "outcome"),
 )
 
 quarantine = Table(

@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway import intake
 from gateway.broker import Address, BrokerError
 from gateway.clock import Clock
+from gateway.downlink import Downlink
 from gateway.envelope import Refused
 from gateway.intake import Arrival, Kept
 from gateway.store import Store, StoreError
@@ -57,6 +58,7 @@ class Gateway:
         # Queued behind the backlog, because it matches the same subscription as the trackers.
         self._marker_topic = f"{ROOT}/{_MARKER_PREFIX}{name}/up"
         self._marker = b""
+        self._downlink = Downlink(store, clock, self._publish_command)
         self._pending: deque[mqtt.MQTTMessage] = deque()
         self._stopping = False
         self._connected = False
@@ -219,6 +221,8 @@ class Gateway:
                 self._take(list(islice(self._pending, _BATCH)))
             if self._connected and self._caught_up and not self._online:
                 self._announce()
+            if self._connected and self._online:
+                self._downlink.poll()
         except StoreError as error:
             if not self._failures:
                 log.critical("%s Nothing is confirmed until then.", error.message)
@@ -240,6 +244,9 @@ class Gateway:
                 self._caught_up = True
         if arrivals:
             outcomes = intake.take(self._store, arrivals, self._clock.now_ms())
+            if any(isinstance(outcome, Kept) and outcome.told for outcome in outcomes):
+                # Before the confirmation: when the tracker has that, it has the next command too.
+                self._downlink.update()
             for arrival, outcome in zip(arrivals, outcomes, strict=True):
                 self._answer(arrival, outcome)
         for message in batch:
@@ -264,12 +271,18 @@ class Gateway:
                 self._publish_confirmation(tracker, document)
             log.info("confirmations published again: %d", len(documents))
             self._republish = False
+        self._downlink.forget()
+        self._downlink.update()
         self._client.publish(self._presence, b"online", retain=True)
         self._online = True
         log.info("online")
 
     def _publish_confirmation(self, tracker: str, document: bytes) -> None:
         self._client.publish(f"{ROOT}/{tracker}/confirmation", document, retain=True)
+
+    def _publish_command(self, tracker: str, message: bytes) -> None:
+        # What a subscriber gets has at most the quality of service of its publication.
+        self._client.publish(f"{ROOT}/{tracker}/command", message, qos=1, retain=True)
 
 
 def _send_at_once(_client: mqtt.Client, _data: Any, opened: Any) -> None:

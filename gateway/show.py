@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from gateway import block, codes, confirmation, envelope, export
+from gateway import block, codes, command, confirmation, envelope, export
 from gateway.block import HASH_SIZE, Block, BlockError
 from gateway.envelope import KEY_SIZE, Kind, Refused
 from gateway.errors import GatewayError
@@ -107,6 +107,8 @@ def take_apart(sealed: bytes, tracker: str | None, key: bytes | None) -> Shown:
         if form.kind is Kind.BLOCK:
             decoded = block.decode(form.payload)
             fields |= _block(decoded)
+        elif form.kind is Kind.COMMAND:
+            fields |= command.read(form.payload)
         else:
             fields |= confirmation.read(form.payload)
     except BlockError as error:

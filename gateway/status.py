@@ -20,7 +20,7 @@ _POSITION, _ALARM_START, _ALARM_END, _FAULT, _CELL = 2, 5, 6, 13, 19
 _DEGREE: Final = 1_000_000
 
 
-def table(tables: Tables) -> Table:
+def table(tables: Tables, now_ms: int) -> Table:
     """Return the table of all registered trackers."""
     view = Table(title="Trackers", title_justify="left")
     for name, justify in (
@@ -32,11 +32,13 @@ def table(tables: Tables) -> Table:
         ("faults", "left"),
         ("position", "left"),
         ("battery", "right"),
+        ("commands", "left"),
         ("verdicts", "left"),
     ):
         view.add_column(name, justify="right" if justify == "right" else "left")
     for tracker in tables.trackers():
-        view.add_row(*_row(tracker, evidence.load(tables, tracker.id)))
+        commands = Counter(c.state(now_ms) for c in tables.commands.of(tracker.id))
+        view.add_row(*_row(tracker, evidence.load(tables, tracker.id), commands))
     return view
 
 
@@ -46,7 +48,7 @@ def refusals(tables: Tables) -> str:
     return f"Quarantined in all: {', '.join(counts)}" if counts else ""
 
 
-def _row(tracker: Tracker, entries: Sequence[Entry]) -> list[str]:
+def _row(tracker: Tracker, entries: Sequence[Entry], commands: Counter[str]) -> list[str]:
     judgement = verdicts.judge(entries)
     blocks = _in_order(entries)
     events = [event for block in blocks for event in block.events]
@@ -67,6 +69,7 @@ def _row(tracker: Tracker, entries: Sequence[Entry]) -> list[str]:
         _faults(events, samples),
         _position(events),
         _battery(samples),
+        ", ".join(f"{count} {state}" for state, count in commands.items()) or "none",
         ", ".join(str(name) for name in names) or "none",
     ]
 

@@ -46,11 +46,13 @@ class Store:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self._engine, self._name = _engine(url, create=create)
-        if create:
+        with self.read() as tables:
+            version = tables.version()
+        if create or (version is not None and version < schema.VERSION):
             with self.write() as tables:
                 tables.create()
-        with self.read() as tables:
-            self._check(tables.version())
+                version = tables.version()
+        self._check(version)
 
     def close(self) -> None:
         """Close every connection."""

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from gateway import ranges, schema
+from gateway.commands import Commands
 from gateway.confirmation import MAX_RANGES, State
 from gateway.envelope import MAX_SIZE
 from gateway.schema import blocks, kept, keys, quarantine, refused, shipments, trackers
@@ -174,17 +175,23 @@ class Tables:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         dialect = connection.dialect.name
+        self.commands = Commands(connection)
         self._insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
 
     # --- schema ---
 
     def create(self) -> None:
-        """Make the tables that are not there yet."""
+        """Make the tables that are not there yet; a newer database stays as it is."""
+        version = self.version()
+        if version is not None and version >= schema.VERSION:
+            return
+        # Up to now a new version had more tables, and no other change.
         schema.metadata.create_all(self._connection)
-        # A database of another version keeps the number it has.
-        if self.version() is None:
+        if version is None:
             first = self._insert(schema.schema).values(version=schema.VERSION)
             self._connection.execute(first.on_conflict_do_nothing())
+        else:
+            self._connection.execute(sa.update(schema.schema).values(version=schema.VERSION))
 
     def version(self) -> int | None:
         """Return the version of the schema; None where there is none."""

@@ -421,7 +421,10 @@ class Link:
         network.counts.messages_up += packet.type == PUBLISH
         network.journal.note("mqtt-up", packet=packet.name, bytes=len(raw), **note)
         self._write(raw)
-        came = self._collect(answers, to_the_end=packet.type == DISCONNECT)
+        # A confirmation comes after the command that replaces one whose outcome the block tells.
+        came = self._collect(
+            answers, to_the_end=packet.type == DISCONNECT, any_message=confirmed is not None
+        )
         if packet.type == CONNECT and not self._ended:
             self._connected = came[0][1].number(0) & 0xFF == 0
             if not self._connected:

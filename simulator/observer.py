@@ -13,6 +13,7 @@ START_LIMIT_S = 20.0
 
 PREFIX = "coldtrail/1/"
 CONFIRMATIONS = PREFIX + "+/confirmation"
+COMMANDS = PREFIX + "+/command"
 PRESENCE = PREFIX + "gateway/+"
 MARKER = PREFIX + "observer/marker"
 
@@ -40,7 +41,7 @@ class Observer:
         """
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_connect = lambda client, *_: client.subscribe(
-            [(CONFIRMATIONS, 1), (PRESENCE, 1), (MARKER, 1)]
+            [(CONFIRMATIONS, 1), (COMMANDS, 1), (PRESENCE, 1), (MARKER, 1)]
         )
         client.on_subscribe = lambda client, *_: client.publish(MARKER, b"", qos=1)
         client.on_message = self._take

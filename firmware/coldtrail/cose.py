@@ -8,6 +8,7 @@ from coldtrail.cbor import BYTES, CborError, Encoder, decode, encode, head_size
 
 BLOCK = const(65001)  # content types
 CONFIRMATION = const(65002)
+COMMAND = const(65003)
 
 _MAC0 = const(17)  # CBOR tag
 _HMAC_256 = const(5)  # algorithm
@@ -66,7 +67,7 @@ class Mac0(Encoder):
     """
 
     def __init__(self, kid, content_type, size):
-        """kid: key version, 1 to 255. content_type: BLOCK or CONFIRMATION. size: payload's."""
+        """kid: key version, 1 to 255. content_type: BLOCK, ... size: that of the payload."""
         if not 1 <= kid <= 255:
             raise CoseError("key version %d is not 1 to 255" % kid)
         super().__init__(bytearray(_OVERHEAD + head_size(size) + size))

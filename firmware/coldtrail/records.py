@@ -44,6 +44,22 @@ OTHER = const(5)
 BY_BUTTON = const(1)
 BY_COMMAND = const(2)
 BY_CONSOLE = const(3)
+BY_OTHER_SHIPMENT = const(4)
+
+# Actions of a command, as far as the state follows from them.
+CONFIGURE = const(1)
+ACKNOWLEDGE = const(2)
+LOCATE = const(3)
+REBOOT = const(4)
+START = const(6)
+STOP = const(7)
+
+# Outcomes of a command.
+TAKEN = const(0)
+DONE = const(1)
+REFUSED = const(2)
+EXPIRED = const(3)
+INTERRUPTED = const(4)
 
 # Subjects of a fault beyond the sensors (0...4, as in the status).
 SUBJECT_LOG = const(5)
@@ -51,6 +67,10 @@ SUBJECT_MODEM = const(6)
 SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 SUBJECT_DOWNLINK = const(9)
+
+# Codes of a fault of the downlink.
+NOT_VERIFIED = const(2)
+REPLAY = const(10)
 
 # Causes of a gap in the log.
 OVERWRITTEN = const(1)

@@ -12,11 +12,12 @@ from coldtrail import block, cbor
 from coldtrail import records as r
 from coldtrail.alarms import Engine
 
-_FORMAT = 1
+_FORMAT = 2
 # Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
-    "ranges release pending given_up last sync shipment stopped judge_from owed"
+    "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
+    "taken configured provisioned"
 ).split()
 
 
@@ -47,8 +48,12 @@ class State:
         self.shipment = None
         self.stopped = None  # the shipment that was stopped last: it is never started again
         self.judge_from = 0  # t from which samples are judged: before, the box may still be warm
-        self.faults = {}  # subject -> code, those that stand
+        self.faults = []  # 16 * subject + code, those that stand
         self.owed = []  # alarm changes that the log does not hold yet
+        self.command = 0  # counter of the last command taken, refused or expired
+        self.taken = None  # [counter, action, 1 once its effect is in the log] without an outcome
+        self.configured = None  # digest of the profile that was reported in force last
+        self.provisioned = None  # the shipment that was started last without a command
 
     @property
     def interval(self):
@@ -74,7 +79,12 @@ class State:
 
     def stands(self, subject, code):
         """Whether a fault has begun and not ended."""
-        return self.faults.get(subject) == code
+        return 16 * subject + code in self.faults
+
+    @property
+    def locate(self):
+        """Whether a command that has been taken asks for the position."""
+        return self.taken is not None and self.taken[1] == r.LOCATE and not self.taken[2]
 
     def is_confirmed(self, number):
         """Whether the gateway is known to keep block ``number``."""
@@ -97,6 +107,8 @@ class State:
             self.engine.restart()
             self.judge_from = max(0, self.judge_from - (self.last or 0))
             self.sync = self.last = self.oldest = None
+            if fields[2] == r.COMMANDED:
+                self._effect(r.REBOOT)
         elif kind == r.CLOCK_SYNC:
             self.sync = tuple(fields)
         elif kind == r.ALARM_START or kind == r.ALARM_END:
@@ -108,23 +120,54 @@ class State:
             self.shipment = fields[1]
             self.judge_from = fields[0] + self.profile.start_delay
             self.engine.reset()
+            if not self._effect(r.START):
+                self.provisioned = fields[1]
         elif kind == r.SHIPMENT_STOP:
             self.stopped = fields[1]
+            if fields[2] == r.BY_COMMAND:
+                self._effect(r.STOP)
             self._owe(self.engine.stop(fields[0]))
         elif kind == r.FAULT:
             _, subject, code, on = fields
+            fault = 16 * subject + code
+            if fault in self.faults:
+                self.faults.remove(fault)
             if on:
-                self.faults[subject] = code
+                self.faults.append(fault)
                 if self.full:
                     self.urgent = True
-            else:
-                self.faults.pop(subject, None)
         elif kind == r.LOG_GAP:
             _, cause, count = fields
             if cause == r.OVERWRITTEN:
                 self.given_up = max(self.given_up, self.release) + count
+        elif kind == r.CONFIGURATION:
+            self._configuration(fields[2])
+        elif kind == r.POSITION:
+            self._effect(r.LOCATE)
+        elif kind == r.COMMAND_OUTCOME:
+            self._command(fields)
         elif kind == r.CONFIRMED:
             self.watermark, self.ranges, self.release, self.pending = fields
+
+    def _configuration(self, digest):
+        if digest == self.configured:
+            return
+        self._effect(r.CONFIGURE)
+        self.configured = digest
+        # Rules have no words for what others have begun.
+        self.engine.reset()
+        self.owed = []
+
+    def _command(self, fields):
+        _, self.command, action, outcome = fields[:4]
+        self.taken = [self.command, action, 0] if outcome == r.TAKEN else None
+
+    def _effect(self, action):
+        """Note that the log holds what the command under way asks for; return whether it does."""
+        if self.taken is None or self.taken[1] != action:
+            return False
+        self.taken[2] = 1
+        return True
 
     def _sample(self, fields):
         t = fields[0]
@@ -157,7 +200,7 @@ class State:
 
     def save(self):
         """Return the state as what ``load`` takes, for a checkpoint or the RTC memory."""
-        saved = [_FORMAT, self.profile.digest, self.engine.save(), list(self.faults.items())]
+        saved = [_FORMAT, self.profile.digest, self.engine.save()]
         for name in _SAVED:
             saved.append(getattr(self, name))
         return saved
@@ -166,11 +209,10 @@ class State:
         """Restore what ``save`` returned; ValueError when it is of another format."""
         if not isinstance(saved, list) or not saved or saved[0] != _FORMAT:
             raise ValueError("state of another format")
-        _, digest, engine, faults = saved[:4]
-        for name, value in zip(_SAVED, saved[4:]):
+        _, digest, engine = saved[:3]
+        for name, value in zip(_SAVED, saved[3:]):
             setattr(self, name, value)
         self.sync = self.sync and tuple(self.sync)
-        self.faults = dict(faults)
         if digest == self.profile.digest:
             self.engine.load(engine)
         else:

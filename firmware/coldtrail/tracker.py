@@ -5,10 +5,11 @@ import time
 
 from micropython import const
 
-from coldtrail import VERSION, sampler
+from coldtrail import VERSION, sampler, shipment
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
+from drivers import forget
 from drivers import forget
 
 _SAMPLER = "sampler"
@@ -19,6 +20,8 @@ _SAMPLE_LIMIT_MS = const(20_000)
 # for the next upload time instead: nobody has to act on them.
 _RETRY_S = const(300)
 _RETRY_LONGEST_S = const(3600)
+
+_CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
 _HOLD_MS = const(3000)
 _VERDICT_MS = const(2000)
@@ -73,36 +76,28 @@ class Tracker:
             if recorder.boot:
                 self._begin_boot()
             recorder.go_on(self._now())
-            self._begin_shipment()
+            shipment.begin(recorder, self._now())
 
     def _begin_boot(self):
+        state, profile = self._state, self._profile
         # What the last boot left counts from another zero: it goes into a block of its own.
-        self._recorder.settle()
+        if state.configured == profile.digest:
+            self._recorder.settle()
         self._recorder.seal()
         before = self._now()
         cause, rtc = self._recorder.boot
-        self._recorder.record(r.BOOT, [0, self._state.boot + 1, cause, rtc, VERSION])
+        if state.taken and cause == r.OTHER:
+            cause = r.COMMANDED  # ports differ in what they call a reset by the program
+        self._recorder.record(r.BOOT, [0, state.boot + 1, cause, rtc, VERSION])
         self._recorder.boot = []
         self._not_before += self._now() - before
-        profile = self._profile
         self._recorder.record(r.CONFIGURATION, [self._now(), profile.name, profile.digest])
+        if state.taken:
+            from coldtrail import commands
 
-    def _begin_shipment(self):
-        state, shipment = self._state, self._identity.shipment
-        if shipment is None or shipment == state.stopped or shipment == state.shipment:
-            return
-        if state.shipment is not None:
-            self._stop(4)
-        self._recorder.seal()
-        self._recorder.record(r.SHIPMENT_START, [self._now(), shipment])
-
-    def _stop(self, cause):
-        if self._recorder.boot:
-            self._begin_boot()  # a time needs its boot, and there is room for a few records
-        self._recorder.say_lost(self._now())
-        self._recorder.record(r.SHIPMENT_STOP, [self._now(), self._state.shipment, cause])
-        self._recorder.settle()
-        self._recorder.seal()
+            commands.conclude(self._recorder, self._now(), False, True)
+            del commands
+            forget("coldtrail.commands")
 
     # ---- button ----
 
@@ -113,7 +108,9 @@ class Tracker:
             time.sleep_ms(50)
             held += 50
         if held >= _HOLD_MS and self._state.shipment is not None:
-            self._stop(r.BY_BUTTON)
+            if self._recorder.boot:
+                self._begin_boot()  # a time needs its boot, and there is room for a few records
+            shipment.stop(self._recorder, self._now(), r.BY_BUTTON)
             self._show(True)
             return True
         self._show(False)
@@ -161,12 +158,10 @@ class Tracker:
         recorder.record(r.SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):
-            standing = state.faults.get(subject, 0)
-            if code == standing:
-                continue
-            if standing:
-                recorder.record(r.FAULT, [t, subject, standing, 0])
-            if code:
+            for fault in list(state.faults):
+                if fault >> 4 == subject and fault & 15 != code:
+                    recorder.record(r.FAULT, [t, subject, fault & 15, 0])
+            if code and not state.stands(subject, code):
                 recorder.record(r.FAULT, [t, subject, code, 1])
 
     # ---- uplink ----
@@ -190,21 +185,44 @@ class Tracker:
         return now - state.oldest + state.interval >= state.upload_interval
 
     def _call(self):
+        """Call; and again as long as there is a command's outcome to tell."""
         import asyncio
 
-        self._recorder.seal()
-        asyncio.run(self._session())
-        self._go_on()
+        again = None
+        for _ in range(_CALLS):
+            self._recorder.seal()
+            reached, command, refused, replayed, sent = asyncio.run(self._session(again))
+            self._go_on()
+            if not (command or refused or self._state.taken or self._distrusts()):
+                return
+            forget("coldtrail.uplink", "coldtrail.mqtt")
+            self._watchdog.feed()
+            from coldtrail import commands
 
-    async def _session(self):
-        """Run one uplink session; samples are taken and the watchdog is fed meanwhile."""
+            told, again = commands.follow(
+                self._port, self._recorder, command, refused, replayed, sent
+            )
+            del commands
+            forget("coldtrail.commands")
+            if not reached or not told:
+                return
+
+    def _distrusts(self):
+        """Whether a message of the gateway's was not believed in the last session."""
+        return any(fault >> 4 == r.SUBJECT_DOWNLINK for fault in self._state.faults)
+
+    async def _session(self, again):
+        """Run one uplink session; samples are taken and the watchdog is fed meanwhile.
+
+        Return whether it came through, and what it found for commands.py.
+        """
         import asyncio
 
         from coldtrail.uplink import Session
 
         # The session's code and buffers stay for its length: let them lie together.
         gc.collect()
-        session = Session(self._port, self._recorder, self._watchdog, self._attempted)
+        session = Session(self._port, self._recorder, self._watchdog, self._attempted, again)
         task = asyncio.create_task(session.run())
         while not task.done():
             self._watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
@@ -215,12 +233,15 @@ class Tracker:
             await asyncio.sleep_ms(_LOOP_MS)
         self._watchdog.done(_SAMPLER)
         self._attempted = session.newest
-        if await task and self._state.sync is not None:
+        reached = await task and self._state.sync is not None
+        if reached:
             self._failures = self._not_before = 0
-            return
-        print("uplink:", session.reason or "not everything is confirmed")
-        self._not_before = self._now() + min(_RETRY_LONGEST_S, _RETRY_S << min(self._failures, 4))
-        self._failures += 1
+        else:
+            print("uplink:", session.reason or "not everything is confirmed")
+            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self._failures, 4))
+            self._not_before = self._now() + delay
+            self._failures += 1
+        return reached, session.command, session.refused, session.replayed, session.sent_again
 
     # ---- sleep ----
 

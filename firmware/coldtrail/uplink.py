@@ -4,7 +4,7 @@ import time
 
 from micropython import const
 
-from coldtrail import confirmation, cose
+from coldtrail import cbor, confirmation, cose
 from coldtrail import records as r
 
 TASK = "uplink"
@@ -16,8 +16,11 @@ _ANSWER_MS = const(30_000)
 _CONFIRM_MS = const(15_000)
 _POWER_OFF_MS = const(70_000)
 
-_CONFIRMATION = const(65002)
-_PACKET = const(512)  # a confirmation has 300 bytes at most, a SUBACK 5
+# Longer than any silence of a session, so that no ping wakes the radio; what keeps a connection
+# that has died unnoticed from staying at the broker for ever.
+_KEEPALIVE_S = const(120)
+
+_PACKET = const(672)  # a command with the longest profile; a confirmation has 300 bytes at most
 
 
 class Sealed:
@@ -44,11 +47,12 @@ class Sealed:
 class Session:
     """One attempt. ``run`` never raises for what the network does: it returns how far it came."""
 
-    def __init__(self, port, recorder, watchdog, attempted):
+    def __init__(self, port, recorder, watchdog, attempted, again=None):
         """Publish the recorder's blocks through the port's modem.
 
         ``attempted``: highest block number that an earlier session may have published; up to it
-        DUP is set (MQTT 3.1.1, 3.3.1.1).
+        DUP is set (MQTT 3.1.1, 3.3.1.1). ``again``: publish the blocks from this number on once
+        more, as far as the log has them.
         """
         # The one buffer of the session, before code splits the room.
         self._packet = bytearray(_PACKET)
@@ -58,11 +62,17 @@ class Session:
         self._port = port
         self._watchdog = watchdog
         self._repeated = attempted
+        self._again = again
         self.newest = attempted  # highest number that may have been published
         self._fresh = 0  # highest number published for the first time, in this session
         self._published = 0  # ticks_ms when that publication began
         self._placing = False  # the clock was set by a confirmation, and is in no block yet
         self.reason = ""
+        self.command = None  # payload of the newest command that verifies, see commands.py
+        self._counter = recorder.state.command  # its counter; before there is one, the last taken
+        self.refused = 0  # messages that are not believed
+        self.replayed = 0  # of these: commands older than the last one taken
+        self.sent_again = False  # whether all that ``again`` asks for has been published
 
     async def run(self):
         """Return True when every block is confirmed; else False, with ``reason`` for the log."""
@@ -114,14 +124,17 @@ class Session:
         # Not before: it takes the room that the modem's setup has left.
         from coldtrail import mqtt
 
-        client = mqtt.Client(stream, self._identity.tracker, 120, self._packet)
+        client = mqtt.Client(stream, self._identity.tracker, _KEEPALIVE_S, self._packet)
         client.on_message = self._message
         self._expect(_ANSWER_MS)
         await client.connect(_ANSWER_MS)
         topic = "coldtrail/1/" + self._identity.tracker
         self._expect(_ANSWER_MS)
         await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
+        self._expect(_ANSWER_MS)
+        await client.subscribe(topic + "/command", 1, _ANSWER_MS)
         await self._publish_all(client, topic + "/up")
+        self.sent_again = self._again is not None
         deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)
         while self._state.pending:
             left = time.ticks_diff(deadline, time.ticks_ms())
@@ -136,7 +149,8 @@ class Session:
 
     async def _publish_all(self, client, topic):
         """Publish each unconfirmed block once: urgent ones first, then the oldest first."""
-        urgent = oldest = self._state.pending or self._recorder.log.next
+        first = self._state.pending if self._again is None else self._recorder.log.first
+        urgent = oldest = first or self._recorder.log.next
         while True:
             if self._state.urgent:
                 # An alarm that came while the session goes on overtakes the backlog.
@@ -163,28 +177,48 @@ class Session:
             )
 
     def _next(self, first, urgent):
-        """Return (sequence, number, size) of the first unconfirmed block of that urgency."""
+        """Return (sequence, number, size) of the first block of that urgency to be published."""
+        again = self._again
         for sequence, number, flags, sealed in self._recorder.blocks(first):
-            if flags & r.URGENT == urgent and not self._state.is_confirmed(number):
+            if flags & r.URGENT == urgent and (
+                not self._state.is_confirmed(number) or (again is not None and number >= again)
+            ):
                 return sequence, number, len(sealed)
         return None
 
     def _message(self, topic, payload, retain):
-        """Take a confirmation; anything that does not verify changes nothing."""
-        identity, state = self._identity, self._state
+        """Take a message of the gateway's; anything that does not verify changes nothing."""
         try:
-            document = confirmation.parse(
-                cose.open_mac0(
-                    payload,
-                    lambda kid: identity.downlink_key if kid == identity.kid else None,
-                    _CONFIRMATION,
-                    "down",
-                    identity.tracker,
-                )
-            )
+            if not topic.endswith("/command"):
+                self._confirmation(confirmation.parse(self._open(payload, cose.CONFIRMATION)))
+            elif len(payload):  # else there is none any more
+                self._command(self._open(payload, cose.COMMAND))
         except ValueError as error:
-            self.reason = "confirmation refused: %s" % error
-            return
+            self.refused += 1
+            self.reason = "message refused: %s" % error
+
+    def _open(self, message, content_type):
+        identity = self._identity
+        return cose.open_mac0(
+            message,
+            lambda kid: identity.downlink_key if kid == identity.kid else None,
+            content_type,
+            "down",
+            identity.tracker,
+        )
+
+    def _command(self, payload):
+        """Keep the newest; it is judged and carried out after the session (commands.py)."""
+        counter = _counter_of(payload)
+        if counter > self._counter:
+            self._counter = counter
+            self.command = payload  # a copy already
+        elif counter < self._state.command:
+            self.refused += 1
+            self.replayed += 1
+
+    def _confirmation(self, document):
+        state = self._state
         known = state.is_confirmed(self._fresh)
         if not self._recorder.confirm(document):
             return
@@ -194,6 +228,14 @@ class Session:
             unix, unix_ms = document[4:6]
             self._synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
             self._placing = True
+
+
+def _counter_of(payload):
+    """Return the counter of a command (uplink.cddl) whose MAC has been verified; ValueError."""
+    command = cbor.decode(payload, 3)
+    if not isinstance(command, dict) or not isinstance(command.get(1), int):
+        raise ValueError("command: no counter")
+    return command[1]
 
 
 def _earlier(t, ms, by_ms):

@@ -185,6 +185,7 @@ def test_status_shows_every_tracker(run: Run, tmp_path: Path) -> None:
         "none",
         "unknown",
         "3600 mV",
+        "none",
         "fork",
     ]
     assert "never" in second

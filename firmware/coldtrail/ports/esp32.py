@@ -120,6 +120,10 @@ class Port:
         esp32.wake_on_ext0(None if pin in lines else Pin(pin, Pin.IN), level)
         machine.deepsleep(max(1, ms - self._board.BOOT_MS))
 
+    def reset(self):
+        """Boot anew; does not return."""
+        machine.reset()
+
     def _hold(self, held):
         # The stubs lack both calls; the ESP32 port documents them.
         for pin, level in self._board.HELD:
