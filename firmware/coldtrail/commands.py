@@ -68,7 +68,7 @@ def follow(port, recorder, message, refused, replayed, sent):
     told = conclude(recorder, t, sent)
     if command:
         again = _obey(port, recorder, t, *command)
-        told = True
+        told = recorder.state.command == command[0]  # else a full log did not take it
     return told, again
 
 
@@ -94,7 +94,7 @@ def conclude(recorder, t, sent, booted=False):
 def _report(recorder, t, forged, replayed):
     """Record where the downlink's faults begin or end; how many messages there were of each."""
     for code, count in ((r.NOT_VERIFIED, forged), (r.REPLAY, replayed)):
-        if bool(count) != (recorder.state.stands(r.SUBJECT_DOWNLINK, code)):
+        if bool(count) != recorder.state.stands(r.SUBJECT_DOWNLINK, code):
             fields = [t, r.SUBJECT_DOWNLINK, code, int(bool(count))]
             recorder.record(r.FAULT, fields)
 

@@ -10,7 +10,6 @@ from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
 from drivers import forget
-from drivers import forget
 
 _SAMPLER = "sampler"
 _LOOP_MS = const(250)
@@ -193,7 +192,7 @@ class Tracker:
             self._recorder.seal()
             reached, command, refused, replayed, sent = asyncio.run(self._session(again))
             self._go_on()
-            if not (command or refused or self._state.taken or self._distrusts()):
+            if not (command or refused or self._state.taken or (reached and self._distrusts())):
                 return
             forget("coldtrail.uplink", "coldtrail.mqtt")
             self._watchdog.feed()
