@@ -53,6 +53,8 @@ class Image:
     program: Region
     fixed: dict[str, bytes]
     """Files that lie with the identity: boot.py and main.py, which the port runs as source."""
+    eraser: bytes
+    """A main.py that erases the log before it makes way for the other."""
 
     @property
     def vfs(self) -> Partition:
@@ -97,6 +99,7 @@ def build(board: str, micropython: Path) -> Image:
             "boot.py": (folder / "boot.py").read_bytes(),
             "main.py": (program.FIRMWARE / "main.py").read_bytes(),
         },
+        (folder / "erase.py").read_bytes(),
     )
 
 
@@ -141,6 +144,8 @@ def flash(
             )
     if before is None or (bundle and not tracker):
         files = what.fixed | (dict(bundle.files) if bundle else {})
+        if erase:
+            files |= {"main.py": what.eraser, "next.py": files["main.py"]}
         volume = program.volume(files, what.vfs.size)
         _write_all(chip, what, volume, line)
         action = "erased" if erase else "new"
@@ -312,7 +317,7 @@ def _bundles(path: Path | None, found: list[str], log: Path) -> list[Bundle | No
               help="The stock MicroPython image, ESP32_GENERIC-….bin.")  # fmt: skip
 @click.option("--identity", type=click.Path(path_type=Path),
               help="What 'provision tracker' wrote, or a folder of that.")  # fmt: skip
-@click.option("--erase", is_flag=True, help="Give up the identity that is on the tracker; asks.")
+@click.option("--erase", is_flag=True, help="Give up the tracker's identity and log; asks.")
 @click.option("--register", is_flag=True, help="Register at the gateway what was flashed.")
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path),
               help="The packing log [~/.local/share/coldtrail/packing.csv].")  # fmt: skip
@@ -332,7 +337,7 @@ def command(
     what = build(board, micropython)
     bundles = _bundles(identity, found, log)
     if erase:
-        question = f"Erase the identity and calibration of the tracker at {', '.join(found)}?"
+        question = f"Erase identity, calibration and log of the tracker at {', '.join(found)}?"
         if not click.confirm(question):
             raise BoardError("Nothing was erased or written.")
     columns = (

@@ -18,11 +18,14 @@ from boards.bundle import Bundle
 from boards.errors import BoardError
 from boards.flash import BOARDS, Line, Region
 from boards.packing_log import Entry
+from simulator import board as boards
 from simulator import scenario
 from simulator.identity import Identity
 from simulator.kernel import RunInvalidError
 from simulator.shipment import Flashed, run
+from simulator.simulation import Simulation
 from tests.boards.packing import BOARD, coldtrail, flashing, mounted, provisioned, refused
+from tests.simulator.rig import S, Still, small_board
 from tests.support.rom_bootloader import Board, mac
 from tests.support.stock_image import APPLICATION, stock, with_words
 
@@ -171,6 +174,29 @@ def test_another_identity_needs_erase_and_a_yes(tracker, tmp_path):
     done = coldtrail(*words, "--erase", answer="y\n")
     assert done.exit_code == 0, done.output
     volume = mounted(cut_out(tracker, VFS))
+    assert volume["identity.cbor"] == Bundle.load(other).files["identity.cbor"]
+
+
+def test_after_erase_the_tracker_erases_its_log_once_then_is_the_other(tracker, tmp_path):
+    other = provisioned(tmp_path, "CT-9")
+    words = flashing(tracker.port, tmp_path, "--identity", other, "--erase")
+    assert coldtrail(*words, answer="y\n").exit_code == 0
+    image = tmp_path / "flash.bin"
+    image.write_bytes(tracker.flash.data)
+    fitted = small_board(FLASH=boards.named(BOARD)["FLASH"])
+    with Simulation(fitted, image, Still(), out=tmp_path) as simulation:
+        cells = simulation.parts["flash"].array.cells
+        cells[0:3] = cells[-3:] = b"old"
+        simulation.clock.call_at(5 * S, lambda: simulation.power_cut(S))
+        simulation.power_on()
+        simulation.run(30 * S)
+        assert bytes(cells[-3:]) == b"\xff" * 3
+        assert bytes(cells[:3]) != b"old"
+        causes = [note["cause"] for note in simulation.journal.of("boot")]
+    assert causes[:3] == ["power-on", "power-on", "reset"]
+    volume = mounted(image.read_bytes()[VFS.offset : VFS.end])
+    assert volume["main.py"] == (program.FIRMWARE / "main.py").read_bytes()
+    assert "next.py" not in volume
     assert volume["identity.cbor"] == Bundle.load(other).files["identity.cbor"]
 
 
