@@ -37,9 +37,9 @@ BUILD = ROOT / "build" / "mpy"
 HEAD = REQUEST.size
 BUS_IN_FD, BUS_OUT_FD = 198, 199
 INPUT_BUFFER = 260  # bytes the port keeps of what was typed
-# Small integers of 31 bits, as on the chip: the bytecode runs at either word size.
-FIRMWARE_OPTIONS = ("-msmall-int-bits=31",)
-SHIM_OPTIONS = (*FIRMWARE_OPTIONS, "-O3", "-X", "no-source-lines")
+# Small integers of 31 bits, as on the chip: the bytecode runs at either word size. Without line
+# numbers it takes 2 KiB of heap less: a traceback names the functions.
+OPTIONS = ("-msmall-int-bits=31", "-O3")
 COMPILE_TIMEOUT_S = 20
 LOOK_MS = 50
 """How often a wait looks whether the child still works."""
@@ -75,7 +75,7 @@ def _compiler() -> tuple[str, str]:
     return program, said.stdout.strip()
 
 
-def compiled(source: str, name: str, options: Sequence[str] = FIRMWARE_OPTIONS) -> Path:
+def compiled(source: str, name: str) -> Path:
     """Compile MicroPython source and return the .mpy file, kept by the hash of its content.
 
     ``name`` is what a traceback shows.
@@ -84,14 +84,14 @@ def compiled(source: str, name: str, options: Sequence[str] = FIRMWARE_OPTIONS) 
         CompileError: the source is not MicroPython.
     """
     program, version = _compiler()
-    key = hashlib.sha256(f"{version}\0{options}\0{name}\0{source}".encode()).hexdigest()
+    key = hashlib.sha256(f"{version}\0{OPTIONS}\0{name}\0{source}".encode()).hexdigest()
     target = BUILD / f"{key[:40]}.mpy"
     if not target.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as work:
             made = Path(work, "out.mpy")
             done = subprocess.run(
-                [program, *options, "-s", name, "-o", str(made), "-"],
+                [program, *OPTIONS, "-s", name, "-o", str(made), "-"],
                 input=source,
                 capture_output=True,
                 text=True,
@@ -104,9 +104,7 @@ def compiled(source: str, name: str, options: Sequence[str] = FIRMWARE_OPTIONS) 
     return target
 
 
-def install(
-    volume: Path, files: Mapping[str, Path | str], options: Sequence[str] = FIRMWARE_OPTIONS
-) -> None:
+def install(volume: Path, files: Mapping[str, Path | str]) -> None:
     """Put firmware on a tracker's volume: ``.py`` compiled to ``.mpy``, anything else as it is.
 
     ``files`` maps a path on the volume, such as ``coldtrail/cbor.py``, to a source file or to
@@ -120,7 +118,7 @@ def install(
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".py":
             text = source.read_text(encoding="utf-8") if isinstance(source, Path) else source
-            target.with_suffix(".mpy").write_bytes(compiled(text, name, options).read_bytes())
+            target.with_suffix(".mpy").write_bytes(compiled(text, name).read_bytes())
         else:
             target.write_bytes(
                 source.read_bytes() if isinstance(source, Path) else source.encode()
@@ -136,14 +134,14 @@ def package(folder: Path) -> dict[str, Path]:
 def shims() -> str:
     """Compile the shims and return the folder that holds them."""
     sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SHIMS.glob("*.py"))}
-    key = hashlib.sha256(repr((_compiler()[1], SHIM_OPTIONS, sources)).encode()).hexdigest()
+    key = hashlib.sha256(repr((_compiler()[1], OPTIONS, sources)).encode()).hexdigest()
     target = BUILD / f"shims-{key[:40]}"
     if not target.is_dir():
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as work:
             made = Path(work, "shims")
             made.mkdir()
-            install(made, sources, SHIM_OPTIONS)
+            install(made, sources)
             with contextlib.suppress(OSError):  # another run was faster
                 made.rename(target)
     return str(target)
