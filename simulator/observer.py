@@ -99,6 +99,11 @@ class Observer:
         with self._changed:
             return bytes(self._retained.get(topic, b""))
 
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Retain a message at the broker, as anybody may who can connect to it."""
+        if self._client:
+            self._client.publish(topic, payload, qos=1, retain=True)
+
     def seen(self, topic: str) -> int:
         """Return how many messages have come on a topic."""
         with self._changed:

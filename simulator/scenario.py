@@ -248,7 +248,22 @@ class Button(_Event):
     hold_s: Positive = Field(le=60)
 
 
-Event = ReIce | Door | Drop | Tilt | PowerCut | BrokerDown | GatewayDown | Fault | Hang | Button
+class Command(_Event):
+    """Somebody runs `coldtrail gateway command` for the tracker; configure names a profile."""
+
+    kind: Literal["command"]
+    arguments: list[str] = Field(min_length=1)
+
+
+class Intruder(_Event):
+    """Somebody at the broker retains a forged command, or the first one again."""
+
+    kind: Literal["intruder"]
+    what: Literal["forge", "replay"]
+
+
+Happening = ReIce | Door | Drop | Tilt | PowerCut | Fault | Hang | Button
+Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 
 class Twin(_Model):

@@ -375,6 +375,26 @@ class Services:
             raise ServiceError("The broker has not been started.")
         return self.observer
 
+    @property
+    def watched(self) -> Observer:
+        """Who knows what the broker retains.
+
+        Raises:
+            ServiceError: the broker has not been started.
+        """
+        return self._watch()
+
+    @property
+    def clock_address(self) -> str:
+        """The gateway's ``--clock``.
+
+        Raises:
+            ServiceError: the gateway has not been started.
+        """
+        if self._clock is None:
+            raise ServiceError("The gateway has not been started.")
+        return self._clock.address
+
     # --- what the network asks (network.FarSide)
 
     def retained(self, topic_filter: str) -> list[str]:

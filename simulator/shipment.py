@@ -29,16 +29,19 @@ from .models.bg95.modem import BG95
 from .models.bg95.radio import Cell
 from .models.faults import set_fault
 from .network import Network
+from .operator import Operator
 from .process import ROOT, install, package
 from .scenario import (
     BrokerDown,
     Button,
+    Command,
     Door,
     Drop,
     Event,
     Fault,
     GatewayDown,
     Hang,
+    Intruder,
     PowerCut,
     ReIce,
     Scenario,
@@ -230,7 +233,8 @@ def run(
         if console:
             console(simulation.console.attach())
         network = links[0]
-        actions = Actions(simulation, services, network)
+        operator = Operator(shipment.identity.tracker, services, out, str(shipment.database))
+        actions = Actions(simulation, services, network, operator)
         for at_s, event in world.events:
             simulation.clock.call_at(round(at_s * US_PER_S), partial(actions.do, event))
         simulation.power_on()
@@ -284,9 +288,12 @@ class Moment:
 class Actions:
     """What a scenario's events do to the tracker and to the world beyond it."""
 
-    def __init__(self, simulation: Simulation, services: Services, network: Network) -> None:
+    def __init__(
+        self, simulation: Simulation, services: Services, network: Network, operator: Operator
+    ) -> None:
         self._simulation = simulation
         self._services = services
+        self._operator = operator
         self._network = network
         self._clock = simulation.clock
         self._rng = simulation.rng("actions")
@@ -312,6 +319,10 @@ class Actions:
                 self._simulation.chip.hang_next.add(Op.SPI_READ)
             case Button():
                 self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
+            case Command():
+                self._operator.command(event.arguments)
+            case Intruder():
+                self._operator.intrude(event.what)
             case ReIce() | Door() | Drop() | Tilt():
                 pass
 

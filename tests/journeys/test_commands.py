@@ -1,0 +1,113 @@
+"""Commands from the gateway's command line to the tracker and back, and what is no command."""
+
+import contextlib
+import sqlite3
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from boards import profile as profiles
+from simulator.kernel import US_PER_S
+from simulator.report import Evidence
+from simulator.shipment import Shipment
+from tests.support import cddl
+from tests.support.journeys import sealed_blocks, travel
+
+CONFIGURE, ACKNOWLEDGE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 4, 5, 6, 7
+TAKEN, DONE, REFUSED, EXPIRED = 0, 1, 2, 3
+NEWER = profiles.load("who_type_1").encode()
+
+
+def events(shipment: Shipment) -> list[list[Any]]:
+    """Return all events in the order of the log; every block keeps the contract."""
+    found = []
+    for sealed in sealed_blocks(shipment):
+        payload = cbor2.loads(sealed).value[2]
+        assert cddl.is_valid("block", payload), payload.hex()
+        found += cbor2.loads(payload).get(9, [])
+    return found
+
+
+def said(shipment: Shipment) -> list[tuple[int, ...]]:
+    """Return action and outcome of every event 17."""
+    return [tuple(event[3:5]) for event in events(shipment) if event[0] == 17]
+
+
+def table(shipment: Shipment) -> list[dict[str, Any]]:
+    """Return the gateway's commands, the oldest first."""
+    with contextlib.closing(sqlite3.connect(shipment.database)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM commands ORDER BY counter")]
+
+
+def test_every_command_is_carried_out_once_and_told_of(tmp_path: Path) -> None:
+    shipment = travel("commands", 5, tmp_path / "out")
+    assert said(shipment) == [
+        (ACKNOWLEDGE, TAKEN), (ACKNOWLEDGE, DONE),
+        (REBOOT, TAKEN), (REBOOT, DONE),
+        (SEND_AGAIN, TAKEN), (SEND_AGAIN, DONE),
+        (CONFIGURE, TAKEN), (CONFIGURE, DONE),
+        (SEND_AGAIN, REFUSED),
+        (ACKNOWLEDGE, EXPIRED),
+        (START, TAKEN), (START, DONE),
+        (STOP, TAKEN), (STOP, DONE),
+    ]  # fmt: skip
+    rows = table(shipment)
+    assert [row["outcome"] for row in rows] == [1, 1, 1, 1, 2, 3, 1, 1]
+    assert all((row["taken_ms"] is not None) == (row["outcome"] == DONE) for row in rows)
+    counters = [event[2] for event in events(shipment) if event[0] == 17]
+    assert sorted(set(counters)) == [row["counter"] for row in rows]
+    assert counters == sorted(counters)
+    check_reboots(shipment)
+    check_refusals(shipment)
+    check_shipments(shipment)
+    check_sent_again(shipment)
+    assert Evidence(shipment).chain_ok
+
+
+def check_reboots(shipment: Shipment) -> None:
+    """Two commanded boots: one asked for, one with another profile."""
+    boots = [event for event in events(shipment) if event[0] == 3]
+    assert [boot[3] for boot in boots] == [1, 4, 4]
+    digests = [event[3] for event in events(shipment) if event[0] == 7]
+    assert digests[0] == digests[1] != digests[2] == sha256(NEWER).digest()[:8]
+    volume = shipment.out / "volume"
+    assert (volume / "profile.cbor").read_bytes() == NEWER
+    assert not (volume / "profile.new").exists()
+    intervals = [
+        cbor2.loads(cbor2.loads(sealed).value[2]).get(8, {}).get(2)
+        for sealed in sealed_blocks(shipment)
+    ]
+    seen = [interval for interval in intervals if interval]
+    assert seen == sorted(seen)
+    assert set(seen) == {300, 600}
+
+
+def check_refusals(shipment: Shipment) -> None:
+    """A forgery and a replay: each a fault that begins once and ends, and nothing else."""
+    faults = [tuple(event[2:]) for event in events(shipment) if event[0] == 13]
+    assert faults == [(9, 2, 1), (9, 2, 0), (9, 10, 1), (9, 10, 0)]
+
+
+def check_shipments(shipment: Shipment) -> None:
+    """The one that was provisioned gives way, and does not come back."""
+    first = shipment.identity.shipment
+    story = [event[:1] + event[2:] for event in events(shipment) if event[0] in (10, 11)]
+    assert story == [[10, first], [11, first, 4], [10, "SECOND-LEG"], [11, "SECOND-LEG", 2]]
+
+
+def check_sent_again(shipment: Shipment) -> None:
+    """Every block there was came once more; none of the calls was for nothing."""
+    with contextlib.closing(sqlite3.connect(shipment.database)) as database:
+        repeats = [n for (n,) in database.execute("SELECT repeats FROM blocks ORDER BY number")]
+        when = database.execute("SELECT ended_ms FROM commands WHERE counter = ?",
+                                (table(shipment)[2]["counter"],)).fetchone()  # fmt: skip
+    assert when is not None
+    again = repeats.index(0)
+    assert again > 4
+    assert repeats == [1] * again + [0] * (len(repeats) - again)
+    connects = [note["us"] / US_PER_S / 3600 for note in shipment.of("mqtt-up")
+                if note["packet"] == "CONNECT"]  # fmt: skip
+    assert len(connects) < 30
