@@ -178,5 +178,5 @@ def test_a_missing_or_binary_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ScenarioError, match="it is not TOML in UTF-8"):
         scenario.load(str(tmp_path / "binary.toml"))
-    with pytest.raises(ScenarioError, match="name one of broker_outage, customs_hold"):
+    with pytest.raises(ScenarioError, match="name one of broker_outage, commands, "):
         scenario.load("custom_hold")
