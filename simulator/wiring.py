@@ -198,7 +198,9 @@ def _connect(
     if "status" in entry:
         part.status = chip.nets[entry["status"]].attach(name)
     if "supply" in entry:
-        chip.nets[entry["supply"]].attach(name).listener = part.supply
+        supply = chip.nets[entry["supply"]].attach(name)
+        supply.listener = part.supply
+        part.supply(supply.level)
     for role in ("int", "int1"):
         if role in entry:
             getattr(part, f"connect_{role}")(chip.nets[entry[role]].attach(name))

@@ -19,8 +19,10 @@ BUSES = {
 # A part that is not fitted has no entry. Battery: reading * numerator / denominator; its curve is
 # the voltage in mV at rest of a lithium-ion cell of 3.7 V at 0, 10 ... 100 % of its charge, as
 # published for single cells ("LiPo voltage chart", Ampow).
+# A sensor with a supply of its own has it while the pin is high, which is while the chip is awake:
+# a MAX31865 draws 1.5 mA even when it does nothing. The resistor at its cs goes to that supply.
 SENSORS = {
-    "probe": {"part": "MAX31865", "spi": 2, "cs": 4, "rref": 4300, "wires": 3},
+    "probe": {"part": "MAX31865", "spi": 2, "cs": 4, "rref": 4300, "wires": 3, "supply": 12},
     "ambient": {"part": "SHT45", "i2c": 0, "address": 0x44},
     "light": {"part": "OPT3001", "i2c": 0, "address": 0x45, "int": 13},
     "accelerometer": {"part": "LIS2DW12", "i2c": 0, "address": 0x19, "int1": 32},
@@ -51,6 +53,7 @@ HELD = ((25, 0),)
 PULLS = (
     (4, 1),
     (5, 1),
+    (12, 0),
     (13, 1),
     (25, 0),
     (26, 0),

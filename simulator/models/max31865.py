@@ -140,6 +140,13 @@ class MAX31865:
         self.powered = True
         self._draw()
 
+    def supply(self, level: int | None) -> None:
+        """The pin that supplies the part changes."""
+        if level:
+            self.power_on()
+        else:
+            self.power_off()
+
     def power_off(self) -> None:
         """Take the supply away: the registers return to their power-on values."""
         self.powered = False

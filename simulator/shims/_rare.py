@@ -49,10 +49,6 @@ def unique_id():
     return call(_OP_UNIQUE_ID)
 
 
-def freq(hz=0):
-    return call(_OP_FREQ, 0, hz) * 1000
-
-
 def idle():
     call(_OP_FREQ)
 

@@ -28,6 +28,7 @@ _OP_WDT_FEED = const(35)
 _OP_DEEPSLEEP = const(36)
 _OP_RESET_CAUSE = const(39)
 _OP_WAKE_REASON = const(40)
+_OP_FREQ = const(42)
 
 PWRON_RESET = const(1)
 HARD_RESET = const(2)
@@ -213,6 +214,10 @@ class WDT:
 
 def deepsleep(time_ms=-1):
     call(_OP_DEEPSLEEP, 0, time_ms & 0xFFFFFFFF)
+
+
+def freq(hz=0):
+    return call(_OP_FREQ, 0, hz) * 1000
 
 
 def reset_cause():

@@ -13,8 +13,9 @@ MS = 1_000
 
 
 def small_board(**changes):
-    """Return the project's board without flash and modem, and with changes."""
+    """Return the project's board without flash and modem, the probe supplied, and with changes."""
     whole = board.named("esp32_bg95")
+    del whole["SENSORS"]["probe"]["supply"]
     fitted = {name: whole[name] for name in whole if name not in {"FLASH", "MODEM", "HELD"}}
     return fitted | changes
 

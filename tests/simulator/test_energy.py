@@ -256,12 +256,21 @@ def test_twice_the_uploads_draw_more(tmp_path):
     often = often.replace('upload_interval = "1 h"', 'upload_interval = "30 min"', 1)
     (tmp_path / "often.toml").write_text(often)
     header = hours.scenario.model_copy(update={"profile": str(tmp_path / "often.toml")})
-    drew = []
+    drew, asleep = [], {}
     for n, each in enumerate((hours, hours.model_copy(update={"scenario": header}))):
         energy = shipment.run(each, 1, tmp_path / str(n)).energy
         assert energy is not None
         drew.append({part.name: part.charge_uah for part in energy.parts})
+        asleep = {
+            part.name: {spell.state: spell.us / energy.us for spell in part.spells}
+            for part in energy.parts
+        }
     hourly, twice = drew
     assert 1.5 < twice["modem"] / hourly["modem"] < 2.2
     assert twice["chip"] > hourly["chip"]
     assert twice["regulator"] == hourly["regulator"]
+    # What need not be awake is not.
+    assert asleep["chip"]["deep sleep"] > 0.97
+    assert asleep["flash"]["power-down"] > 0.97
+    assert asleep["probe"][OFF] > 0.97
+    assert asleep["modem"][OFF] > 0.97

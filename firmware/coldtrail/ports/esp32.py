@@ -42,6 +42,10 @@ class Port:
         self._sensors = {}
         # Pads that were held through deep sleep stay so until they are configured anew.
         self._hold(False)
+        # In deep sleep the pad floats, and a resistor takes the supply away.
+        for part in board.SENSORS.values():
+            if "supply" in part:
+                Pin(part["supply"], Pin.OUT, value=1)
 
     # ---- time and memory ----
 
@@ -111,6 +115,7 @@ class Port:
         The interrupts of the sensors named in ``masked`` do not wake. Does not return: a wake is
         a reset.
         """
+        self._flash.power_down()
         board = self._board
         lines = [board.SENSORS[name].get(role) for name in masked for role in ("int", "int1")]
         self._hold(True)
@@ -147,12 +152,16 @@ class Port:
         from drivers.w25q64 import W25Q64
 
         wiring = self._board.FLASH
-        return W25Q64(self._bus("SPI", wiring["spi"]), Pin(wiring["cs"], Pin.OUT, value=1))
+        cs = Pin(wiring["cs"], Pin.OUT, value=1)
+        self._flash = W25Q64(self._bus("SPI", wiring["spi"]), cs)
+        return self._flash
 
     def modem(self):
         """Return the modem's driver; the modem is left as it is."""
         from drivers.bg95 import BG95
 
+        # A session mostly waits; the slower clock leaves the UART's as it is.
+        machine.freq(80_000_000)
         wiring = self._board.MODEM
         return BG95(
             self._bus("UART", wiring["uart"]),
