@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,24 @@ def loads(parts: Mapping[str, Any]) -> list[Part]:
     ]
 
 
+CONTENTS = {
+    "calls": "AT+CFUN?",
+    "connections by TLS": "AT+QSSLOPEN",
+    "connections without": "AT+QIOPEN",
+    "positions looked for": "AT+QGPS=1",
+}
+"""What costs energy in a run, by the command that the modem is given for it."""
+
+
+def contents(notes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how often a journal has each of ``CONTENTS``."""
+    commands = [note["command"] for note in notes if note["kind"] == "at"]
+    return {
+        what: sum(each.startswith(command) for each in commands)
+        for what, command in CONTENTS.items()
+    }
+
+
 class Endurance:
     """The battery's account of one run.
 
@@ -94,13 +112,19 @@ class Endurance:
         parts: what the parts with states drew.
         fitted: the names of all parts on the board.
         us: how long the run took in virtual time.
+        had: what the run contained, for whoever reads the account.
 
     Raises:
         BoardError: a part has neither states with currents nor an entry in supply.toml.
     """
 
     def __init__(
-        self, parts: Sequence[Part], fitted: Sequence[str], us: int, battery: Supply
+        self,
+        parts: Sequence[Part],
+        fitted: Sequence[str],
+        us: int,
+        battery: Supply,
+        had: Mapping[str, int],
     ) -> None:
         known = {part.name for part in parts} | battery.draws.keys()
         for name in fitted:
@@ -111,6 +135,7 @@ class Endurance:
                 )
         self.battery = battery
         self.us = us
+        self.had = had
         leak = Current(battery.self_discharge_ua, "assumed", "supply.toml, battery")
         constant = [*battery.draws.items(), ("self-discharge", leak)]
         self.parts = [
@@ -160,6 +185,7 @@ class Endurance:
             "days": round(self.days, 1),
             "usable_mah": self.battery.usable_mah,
             "assumed_share": round(self.assumed, 4),
+            "contents": dict(self.had),
             "parts": {
                 part.name: {
                     "average_ua": round(self.average_of(part), 3),
@@ -187,6 +213,8 @@ class Endurance:
             f"energy    {self.average_ua:.0f} uA on average: {self.days:.0f} days on "
             f"{battery.capacity_mah:.0f} mAh, of which {battery.usable * 100:.0f} % are usable"
         )
+        had = ", ".join(f"{what} {n}" for what, n in self.had.items())
+        yield f"  in {self.us / US_PER_H:g} h: {had}"
         yield f"  {'part':16}{'uA':>8}{'mAh a day':>11}{'share':>8}  in which states"
         for part in self.ranked():
             average = self.average_of(part)

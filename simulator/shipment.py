@@ -22,7 +22,7 @@ import cbor2
 from . import board as boards
 from . import identity as identities
 from .bus import Op
-from .endurance import Endurance, loads, supply
+from .endurance import Endurance, contents, loads, supply
 from .identity import Identity
 from .kernel import US_PER_MS, US_PER_S, Clock
 from .models.bg95.modem import BG95
@@ -245,7 +245,13 @@ def run(
                 progress(simulation.clock.now_us / US_PER_S / 3600)
         shipment.notes = simulation.journal.notes
         fitted = {"chip": simulation.chip, **simulation.parts}
-        shipment.energy = Endurance(loads(fitted), list(fitted), end_us, supply(header.board))
+        shipment.energy = Endurance(
+            loads(fitted),
+            list(fitted),
+            end_us,
+            supply(header.board),
+            contents(shipment.notes),
+        )
         shipment.traffic = network.summary()
         if services.observer:
             topic = f"coldtrail/1/{shipment.identity.tracker}/confirmation"

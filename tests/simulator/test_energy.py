@@ -15,7 +15,7 @@ from simulator.energy import NOTHING, OFF, Basis, Current, Load, Spell
 from simulator.kernel import Clock
 from simulator.models import currents
 from simulator.models.bg95 import BG95, Cell, Power
-from simulator.models.bg95.draw import transmit_us
+from simulator.models.bg95.draw import Draw, transmit_us
 from simulator.network import Network
 from tests.simulator.modem_rig import Places, Rig
 from tests.simulator.rig import MS, S
@@ -81,7 +81,7 @@ def test_every_figure_has_its_source_and_says_what_it_is(table):
         assert len(current.source) > 10
 
 
-def modem(bench, name, entry):
+def bg95(bench, name, entry):
     network = Network(bench.clock, bench.rng("network"), bench.journal, {})
     return BG95(bench.clock, bench.rng(name), bench.journal, Places(), network, lambda: 0)
 
@@ -90,14 +90,14 @@ def test_every_part_on_the_board_has_its_currents(prepared):
     sim = prepared(
         "import time\ntime.sleep(5)\nimport machine\nmachine.deepsleep()",
         board=boards.named("esp32_bg95"),
-        factories={"BG95-M3": modem},
+        factories={"BG95-M3": bg95},
     )
     parts = {"chip": sim.chip, **sim.parts}
     battery = supply("esp32_bg95")
-    account = Endurance(loads(parts), list(parts), S, battery)
+    account = Endurance(loads(parts), list(parts), S, battery, {})
     assert {"regulator", "self-discharge"} < {part.name for part in account.parts}
     with pytest.raises(boards.BoardError, match="nobody knows what radar draws"):
-        Endurance(loads(parts), [*parts, "radar"], S, battery)
+        Endurance(loads(parts), [*parts, "radar"], S, battery, {})
 
 
 def test_shares_sum_up_and_days_follow_from_the_average():
@@ -108,12 +108,13 @@ def test_shares_sum_up_and_days_follow_from_the_average():
     ]
     # 2 uA, 500 uA, 98 uA, and 1 % of 1000 mAh in a month of 730.5 h: 13.69 uA.
     battery = Supply(1000.0, 0.5, 0.01, {"rest": Current(98.0, "typical", "by hand")})
-    account = Endurance(parts, ["a", "b"], hour, battery)
+    account = Endurance(parts, ["a", "b"], hour, battery, {"calls": 3})
     assert account.average_ua == pytest.approx(613.689, abs=0.001)
     assert sum(account.share_of(part.charge_uah) for part in account.parts) == pytest.approx(1)
     assert account.days == pytest.approx(500_000 / 613.689 / 24, rel=1e-6)
     assert account.assumed == pytest.approx(13.689 / 613.689, rel=1e-4)
     shown = "\n".join(account.lines())
+    assert "in 1 h: calls 3" in shown
     assert "614 uA on average: 34 days on 1000 mAh, of which 50 % are usable" in shown
     assert "most goes to the b, busy: 81 %" in shown
 
@@ -239,6 +240,20 @@ def test_the_modem_draws_by_its_power():
     assert rig.modem.load.state == OFF
 
 
+def test_the_satellite_receiver_draws_until_it_is_switched_off():
+    clock = Clock()
+    modem = Draw(clock)
+    modem.power("on")
+    modem.satellites(True)
+    clock.advance_to(35 * S)
+    modem.satellites(False)
+    clock.advance_to(40 * S)
+    assert {spell.state: spell.us for spell in modem.load.spells()} == {
+        "GNSS": 35 * S,
+        "idle": 5 * S,
+    }
+
+
 @given(st.integers(0, 1500), st.integers(0, 1500), st.integers(-130, -60), st.integers(-130, -60))
 def test_more_bytes_and_less_signal_transmit_for_longer(few, many, strong, weak):
     few, many = sorted((few, many))
@@ -260,6 +275,8 @@ def test_twice_the_uploads_draw_more(tmp_path):
     for n, each in enumerate((hours, hours.model_copy(update={"scenario": header}))):
         energy = shipment.run(each, 1, tmp_path / str(n)).energy
         assert energy is not None
+        # One call after the boot, then one an upload interval.
+        assert energy.had["calls"] == energy.had["connections without"] == (3, 6)[n]
         drew.append({part.name: part.charge_uah for part in energy.parts})
         asleep = {
             part.name: {spell.state: spell.us / energy.us for spell in part.spells}

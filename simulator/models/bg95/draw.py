@@ -44,6 +44,7 @@ class Draw:
         self._stat = IDLE
         self._cell = Cell()
         self._connected = False
+        self._satellites = False
         self._release: Handle | None = None
 
     def power(self, state: str) -> None:
@@ -51,6 +52,7 @@ class Draw:
         self._power = state
         if state in ("unpowered", "off"):
             self._leave()
+            self._satellites = False
         self._settle()
 
     def registration(self, stat: int, cell: Cell | None) -> None:
@@ -63,6 +65,11 @@ class Draw:
                 self._transmit(ATTACH_US)
         elif self._power != "stopping":
             self._leave()
+        self._settle()
+
+    def satellites(self, on: bool) -> None:
+        """Take that the satellite receiver is switched on or off; it has the receiver alone."""
+        self._satellites = on
         self._settle()
 
     def packet(self, up: int, down: int) -> None:
@@ -98,6 +105,8 @@ class Draw:
             state = "booting"
         elif self._connected or self._power == "stopping":
             state = "connected"
+        elif self._satellites:
+            state = "GNSS"
         elif self._stat in (HOME, ROAMING, IDLE):
             state = "idle"
         else:
