@@ -76,8 +76,7 @@ class Simulation:
         )
         self._closed = False
         self.parts = wiring.build(board, self.chip, self._bench, factories or {})
-        switched = [name for name, entry in boards.parts(board).items() if "supply" in entry]
-        self._supplied = [part for name, part in self.parts.items() if name not in switched]
+        self._switched = {name for name, entry in boards.parts(board).items() if "supply" in entry}
 
     def rng(self, name: str) -> random.Random:
         """Return the random numbers of one part of the run."""
@@ -85,8 +84,8 @@ class Simulation:
 
     def power_on(self) -> None:
         """Put the battery in."""
-        for part in self._supplied:
-            if hasattr(part, "power_on"):
+        for name, part in self.parts.items():
+            if name not in self._switched and hasattr(part, "power_on"):
                 part.power_on()
         self.chip.power_on()
 

@@ -40,6 +40,7 @@ class Port:
         self._rtc = machine.RTC()
         self._buses = {}
         self._sensors = {}
+        self._flash = None
         # Pads that were held through deep sleep stay so until they are configured anew.
         self._hold(False)
         # In deep sleep the pad floats, and a resistor takes the supply away.
@@ -115,7 +116,8 @@ class Port:
         The interrupts of the sensors named in ``masked`` do not wake. Does not return: a wake is
         a reset.
         """
-        self._flash.power_down()
+        if self._flash:
+            self._flash.power_down()
         board = self._board
         lines = [board.SENSORS[name].get(role) for name in masked for role in ("int", "int1")]
         self._hold(True)
