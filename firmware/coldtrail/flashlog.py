@@ -141,8 +141,8 @@ class Log:
 
     def span(self, sequence):
         """Return how many sectors hold the records from number ``sequence`` on."""
-        if self._head < 0:
-            return 0
+        if self._head < 0 or sequence >= self._head_first:
+            return 1
         first = self._locate(max(sequence, self.first))
         return (self._head - first) % self._count + 1
 
@@ -150,11 +150,11 @@ class Log:
         """Return how many more sectors can be filled before records are lost or refused.
 
         At least so many: sectors out of service all count as if they lay among the free ones, and
-        half of the ring free is enough said.
+        three quarters of the ring are enough said.
         """
         out = self.retired + self.unknown + 2
         held = (self._head - self._tail) % self._count + 1
-        if held * 2 > self._count:
+        if held * 4 > self._count:
             held = self.span(self._released)
         return self._count - held - out
 

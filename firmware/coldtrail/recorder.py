@@ -95,7 +95,7 @@ class Recorder:
         lost = self.log.first - max(state.release, state.given_up)
         if lost > 0 and self.profile.overwrite:
             # Before the next record: a loss is said where it happened.
-            self._append(r.LOG_GAP, cbor.encode([state.last or 0, r.OVERWRITTEN, lost]))
+            self.record(r.LOG_GAP, [state.last or 0, r.OVERWRITTEN, lost])
         return True
 
     def _watch_room(self, t):
@@ -104,18 +104,16 @@ class Recorder:
             return
         left, near = self._left(), self.state.stands(r.SUBJECT_LOG, r.NEARLY_FULL)
         full = left < 0 and not self.profile.overwrite
-        if near != (not full and left * (8 if near else 10) < self.log.sectors):
+        # One more to end it: sealing moves the border by a sector.
+        if near != (not full and (left - near) * 10 < self.log.sectors):
             self.record(r.FAULT, [t, r.SUBJECT_LOG, r.NEARLY_FULL, int(not near)])
         if full:
             self.record(r.FAULT, [t, r.SUBJECT_LOG, r.FULL, 1])
 
     def _left(self):
-        """Return how many sectors more samples may fill; below 0, there is no more for them."""
-        left = self.log.room() - _RESERVE
-        if left * 2 < self.log.sectors:
-            # A block takes no more room than the records that it seals.
-            left -= self.log.span(self.state.unsealed)
-        return left
+        """Return how many more sectors samples may fill; below 0, they are refused."""
+        # A block takes no more room than the records that it seals.
+        return self.log.room() - self.log.span(self.state.unsealed) - _RESERVE
 
     def room(self):
         """Return whether samples are accepted, or can be again."""

@@ -149,6 +149,7 @@ class Tracker:
 
     def _sample(self):
         state, recorder = self._state, self._recorder
+        urgent = state.urgent
         if state.oldest is not None and state.leading != state.interval:
             recorder.seal()  # the samples of a block share one interval
         t, ms = self._port.since_boot(state.boot_rtc)
@@ -162,6 +163,9 @@ class Tracker:
                     recorder.record(r.FAULT, [t, subject, fault & 15, 0])
             if code and not state.stands(subject, code):
                 recorder.record(r.FAULT, [t, subject, code, 1])
+        if state.urgent and not urgent:
+            # What is new does not wait because what was old failed.
+            self._failures = self._not_before = 0
 
     # ---- uplink ----
 

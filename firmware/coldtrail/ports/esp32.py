@@ -156,6 +156,8 @@ class Port:
         wiring = self._board.FLASH
         cs = Pin(wiring["cs"], Pin.OUT, value=1)
         self._flash = W25Q64(self._bus("SPI", wiring["spi"]), cs)
+        # Where others use the rest of the part.
+        self._flash.size = wiring.get("log_size", self._flash.size)
         return self._flash
 
     def modem(self):
