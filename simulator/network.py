@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import random
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -87,13 +88,26 @@ class Endpoint(Protocol):
         """The connection stands."""
 
     def refused(self, reason: str) -> None:
-        """There is no connection: "name" unknown, or "connection" refused."""
+        """There is no connection: "name" unknown, "connection" refused, or "handshake" failed."""
 
     def data(self, data: bytes) -> None:
         """Bytes have arrived."""
 
     def closed(self) -> None:
         """The other end has closed the connection, or lost it."""
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """What the modem brings to a TLS handshake.
+
+    ``name`` is asked for by SNI, and checked as the context says; ``judge`` says whether the
+    server's certificate (DER) passes what the context does not look at.
+    """
+
+    context: ssl.SSLContext
+    name: str | None
+    judge: Callable[[bytes], bool]
 
 
 # --- what an answer looks like ---------------------------------------------------------------
@@ -177,9 +191,11 @@ class Network:
         self.on_packet: Callable[[int, int], object] = lambda _up, _down: None
         """Told the bytes of each packet as it leaves the modem or reaches it: up, down."""
 
-    def open(self, host: str, port: int, endpoint: Endpoint) -> Link:
-        """Start to open a connection; the endpoint hears the outcome."""
-        link = Link(self, endpoint)
+    def open(
+        self, host: str, port: int, endpoint: Endpoint, handshake: Handshake | None = None
+    ) -> Link:
+        """Start to open a connection, for TLS with a handshake; the endpoint hears the outcome."""
+        link = Link(self, endpoint, handshake)
         self._links.append(link)
         target = self._resolve.get(host)
         delay = self.one_way_us()
@@ -225,6 +241,12 @@ class Network:
         """Return how long a gateway takes for one block."""
         return self._rng.randint(*GATEWAY_US)
 
+    def freeze(self) -> bool:
+        """Let every connection be half open from now on; return whether there is one."""
+        for link in self._links:
+            link.freeze()
+        return bool(self._links)
+
     def summary(self) -> dict[str, int]:
         """Return the counts as plain values."""
         return asdict(self.counts)
@@ -249,6 +271,7 @@ class Link:
 
     network: Network
     endpoint: Endpoint
+    handshake: Handshake | None = None
     sent: int = 0
     """Bytes the modem has handed over."""
     acked: int = 0
@@ -257,6 +280,7 @@ class Link:
     """Coverage is lost: nothing moves either way."""
     _dead: bool = False
     """Nothing reaches the broker any more."""
+    _frozen: bool = False
     _real: socket.socket | None = None
     _ended: bool = False
     """The broker has closed the real connection."""
@@ -295,6 +319,10 @@ class Link:
         self._gone = True
         self.drop()
 
+    def freeze(self) -> None:
+        """Nothing moves either way any more, and nobody is told."""
+        self._dead = self._frozen = True
+
     def pause(self) -> None:
         """Coverage is lost: nothing moves either way."""
         self.paused = True
@@ -331,7 +359,7 @@ class Link:
         def now() -> None:
             if self.paused:
                 self._waiting_down.append(deliver)
-            elif not self._gone:
+            elif not self._gone and not self._frozen:
                 deliver()
 
         self._down_us = max(self._down_us, self.network.clock.now_us + us)
@@ -355,8 +383,30 @@ class Link:
             return
         self._real.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         network.counts.connections += 1
+        latency_us = network.one_way_us()
+        if self.handshake:
+            # RFC 5246, figure 1: two round trips after TCP's own.
+            latency_us += sum(network.one_way_us() for _ in range(4))
+            if not self._shake_hands(self._real, self.handshake):
+                self.drop()
+                self.deliver_after(latency_us, lambda: endpoint.refused("handshake"))
+                return
         network.journal.note("connection-opened")
-        self.deliver_after(network.one_way_us(), endpoint.opened)
+        self.deliver_after(latency_us, endpoint.opened)
+
+    def _shake_hands(self, real: socket.socket, handshake: Handshake) -> bool:
+        try:
+            secure = handshake.context.wrap_socket(real, server_hostname=handshake.name)
+        except TimeoutError:
+            raise _no_answer("end of the TLS handshake") from None
+        except OSError as error:  # ssl.SSLError, too
+            self.network.journal.note("handshake-failed", why=getattr(error, "reason", None))
+            return False
+        self._real = secure
+        if not handshake.judge(secure.getpeercert(binary_form=True) or b""):
+            self.network.journal.note("handshake-failed", why="CERTIFICATE_OUT_OF_DATE")
+            return False
+        return True
 
     def drop(self) -> None:
         """Close the real connection."""

@@ -72,6 +72,10 @@ SUBJECT_DOWNLINK = const(9)
 NOT_VERIFIED = const(2)
 REPLAY = const(10)
 
+# Codes of a fault of the modem.
+CERTIFICATE_DATES = const(2)  # certificates' dates are not looked at: there is no time yet
+BUDGET_SPENT = const(13)
+
 # Causes of a gap in the log.
 OVERWRITTEN = const(1)
 DAMAGED = const(2)
@@ -84,3 +88,6 @@ FULL = const(15)
 # Sources of time.
 NETWORK = const(1)
 GATEWAY = const(3)
+
+# Sources of a position.
+BY_GNSS = const(1)

@@ -42,7 +42,8 @@ class Tracker:
         self._recorder = Recorder(port.flash(), profile, identity, retained)
         forget("coldtrail.mounting")
         self._state = self._recorder.state
-        self._failures, self._not_before, self._attempted = self._recorder.extra or (0, 0, 0)
+        extra = self._recorder.extra or (0, 0, 0, [])
+        self._failures, self._not_before, self._attempted, self._radio = extra
 
     def wake(self):
         """Do what this wake is for, then sleep; does not return."""
@@ -225,7 +226,9 @@ class Tracker:
 
         # The session's code and buffers stay for its length: let them lie together.
         gc.collect()
-        session = Session(self._port, self._recorder, self._watchdog, self._attempted, again)
+        session = Session(
+            self._port, self._recorder, self._watchdog, self._attempted, self._radio, again
+        )
         task = asyncio.create_task(session.run())
         while not task.done():
             self._watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
@@ -256,6 +259,6 @@ class Tracker:
         if self._retries():
             wait = min(wait, self._not_before - self._now())
         ms = self._port.since_boot(self._state.boot_rtc)[1]
-        self._recorder.extra = [self._failures, self._not_before, self._attempted]
+        self._recorder.extra = [self._failures, self._not_before, self._attempted, self._radio]
         self._port.retain(self._recorder.retain())
         self._port.deep_sleep(max(0, wait * 1000 - ms))

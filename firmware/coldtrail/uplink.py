@@ -4,14 +4,12 @@ import time
 
 from micropython import const
 
-from coldtrail import cbor, confirmation, cose
+from coldtrail import cbor, cose
 from coldtrail import records as r
+from drivers import forget
 
 TASK = "uplink"
 
-_POWER_ON_MS = const(30_000)
-_REGISTER_MS = const(180_000)
-_CONNECT_MS = const(75_000)
 _ANSWER_MS = const(30_000)
 _CONFIRM_MS = const(15_000)
 _POWER_OFF_MS = const(70_000)
@@ -47,19 +45,20 @@ class Sealed:
 class Session:
     """One attempt. ``run`` never raises for what the network does: it returns how far it came."""
 
-    def __init__(self, port, recorder, watchdog, attempted, again=None):
+    def __init__(self, port, recorder, watchdog, attempted, radio, again=None):
         """Publish the recorder's blocks through the port's modem.
 
         ``attempted``: highest block number that an earlier session may have published; up to it
-        DUP is set (MQTT 3.1.1, 3.3.1.1). ``again``: publish the blocks from this number on once
-        more, as far as the log has them.
+        DUP is set (MQTT 3.1.1, 3.3.1.1). ``radio``: what sessions know of those before, kept over
+        deep sleep (bearer.py); an empty list before the first. ``again``: publish the blocks from
+        this number on once more, as far as the log has them.
         """
         # The one buffer of the session, before code splits the room.
         self._packet = bytearray(_PACKET)
-        self._recorder = recorder
+        self.recorder = recorder
         self._state = recorder.state
         self._identity = recorder.identity
-        self._port = port
+        self.port = port
         self._watchdog = watchdog
         self._repeated = attempted
         self._again = again
@@ -73,52 +72,62 @@ class Session:
         self.refused = 0  # messages that are not believed
         self.replayed = 0  # of these: commands older than the last one taken
         self.sent_again = False  # whether all that ``again`` asks for has been published
+        self.radio = radio
+        self.modem = None
+        self.began = time.ticks_ms()
+        self.rung = 0  # of the ladder that a session climbs when it breaks off (aftermath.py)
 
     async def run(self):
         """Return True when every block is confirmed; else False, with ``reason`` for the log."""
-        port = self._port
-        modem = port.modem()
+        self.modem = self.port.modem()
         try:
-            self._expect(_POWER_ON_MS)
-            await modem.power_on(_POWER_ON_MS)
-            self._expect(_REGISTER_MS)
-            await modem.register(self._identity.apn, _REGISTER_MS)
-            unplaced = self._state.sync is None
-            await self._network_time(modem)
-            self._expect(_CONNECT_MS)
-            stream = await modem.connect(self._identity.host, self._identity.port, _CONNECT_MS)
-            if unplaced:
-                # So that the gateway can place what this session brings, not only the next one.
-                self._recorder.seal()
-            await self._exchange(stream)
-        except OSError as error:
-            self.reason = "%s %s" % (type(error).__name__, error)
+            while await self._attempt():
+                self._repeated = self.newest
         finally:
-            self._expect(_POWER_OFF_MS)
-            await modem.power_off()
+            if self.modem.is_on():
+                self.expect(_POWER_OFF_MS)
+                await self.modem.power_off()
             self._watchdog.done(TASK)
         if self._placing:
             # For the next session. Not sooner: a seal and a connection at once take more room.
-            self._recorder.seal()
-        return self._state.pending == 0
+            self.recorder.seal()
+        return not self.is_owed()
 
-    def _expect(self, limit_ms):
+    def is_owed(self):
+        """Return whether there is a block that is not confirmed."""
+        return bool(self._state.pending)
+
+    async def _attempt(self):
+        """Return whether another attempt is worth while."""
+        failure = None
+        try:
+            from coldtrail import bearer
+
+            stream = await bearer.connect(self)
+            del bearer
+            forget("coldtrail.bearer")
+            await self._exchange(stream)
+        except OSError as error:
+            failure = error
+            self.reason = "%s %s" % (type(error).__name__, error)
+        forget("coldtrail.mqtt", "coldtrail.bearer", "drivers.bg95_setup")
+        from coldtrail import aftermath
+
+        again = await aftermath.follow(self, failure)
+        del aftermath
+        forget("coldtrail.aftermath")
+        return again
+
+    def expect(self, limit_ms):
+        """Tell the watchdog that the next step keeps this limit."""
         # Twice the limit that the step itself keeps: this one only catches a step that does not.
         self._watchdog.expect(TASK, 2 * limit_ms)
 
-    async def _network_time(self, modem):
-        self._expect(_ANSWER_MS)
-        found = await modem.network_time()
-        if found is None:
-            return
-        unix, uncertainty_ms, ticks = found
-        self._synchronise(ticks, unix, 0, uncertainty_ms, r.NETWORK)
-
-    def _synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
+    def synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
         """Record a clock sync: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
-        t, ms = self._port.since_boot(self._state.boot_rtc)
+        t, ms = self.port.since_boot(self._state.boot_rtc)
         t, ms = _earlier(t, ms, time.ticks_diff(time.ticks_ms(), ticks))
-        self._recorder.record(r.CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
+        self.recorder.record(r.CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
 
     async def _exchange(self, stream):
         # Not before: it takes the room that the modem's setup has left.
@@ -126,12 +135,12 @@ class Session:
 
         client = mqtt.Client(stream, self._identity.tracker, _KEEPALIVE_S, self._packet)
         client.on_message = self._message
-        self._expect(_ANSWER_MS)
+        self.expect(_ANSWER_MS)
         await client.connect(_ANSWER_MS)
         topic = "coldtrail/1/" + self._identity.tracker
-        self._expect(_ANSWER_MS)
+        self.expect(_ANSWER_MS)
         await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
-        self._expect(_ANSWER_MS)
+        self.expect(_ANSWER_MS)
         await client.subscribe(topic + "/command", 1, _ANSWER_MS)
         await self._publish_all(client, topic + "/up")
         self.sent_again = self._again is not None
@@ -141,21 +150,21 @@ class Session:
             if left <= 0:
                 self.reason = "no confirmation within %d s" % (_CONFIRM_MS // 1000)
                 break
-            self._expect(_CONFIRM_MS)
+            self.expect(_CONFIRM_MS)
             await client.receive(left)
-        self._expect(_ANSWER_MS)
+        self.expect(_ANSWER_MS)
         await client.disconnect()
         await stream.close()
 
     async def _publish_all(self, client, topic):
         """Publish each unconfirmed block once: urgent ones first, then the oldest first."""
-        first = self._state.pending if self._again is None else self._recorder.log.first
-        urgent = oldest = first or self._recorder.log.next
+        first = self._state.pending if self._again is None else self.recorder.log.first
+        urgent = oldest = first or self.recorder.log.next
         while True:
             if self._state.urgent:
                 # An alarm that came while the session goes on overtakes the backlog.
-                self._recorder.seal()
-            end = self._recorder.log.next
+                self.recorder.seal()
+            end = self.recorder.log.next
             found = self._next(urgent, r.URGENT)
             urgent = found[0] + 1 if found else end
             if found is None:
@@ -164,13 +173,13 @@ class Session:
                     return
                 oldest = found[0] + 1
             sequence, number, size = found
-            self._expect(_ANSWER_MS)
+            self.expect(_ANSWER_MS)
             if number > self._repeated:
                 self._published = time.ticks_ms()
                 self._fresh = self.newest = max(self.newest, number)
             await client.publish(
                 topic,
-                Sealed(self._recorder, sequence, size),
+                Sealed(self.recorder, sequence, size),
                 1 + number % 65535,
                 number <= self._repeated,
                 _ANSWER_MS,
@@ -179,7 +188,7 @@ class Session:
     def _next(self, first, urgent):
         """Return (sequence, number, size) of the first block of that urgency to be published."""
         again = self._again
-        for sequence, number, flags, sealed in self._recorder.blocks(first):
+        for sequence, number, flags, sealed in self.recorder.blocks(first):
             if flags & r.URGENT == urgent and (
                 not self._state.is_confirmed(number) or (again is not None and number >= again)
             ):
@@ -188,6 +197,8 @@ class Session:
 
     def _message(self, topic, payload, retain):
         """Take a message of the gateway's; anything that does not verify changes nothing."""
+        from coldtrail import confirmation
+
         try:
             if not topic.endswith("/command"):
                 self._confirmation(confirmation.parse(self._open(payload, cose.CONFIRMATION)))
@@ -196,6 +207,8 @@ class Session:
         except ValueError as error:
             self.refused += 1
             self.reason = "message refused: %s" % error
+        finally:
+            forget("coldtrail.confirmation")
 
     def _open(self, message, content_type):
         identity = self._identity
@@ -220,13 +233,13 @@ class Session:
     def _confirmation(self, document):
         state = self._state
         known = state.is_confirmed(self._fresh)
-        if not self._recorder.confirm(document):
+        if not self.recorder.confirm(document):
             return
         if state.sync is None and not known and state.is_confirmed(self._fresh):
             # It knows a block that nobody knew before this session, so it is not older than that.
             now = time.ticks_ms()
             unix, unix_ms = document[4:6]
-            self._synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
+            self.synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
             self._placing = True
 
 

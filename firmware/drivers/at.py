@@ -24,7 +24,7 @@ _NOWHERE = memoryview(bytearray(0))
 # What may end the command under way.
 _IDLE = const(0)
 _RESULT = const(1)  # OK or an error
-_PROMPT = const(2)  # "> ", or an error
+_PROMPT = const(2)  # "> ", CONNECT or an error
 _SENDING = const(3)  # SEND OK, SEND FAIL or an error
 
 
@@ -168,6 +168,8 @@ class AT:
             self._forward(line)
         elif _is_error(line):
             self._finish(line)
+        elif self._phase == _PROMPT and line == b"CONNECT":
+            self._finish(b">")
         elif line == b"OK":
             # Without the line that the answer must have, it ends an earlier command that had been
             # given up; while data goes out, only SEND OK means that it went.
@@ -228,18 +230,21 @@ class AT:
             await self._exchange(command, prefix, limit_ms, _RESULT, into)
             return self._answer or b""
 
-    async def send(self, command, pieces, limit_ms):
+    async def send(self, command, pieces, limit_ms, prefix=b""):
         """Send ``command``, and when the modem prompts for it, the data of ``pieces``.
+
+        With ``prefix`` the data ends with an answer, which is returned, and OK; else with SEND OK.
 
         Raises SendFull; CommandError; NoAnswer when an answer takes longer than ``limit_ms``.
         """
         async with self._lock:
             await self._in_step()
             await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
-            self._expect(command, b"", _SENDING, _NOWHERE)
+            self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
             for piece in pieces:
                 await self._write(piece)
             await self._finished(limit_ms)
+            return self._answer
 
     async def synchronise(self):
         """Bring both sides into step; return the error format in force, b"0" after a reset.

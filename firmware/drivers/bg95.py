@@ -1,7 +1,8 @@
-"""Quectel BG95 (and BG96): TCP sockets and the way down; bg95_setup.py has the way up to them.
+"""Quectel BG95 (and BG96): sockets and the way down; bg95_power and bg95_setup have the way up.
 
 Sources: Quectel's "BG95&BG77&BG600L Series AT Commands Manual" V2.0 (AT manual), "BG95&BG77&BG600L
-Series TCP/IP Application Note" V1.1 (TCP/IP note), "BG95 Series Hardware Design" V1.2.
+Series TCP/IP Application Note" V1.1 (TCP/IP note), "BG96 SSL AT Commands Manual" V1.0 (SSL
+manual), "BG95 Series Hardware Design" V1.2.
 """
 
 import asyncio
@@ -11,19 +12,11 @@ from errno import ECONNRESET, ETIMEDOUT
 from micropython import const
 
 from drivers import forget
-from drivers.at import AT, COMMAND_MS, ModemError, NoAnswer, SendFull
+from drivers.at import AT, COMMAND_MS, ModemError, SendFull
 
-# Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
-# 650...1500 ms turns off, and for 2 s resets. One width does both.
-_PWRKEY_MS = const(700)
-
-# AT manual 1.8: after 65 s without POWERED DOWN the supply is cut; otherwise 1 s after it.
-_POWERED_DOWN_MS = const(65_000)
-_SAFE_MS = const(1_000)
 POWER_OFF_MS = const(70_000)  # power_off takes no longer
 
 # The manuals' maximum response times.
-_QIOPEN_MS = const(150_000)
 _QISEND_MS = const(120_000)
 _QIRD_MS = const(120_000)
 _QICLOSE_S = const(3)  # chosen, the default is 10: what was acknowledged is safe anyway
@@ -32,8 +25,6 @@ _SEND_MAX = const(1460)  # TCP/IP note 2.3.7
 _READ_MAX = const(1500)  # TCP/IP note 2.3.8
 _LOST_MS = const(2_000)  # an unsolicited code may be lost: look for data this often
 _FULL_MS = const(500)
-
-_IDENTITY_USED = const(563)
 
 
 class SimError(ModemError):
@@ -90,11 +81,16 @@ class BG95:
         self._pwrkey_active = pwrkey_active
         self._status_active = status_active
         self._supply_active = supply_active
+        self._reset = reset_n
+        self._reset_active = reset_active
         pwrkey.value(not pwrkey_active)
         reset_n.value(not reset_active)
         self.at = AT(uart, self._unsolicited)
         self.ready = False  # APP RDY: the module has started
-        self._stream: "Stream | None" = None
+        # Since the driver was made: attempts repeated, re-attachments, resets by command and by
+        # pin, supply cycles.
+        self.counts = [0, 0, 0, 0, 0]
+        self.stream: "Stream | None" = None
 
     # ---- power ----
 
@@ -104,26 +100,20 @@ class BG95:
         One that does not answer is turned off by PWRKEY, then by its supply, and started again.
         Raises NoAnswer.
         """
-        from drivers import bg95_setup
+        from drivers import bg95_power
 
-        await bg95_setup.power_on(self, limit_ms)
+        await bg95_power.power_on(self, limit_ms)
+        forget("drivers.bg95_power")
 
     async def power_off(self):
         """Turn the modem off: by AT+QPOWD, else by PWRKEY; in the end the supply. Never fails.
 
         Takes at most POWER_OFF_MS, most of it when the modem cannot leave the network.
         """
-        deadline = time.ticks_add(time.ticks_ms(), _POWERED_DOWN_MS)
-        self._lose()
-        if self.is_on():
-            try:
-                await self.at.command(b"AT+QPOWD")
-            except ModemError:
-                self.press()
-            if await self.status_within(False, left(deadline)):
-                await asyncio.sleep_ms(_SAFE_MS)
-        await self.at.stop()
-        self.supply(False)
+        from drivers import bg95_power
+
+        await bg95_power.power_off(self)
+        forget("drivers.bg95_power")
 
     def supply(self, on):
         """Switch the modem's supply."""
@@ -133,68 +123,65 @@ class BG95:
         """Return whether STATUS says that the modem runs."""
         return self._status.value() == self._status_active
 
-    def press(self):
-        """Press PWRKEY: turns the modem on or off."""
-        # Not asyncio.sleep_ms: another task could stretch the pulse into a reset.
-        self._pwrkey.value(self._pwrkey_active)
-        time.sleep_ms(_PWRKEY_MS)
-        self._pwrkey.value(not self._pwrkey_active)
-
-    async def status_within(self, on, limit_ms):
-        """Wait until STATUS is as asked; return whether it was within the limit."""
-        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        while self.is_on() != on:
-            if not left(deadline):
-                return False
-            await asyncio.sleep_ms(100)
-        return True
+    def press(self, pressed):
+        """Press PWRKEY, or let go of it."""
+        self._pwrkey.value(self._pwrkey_active if pressed else not self._pwrkey_active)
 
     # ---- unsolicited codes ----
 
     def _unsolicited(self, line):
-        if line.startswith(b"+QIURC:"):
-            kind = fields(line[7:])
+        if line.startswith(b"+QIURC:") or line.startswith(b"+QSSLURC:"):
+            kind = fields(line[line.find(b":") + 1 :])
             if kind[0] == b"pdpdeact":
-                self._lose()
-            elif self._stream is not None and len(kind) > 1:
-                self._stream.unsolicited(kind[0], kind[1])
-        elif line.startswith(b"+QIOPEN:"):
-            opened = fields(line[8:])
-            if self._stream is not None and len(opened) > 1:
-                self._stream.opened(opened[0], opened[1])
+                self.lose()
+            elif self.stream is not None and len(kind) > 1:
+                self.stream.unsolicited(kind[0], kind[1])
+        elif line.startswith(b"+QIOPEN:") or line.startswith(b"+QSSLOPEN:"):
+            opened = fields(line[line.find(b":") + 1 :])
+            if self.stream is not None and len(opened) > 1:
+                self.stream.opened(opened[0], opened[1])
         elif line == b"APP RDY":
             if self.ready:
-                self._lose()  # it has restarted by itself: nothing it knew is left
+                self.lose()  # it has restarted by itself: nothing it knew is left
             self.ready = True
         elif line == b"POWERED DOWN":
-            self._lose()
+            self.lose()
 
-    def _lose(self):
+    def lose(self):
         """Forget the connection: the modem no longer has it."""
-        if self._stream is not None:
-            self._stream.lose()
-            self._stream = None
+        if self.stream is not None:
+            self.stream.lose()
+            self.stream = None
 
     # ---- network ----
 
-    async def register(self, apn, limit_ms):
+    async def register(self, apn, limit_ms, user=None, password=None, pin=None):
         """Wait for card and network and open a data connection (PDP context 1) through ``apn``.
 
+        ``pin`` is entered where the card asks for it, and only while it has all its attempts.
         Raises SimError, RegistrationDenied, NoCoverage, CommandError, NoAnswer.
         """
         from drivers import bg95_setup
 
-        await bg95_setup.register(self.at, apn, limit_ms)
+        await bg95_setup.register(self.at, apn, limit_ms, user, password, pin)
+        forget("drivers.bg95_setup", "drivers.bg95_pin")
+
+    def reset(self, on):
+        """Hold RESET_N, or let go of it."""
+        self._reset.value(self._reset_active if on else not self._reset_active)
 
     async def network_time(self):
         """Return (Unix seconds, uncertainty in ms, ticks_ms at which that second began) or None.
 
-        None where the network has not given its time (NITZ). It asks until the second changes,
-        at most 1.5 s. The uncertainty is that of the reading; the network's own is not known.
+        None where the network does not give its time (NITZ) within 2 s. It asks until the second
+        changes, at most 1.5 s more. The uncertainty is that of the reading; the network's own is
+        not known.
         """
-        from drivers import bg95_setup
+        from drivers import bg95_time
 
-        return await bg95_setup.network_time(self.at)
+        found = await bg95_time.network_time(self.at)
+        forget("drivers.bg95_time")
+        return found
 
     async def signal(self):
         """Return (system mode, RSSI, RSRP, SINR, RSRQ), or None without service.
@@ -202,45 +189,33 @@ class BG95:
         RSSI and RSRP in dBm, RSRQ in dB, SINR in steps of 0.2 dB from -20 dB (AT manual 6.16);
         RSRP, SINR and RSRQ are None in GSM.
         """
-        from drivers import bg95_setup
+        from drivers import bg95_cell
 
-        return await bg95_setup.signal(self.at)
+        return await bg95_cell.signal(self.at)
 
     # ---- sockets ----
 
-    async def connect(self, host, port, limit_ms):
+    async def connect(self, host, port, limit_ms, secure=False):
         """Open a TCP connection to ``host``:``port`` and return it as a Stream.
 
-        Raises ConnectError, CommandError, NoAnswer; ValueError for an impossible address.
+        ``secure``: one for TLS, as bg95_tls has configured it. Raises ConnectError,
+        CommandError, NoAnswer; ValueError for an impossible address.
         """
-        if not 0 < len(host) <= 255 or not is_plain(host):
-            raise ValueError("a host is an IPv4 address or a domain name")
-        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-        forget("drivers.bg95_setup")  # its memory is for whoever uses the connection
-        self._lose()
-        command = b'AT+QIOPEN=1,0,"TCP","' + host.encode() + b'",%d,0,0' % port
-        result: "int | None" = _IDENTITY_USED
-        for _ in range(2):
-            stream = self._stream = Stream(self.at)
-            await self.at.command(command)
-            await self.at.until(stream.is_settled, min(_QIOPEN_MS, left(deadline)))
-            result = stream.result
-            if result == 0:
-                return stream
-            await stream.close()
-            if result is None:
-                raise NoAnswer("no connection within the limit")
-            if result != _IDENTITY_USED:  # left open by a session before a restart of this side
-                break
-        raise ConnectError(result)
+        from drivers import bg95_connect
+
+        stream = await bg95_connect.connect(self, host, port, limit_ms, secure)
+        forget("drivers.bg95_connect")
+        return stream
 
 
 class Stream:
-    """A TCP connection in buffer access mode (socket 0)."""
+    """A connection in buffer access mode (socket 0), TCP's or, when ``secure``, TLS's."""
 
-    def __init__(self, at):
+    def __init__(self, at, secure=False):
         """Made by BG95.connect."""
         self._at = at
+        self._family = b"QSSL" if secure else b"QI"
+        self._receive = b"QSSLRECV" if secure else b"QIRD"
         self._readable = False
         self._closed = False  # by the peer: what it sent before can still be read
         self._lost = False
@@ -280,9 +255,10 @@ class Stream:
                 raise OSError(ECONNRESET)
             closed = self._closed
             self._readable = False
-            command = b"AT+QIRD=0,%d" % len(view)
+            command = b"AT+%s=0,%d" % (self._receive, len(view))
+            prefix = b"+%s:" % self._receive
             limit = within(_QIRD_MS, deadline)
-            count = int(await self._at.command(command, b"+QIRD:", limit, view))
+            count = int(await self._at.command(command, prefix, limit, view))
             # New data is announced only once all that there was has been read (TCP/IP note 2.3.8).
             if count == len(view):
                 self._readable = True
@@ -310,7 +286,7 @@ class Stream:
             size = min(_SEND_MAX, total - start)
             limit = within(_QISEND_MS, deadline)
             try:
-                command = b"AT+QISEND=0,%d" % size
+                command = b"AT+%sSEND=0,%d" % (self._family, size)
                 await self._at.send(command, _slices(buffers, start, size), limit)
                 start += size
             except SendFull:
@@ -323,7 +299,7 @@ class Stream:
         if not self._lost:
             self._lost = True
             try:
-                command = b"AT+QICLOSE=0,%d" % _QICLOSE_S
+                command = b"AT+%sCLOSE=0,%d" % (self._family, _QICLOSE_S)
                 await self._at.command(command, limit_ms=_QICLOSE_S * 1000 + COMMAND_MS)
             except ModemError:
                 pass  # the power-off that follows a session closes it too

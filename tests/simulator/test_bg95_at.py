@@ -92,7 +92,7 @@ def test_lower_case_and_line_feeds_are_the_same() -> None:
         "AT?",
         "AT+",
         'AT+QICSGP=1,1,"open',
-        "AT+QGPS=1",
+        "AT+QMTOPEN=0",
     ],
 )
 def test_what_it_does_not_know_is_an_error(command: str) -> None:

@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, Handle
@@ -20,7 +21,7 @@ CR, LF, CTRL_Z, ESC = 13, 10, 0x1A, 0x1B
 SHORT_MS = (5, 30)
 """How long a command takes that needs no network; the manual's limit is 300 ms."""
 
-# 12.5, Summary of CME ERROR Codes.
+# 12.5, Summary of CME ERROR Codes; FILE and GNSS AT Commands Manuals, 4.
 CME_TEXTS = {
     3: "Operation not allowed",
     4: "Operation not supported",
@@ -31,6 +32,13 @@ CME_TEXTS = {
     16: "Incorrect password",
     30: "No network service",
     50: "Incorrect parameters",
+    405: "File not found",
+    407: "File already existed",
+    421: "Time out",
+    501: "Invalid parameter",
+    504: "Session is ongoing",
+    505: "Session not active",
+    516: "Not fixed now",
 }
 
 
@@ -117,6 +125,9 @@ class Prompt:
     length: int | None
     take: Callable[[bytes | None], Later | Answer]
     """Called with the data, or None when the host has given up with Esc."""
+    opening: bytes = b"\r\n> "
+    idle_us: int = 0
+    """After so long without data what has come is taken; 0: it waits for ever."""
 
 
 Result = Answer | Later | Prompt
@@ -156,6 +167,16 @@ def _parse(command: str) -> tuple[str, Form, Args]:
     return basic[1].upper(), Form.EXECUTE, Args(basic[2])
 
 
+class Disturbance(Protocol):
+    """What can go wrong at the port."""
+
+    def begin(self, exchange: int) -> int | None:
+        """A command has come: how many microseconds late it is begun, None for an ERROR."""
+
+    def spoil(self, kind: str, data: bytes) -> bytes:
+        """Return what becomes of a piece on its way to the host."""
+
+
 class AtPort:
     """The module's end of the UART.
 
@@ -179,6 +200,7 @@ class AtPort:
         self._commands = commands
         self.exchanges = 0
         """Command lines taken so far, in the run."""
+        self.disturbance: Disturbance | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -193,13 +215,16 @@ class AtPort:
         self._data = bytearray()
         self._then: list[Callable[[], object]] = []
         self._busy = False
+        self._idle: Handle | None = None
 
     # --- out
 
     def emit(self, kind: str, data: bytes) -> None:
         """Send one piece: an ``echo``, ``prompt``, ``answer`` or ``urc``."""
-        del kind
-        self._send(data)
+        if self.disturbance:
+            data = self.disturbance.spoil(kind, data)
+        if data:
+            self._send(data)
 
     def report(self, code: str, data: bytes | None = None) -> None:
         """Send an unsolicited result code, with the data that belongs to it."""
@@ -242,10 +267,20 @@ class AtPort:
         self.exchanges += 1
         self._journal.note("at", exchange=self.exchanges, command=line)
         self._busy = True
+        late_us = self.disturbance.begin(self.exchanges) if self.disturbance else 0
+        if late_us is None:
+            self._fail(AtError())
+        elif late_us:
+            body = line[start.end() :]
+            self._after(late_us, lambda: self._begin(body))
+        else:
+            self._begin(line[start.end() :])
+
+    def _begin(self, body: str) -> None:
         try:
-            if len(line) > MAX_LINE:
+            if len(body) > MAX_LINE:
                 raise AtError
-            self._run(_split(line[start.end() :]))
+            self._run(_split(body))
         except AtError as error:
             self._fail(error)
 
@@ -320,10 +355,18 @@ class AtPort:
     # --- data behind a prompt
 
     def _ask(self, prompt: Prompt) -> None:
-        self.emit("prompt", b"\r\n> ")
+        self.emit("prompt", prompt.opening)
         self._prompt = prompt
         self._busy = False
+        self._wait_for_data(prompt)
         self._pump()
+
+    def _wait_for_data(self, prompt: Prompt) -> None:
+        if self._idle:
+            self._idle.cancel()
+            self._idle = None
+        if prompt.idle_us and self._prompt is prompt:
+            self._idle = self._after(prompt.idle_us, lambda: self._taken(prompt))
 
     def _take_data(self, prompt: Prompt) -> None:
         if prompt.length is None:
@@ -338,13 +381,18 @@ class AtPort:
         if self.echo and self.data_echo:
             self.emit("echo", piece)
         self._data += piece
-        if not complete:
-            return
+        if complete:
+            self._taken(prompt)
+        else:
+            self._wait_for_data(prompt)
+
+    def _taken(self, prompt: Prompt) -> None:
         data: bytes | None = bytes(self._data)
         if prompt.length is None and data:
             data = data[:-1] if data[-1] == CTRL_Z else None
         self._data.clear()
         self._prompt = None
+        self._wait_for_data(prompt)
         self._busy = True
         for held in self._held:
             self.emit("urc", held)

@@ -123,6 +123,7 @@ class General:
             "+CMEE": self._errors,
             "+CFUN": self._functionality,
             "+CPIN": self._pin,
+            "+QPINC": self._pin_attempts,
             "+CSQ": self._quality,
             "+QCSQ": self._signal,
             "+CEREG": self._registration,
@@ -199,6 +200,13 @@ class General:
 
     # --- SIM: 5.1, 5.3, 5.6
 
+    def lose_sim(self) -> None:
+        """The card loses contact, for good."""
+        self.sim.present = False
+        self._sim_state = ""
+        self._report("+CPIN: NOT INSERTED")
+        self._see_to_radio()
+
     def _find_sim(self) -> None:
         if self.sim.pin:
             self._sim_state = "SIM PIN" if self.sim.tries else "SIM PUK"
@@ -253,6 +261,16 @@ class General:
             return answer(then=lambda: self._after(self._draw(UNLOCK_MS), self._unlock))
 
         return Later(self._draw(PIN_MS), finish)
+
+    def _pin_attempts(self, form: Form, args: Args) -> Result:  # BG95's AT manual V2.0, 5.7
+        if form is Form.TEST:
+            return answer('+QPINC: ("SC","P2")')
+        self._need_sim()
+        if form is Form.WRITE and args.text(0) not in ("SC", "P2"):
+            raise AtError
+        kinds = [args.text(0)] if form is Form.WRITE else ["SC", "P2"]
+        tries = {"SC": self.sim.tries, "P2": 3}
+        return answer(*(f'+QPINC: "{kind}",{tries[kind]},10' for kind in kinds))
 
     def _imsi(self) -> Result:
         self._need_ready_sim()

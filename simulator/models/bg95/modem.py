@@ -17,10 +17,13 @@ from simulator.network import Network
 
 from .at import AtPort
 from .draw import Draw
+from .files import Files
 from .general import General, Sim
+from .gnss import Gnss, Sky
 from .part import BG95_M3, Part
 from .radio import Radio, World
 from .tcpip import TcpIp
+from .tls import Tls
 
 APPLICATION_MS = (150, 600)
 """From RDY to APP RDY."""
@@ -63,6 +66,7 @@ class BG95:
 
     Args:
         utc_ms: true time in milliseconds since 1970, for the network to tell.
+        sky: where satellites say it is; without it there are none in view.
     """
 
     def __init__(
@@ -75,14 +79,16 @@ class BG95:
         utc_ms: Callable[[], int],
         part: Part = BG95_M3,
         sim: Sim | None = None,
+        sky: Sky = lambda _t_s: None,
     ) -> None:
         self.part = part
         self.uart: Uart | None = None
         self.status: Wire | None = None
         self.power = Power.UNPOWERED
-        self._clock = clock
+        self.clock = clock
+        self.journal = journal
+        self.network = network
         self._rng = rng
-        self._journal = journal
         self._epoch = 0
         self._supplied_us = 0
         self._lows: dict[str, int] = {}
@@ -93,9 +99,22 @@ class BG95:
         self.radio = Radio(clock, rng, journal, world, utc_ms, self.after, part.modes)
         self.tcpip = TcpIp(rng, network, self.radio, self.after)
         self.general = General(
-            rng, part, sim or Sim(), self.radio, self.after, self._reboot, self.power_down
+            rng, part, sim or Sim(), self.radio, self.after, self.restart, self.power_down
         )
-        commands = self.general.commands() | self.tcpip.commands()
+        self.files = Files(rng)
+        self.tls = Tls(part, self.tcpip, self.files, self.radio)
+        self.gnss = Gnss(
+            clock,
+            rng,
+            journal,
+            part,
+            sky,
+            utc_ms,
+            lambda: self.general.function == 1 and self.power is Power.ON,
+            self.radio.block,
+        )
+        commands = self.general.commands() | self.tcpip.commands() | self.tls.commands()
+        commands |= self.files.commands() | self.gnss.commands()
         self.port = AtPort(rng, journal, self.after, self._send, commands)
         self.general.port = self.tcpip.port = self.port
         self.radio.changed = self.port.report
@@ -112,7 +131,7 @@ class BG95:
             if epoch == self._epoch:
                 fn()
 
-        return self._clock.call_after(us, call)
+        return self.clock.call_after(us, call)
 
     def _draw(self, span_ms: tuple[int, int]) -> int:
         return self._rng.randint(*span_ms) * US_PER_MS
@@ -136,20 +155,20 @@ class BG95:
     def supply(self, level: int | None) -> None:
         """VBAT comes or goes; when it goes, everything ends at once."""
         if level and self.power is Power.UNPOWERED:
-            self._supplied_us = self._clock.now_us
+            self._supplied_us = self.clock.now_us
             self._become(Power.OFF)
         elif not level and self.power is not Power.UNPOWERED:
             self._cut(Power.UNPOWERED)
-            self.radio.rtc = type(self.radio.rtc)(self._clock)
+            self.radio.rtc = type(self.radio.rtc)(self.clock)
 
     def pwrkey(self, level: int | None) -> None:
         """PWRKEY changes."""
         held_us = self._edge("PWRKEY", level)
         if level == 0:
-            due_us = max(self._clock.now_us, self._supplied_us + self.part.supply_us)
+            due_us = max(self.clock.now_us, self._supplied_us + self.part.supply_us)
             self._hold("PWRKEY", due_us + self.part.turn_on_us, self._turn_on)
             if self.part.key_resets:
-                self._hold("reset", self._clock.now_us + self.part.reset_us, self._hold_reset)
+                self._hold("reset", self.clock.now_us + self.part.reset_us, self._hold_reset)
             return
         if self._reset_held:
             self._release_reset()
@@ -160,7 +179,7 @@ class BG95:
         """RESET_N changes."""
         self._edge("RESET_N", level)
         if level == 0:
-            self._hold("reset", self._clock.now_us + self.part.reset_us, self._hold_reset)
+            self._hold("reset", self.clock.now_us + self.part.reset_us, self._hold_reset)
         elif self._reset_held:
             self._release_reset()
 
@@ -170,17 +189,17 @@ class BG95:
             if level != 0 and name in self._holds:
                 self._holds.pop(name).cancel()
         if level == 0:
-            self._lows[pin] = self._clock.now_us
+            self._lows[pin] = self.clock.now_us
             return 0
         fell_us = self._lows.pop(pin, None)
-        return 0 if fell_us is None else self._clock.now_us - fell_us
+        return 0 if fell_us is None else self.clock.now_us - fell_us
 
     def _hold(self, name: str, us: int, fn: Callable[[], object]) -> None:
-        self._holds[name] = self._clock.call_at(us, fn)
+        self._holds[name] = self.clock.call_at(us, fn)
 
     def _turn_on(self) -> None:
         if self.power is Power.OFF:
-            self._boot(self._clock.now_us - self.part.turn_on_us)
+            self._boot(self.clock.now_us - self.part.turn_on_us)
 
     def _hold_reset(self) -> None:
         if self.power is not Power.UNPOWERED and self.power is not Power.OFF:
@@ -190,13 +209,13 @@ class BG95:
     def _release_reset(self) -> None:
         self._reset_held = False
         if self.power is Power.OFF:
-            self._boot(self._clock.now_us)
+            self._boot(self.clock.now_us)
 
     # --- life
 
     def _become(self, power: Power) -> None:
         self.power = power
-        self._journal.note("modem-power", state=power.value)
+        self.journal.note("modem-power", state=power.value)
         self._draws.power(power.value)
         if self.status:
             self.status.drive(1 if power in (Power.ON, Power.STOPPING) else 0)
@@ -206,6 +225,8 @@ class BG95:
         self._epoch += 1
         self._reset_held = False
         self.tcpip.reset()
+        self.tls.reset()
+        self.gnss.reset()
         self.radio.reset()
         self.general.reset()
         self.port.reset()
@@ -213,7 +234,7 @@ class BG95:
 
     def _boot(self, began_us: int) -> None:
         self._become(Power.BOOTING)
-        now_us = self._clock.now_us
+        now_us = self.clock.now_us
         if self.status:
             status = self.status
             self.after(max(0, began_us + self.part.status_us - now_us), lambda: status.drive(1))
@@ -228,9 +249,16 @@ class BG95:
         self.port.report("APP RDY")
         self.general.start()
 
-    def _reboot(self) -> None:
-        self._cut(Power.OFF)
-        self._boot(self._clock.now_us)
+    def restart(self) -> None:
+        """Restart by itself, or because AT+CFUN=1,1 asks for it."""
+        if self.power is Power.ON:
+            self._cut(Power.OFF)
+            self._boot(self.clock.now_us)
+
+    def brown_out(self) -> None:
+        """The supply breaks down under the transmitter: it is off until PWRKEY turns it on."""
+        if self.power in (Power.BOOTING, Power.ON):
+            self._cut(Power.OFF)
 
     def power_down(self, normal: bool) -> None:
         """Log off from the network, say POWERED DOWN, and switch off."""
@@ -241,6 +269,7 @@ class BG95:
         if normal:
             us = self.part.power_down_us + self._draw(DETACH_MS)
         self.tcpip.log_off()
+        self.gnss.stop()
         self.radio.stop()
         self.after(us, self._powered_down)
 

@@ -38,6 +38,8 @@ class Part:
     """How AT+QCSQ and AT+QNWINFO call LTE Cat M1, LTE Cat NB and GSM."""
     time_zone_updates: tuple[int, ...]
     """What AT+CTZU takes: 1 and 3 set the clock from the network, 3 to local time."""
+    later_firmware: bool
+    """Whether AT+QSSLCFG knows "sni" and "checkhost", and AT+QGPSCFG "priority"."""
 
 
 # BG95 Series Hardware Design V1.2: 3.6.2.1 (turning off) and 3.7 (reset). The times of turning on
@@ -55,6 +57,7 @@ BG95_M3 = Part(
     key_resets=True,
     modes={"CAT-M1": "eMTC", "CAT-NB1": "NBIoT", "GSM": "GSM"},
     time_zone_updates=(0, 1, 3),
+    later_firmware=True,
 )
 
 # BG96 Hardware Design V1.3: 3.6.1 (figure 8), 3.6.2.1, 3.7; BG96 AT Commands Manual V2.2, 2.1,
@@ -72,4 +75,5 @@ BG96 = Part(
     key_resets=False,
     modes={"CAT-M1": "CAT-M1", "CAT-NB1": "CAT-NB1", "GSM": "GSM"},
     time_zone_updates=(0, 1),
+    later_firmware=False,
 )

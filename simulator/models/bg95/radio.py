@@ -93,6 +93,9 @@ class Radio:
         self.moved: Callable[[int, Cell | None], object] = lambda _stat, _cell: None
         self.reachable: Callable[[bool], object] = lambda _reachable: None
         self.deactivated: Callable[[], object] = lambda: None
+        self.weigh: Callable[[], object] = lambda: None
+        self.error_ms = 0
+        """How wrong every network's time is, in addition."""
         self.time_zone_update = 0
         self.rtc = RealTimeClock(clock)
         self.reset()
@@ -107,6 +110,7 @@ class Radio:
         self.operator_format = 0
         self.network_time: RealTimeClock | None = None
         self._on = False
+        self._blocked = False
         self._in_reach = False
         self._pending: Handle | None = None
         self._loss: Handle | None = None
@@ -141,9 +145,17 @@ class Radio:
         """Whether data can flow."""
         return self.registered and self._in_reach
 
+    def block(self, blocked: bool) -> None:
+        """The satellite receiver takes the way in, or gives it back."""
+        self._blocked = blocked
+        self.weigh()
+
+    def _coverage(self) -> Cell | None:
+        return None if self._blocked else self._world.coverage(self._clock.now_us / US_PER_S)
+
     def _look(self) -> None:
         self._looking = self._after(LOOK_US, self._look)
-        cell = self._world.coverage(self._clock.now_us / US_PER_S)
+        cell = self._coverage()
         self._set_reach(in_reach=cell is not None)
         if cell is None:
             if self._pending:
@@ -164,7 +176,7 @@ class Radio:
 
     def _register(self) -> None:
         self._pending = None
-        cell = self._world.coverage(self._clock.now_us / US_PER_S)
+        cell = self._coverage()
         if cell is None:
             return
         if self._loss:
@@ -254,13 +266,18 @@ class Radio:
         if self.cell is None or not self.cell.nitz:
             return
         lag = self._rng.randint(*NITZ_LAG_MS)
-        utc_ms = self._utc_ms() - lag + self.cell.nitz_error_ms
+        utc_ms = self._utc_ms() - lag + self.cell.nitz_error_ms + self.error_ms
         self._journal.note("network-time", utc_ms=utc_ms)
         self.network_time = RealTimeClock(self._clock)
         self.network_time.set(utc_ms, self.cell.time_zone)
         if self.time_zone_update:
             self.rtc.set(utc_ms, self.cell.time_zone)
             self.rtc.local = self.time_zone_update == 3
+
+    def shift_ms(self, ms: int) -> None:
+        """Put every clock of the module forward."""
+        for clock in filter(None, (self.network_time, self.rtc)):
+            clock.shift_ms(ms)
 
     def time_text(self, mode: int) -> str:
         """Return what follows +QLTS: in AT+QLTS=<mode>."""
@@ -290,6 +307,10 @@ class RealTimeClock:
         self._taken_us = self._clock.now_us
         self._utc_ms = utc_ms
         self.time_zone = time_zone
+
+    def shift_ms(self, ms: int) -> None:
+        """Put the clock forward."""
+        self._utc_ms += ms
 
     def taken(self) -> datetime:
         """Return the UTC it was set to."""

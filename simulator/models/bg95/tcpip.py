@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from simulator.kernel import US_PER_MS, US_PER_S, Handle
-from simulator.network import Link, Network
+from simulator.network import Handshake, Link, Network
 
 from .at import Answer, Args, AtError, AtPort, Command, Form, Later, Prompt, Result, answer
 from .radio import Radio
@@ -52,7 +52,7 @@ ERRORS = {
     570: "PDP context broken down",
     572: "operation not allowed",
 }
-REFUSALS = {"name": 565, "connection": 566}
+REFUSALS = {"name": 565, "connection": 566, "handshake": 566}
 
 OPENING, CONNECTED, CLOSING = 1, 2, 4
 
@@ -90,6 +90,7 @@ class Socket:
     port: int
     local_port: int
     push: bool
+    secure: bool = False
     state: int = OPENING
     link: Link | None = None
     received: bytearray = field(default_factory=bytearray)
@@ -98,6 +99,12 @@ class Socket:
 
     def opened(self) -> None:
         self.owner.opened(self, 0)
+
+    def read(self, size: int) -> bytes:
+        """Take at most so many bytes out of the buffer."""
+        data = bytes(self.received[:size])
+        del self.received[:size]
+        return data
 
     def refused(self, reason: str) -> None:
         self.owner.opened(self, REFUSALS[reason])
@@ -156,12 +163,12 @@ class TcpIp:
             "+QISENDEX": self._send_hex,
             "+QIRD": self._read,
         }
-        found: dict[str, Command] = {name: self._noting(fn) for name, fn in own.items()}
+        found: dict[str, Command] = {name: self.noting(fn) for name, fn in own.items()}
         found["+QIGETERROR"] = self._get_error
         found["+QISDE"] = self._echo
         return found
 
-    def _noting(self, command: Command) -> Command:
+    def noting(self, command: Command) -> Command:
         """Remember how a command ended, for AT+QIGETERROR."""
 
         def noting(form: Form, args: Args) -> Result:
@@ -190,7 +197,8 @@ class TcpIp:
             self._last_error = 552
             raise
 
-    def _report(self, code: str, data: bytes | None = None) -> None:
+    def report(self, code: str, data: bytes | None = None) -> None:
+        """Send an unsolicited code."""
         if self.port:
             self.port.report(code, data)
 
@@ -274,7 +282,7 @@ class TcpIp:
                     socket.state = CLOSING
                     if socket.link:
                         socket.link.abort()
-            self._report(f'+QIURC: "pdpdeact",{number}')
+            self.report(f'+QIURC: "pdpdeact",{number}')
 
     def reachable(self, in_reach: bool) -> None:
         """Coverage has come or gone: connections go on, or stand still half open."""
@@ -298,9 +306,10 @@ class TcpIp:
 
     # --- sockets
 
-    def _socket(self, args: Args) -> Socket:
+    def socket(self, args: Args, *, secure: bool = False) -> Socket:
+        """Return the socket that the first argument names; TcpError when there is none."""
         socket = self.sockets.get(args.number(0, 0, SOCKETS - 1))
-        if socket is None or socket.state == OPENING:
+        if socket is None or socket.state == OPENING or socket.secure is not secure:
             raise TcpError(567)
         return socket
 
@@ -318,19 +327,37 @@ class TcpIp:
         local_port, mode = args.number(5, 0, 65535, 0), args.number(6, 0, 2, 0)
         if kind != "TCP" or mode == 2:
             raise TcpError(555)
+        return self.open_socket(context, number, host, port, push=mode == 1, local_port=local_port)
+
+    def open_socket(
+        self,
+        context: int,
+        number: int,
+        host: str,
+        port: int,
+        *,
+        push: bool,
+        local_port: int = 0,
+        handshake: Handshake | None = None,
+        limit_us: int = CONNECT_LIMIT_US,
+    ) -> Answer:
+        """Begin to open a socket, with a ``handshake`` one for TLS."""
+        name = "+QSSLOPEN" if handshake else "+QIOPEN"
         if number in self.sockets:
-            return answer(then=lambda: self._report(f"+QIOPEN: {number},563"))
+            return answer(then=lambda: self.report(f"{name}: {number},563"))
         if not self.contexts[context].address:
-            return answer(then=lambda: self._report(f"+QIOPEN: {number},561"))
+            return answer(then=lambda: self.report(f"{name}: {number},561"))
         local_port = local_port or self._rng.randint(49152, 65535)
-        socket = Socket(self, number, context, host, port, local_port, push=mode == 1)
+        socket = Socket(
+            self, number, context, host, port, local_port, push, secure=handshake is not None
+        )
         self.sockets[number] = socket
 
         def start() -> None:
-            socket.link = self._network.open(host, port, socket)
+            socket.link = self._network.open(host, port, socket, handshake)
             if not self._radio.attached:
                 socket.link.pause()
-            socket.limit = self._after(CONNECT_LIMIT_US, lambda: self.opened(socket, 566))
+            socket.limit = self._after(limit_us, lambda: self.opened(socket, 566))
 
         return answer(then=start)
 
@@ -344,7 +371,7 @@ class TcpIp:
             self._forget(socket)
         else:
             socket.state = CONNECTED
-        self._report(f"+QIOPEN: {socket.number},{error}")
+        self.report(f"{'+QSSLOPEN' if socket.secure else '+QIOPEN'}: {socket.number},{error}")
 
     def closed(self, socket: Socket) -> None:
         """The other end, or the network, has closed a socket; AT+QICLOSE frees its number."""
@@ -354,7 +381,7 @@ class TcpIp:
         socket.state = CLOSING
         if socket.link:
             socket.link.abort()
-        self._report(f'+QIURC: "closed",{socket.number}')
+        self.report(f'{_urc(socket)}: "closed",{socket.number}')
 
     def _forget(self, socket: Socket) -> None:
         self.sockets.pop(socket.number, None)
@@ -368,9 +395,13 @@ class TcpIp:
             return answer("+QICLOSE: (0-11),(0-65535)")
         if form is not Form.WRITE:
             raise TcpError(552)
+        return self.close_socket(args)
+
+    def close_socket(self, args: Args, *, secure: bool = False) -> Result:
+        """Close a socket, in whatever state it is."""
         socket = self.sockets.get(args.number(0, 0, SOCKETS - 1))
         timeout_s = args.number(1, 0, 65535, 10)
-        if socket is None:
+        if socket is None or socket.secure is not secure:
             raise TcpError(567)
         us = self._draw(CLOSE_MS)
         if socket.state == CONNECTED and not self._radio.attached:
@@ -397,6 +428,7 @@ class TcpIp:
                 f'+QISTATE: {each.number},"TCP","{each.host}",{each.port},{each.local_port},'
                 f'{each.state},{each.context},0,{int(each.push)},"uart1"'
                 for each in found
+                if not each.secure
             )
         )
 
@@ -407,30 +439,31 @@ class TcpIp:
             return answer(f"+QISEND: (0-11),(0-{MAX_SEND})")
         if form is not Form.WRITE:
             raise TcpError(552)
-        socket = self._socket(args)
+        socket = self.socket(args)
         if len(args) == 1:
-            return Prompt(None, lambda data: self._take(socket, data))
+            return Prompt(None, lambda data: self.take(socket, data))
         length = args.number(1, 0, MAX_SEND)
         if length == 0:
             sent, acked = (socket.link.sent, socket.link.acked) if socket.link else (0, 0)
             return answer(f"+QISEND: {sent},{acked},{sent - acked}")
         if socket.state != CONNECTED:
             raise TcpError(567)
-        return Prompt(length, lambda data: self._take(socket, data))
+        return Prompt(length, lambda data: self.take(socket, data))
 
     def _send_hex(self, form: Form, args: Args) -> Result:
         if form is Form.TEST:
             return answer("+QISENDEX: (0-11),<hex_string>")
-        socket, text = self._socket(args), args.text(1)
+        socket, text = self.socket(args), args.text(1)
         try:
             data = bytes.fromhex(text)
         except ValueError:
             raise TcpError(552) from None
         if len(text) > MAX_HEX or socket.state != CONNECTED:
             raise TcpError(552 if len(text) > MAX_HEX else 567)
-        return self._take(socket, data)
+        return self.take(socket, data)
 
-    def _take(self, socket: Socket, data: bytes | None) -> Answer | Later:
+    def take(self, socket: Socket, data: bytes | None) -> Answer | Later:
+        """Send data from behind a prompt."""
         if data is None:
             return answer()
 
@@ -448,26 +481,25 @@ class TcpIp:
         """Bytes have arrived: report them, or that they are there."""
         socket.total += len(data)
         if socket.push:
-            self._report(f'+QIURC: "recv",{socket.number},{len(data)}', data)
+            self.report(f'{_urc(socket)}: "recv",{socket.number},{len(data)}', data)
             return
         # No further report until everything has been read (2.2.2).
         first = not socket.received
         socket.received += data
         if first:
-            self._report(f'+QIURC: "recv",{socket.number}')
+            self.report(f'{_urc(socket)}: "recv",{socket.number}')
 
     def _read(self, form: Form, args: Args) -> Result:
         if form is Form.TEST:
             return answer(f"+QIRD: (0-11),(0-{MAX_READ})")
         if form is not Form.WRITE:
             raise TcpError(552)
-        socket = self._socket(args)
+        socket = self.socket(args)
         size = args.number(1, 0, MAX_READ, MAX_READ)
         if size == 0:
             unread = len(socket.received)
             return answer(f"+QIRD: {socket.total},{socket.total - unread},{unread}")
-        data = bytes(socket.received[:size])
-        del socket.received[:size]
+        data = socket.read(size)
         return answer(f"+QIRD: {len(data)}", data) if data else answer("+QIRD: 0")
 
     # --- about them
@@ -484,3 +516,7 @@ class TcpIp:
             return answer(f"+QISDE: {int(self.port.data_echo)}")
         self.port.data_echo = bool(args.number(0, 0, 1))
         return answer()
+
+
+def _urc(socket: Socket) -> str:
+    return "+QSSLURC" if socket.secure else "+QIURC"

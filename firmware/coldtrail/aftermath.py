@@ -1,0 +1,100 @@
+"""After an attempt: what can help it, else the position, and what is said in the next block."""
+
+import time
+
+from micropython import const
+
+from coldtrail import records as r
+from drivers import bg95, forget
+from drivers.at import ModemError
+
+_RECOVER_MS = const(45_000)
+_LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
+_POWER_OFF_MS = const(70_000)
+_SESSION_MS = const(600_000)  # after this nothing is tried any more until the next session
+
+# The highest rung (bg95_recovery.py) that can help.
+_NONE = const(-1)
+_ATTACH = const(1)
+_SUPPLY = const(4)
+
+_SPENT = const(1)  # see bearer.py
+_LOCATED = const(3)
+
+
+async def follow(session, failure):
+    """Recover from ``failure`` and return True, or end the session and return False."""
+    owed = failure is not None and session.is_owed()
+    if owed and session.rung <= _highest(session, failure):
+        await _climb(session)
+        session.rung += 1
+        return True
+    if session.modem.is_on():
+        try:
+            await _locate(session)
+        except OSError as error:
+            session.reason = "%s %s" % (type(error).__name__, error)
+    session.expect(_POWER_OFF_MS)
+    await session.modem.power_off()
+    _tell(session)
+    return False
+
+
+def _highest(session, error):
+    if _passed_ms(session) >= _SESSION_MS or not session.modem.ready:
+        return _NONE  # power_on has cut the supply already
+    if isinstance(error, (bg95.NoCoverage, bg95.RegistrationDenied, bg95.SimError)):
+        return _NONE  # neither card nor network is ours to mend
+    if str(error).startswith("refused"):
+        return _NONE
+    if isinstance(error, bg95.ConnectError) or not isinstance(error, ModemError):
+        return _ATTACH  # the modem does what it should
+    return _SUPPLY
+
+
+async def _climb(session):
+    from drivers import bg95_recovery
+
+    session.expect(_RECOVER_MS)
+    await bg95_recovery.climb(session.modem, session.rung)
+    forget("drivers.bg95_recovery", "drivers.bg95_power")
+
+
+async def _locate(session):
+    """Ask the satellites when it is time to, until an alarm wants the radio."""
+    if not (session.recorder.state.locate or _is_due(session)):
+        return
+    from drivers import bg95_gnss
+
+    state = session.recorder.state
+    session.expect(_LOCATE_MS)
+    session.radio[_LOCATED] = _now(session)
+    found = await bg95_gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
+    forget("drivers.bg95_gnss")
+    if found is not None:
+        session.recorder.record(r.POSITION, [_now(session)] + list(found) + [r.BY_GNSS])
+
+
+def _is_due(session):
+    """Whether the profile's interval is over; never while an alarm waits to be sent."""
+    state, interval = session.recorder.state, session.recorder.profile.position_interval
+    if not interval or state.shipment is None or state.urgent:
+        return False
+    last = session.radio[_LOCATED]
+    return last is None or not 0 <= _now(session) - last < interval
+
+
+def _tell(session):
+    session.radio[_SPENT] += _passed_ms(session) // 1000
+    counts = session.modem.counts + [session.refused]
+    if any(counts):
+        fields = [min(0xFFFF, count) for count in counts]
+        session.recorder.record(r.RADIO, [_now(session)] + fields)
+
+
+def _passed_ms(session):
+    return time.ticks_diff(time.ticks_ms(), session.began)
+
+
+def _now(session):
+    return session.port.since_boot(session.recorder.state.boot_rtc)[0]

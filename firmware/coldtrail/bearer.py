@@ -1,0 +1,118 @@
+"""From a modem that is off to a connection with the broker. Given back once that stands."""
+
+from micropython import const
+
+from coldtrail import records as r
+from drivers import bg95, forget
+
+_POWER_ON_MS = const(30_000)
+_REGISTER_MS = const(180_000)
+_ANSWER_MS = const(30_000)
+_SECURE_MS = const(60_000)
+_CONNECT_MS = const(75_000)
+_REFUSAL_MS = const(300_000)
+
+_LOOKUP_FAILED = const(565)
+
+# The modem's daily budget: seconds of being on in 24 hours. A session takes half a minute, so
+# that hourly ones take 12 minutes a day; an hour at 100 mA is a 25th of a battery of 2,500 mAh,
+# and what costs more than that every day leaves nothing for the way home.
+_BUDGET_S = const(3600)
+_DAY_S = const(86_400)
+
+# What is kept of earlier sessions, times in seconds since boot: begin of the day that the budget
+# counts, seconds spent of it, whether that it is spent has been recorded, when the position was
+# last looked for, whether it has been recorded that certificates' dates are not looked at.
+_BEGIN = const(0)
+_SPENT = const(1)
+_QUIET = const(2)
+_UNDATED = const(4)
+
+_CERTIFICATES = ("ca.pem", "client.pem", "client.key")
+
+
+async def connect(session):
+    """Return a stream to the broker; on the way take time and serving cell.
+
+    Raises OSError, "refused: ..." where trying again cannot help.
+    """
+    if _is_spent(session):
+        raise OSError("refused: the modem's budget for the day is spent")
+    modem, recorder, expect = session.modem, session.recorder, session.expect
+    identity, unplaced = recorder.identity, recorder.state.sync is None
+    expect(_POWER_ON_MS)
+    await modem.power_on(_POWER_ON_MS)
+    expect(_REGISTER_MS)
+    user, password, pin = identity.apn_user, identity.apn_password, identity.pin
+    await modem.register(identity.apn, _REGISTER_MS, user, password, pin)
+    expect(_ANSWER_MS)
+    await _note_cell(session)
+    found = await modem.network_time()
+    if found is not None:
+        unix, uncertainty_ms, ticks = found
+        session.synchronise(ticks, unix, 0, uncertainty_ms, r.NETWORK)
+    if identity.tls:
+        expect(_SECURE_MS)
+        await _secure(session)
+    if unplaced:
+        # So that the gateway can place what this session brings, not only the next one.
+        recorder.seal()
+    expect(_CONNECT_MS)
+    host, number, secure = identity.host, identity.port, bool(identity.tls)
+    try:
+        return await modem.connect(host, number, _CONNECT_MS, secure)
+    except bg95.ConnectError as error:
+        if not secure or error.code == _LOOKUP_FAILED:
+            raise
+    from drivers import bg95_refusal
+
+    expect(_REFUSAL_MS)
+    reason = await bg95_refusal.reason(modem, host, number)
+    forget("drivers.bg95_refusal")
+    raise OSError("refused: " + reason)
+
+
+def _is_spent(session):
+    """Return whether the day's budget is spent; that it begins and ends to be is recorded."""
+    radio, now = session.radio, _now(session)
+    if not radio:
+        radio.extend((0, 0, False, None, False))
+    if not radio[_BEGIN] <= now < radio[_BEGIN] + _DAY_S:
+        radio[_BEGIN], radio[_SPENT] = now, 0
+    spent = radio[_SPENT] >= _BUDGET_S
+    if spent != radio[_QUIET]:
+        radio[_QUIET] = spent
+        _fault(session, r.BUDGET_SPENT, spent)
+    return spent
+
+
+async def _note_cell(session):
+    from drivers import bg95_cell
+
+    found = await bg95_cell.serving(session.modem.at)
+    forget("drivers.bg95_cell")
+    if found is not None:
+        session.recorder.record(r.CELL, [_now(session)] + list(found))
+
+
+async def _secure(session):
+    """Prepare TLS; before the first clock sync, dates of certificates prove nothing."""
+    from drivers import bg95_tls
+
+    sync, radio = session.recorder.state.sync, session.radio
+    unix = None if sync is None else sync[2] + _now(session) - sync[0]
+    undated = unix is None
+    if undated != radio[_UNDATED]:
+        radio[_UNDATED] = undated
+        _fault(session, r.CERTIFICATE_DATES, undated)
+    if not await bg95_tls.configure(session.modem.at, _CERTIFICATES, unix):
+        print("uplink: this modem does not hold a certificate against the host's name")
+    forget("drivers.bg95_tls", "drivers.bg95_time")
+
+
+def _fault(session, code, on):
+    session.recorder.record(r.FAULT, [_now(session), r.SUBJECT_MODEM, code, int(on)])
+
+
+def _now(session):
+    return session.port.since_boot(session.recorder.state.boot_rtc)[0]
