@@ -59,6 +59,12 @@ RADIO_IDLE_US = 10 * US_PER_S
 LOOK_UP_US = (100_000, 600_000)
 GATEWAY_US = (20_000, 120_000)
 
+# RFC 5246, 7.4, with keys of 2,048 bits: hello with its extensions; a key exchange or a verified
+# certificate with its signature, change of cipher and the finish. Certificates come on top.
+HELLO, KEY_EXCHANGE = 220, 360
+RECORD = 29
+"""What a record of TLS 1.2 adds to its data: header, explicit nonce and tag of AES-GCM."""
+
 PING = bytes([PINGREQ << 4, 0])
 
 
@@ -108,6 +114,13 @@ class Handshake:
     context: ssl.SSLContext
     name: str | None
     judge: Callable[[bytes], bool]
+    certificate: int = 0
+    """Size of the modem's own certificate, DER."""
+
+    def sizes(self, server: int) -> tuple[int, int]:
+        """Return the bytes up and down, for a server's certificate of that size (DER)."""
+        up = HELLO + self.certificate + (KEY_EXCHANGE if self.certificate else 0)
+        return up + KEY_EXCHANGE, HELLO + server + KEY_EXCHANGE
 
 
 # --- what an answer looks like ---------------------------------------------------------------
@@ -300,10 +313,14 @@ class Link:
 
     # --- the modem's side
 
+    @property
+    def _overhead(self) -> int:
+        return RECORD if self.handshake else 0
+
     def send(self, data: bytes) -> None:
         """Hand bytes to the network."""
         self.sent += len(data)
-        self.network.on_packet(len(data), 0)
+        self.network.on_packet(len(data) + self._overhead, 0)
         self.arrive_after(self.network.one_way_us(), lambda: self._arrived(data))
 
     def close(self) -> None:
@@ -403,7 +420,9 @@ class Link:
             self.network.journal.note("handshake-failed", why=getattr(error, "reason", None))
             return False
         self._real = secure
-        if not handshake.judge(secure.getpeercert(binary_form=True) or b""):
+        server = secure.getpeercert(binary_form=True) or b""
+        self.network.on_packet(*handshake.sizes(len(server)))
+        if not handshake.judge(server):
             self.network.journal.note("handshake-failed", why="CERTIFICATE_OUT_OF_DATE")
             return False
         return True
@@ -559,7 +578,7 @@ class Link:
         network.journal.note("mqtt-down", packet=packet.name, bytes=len(packet.raw), **note)
 
         def deliver() -> None:
-            network.on_packet(0, len(packet.raw))
+            network.on_packet(0, len(packet.raw) + self._overhead)
             endpoint.data(packet.raw)
 
         self.deliver_after(extra_us + network.one_way_us(), deliver)

@@ -139,6 +139,7 @@ class Leg(_Model):
     coverage: Coverage
     signal_dbm: int = Field(default=-85, ge=-140, le=-40)
     latency_ms: int = Field(default=150, ge=1, le=30000)
+    satellites: bool = True  # whether the box can receive any
 
     @model_validator(mode="after")
     def _has_one_ambient(self) -> Self:

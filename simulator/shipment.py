@@ -25,6 +25,7 @@ from .bus import Op
 from .endurance import Endurance, contents, loads, supply
 from .identity import Identity
 from .kernel import US_PER_MS, US_PER_S, Clock
+from .models.bg95.gnss import Fix
 from .models.bg95.modem import BG95
 from .models.bg95.radio import Cell
 from .models.faults import set_fault
@@ -214,7 +215,13 @@ def run(
             )
             stack.callback(links[0].close)
             return BG95(
-                bench.clock, bench.rng(name), bench.journal, Cells(world), links[0], moment.utc_ms
+                bench.clock,
+                bench.rng(name),
+                bench.journal,
+                Cells(world),
+                links[0],
+                moment.utc_ms,
+                sky=partial(satellites, world),
             )
 
         simulation = stack.enter_context(
@@ -277,6 +284,11 @@ class Cells:
         rsrp = leg.signal_dbm
         # A carrier's 50 resource elements of one symbol, 10 MHz wide, over one of them: 28 dB.
         return Cell(self.TECHNOLOGIES[leg.coverage], rsrp=rsrp, rssi=rsrp + 28)
+
+
+def satellites(world: World, t_s: float) -> Fix | None:
+    """Return the position as satellites see it, or None where none are in view."""
+    return Fix(*world.position(t_s)) if world.leg(t_s).satellites else None
 
 
 class Moment:

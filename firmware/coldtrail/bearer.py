@@ -22,11 +22,13 @@ _DAY_S = const(86_400)
 
 # What is kept of earlier sessions, times in seconds since boot: begin of the day that the budget
 # counts, seconds spent of it, whether that it is spent has been recorded, when the position was
-# last looked for, whether it has been recorded that certificates' dates are not looked at.
+# last looked for, whether it has been recorded that certificates' dates are not looked at, the
+# cell that was recorded last.
 _BEGIN = const(0)
 _SPENT = const(1)
 _QUIET = const(2)
 _UNDATED = const(4)
+_CELL = const(5)
 
 _CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 
@@ -76,7 +78,7 @@ def _is_spent(session):
     """Return whether the day's budget is spent; that it begins and ends to be is recorded."""
     radio, now = session.radio, _now(session)
     if not radio:
-        radio.extend((0, 0, False, None, False))
+        radio.extend((0, 0, False, None, False, None))
     if not radio[_BEGIN] <= now < radio[_BEGIN] + _DAY_S:
         radio[_BEGIN], radio[_SPENT] = now, 0
     spent = radio[_SPENT] >= _BUDGET_S
@@ -92,7 +94,10 @@ async def _note_cell(session):
     found = await bg95_cell.serving(session.modem.at)
     forget("drivers.bg95_cell")
     if found is not None:
-        session.recorder.record(r.CELL, [_now(session)] + list(found))
+        cell = list(found[:5])
+        if session.recorder.state.locate or cell != session.radio[_CELL]:
+            session.radio[_CELL] = cell
+            session.recorder.record(r.CELL, [_now(session)] + list(found))
 
 
 async def _secure(session):

@@ -267,12 +267,15 @@ def test_twice_the_uploads_draw_more(tmp_path):
     hours = story.model_copy(
         update={"scenario": story.scenario.model_copy(update={"duration_h": 2.6})}
     )
-    often = (boards.BOARDS / "profiles" / "refrigerated_long.toml").read_text()
-    often = often.replace('upload_interval = "1 h"', 'upload_interval = "30 min"', 1)
-    (tmp_path / "often.toml").write_text(often)
-    header = hours.scenario.model_copy(update={"profile": str(tmp_path / "often.toml")})
+    profile = (boards.BOARDS / "profiles" / "refrigerated_long.toml").read_text()
+    profile = profile.replace('position_interval = "4 h"', 'position_interval = "0 s"', 1)
     drew, asleep = [], {}
-    for n, each in enumerate((hours, hours.model_copy(update={"scenario": header}))):
+    for n, interval in enumerate(("1 h", "30 min")):
+        changed = profile.replace('upload_interval = "1 h"', f'upload_interval = "{interval}"', 1)
+        file = tmp_path / f"every {interval}.toml"
+        file.write_text(changed)
+        header = hours.scenario.model_copy(update={"profile": str(file)})
+        each = hours.model_copy(update={"scenario": header})
         energy = shipment.run(each, 1, tmp_path / str(n)).energy
         assert energy is not None
         # One call after the boot, then one an upload interval.

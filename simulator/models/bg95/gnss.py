@@ -66,13 +66,14 @@ class Gnss:
         self._seize = seize
         self._priority = 0
         self.on = False
+        self.switched: Callable[[bool], object] = lambda _on: None
         self._needed_us = 0
         self._received_us = 0
         self._asked_us = 0
 
     def reset(self) -> None:
         """Start as after power-on; the priority is kept."""
-        self.on = False
+        self._switch(on=False)
 
     def commands(self) -> dict[str, Command]:
         """Return the commands by their names."""
@@ -103,8 +104,7 @@ class Gnss:
         args.number(0, 1, 1)
         if self.on:
             raise AtError(ONGOING)
-        self.on = True
-        self._journal.note("gnss", on=True)
+        self._switch(on=True)
         self._needed_us = self._rng.randint(*FIRST_FIX_S) * US_PER_S
         self._received_us = 0
         self._asked_us = self._clock.now_us
@@ -114,9 +114,14 @@ class Gnss:
     def stop(self) -> None:
         """Switch the receiver off."""
         if self.on:
-            self.on = False
-            self._journal.note("gnss", on=False)
+            self._switch(on=False)
             self._seize(False)
+
+    def _switch(self, *, on: bool) -> None:
+        if on != self.on:
+            self.on = on
+            self._journal.note("gnss", on=on)
+            self.switched(on)
 
     def _end(self, form: Form, _args: Args) -> Result:
         if form is Form.TEST:

@@ -119,6 +119,7 @@ class BG95:
         self.general.port = self.tcpip.port = self.port
         self.radio.changed = self.port.report
         self.radio.moved = self._draws.registration
+        self.gnss.switched = self._draws.satellites
         network.on_packet = self._draws.packet
         self.radio.reachable = self.tcpip.reachable
         self.radio.deactivated = self.tcpip.deactivated

@@ -93,7 +93,6 @@ class Radio:
         self.moved: Callable[[int, Cell | None], object] = lambda _stat, _cell: None
         self.reachable: Callable[[bool], object] = lambda _reachable: None
         self.deactivated: Callable[[], object] = lambda: None
-        self.weigh: Callable[[], object] = lambda: None
         self.error_ms = 0
         """How wrong every network's time is, in addition."""
         self.time_zone_update = 0
@@ -148,7 +147,6 @@ class Radio:
     def block(self, blocked: bool) -> None:
         """The satellite receiver takes the way in, or gives it back."""
         self._blocked = blocked
-        self.weigh()
 
     def _coverage(self) -> Cell | None:
         return None if self._blocked else self._world.coverage(self._clock.now_us / US_PER_S)

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from simulator.network import Handshake
 
@@ -165,10 +166,13 @@ class Tls:
             context.load_verify_locations(cadata=roots.decode("ascii"))
         else:
             context.verify_mode = ssl.CERT_NONE
+        own = 0
         if numbers["seclevel"] == 2:
+            chain_pem = self._file(settings, "clientcert")
+            own = _size(chain_pem)
             with tempfile.TemporaryDirectory() as folder:
                 chain, key = Path(folder, "chain"), Path(folder, "key")
-                chain.write_bytes(self._file(settings, "clientcert"))
+                chain.write_bytes(chain_pem)
                 key.write_bytes(self._file(settings, "clientkey"))
                 context.load_cert_chain(chain, key)
         dated = bool(numbers["seclevel"]) and not numbers["ignorelocaltime"]
@@ -177,7 +181,7 @@ class Tls:
             return not dated or _in_date([certificate], roots, self._radio.rtc.utc())
 
         name = host if numbers["sni"] or context.check_hostname else None
-        return Handshake(context, name, judge)
+        return Handshake(context, name, judge, own)
 
     def _file(self, settings: Settings, kind: str) -> bytes:
         found = self._files.read(settings.paths[kind])
@@ -218,6 +222,12 @@ class Tls:
                 if each.secure
             )
         )
+
+
+def _size(pem: bytes) -> int:
+    """Return the size of certificates in DER."""
+    found = x509.load_pem_x509_certificates(pem)
+    return sum(len(each.public_bytes(serialization.Encoding.DER)) for each in found)
 
 
 def _suite(item: str) -> int:
