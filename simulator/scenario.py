@@ -41,6 +41,7 @@ FAULTS = {
         "stuck_bus",
         "stuck_value",
         "interrupt_storm",
+        "seized",
     ),
     "battery": ("out_of_range",),
 }

@@ -1,10 +1,13 @@
-"""ST LIS2DW12: acceleration, shock and free fall over I2C (datasheet DocID029682, AN5038)."""
+"""ST LIS2DW12: acceleration, shock and free fall over I2C (datasheet DocID029682, AN5038).
+
+Its self-test lies in lis2dw12_selftest.py.
+"""
 
 import time
 
 from micropython import const
 
-from drivers.fault import RANGE, TIMEOUT, WRONG_ID, SensorFault, of_bus
+from drivers.fault import TIMEOUT, WRONG_ID, SensorFault, of_bus
 
 ADDRESS = const(0x19)  # SA0 high (serial interface, table of addresses)
 _WHO_AM_I = const(0x0F)
@@ -184,39 +187,3 @@ class LIS2DW12:
             if source == 1 << face:
                 return face
         return None
-
-    def self_test(self):
-        """Deflect the sensor electrostatically; return the three deflections in mg.
-
-        The procedure of AN5038 (self-test): +-4 g at 50 Hz in high-performance mode, five samples
-        averaged before and with the positive deflection. SensorFault(RANGE) when a deflection is
-        outside 70...1500 mg (mechanical characteristics). The tracker must lie still for 0.5 s;
-        what was armed is armed again.
-        """
-        self._check()
-        control = self._read(_CTRL1, 6)
-        self._write(_FIFO_CTRL, _BYPASS)
-        self._write(_CTRL1, 0x44, _CTRL2_BDU_IF_ADD_INC, 0, 0, 0, 0x10)
-        rest = self._mean()
-        self._write(_CTRL1 + 2, 0x40)
-        moved = self._mean()
-        self._write(_CTRL1, *control)
-        self._read(_WAKE_UP_SRC, 1)
-        self._restart_fifo()
-        # +-4 g is a quarter of the scale that mg() is for.
-        deflections = tuple((b - a) // 20 for a, b in zip(rest, moved))
-        if min(deflections) < 70 or max(deflections) > 1500:
-            raise SensorFault(RANGE)
-        return deflections
-
-    def _mean(self):
-        """Return five times the mean of five samples at 50 Hz, after 100 ms and one sample."""
-        sums = [0, 0, 0]
-        time.sleep_ms(100)
-        for n in range(6):
-            time.sleep_ms(21)
-            data = self._read(_OUT_X_L, 6)
-            for axis in range(3):
-                if n:
-                    sums[axis] += mg(data[2 * axis], data[2 * axis + 1])
-        return sums

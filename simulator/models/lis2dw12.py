@@ -47,6 +47,7 @@ class LIS2DW12:
         "wrong_id": ("identity", 0x33, r.LIS2DW12_ID),
         "slow": ("asleep", True, False),
         "interrupt_storm": ("storm", True, False),
+        "seized": ("seized", True, False),
     }
 
     def __init__(
@@ -70,7 +71,9 @@ class LIS2DW12:
         self._ends = [end for _, end in motions]
         # This specimen: zero-g offset within 20 mg typically, self-test within 70...1500 mg.
         self._offset = tuple(max(-0.04, min(0.04, rng.gauss(0, 0.01))) for _ in range(3))
-        self._deflection = tuple(rng.uniform(0.2, 0.6) for _ in range(3))
+        self.deflection = tuple(rng.uniform(0.2, 0.6) for _ in range(3))
+        self.seized = False
+        """Fault: the self-test moves nothing."""
         self._rate = 1 + max(-0.02, min(0.02, rng.gauss(0, 0.005)))
         self._int1: Terminal | None = None
         self.silent = False
@@ -261,11 +264,12 @@ class LIS2DW12:
         if r.is_twelve_bits(control):
             digit_mg, shift = digit_mg * 4, 4
         test = {r.ST_POSITIVE: 1, r.ST_NEGATIVE: -1}.get(self._registers[r.CTRL3] & r.ST, 0)
+        test *= not self.seized
         noise = r.noise_mg(control)
         top = (1 << 15 - shift) - 1
         codes = (
             round(((a + o + test * d) * 1000 + self._rng.gauss(0, noise)) / digit_mg)
-            for a, o, d in zip(g, self._offset, self._deflection, strict=True)
+            for a, o, d in zip(g, self._offset, self.deflection, strict=True)
         )
         x, y, z = (max(-top - 1, min(top, code)) << shift for code in codes)
         return x, y, z

@@ -1,0 +1,63 @@
+"""LIS2DW12: its own test, by electrostatic deflection (datasheet DocID029682, AN5038).
+
+A module of its own: it is needed once, at packing.
+"""
+
+import time
+
+from micropython import const
+
+from drivers.lis2dw12 import mg
+
+# Mechanical characteristics, self-test: what a deflection measures on each axis.
+LEAST_MG = const(70)
+MOST_MG = const(1500)
+
+_CTRL1 = const(0x20)
+_CTRL3 = const(0x22)
+_OUT_X_L = const(0x28)
+_FIFO_CTRL = const(0x2E)
+_WAKE_UP_SRC = const(0x38)
+_BYPASS = const(0x00)
+# High performance at 50 Hz; BDU and IF_ADD_INC; +-4 g.
+_CTRL1_50_HZ_HP = const(0x44)
+_CTRL2_BDU_IF_ADD_INC = const(0x0C)
+_CTRL6_4_G = const(0x10)
+_CTRL3_ST_POSITIVE = const(0x40)
+
+_SETTLE_MS = const(100)
+_SAMPLE_MS = const(21)
+_SAMPLES = const(5)
+
+
+def deflections(part):
+    """Deflect the sensor; return by how much each axis moved, in mg, without sign.
+
+    ``part``: the LIS2DW12, which must lie still for 0.5 s and is armed afterwards as before. A
+    part that is well answers LEAST_MG to MOST_MG. Raises SensorFault when it does not answer.
+    """
+    part._check()
+    control = part._read(_CTRL1, 6)
+    part._write(_FIFO_CTRL, _BYPASS)
+    part._write(_CTRL1, _CTRL1_50_HZ_HP, _CTRL2_BDU_IF_ADD_INC, 0, 0, 0, _CTRL6_4_G)
+    rest = _sum(part)
+    part._write(_CTRL3, _CTRL3_ST_POSITIVE)
+    moved = _sum(part)
+    part._write(_CTRL1, *control)
+    part._read(_WAKE_UP_SRC, 1)
+    part._restart_fifo()
+    # +-4 g is a quarter of the scale that mg() is for.
+    return tuple(abs(b - a) // (4 * _SAMPLES) for a, b in zip(rest, moved))
+
+
+def _sum(part):
+    """Return the sum of five samples of each axis, after the filter and one sample have settled."""
+    sums = [0, 0, 0]
+    time.sleep_ms(_SETTLE_MS)
+    for n in range(_SAMPLES + 1):
+        time.sleep_ms(_SAMPLE_MS)
+        data = part._read(_OUT_X_L, 6)
+        for axis in range(3):
+            if n:
+                sums[axis] += mg(data[2 * axis], data[2 * axis + 1])
+    return sums
