@@ -6,10 +6,10 @@ makes one check after the other and hands each result on as soon as it is known:
 
     report(name, ok, value, unit, limit)
 
-``name``: which part ("probe", "flash erase", "SIM", ...). ``ok``: whether it passed. ``value``: what
-was measured, a decimal number as text where there is a ``unit``, else words. ``limit``: what passes,
-words. ``failed`` is the number of checks that did not pass. A check that needs one that failed is
-reported as failed, too: nothing was measured, its value says why.
+``name``: which part ("probe", "flash erase", "SIM", ...). ``ok``: whether it passed. ``value``:
+what was measured, a decimal number as text where there is a ``unit``, else words. ``limit``: what
+passes, words. ``failed`` is the number of checks that did not pass. A check that needs one that
+failed is reported as failed, too: nothing was measured, its value says why.
 
 ``call()`` is awaited for one uplink session that publishes what is in the log. Whoever runs this
 goes on sampling and feeding the watchdog beside it: no step blocks for more than half a second.
@@ -20,7 +20,6 @@ turns. The modem is to be free; it is off in the end.
 """
 
 import asyncio
-import time
 
 from micropython import const
 
@@ -56,7 +55,7 @@ async def run(port, recorder, call, report, gnss=False):
 
     from coldtrail import selftest_radio
 
-    block = await selftest_radio.results(port, recorder, note, gnss)
+    block = await selftest_radio.Radio(port, recorder).results(note, gnss)
     del selftest_radio
     forget("coldtrail.selftest_radio", "drivers.bg95_setup", "drivers.bg95_gnss")
     if block:
@@ -99,7 +98,7 @@ async def by_button(port, recorder, call):
     """
     failed = await run(port, recorder, call, lambda *result: print(line(*result)))
     print("self-test:", "passed" if not failed else "%d failed" % failed)
-    for flash in range(max(1, failed)):
+    for _ in range(max(1, failed)):
         port.led(not failed, bool(failed))
         await asyncio.sleep_ms(2 * _BLINK_MS if failed else _RESULT_MS)
         port.led(False, False)

@@ -48,8 +48,9 @@ def results(port, recorder):
             yield result
     if "battery" in board.SENSORS:
         least = board.SENSORS["battery"]["curve"][_LEAST_CHARGE]
-        for result in _plausible(port, "battery", (("battery", "mV", 0, least, 9999),)):
-            yield (*result[:4], "at least %d, 30 %%" % least)
+        row = ("battery", "mV", 0, least, 9999)
+        for result in _plausible(port, "battery", (row,), "at least %d, 30 %%" % least):
+            yield result
     for result in _flash(recorder.log):
         yield result
 
@@ -74,10 +75,10 @@ def _measured(port, sensor):
         port.release(sensor)
 
 
-def _plausible(port, sensor, rows):
+def _plausible(port, sensor, rows, words=None):
     found = _measured(port, sensor)
     for n, (name, unit, places, low, high) in enumerate(rows):
-        limit = "%s to %s" % (decimal(low, places), decimal(high, places))
+        limit = words or "%s to %s" % (decimal(low, places), decimal(high, places))
         if isinstance(found, str):
             yield name, False, found, "", limit
         else:

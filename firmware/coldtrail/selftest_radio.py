@@ -1,4 +1,4 @@
-"""Self-test of what speaks to the outside: modem, SIM, registration, clock, GNSS. See selftest.py."""
+"""Self-test of what reaches the outside: modem, SIM, registration, clock, GNSS (selftest.py)."""
 
 import asyncio
 import time
@@ -16,100 +16,101 @@ _REGISTER_MS = const(180_000)
 _GNSS_MS = const(120_000)
 
 _LEAST_DBM = const(-115)  # RSRP, in GSM RSSI: with less, a truck's steel is the end of it
-_CLOCK_MS = const(1_000)  # contract: times within a second
+_CLOCK_MS = const(1_000)  # what the gateway's times may be off by
+
+_NEEDED = ("modem", "SIM", "registration")  # without one of these, there is nothing behind it
 
 
-async def results(port, recorder, note, gnss):
-    """Make the checks; return the number of a block to be confirmed, 0 when none can be sent.
+class Radio:
+    """The checks; each returns (value, unit, whether it passes) or raises OSError in words."""
 
-    The modem stays on then.
-    """
-    rows = _checks(recorder, gnss)
-    modem = port.modem()
-    failure = None
-    for name, limit, check in rows:
-        if failure:
-            note(name, False, "not tried: " + failure, "", limit)
-            continue
-        try:
-            value, unit, ok = await check(modem, port)
-        except (OSError, ValueError) as error:
-            value, unit, ok = str(error) or type(error).__name__, "", False
-            if name in ("modem", "SIM", "registration"):
-                failure = "no " + name
-        note(name, ok, value, unit, limit)
-    if failure:
-        await modem.power_off()
-        return 0
-    await modem.at.stop()
-    recorder.seal()
-    return recorder.state.number
+    def __init__(self, port, recorder):
+        """Check the modem of ``port`` with the identity of ``recorder``, which must be free."""
+        self._port = port
+        self._recorder = recorder
+        self._modem = port.modem()
 
+    async def results(self, report, gnss):
+        """Make them; return the number of a block to be confirmed, 0 when none can be sent.
 
-def _checks(recorder, gnss):
-    identity = recorder.identity
+        ``report`` as in selftest.py. The modem is left on when there is a block to be sent.
+        """
+        rows = [
+            ("modem", self._power, "answers"),
+            ("SIM", self._card, "a card that answers"),
+            ("registration", self._registration, "at least %d" % _LEAST_DBM),
+            ("clock", self._clock, "within %d" % _CLOCK_MS),
+        ]
+        if gnss:
+            rows.append(("GNSS", self._position, "a fix within %d s" % (_GNSS_MS // 1000)))
+        missing = None
+        for name, check, limit in rows:
+            if missing:
+                report(name, False, "no " + missing, "", limit)
+                continue
+            try:
+                value, unit, ok = await check()
+            except (OSError, ValueError) as error:
+                value, unit, ok = str(error), "", False
+                if name in _NEEDED:
+                    missing = name
+            report(name, ok, value, unit, limit)
+        if missing:
+            await self._modem.power_off()
+            return 0
+        await self._modem.at.stop()
+        self._recorder.seal()
+        return self._recorder.state.number
 
-    async def power(modem, port):
-        await modem.power_on(_POWER_ON_MS)
-        # Its answer has no name before it, but every revision begins so.
-        return "BG" + str(await modem.at.command(b"AT+CGMR", b"BG"), "utf-8"), "", True
+    async def _power(self):
+        await self._modem.power_on(_POWER_ON_MS)
+        # The answer is the bare revision, and every revision of the family begins so.
+        return "BG" + str(await self._modem.at.command(b"AT+CGMR", b"BG"), "utf-8"), "", True
 
-    async def card(modem, port):
+    async def _card(self):
         deadline = time.ticks_add(time.ticks_ms(), _SIM_MS)
         while True:
             try:
-                return str(await modem.at.command(b"AT+QCCID", b"+QCCID:"), "utf-8"), "", True
+                number = await self._modem.at.command(b"AT+QCCID", b"+QCCID:")
+                return str(number, "utf-8"), "", True
             except ModemError:  # also while the card is being read
                 if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
-                    raise ModemError("none: insert a card")
+                    raise ModemError("no card answers: insert one")
             await asyncio.sleep_ms(_POLL_MS)
 
-    async def registration(modem, port):
-        await modem.register(identity.apn, _REGISTER_MS)
-        found = await modem.signal()
+    async def _registration(self):
+        identity = self._recorder.identity
+        user, password, pin = identity.apn_user, identity.apn_password, identity.pin
+        await self._modem.register(identity.apn, _REGISTER_MS, user, password, pin)
+        found = await self._modem.signal()
         if found is None:
             raise ModemError("no service")
         dbm = found[1] if found[2] is None else found[2]
         return str(dbm), "dBm", dbm >= _LEAST_DBM
 
-    async def clock(modem, port):
-        found = await modem.network_time()
+    async def _clock(self):
+        """Record the time, and return by how much the clock has gone astray since the last."""
+        found = await self._modem.network_time()
         if found is None:
             raise ModemError("the network gives no time")
-        return _deviation(port, recorder, *found)
+        unix, off, ticks = found
+        state = self._recorder.state
+        t, ms = self._port.since_boot(state.boot_rtc)
+        now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
+        fields = [now // 1000, now % 1000, unix, 0, off, r.NETWORK]
+        drift = 0
+        if state.sync is not None:
+            t, ms, since, since_ms = state.sync[:4]
+            passed = now - t * 1000 - ms
+            off = (unix - since) * 1000 - since_ms - passed
+            drift = passed * 2 * board.RTC_PPM // 1000000
+        self._recorder.record(r.CLOCK_SYNC, fields)
+        return str(off), "ms", abs(off) <= _CLOCK_MS + drift
 
-    rows = [
-        ("modem", "answers", power),
-        ("SIM", "a card that answers", card),
-        ("registration", "at least %d" % _LEAST_DBM, registration),
-        ("clock", "within %d" % _CLOCK_MS, clock),
-    ]
-    if gnss:
-        rows.append(("GNSS", "a fix within %d s" % (_GNSS_MS // 1000), _position))
-    return rows
+    async def _position(self):
+        from drivers import bg95_gnss
 
-
-def _deviation(port, recorder, unix, uncertainty_ms, ticks):
-    """Record the clock sync, and return by how much the clock had gone astray since the last."""
-    state = recorder.state
-    t, ms = port.since_boot(state.boot_rtc)
-    age_ms = time.ticks_diff(time.ticks_ms(), ticks)
-    off, drift = uncertainty_ms, 0
-    if state.sync is not None:
-        t0, ms0, unix0, unix0_ms = state.sync[:4]
-        passed = (t - t0) * 1000 + ms - ms0 - age_ms
-        off = (unix - unix0) * 1000 - unix0_ms - passed
-        drift = passed * 2 * board.RTC_PPM // 1000000
-    total = max(0, t * 1000 + ms - age_ms)
-    fields = [total // 1000, total % 1000, unix, 0, uncertainty_ms, r.NETWORK]
-    recorder.record(r.CLOCK_SYNC, fields)
-    return str(off), "ms", abs(off) <= _CLOCK_MS + drift
-
-
-async def _position(modem, port):
-    from drivers import bg95_gnss
-
-    found = await bg95_gnss.locate(modem.at, _GNSS_MS, lambda: True)
-    if found is None:
-        raise ModemError("no fix")
-    return str(found[2]), "m uncertain", True
+        found = await bg95_gnss.locate(self._modem.at, _GNSS_MS, lambda: True)
+        if found is None:
+            raise ModemError("no fix")
+        return str(found[2]), "m", True

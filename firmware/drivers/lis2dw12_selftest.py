@@ -51,7 +51,7 @@ def deflections(part):
 
 
 def _sum(part):
-    """Return the sum of five samples of each axis, after the filter and one sample have settled."""
+    """Return the sum of five samples of each axis, once the filter has settled."""
     sums = [0, 0, 0]
     time.sleep_ms(_SETTLE_MS)
     for n in range(_SAMPLES + 1):
