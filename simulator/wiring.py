@@ -152,6 +152,7 @@ def build(
         pins = tuple(bus["pins"][role] for role in BUS_PINS[kind])
         if kind == "I2C":
             buses[kind, number] = chip.i2c[pins] = I2CBus(bench.clock)
+            chip.i2c[pins].connect_scl(chip.nets[pins[0]].attach("i2c"))
         elif kind == "SPI":
             buses[kind, number] = chip.spi[pins] = SPIBus(bench.clock)
         else:

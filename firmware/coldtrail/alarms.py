@@ -23,6 +23,12 @@ it no longer is (see trend.py); the threshold itself need never be met.
 
 A breach also ends when its sensor is lost, and with the shipment. A run that is no breach yet
 outlives a lost sensor: a probe that fails now and then must not hide what it shows in between.
+
+Rules on events (channels 8 and 9: shock, free fall) are instant, and no sample bears on them: an
+event beyond the threshold is a breach that starts and ends with it.
+
+An alarm latches until it is acknowledged or another shipment begins. What is acknowledged while
+it stands still shows while it stands, and no longer.
 """
 
 from micropython import const
@@ -50,7 +56,9 @@ _SIZE = const(6)
 _RUN = const(1)  # a run is going on
 _OUT = const(2)  # the latest sample was beyond
 _BREACH = const(4)  # the run is a breach
-_LATCHED = const(8)  # there has been a breach since the reset
+_LATCHED = const(8)  # there has been a breach since the reset or the acknowledgement
+
+_EVENTS = const(8)  # channels from here on are those of events
 
 
 class Engine:
@@ -77,11 +85,42 @@ class Engine:
             if rule[1] == TREND:
                 self._trends[index] = Trend(rule[4], rule[3] > 2, rule[5], rule[7])
 
-    def restart(self):
-        """Begin a boot: times before and after are not comparable, so it leaves a gap."""
+    def restart(self, passed=None):
+        """Begin a boot: it leaves a gap in what is counted, and in a trend all that was before.
+
+        passed: seconds from the zero of the last boot's times to that of this one's, where the
+        chip's counter ran on and so tells; the trends then go on.
+        """
         self._t = None
         for trend in self._trends.values():
-            trend.restart()
+            if passed is None:
+                trend.restart()
+            else:
+                trend.shift(passed)
+
+    def acknowledge(self):
+        """Take note that somebody has seen the alarms raised so far."""
+        for state in self._states:
+            state[_FLAGS] &= ~_LATCHED
+
+    def within(self, values):
+        """Tell whether each reading that a rule wants is there, and none is beyond."""
+        for rule in self.rules:
+            if rule[2] < _EVENTS:
+                value = values[rule[2]]
+                if value is None or _excess(rule, value) > 0:
+                    return False
+        return True
+
+    def event(self, t, channel, value):
+        """Judge an event by the rules on its channel, 8 or 9, and return the changes."""
+        changes: list = []
+        for index, rule in enumerate(self.rules):
+            if rule[2] == channel and _excess(rule, value) > 0:
+                self._states[index][_FLAGS] |= _LATCHED
+                changes.append(("start", index, value, 0, t))
+                changes.append(("end", index, BACK_WITHIN, value, value, 0, t))
+        return changes
 
     def sample(self, t, interval, values):
         """Judge the readings of 8 channels (integers, None where absent) and return the changes.
@@ -93,7 +132,9 @@ class Engine:
         self._t = t
         changes = []
         for index in range(len(self.rules)):
-            self._judge(index, t, stood, values[self.rules[index][2]], changes)
+            channel = self.rules[index][2]
+            if channel < _EVENTS:
+                self._judge(index, t, stood, values[channel], changes)
         return changes
 
     def stop(self, t):
@@ -105,8 +146,8 @@ class Engine:
 
     @property
     def alarmed(self):
-        """True when there has been a breach since the reset."""
-        return any(state[_FLAGS] & _LATCHED for state in self._states)
+        """True when there is a breach, or was one that nobody has acknowledged."""
+        return any(state[_FLAGS] & (_BREACH | _LATCHED) for state in self._states)
 
     @property
     def standing(self):
@@ -114,7 +155,8 @@ class Engine:
         return any(state[_FLAGS] & _BREACH for state in self._states)
 
     def _judge(self, index, t, stood, value, changes):
-        _, kind, _, comparison, threshold, duration, hysteresis, _ = self.rules[index]
+        rule = self.rules[index]
+        kind, duration = rule[1], rule[5]
         state = self._states[index]
         if state[_FLAGS] & _OUT:
             state[_BEYOND] += stood
@@ -123,16 +165,14 @@ class Engine:
         trend = self._trends.get(index)
         within = False
         if value is not None:
-            # Above 0 when beyond; an inclusive comparison (even code) begins one unit earlier.
-            excess = value - threshold if comparison > 2 else threshold - value
-            excess += 1 - comparison % 2
+            excess = _excess(rule, value)
             if trend:
                 trend.add(t, value)
                 begins = trend.near
                 within = not begins
             else:
                 begins = excess > 0
-                within = excess + hysteresis <= 0
+                within = excess + rule[6] <= 0
             if not state[_FLAGS] & _RUN and begins:
                 state[_FLAGS] |= _RUN
                 state[_MINIMUM] = state[_MAXIMUM] = state[_LATEST] = value
@@ -185,3 +225,13 @@ class Engine:
             self._states[index] = old[:_SIZE]
             if index in self._trends:
                 self._trends[index].load(old[_SIZE:])
+
+
+def _excess(rule, value):
+    """Return how far ``value`` is beyond: above 0 when it is.
+
+    An inclusive comparison (even code) begins one unit earlier.
+    """
+    comparison, threshold = rule[3], rule[4]
+    excess = value - threshold if comparison > 2 else threshold - value
+    return excess + 1 - comparison % 2

@@ -11,7 +11,7 @@ from coldtrail import records as r
 from coldtrail.flashlog import Log, LogFull
 from coldtrail.state import State
 
-_RETAINED_FORMAT = 2
+_RETAINED_FORMAT = 3
 
 # Sectors kept back from samples, beside those that sealing takes: for faults and alarms, for
 # confirmations, and for a sector that fails.

@@ -68,6 +68,14 @@ SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 SUBJECT_DOWNLINK = const(9)
 
+# Codes of a fault beyond those of a reading (0...11, as in the status).
+NO_SYNC = const(1)  # subject clock
+STORM = const(12)  # subject light or accelerometer
+
+# Channels of events.
+CHANNEL_SHOCK = const(8)
+CHANNEL_FREE_FALL = const(9)
+
 # Codes of a fault of the downlink.
 NOT_VERIFIED = const(2)
 REPLAY = const(10)

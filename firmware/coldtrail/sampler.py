@@ -1,8 +1,11 @@
 """Takes one sample: every fitted sensor once, absent values with the status that says why."""
 
-from drivers.fault import SensorFault
+from micropython import const
+
+from drivers.fault import BUS_STUCK, VALUE_STUCK, SensorFault
 
 CHANNELS = 8
+OVERDUE = const(1 << 20)  # status: a calibration is past its due date
 
 # Sensor number (its place in the status, four bits each), name at the port, channels.
 SENSORS = (
@@ -12,18 +15,31 @@ SENSORS = (
     (3, "accelerometer", (5, 6, 7)),
     (4, "battery", (4,)),
 )
+_EVENTS = (8, 9)  # channels of events, which the accelerometer measures
+
+# So many readings in a row that agree in every bit are no measurement. Each driver whose noise
+# makes that impossible offers the bits as ``raw``; figures in README.md.
+STUCK = const(16)
 
 
 def missing(required, fitted):
     """Return those of the channels in ``required`` that no sensor in ``fitted`` measures."""
+    measured = []
     for _, name, channels in SENSORS:
         if name in fitted:
-            required = [channel for channel in required if channel not in channels]
-    return list(required)
+            measured += channels
+    if "accelerometer" in fitted:
+        measured += _EVENTS
+    return [channel for channel in required if channel not in measured]
 
 
-def sample(port):
-    """Measure and return [status, value of channel 0 ... 7], None for a value that is absent.
+def repeats():
+    """Return the memory that ``read`` wants: the raw reading of each sensor, how often it came."""
+    return [0] * (2 * len(SENSORS))
+
+
+def read(port, memory):
+    """Measure and return [status, raw value of channel 0 ... 7], None for a value that is absent.
 
     ``port.sensor(name)`` gives a driver with ``measure()`` (an integer, or a tuple of integers
     for consecutive channels, in the channels' units) or None where none is fitted. One sensor's
@@ -36,7 +52,8 @@ def sample(port):
         if driver is None:
             continue
         try:
-            reading = driver.measure()
+            reading = _measure(port, driver)
+            _watch(memory, 2 * number, getattr(driver, "raw", None))
         except SensorFault as fault:
             status |= fault.code << 4 * number
             reading = ()
@@ -48,6 +65,40 @@ def sample(port):
         driver = None
         port.release(name)
     return [status] + values
+
+
+def _measure(port, driver):
+    try:
+        return driver.measure()
+    except SensorFault as fault:
+        if fault.code != BUS_STUCK:
+            raise
+    port.free_bus()
+    return driver.measure()
+
+
+def _watch(memory, at, raw):
+    """Raise SensorFault when ``raw`` has come too often in a row."""
+    if raw is None:
+        return
+    memory[at + 1] = memory[at + 1] + 1 if raw == memory[at] else 1
+    memory[at] = raw
+    if memory[at + 1] >= STUCK:
+        memory[at + 1] = STUCK
+        raise SensorFault(VALUE_STUCK)
+
+
+def sample(port, memory, tables):
+    """Measure as ``read`` does, and correct by ``tables`` (see calibration.py)."""
+    reading = read(port, memory)
+    if tables:
+        from coldtrail.correction import corrected
+
+        for channel, points in tables.items():
+            raw = reading[1 + channel]
+            if raw is not None:
+                reading[1 + channel] = corrected(points, raw)
+    return reading
 
 
 def faults(status):

@@ -1,10 +1,13 @@
 """Start the tracker from what was provisioned on its file system."""
 
+import os
+
 import board
 from drivers import forget
 
 PROFILE = "profile.cbor"
 IDENTITY = "identity.cbor"
+CALIBRATION = "calibration.cbor"
 
 
 def _read(name):
@@ -16,11 +19,11 @@ def _read(name):
 
 
 def _provisioned():
-    """Return (profile, identity).
+    """Return (profile, identity, calibrations).
 
     ValueError when the tracker is not provisioned, or with what it cannot measure.
     """
-    from coldtrail import identity, profile
+    from coldtrail import calibration, identity, profile
     from coldtrail.sampler import missing
 
     loaded = profile.load(_read(PROFILE))
@@ -30,7 +33,16 @@ def _provisioned():
             "profile %s needs %s, which no sensor on this board measures: "
             "provision another profile" % (loaded.name, profile.named(lacking))
         )
-    return loaded, identity.load(_read(IDENTITY))
+    calibrations = []
+    if CALIBRATION in os.listdir():
+        calibrations = calibration.load(_read(CALIBRATION))
+    unfitted = missing([entry[0] for entry in calibrations], board.SENSORS)
+    if unfitted:
+        raise ValueError(
+            "calibration.cbor has channels %s, and no sensor on this board measures them: "
+            "provision again" % unfitted
+        )
+    return loaded, identity.load(_read(IDENTITY)), calibrations
 
 
 def start():
@@ -39,13 +51,13 @@ def start():
         print("coldtrail: there is no port layer for the chip", board.CHIP)
         return
     try:
-        profile, identity = _provisioned()
+        profile, identity, calibrations = _provisioned()
     except ValueError as error:
         print("coldtrail:", error)
         return
-    forget("coldtrail.profile", "coldtrail.identity")
+    forget("coldtrail.profile", "coldtrail.identity", "coldtrail.calibration")
 
     from coldtrail.ports.esp32 import Port
     from coldtrail.tracker import Tracker
 
-    Tracker(Port(board), profile, identity).wake()
+    Tracker(Port(board), profile, identity, calibrations).wake()

@@ -12,7 +12,7 @@ from coldtrail import block, cbor
 from coldtrail import records as r
 from coldtrail.alarms import Engine
 
-_FORMAT = 2
+_FORMAT = 3
 # Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
@@ -103,12 +103,7 @@ class State:
         if kind == r.SAMPLE:
             self._sample(fields)
         elif kind == r.BOOT:
-            _, self.boot, _, self.boot_rtc, _ = fields
-            self.engine.restart()
-            self.judge_from = max(0, self.judge_from - (self.last or 0))
-            self.sync = self.last = self.oldest = None
-            if fields[2] == r.COMMANDED:
-                self._effect(r.REBOOT)
+            self._boot(fields)
         elif kind == r.CLOCK_SYNC:
             self.sync = tuple(fields)
         elif kind == r.ALARM_START or kind == r.ALARM_END:
@@ -128,14 +123,12 @@ class State:
                 self._effect(r.STOP)
             self._owe(self.engine.stop(fields[0]))
         elif kind == r.FAULT:
-            _, subject, code, on = fields
-            fault = 16 * subject + code
-            if fault in self.faults:
-                self.faults.remove(fault)
-            if on:
-                self.faults.append(fault)
-                if self.full:
-                    self.urgent = True
+            self._fault(*fields[1:])
+        elif kind == r.SHOCK:
+            peak = max([abs(axis) for axis in fields[1:]])
+            self._event(fields[0], r.CHANNEL_SHOCK, peak)
+        elif kind == r.FREE_FALL:
+            self._event(fields[0], r.CHANNEL_FREE_FALL, fields[1])
         elif kind == r.LOG_GAP:
             _, cause, count = fields
             if cause == r.OVERWRITTEN:
@@ -161,6 +154,8 @@ class State:
     def _command(self, fields):
         _, self.command, action, outcome = fields[:4]
         self.taken = [self.command, action, 0] if outcome == r.TAKEN else None
+        if action == r.ACKNOWLEDGE and outcome == r.DONE:
+            self.engine.acknowledge()
 
     def _effect(self, action):
         """Note that the log holds what the command under way asks for; return whether it does."""
@@ -169,15 +164,47 @@ class State:
         self.taken[2] = 1
         return True
 
+    def _boot(self, fields):
+        _, self.boot, cause, rtc, _ = fields
+        passed, last = rtc - self.boot_rtc, self.last or 0
+        self.boot_rtc = rtc
+        if cause in (r.POWER_ON, r.BROWN_OUT) or passed < last:
+            # The chip's counter began anew: nobody knows how long the power was away.
+            self.engine.restart()
+            passed = last
+        else:
+            self.engine.restart(passed)
+        self.judge_from = max(0, self.judge_from - passed)
+        self.sync = self.last = self.oldest = None
+        if cause == r.COMMANDED:
+            self._effect(r.REBOOT)
+
+    def _fault(self, subject, code, on):
+        fault = 16 * subject + code
+        if fault in self.faults:
+            self.faults.remove(fault)
+        if on:
+            self.faults.append(fault)
+            if self.full or subject in self.profile.urgent_faults:
+                self.urgent = True
+
+    def _event(self, t, channel, value):
+        if self.shipment is not None and t >= self.judge_from:
+            self._owe(self.engine.event(t, channel, value))
+
     def _sample(self, fields):
-        t = fields[0]
+        t, values = fields[0], fields[2:]
         leading = self.interval
         if self.oldest is None:
             self.oldest = t
             self.leading = leading
         self.last = t
-        if self.shipment is not None and t >= self.judge_from:
-            self._owe(self.engine.sample(t, leading, fields[2:]))
+        if self.shipment is None:
+            return
+        if self.profile.zone_start and self.engine.within(values):
+            self.judge_from = min(self.judge_from, t)
+        if t >= self.judge_from:
+            self._owe(self.engine.sample(t, leading, values))
 
     def _owe(self, changes):
         for change in changes:

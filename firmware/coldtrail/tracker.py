@@ -5,8 +5,8 @@ import time
 
 from micropython import const
 
-from coldtrail import VERSION, sampler, shipment
 from coldtrail import records as r
+from coldtrail import sampler
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
 from drivers import forget
@@ -22,32 +22,44 @@ _RETRY_LONGEST_S = const(3600)
 
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
-_HOLD_MS = const(3000)
-_VERDICT_MS = const(2000)
-_BLINK_MS = const(250)
 _IDLE_S = const(86400)
+
+_SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
+_CLOCK_LOST_S = const(6 * 3600)
+
+# The detector's memory, as far as it is looked at here (see detector.py).
+_OPEN = const(0)
+_LIMIT = const(1)
+_TO_ARM = const(2)
+_ARMED = const(3)
+_MASKED = const(4)
 
 
 class Tracker:
     """One wake, from the first instruction to the deep sleep."""
 
-    def __init__(self, port, profile, identity):
-        """Mount the log; ``port`` is the board, ``profile`` and ``identity`` as provisioned."""
+    def __init__(self, port, profile, identity, calibrations):
+        """Mount the log; ``port`` is the board, the rest as provisioned."""
         self._port = port
-        self._profile = profile
-        self._identity = identity
+        self._calibrations = calibrations
+        # {channel: points}; of the channels that need no correction, nothing is kept.
+        self._tables = {entry[0]: entry[5] for entry in calibrations if entry[5]}
+        self._due = min([entry[4] for entry in calibrations]) if calibrations else None
         self._watchdog = Watchdog(port.watchdog())
         # Only through deep sleep has the flash surely stood as the RTC memory says.
-        retained = port.retained() if port.boot_cause() is None else b""
+        retained = port.retained() if port.boot_cause is None else b""
         self._recorder = Recorder(port.flash(), profile, identity, retained)
         forget("coldtrail.mounting")
         self._state = self._recorder.state
-        extra = self._recorder.extra or (0, 0, 0, [])
-        self._failures, self._not_before, self._attempted, self._radio = extra
+        # The detector's memory begins with both sources to be armed.
+        events = [0, 0, 3] + [0] * 6
+        extra = self._recorder.extra or (0, 0, 0, [], events, sampler.repeats())
+        self._failures, self._not_before, self._attempted, self._radio = extra[:4]
+        self._events, self._repeats = extra[4:]
 
     def wake(self):
         """Do what this wake is for, then sleep; does not return."""
-        cause = self._port.boot_cause()
+        cause = self._port.boot_cause
         t = self._port.since_boot(self._state.boot_rtc)[0]
         lost = self._state.boot == 0 or t < (self._state.last or 0)
         if cause is None and lost and not self._recorder.boot:
@@ -58,75 +70,69 @@ class Tracker:
             self._not_before = self._now()
         self._go_on()
         call = self._button() if self._port.woken_by_button() else False
-        self._sample_when_due()
+        self._sample_when_due(self._detect())
         self._watchdog.feed()
-        if call or self._call_is_due():
+        for _ in range(_CALLS):
+            if not call and not self._call_is_due():
+                break
+            call = False
             self._call()
         self._sleep()
 
     def _now(self):
         return self._port.since_boot(self._state.boot_rtc)[0]
 
-    # ---- boot and shipment ----
+    def _rounded_now(self):
+        t, ms = self._port.since_boot(self._state.boot_rtc)
+        return t + (ms >= 500)
+
+    # ---- boot, shipment, button ----
 
     def _go_on(self):
         """Record what has begun, unless the log is full and has no room yet."""
         recorder = self._recorder
-        if recorder.room():
-            if recorder.boot:
-                self._begin_boot()
-            recorder.go_on(self._now())
-            shipment.begin(recorder, self._now())
+        if recorder.room() and (recorder.boot or self._state.full):
+            self._begin()
+        if not recorder.boot:
+            self._calibrations = None  # their texts are in the log
 
-    def _begin_boot(self):
-        state, profile = self._state, self._profile
-        # What the last boot left counts from another zero: it goes into a block of its own.
-        if state.configured == profile.digest:
-            self._recorder.settle()
-        self._recorder.seal()
-        before = self._now()
-        cause, rtc = self._recorder.boot
-        if state.taken and cause == r.OTHER:
-            cause = r.COMMANDED  # ports differ in what they call a reset by the program
-        self._recorder.record(r.BOOT, [0, state.boot + 1, cause, rtc, VERSION])
-        self._recorder.boot = []
-        self._not_before += self._now() - before
-        self._recorder.record(r.CONFIGURATION, [self._now(), profile.name, profile.digest])
-        if state.taken:
-            from coldtrail import commands
+    def _begin(self):
+        from coldtrail import shipment
 
-            commands.conclude(self._recorder, self._now(), False, True)
-            del commands
-            forget("coldtrail.commands")
-
-    # ---- button ----
+        recorder = self._recorder
+        booted = recorder.boot
+        if booted:
+            before = self._now()
+            shipment.boot(self._port, recorder, self._events)
+            self._not_before += self._now() - before
+        recorder.go_on(self._now())
+        shipment.begin(recorder, self._now())
+        if booted:
+            shipment.calibrations(recorder, self._now(), self._calibrations)
+        del shipment
+        forget("coldtrail.shipment")
 
     def _button(self):
         """Answer a press: short shows the verdict, held for 3 s stops; True when to call."""
-        held = 0
-        while self._port.button() and held < _HOLD_MS:
-            time.sleep_ms(50)
-            held += 50
-        if held >= _HOLD_MS and self._state.shipment is not None:
-            if self._recorder.boot:
-                self._begin_boot()  # a time needs its boot, and there is room for a few records
-            shipment.stop(self._recorder, self._now(), r.BY_BUTTON)
-            self._show(True)
-            return True
-        self._show(False)
-        return False
+        from coldtrail import panel
 
-    def _show(self, stopped):
-        """Light the verdict: green none, red alarm, alternating fault or no shipment."""
         state = self._state
-        unclear = not stopped and (state.faults or state.shipment is None)
-        red = state.engine.alarmed
-        for _ in range(_VERDICT_MS // _BLINK_MS):
-            self._port.led(not red, red)
-            if unclear:
-                red = not red
-            time.sleep_ms(_BLINK_MS)
-        self._port.led(False, False)
+        stop = panel.held(self._port) and state.shipment is not None
+        if stop:
+            from coldtrail import shipment
+
+            if self._recorder.boot:
+                # A time needs its boot, and there is room for a few records.
+                shipment.boot(self._port, self._recorder, self._events)
+            shipment.stop(self._recorder, self._now(), r.BY_BUTTON)
+            del shipment
+            forget("coldtrail.shipment")
+        overdue = self._overdue(self._now())
+        unclear = not stop and (state.faults or state.shipment is None or overdue)
+        panel.show(self._port, state.engine.alarmed, unclear)
+        del panel
+        forget("coldtrail.panel")
+        return stop
 
     # ---- samples ----
 
@@ -139,13 +145,16 @@ class Tracker:
             return 0
         return state.last + state.interval - self._now()
 
-    def _sample_when_due(self):
+    def _sample_when_due(self, at_once):
         """Take a sample when it is due, waiting out the second by which the wake was early."""
         wait = self._wait_s()
-        if wait is None or wait > 1:
+        if wait is None or (wait > 1 and not at_once):
             return
         if wait == 1:
             time.sleep_ms(1000 - self._port.since_boot(self._state.boot_rtc)[1])
+        elif wait > 1 and self._rounded_now() <= self._state.last:
+            # Two samples in one second would be two readings at one time.
+            time.sleep_ms(1000)
         self._sample()
 
     def _sample(self):
@@ -153,20 +162,95 @@ class Tracker:
         urgent = state.urgent
         if state.oldest is not None and state.leading != state.interval:
             recorder.seal()  # the samples of a block share one interval
-        t, ms = self._port.since_boot(state.boot_rtc)
-        t += ms >= 500
-        reading = sampler.sample(self._port)
+        t = self._rounded_now()
+        reading = sampler.sample(self._port, self._repeats, self._tables)
+        if self._overdue(t):
+            reading[0] |= sampler.OVERDUE
         recorder.record(r.SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):
             for fault in list(state.faults):
-                if fault >> 4 == subject and fault & 15 != code:
+                # A storm is the detector's, and no reading ends it.
+                if fault >> 4 == subject and fault & 15 not in (code, r.STORM):
                     recorder.record(r.FAULT, [t, subject, fault & 15, 0])
-            if code and not state.stands(subject, code):
-                recorder.record(r.FAULT, [t, subject, code, 1])
+                    self._events[_TO_ARM] |= subject - 1 if subject in (2, 3) else 0
+            if code:
+                self._report(t, subject, code, True)
+        lost = state.sync is None and t >= _CLOCK_LOST_S
+        if lost or state.sync is not None:
+            self._report(t, r.SUBJECT_CLOCK, r.NO_SYNC, lost)
+        self._lit(reading[4])
+        self._moved(t)
+        self._port.release_all()
         if state.urgent and not urgent:
             # What is new does not wait because what was old failed.
             self._failures = self._not_before = 0
+
+    def _report(self, t, subject, code, on):
+        """Record a fault's start or end, once."""
+        if on != (16 * subject + code in self._state.faults):
+            self._recorder.record(r.FAULT, [t, subject, code, int(on)])
+
+    def _overdue(self, t):
+        """Tell whether a calibration is past its due date, as far as the time is known."""
+        sync = self._state.sync
+        return self._due is not None and sync is not None and sync[2] + t - sync[0] >= self._due
+
+    # ---- events ----
+
+    def _seen(self):
+        """Return which of the armed sources have seen something."""
+        seen = 0
+        for source, name in _SOURCES:
+            if self._events[_ARMED] & source and self._port.interrupted(name):
+                seen |= source
+        return seen
+
+    def _detect(self):
+        """Take note of what light and accelerometer have seen; return whether to sample for it."""
+        events, seen = self._events, self._seen()
+        if self._wait_s() is None or not (seen or events[_TO_ARM] or events[_MASKED]):
+            return False
+        from coldtrail import detector
+
+        sample = detector.look(self._port, self._recorder, events, seen, self._now())
+        del detector
+        self._port.release_all()
+        forget("coldtrail.detector")
+        return sample
+
+    def _arm(self):
+        """Arm what is to be armed, and nothing while there is no shipment."""
+        events = self._events
+        stopped = self._wait_s() is None
+        if events[_ARMED] if stopped else events[_TO_ARM]:
+            from coldtrail import detector
+
+            if stopped:
+                detector.disarm(self._port, events)
+            else:
+                detector.arm(self._port, self._recorder.profile, events)
+
+    def _moved(self, t):
+        """Record the shock, the free fall or both that the accelerometer found at its sample."""
+        accelerometer = self._port.kept("accelerometer")
+        if accelerometer is None:
+            return
+        peak, fall_ms = accelerometer.pending
+        if fall_ms:
+            self._recorder.record(r.FREE_FALL, [t, fall_ms])
+        if peak is not None:
+            self._recorder.record(r.SHOCK, [t] + list(peak))
+        self._recorder.settle()
+
+    def _lit(self, light):
+        """Take the light of a sample: the box may have been opened or closed unnoticed."""
+        is_open, limit = self._events[_OPEN], self._events[_LIMIT]
+        if light is None or not limit:
+            return
+        if is_open != (light >= limit or (is_open and 2 * light >= limit)):
+            self._events[_OPEN] ^= 1
+            self._events[_TO_ARM] |= 1
 
     # ---- uplink ----
 
@@ -207,7 +291,7 @@ class Tracker:
                 self._port, self._recorder, command, refused, replayed, sent
             )
             del commands
-            forget("coldtrail.commands")
+            forget("coldtrail.commands", "coldtrail.shipment")
             if not reached or not told:
                 return
 
@@ -235,6 +319,8 @@ class Tracker:
             wait = self._wait_s()
             if wait is not None and wait <= 0:
                 self._sample()
+            elif self._seen():
+                self._sample_when_due(self._detect())
             self._watchdog.feed()
             await asyncio.sleep_ms(_LOOP_MS)
         self._watchdog.done(_SAMPLER)
@@ -256,9 +342,19 @@ class Tracker:
         wait = self._wait_s()
         if wait is None:
             wait = _IDLE_S
-        if self._retries():
+        if self._state.urgent or self._retries():
             wait = min(wait, self._not_before - self._now())
+        self._arm()
         ms = self._port.since_boot(self._state.boot_rtc)[1]
-        self._recorder.extra = [self._failures, self._not_before, self._attempted, self._radio]
+        self._recorder.extra = [
+            self._failures,
+            self._not_before,
+            self._attempted,
+            self._radio,
+            self._events,
+            self._repeats,
+        ]
         self._port.retain(self._recorder.retain())
-        self._port.deep_sleep(max(0, wait * 1000 - ms))
+        armed = self._events[_ARMED]
+        masked = [name for bit, name in _SOURCES if not armed & bit]
+        self._port.deep_sleep(max(0, wait * 1000 - ms), masked)

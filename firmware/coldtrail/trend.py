@@ -74,11 +74,16 @@ class Trend:
     def restart(self):
         """Forget the history, because times before and after are not comparable."""
         self.seconds = None
+        self._zero = 0  # of this boot's times, in those that the buckets count
         self._streak = 0
         self._bucket = 0
         self._sum = 0
         self._count = 0
         self._history: list = [None] * BUCKETS
+
+    def shift(self, seconds):
+        """Take times that count from ``seconds`` later on, as a boot's do."""
+        self._zero += seconds
 
     def withdraw(self):
         """Take the verdict back; the history stays."""
@@ -87,7 +92,7 @@ class Trend:
 
     def add(self, t, value):
         """Add a reading taken at `t` (seconds since boot, ascending)."""
-        bucket = t // self._width
+        bucket = (self._zero + t) // self._width
         if bucket != self._bucket and self._count:
             self._close(bucket - self._bucket)
         self._bucket = bucket
@@ -113,10 +118,11 @@ class Trend:
 
     def save(self):
         """Return the state as integers and None, for load()."""
-        return [self.near + 0, self._streak, self._bucket, self._sum, self._count] + self._history
+        counts = [self.near + 0, self._zero, self._streak, self._bucket, self._sum, self._count]
+        return counts + self._history
 
     def load(self, saved):
         """Take over what save() returned."""
-        near, self._streak, self._bucket, self._sum, self._count = saved[:5]
+        near, self._zero, self._streak, self._bucket, self._sum, self._count = saved[:6]
         self.near = bool(near)
-        self._history = saved[5:]
+        self._history = saved[6:]

@@ -25,7 +25,6 @@ _CTRL7 = const(0x3F)
 
 # STATUS and WAKE_UP_SRC have the wake-up and the free-fall flag in places of their own.
 _STATUS_EVENTS = const(0x42)
-_STATUS_WU_IA = const(0x40)
 _SRC_FF_IA = const(0x20)
 _SRC_WU_IA = const(0x08)
 
@@ -44,6 +43,7 @@ _FF_MG = const(312)
 _BYPASS = const(0x00)
 _CONTINUOUS_TO_FIFO = const(0x60)
 _PERIOD_MS = const(5)
+_DEPTH = const(32)
 _SETTLE_MS = const(15)  # a sample after turn-on and one to spare
 _SHOCK_STEP_MG = const(250)  # WAKE_UP_THS counts in 1/64 of the full scale
 
@@ -73,6 +73,8 @@ class LIS2DW12:
         self._i2c = i2c
         self._address = address
         self._known = False
+        self.raw = 0
+        """All bits of what was measured last."""
         self.pending = None
         """An event that was read and not yet asked for."""
 
@@ -135,15 +137,18 @@ class LIS2DW12:
         event that stands is put aside for ``event``.
         """
         self._check()
-        if self._read(_STATUS, 1)[0] & _STATUS_WU_IA:
-            self.pending = self._take()  # the FIFO is frozen: what it holds is the event
-        if not self._read(_FIFO_SAMPLES, 1)[0] & 0x3F:
+        if self._read(_STATUS, 1)[0] & _STATUS_EVENTS:
+            self.pending = self._take()  # after a shock the FIFO is frozen: it holds the event
+        samples = self._read(_FIFO_SAMPLES, 1)[0] & 0x3F
+        if samples < _DEPTH:
+            # Just begun, or asleep with old samples in the FIFO: then their number stays.
             if not self._read(_CTRL1, 1)[0]:
                 self.arm()
             time.sleep_ms(_SETTLE_MS)
-            if not self._read(_FIFO_SAMPLES, 1)[0] & 0x3F:
+            if self._read(_FIFO_SAMPLES, 1)[0] & 0x3F <= samples:
                 raise SensorFault(TIMEOUT)
         data = self._read(_OUT_X_L, 6)
+        self.raw = int.from_bytes(data, "little")
         return tuple(mg(data[i], data[i + 1]) for i in (0, 2, 4))
 
     def event(self):

@@ -4,7 +4,7 @@ import time
 
 from micropython import const
 
-from drivers.fault import NO_ANSWER, OPEN, RANGE, REFERENCE, SHORT, SensorFault
+from drivers.fault import NO_ANSWER, OPEN, RANGE, REFERENCE, SHORT, TIMEOUT, SensorFault
 
 # Register addresses, table 1; a write sets the top bit.
 _CONFIGURATION = const(0x00)
@@ -77,6 +77,7 @@ class MAX31865:
         self._rref = rref
         self._configuration = _FILTER_50HZ | (_THREE_WIRE if wires == 3 else 0)
         self._frame = bytearray(9)
+        self.raw = 0  # the code that was converted last
         # Thresholds just outside the range that is measured tell an open from a shorted element.
         high = (resistance(_HIGHEST) // rref * 32768 // 1000000) << 1
         low = (resistance(_LOWEST) // rref * 32768 // 1000000) << 1
@@ -96,8 +97,8 @@ class MAX31865:
         """Convert once and return the temperature in 0.01 degC.
 
         Raises SensorFault: no answer, element open or shorted, input or reference out of its
-        voltage range, temperature outside -205...+110 degC. The bias is off again afterwards, so
-        that the element does not warm itself.
+        voltage range, no conversion since power-on, temperature outside -205...+110 degC. The bias
+        is off again afterwards, so that the element does not warm itself.
         """
         self._write(self._thresholds)
         self._configure(_VBIAS | _FAULT_CLEAR)
@@ -122,7 +123,10 @@ class MAX31865:
                 raise SensorFault(OPEN)
             if status & _RTD_LOW:
                 raise SensorFault(SHORT)
-        centi = temperature(code >> 1, self._rref)
+        if not code:
+            raise SensorFault(TIMEOUT)  # as power-on leaves it; a short would have its fault bit
+        self.raw = code >> 1
+        centi = temperature(self.raw, self._rref)
         if not _LOWEST <= centi <= _HIGHEST:
             raise SensorFault(RANGE)
         return centi

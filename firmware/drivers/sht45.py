@@ -42,6 +42,7 @@ class SHT45:
         self._i2c = i2c
         self._address = address
         self._words = bytearray(6)
+        self.raw = 0  # both words as they were measured last
 
     def _fetch(self, command, wait_ms):
         words = self._words
@@ -65,5 +66,6 @@ class SHT45:
 
         Raises SensorFault: no answer, wrong CRC, bus stuck.
         """
-        raw_temperature, raw_humidity = self._fetch(_MEASURE_HIGH_PRECISION, _MEASURE_MS)
-        return temperature(raw_temperature), humidity(raw_humidity)
+        words = self._fetch(_MEASURE_HIGH_PRECISION, _MEASURE_MS)
+        self.raw = words[0] << 16 | words[1]
+        return temperature(words[0]), humidity(words[1])

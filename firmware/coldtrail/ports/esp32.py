@@ -1,34 +1,18 @@
-"""ESP32: buses and parts as the board file wires them, RTC counter, wake causes, deep sleep."""
+"""ESP32: buses and parts as the board file wires them, RTC counter, wake causes, deep sleep.
+
+What is asked for once a wake lies in modules of its own, which are given back.
+"""
 
 import time
 
-import esp32
 import machine
 from machine import Pin
 from micropython import const
 
-from coldtrail import records as r
 from drivers import forget
 
 # The ESP32 feeds its task watchdog in seconds; the longest single step is a cold mount of the log.
 _WATCHDOG_MS = const(30_000)
-
-
-class Battery:
-    """The battery behind its divider, as the ADC sees it."""
-
-    def __init__(self, pin, numerator, denominator):
-        """Measure on ``pin``; battery = reading * numerator / denominator."""
-        self._adc = machine.ADC(Pin(pin), atten=machine.ADC.ATTN_11DB)
-        self._numerator = numerator
-        self._denominator = denominator
-
-    def measure(self):
-        """Return the voltage in mV, the mean of four conversions with the chip's calibration."""
-        total = 0
-        for _ in range(4):
-            total += self._adc.read_uv()
-        return total * self._numerator // (4000 * self._denominator)
 
 
 class Port:
@@ -41,8 +25,12 @@ class Port:
         self._buses = {}
         self._sensors = {}
         self._flash = None
+        from coldtrail.ports import esp32_sleep
+
         # Pads that were held through deep sleep stay so until they are configured anew.
-        self._hold(False)
+        esp32_sleep.hold(board, False)
+        self.boot_cause = esp32_sleep.boot_cause()  # as in ``records``, None: woken from sleep
+        forget("coldtrail.ports.esp32_sleep")
         # In deep sleep the pad floats, and a resistor takes the supply away.
         for part in board.SENSORS.values():
             if "supply" in part:
@@ -77,19 +65,6 @@ class Port:
 
     # ---- boot and wake ----
 
-    def boot_cause(self):
-        """Return why the chip booted (``records``), or None when it woke from deep sleep."""
-        cause = machine.reset_cause()
-        if cause == machine.DEEPSLEEP_RESET:
-            return None
-        if cause == machine.PWRON_RESET:  # the port counts a brown-out among these
-            return r.POWER_ON
-        if cause == machine.WDT_RESET:
-            return r.WATCHDOG
-        if cause == machine.SOFT_RESET:
-            return r.COMMANDED
-        return r.OTHER
-
     def woken_by_button(self):
         """Return whether the button is what ended the sleep."""
         return machine.wake_reason() == machine.EXT1_WAKE and self.button()
@@ -118,28 +93,17 @@ class Port:
         """
         if self._flash:
             self._flash.power_down()
-        board = self._board
-        lines = [board.SENSORS[name].get(role) for name in masked for role in ("int", "int1")]
-        self._hold(True)
-        wake = [Pin(pin, Pin.IN) for pin in board.WAKE_ANY_HIGH if pin not in lines]
-        esp32.wake_on_ext1(wake, esp32.WAKEUP_ANY_HIGH)
-        pin, level = board.WAKE_EXT0
-        esp32.wake_on_ext0(None if pin in lines else Pin(pin, Pin.IN), level)
-        machine.deepsleep(max(1, ms - self._board.BOOT_MS))
+        from coldtrail.ports import esp32_sleep
+
+        esp32_sleep.sleep(self._board, max(1, ms - self._board.BOOT_MS), masked)
 
     def reset(self):
         """Boot anew; does not return."""
         machine.reset()
 
-    def _hold(self, held):
-        # The stubs lack both calls; the ESP32 port documents them.
-        for pin, level in self._board.HELD:
-            Pin(pin, Pin.OUT, value=level, hold=held)  # type: ignore[call-arg]
-        esp32.gpio_deep_sleep_hold(held)  # type: ignore[attr-defined]
-
     # ---- parts ----
 
-    def _bus(self, kind, number):
+    def bus(self, kind, number):
         """Return the bus, made when first asked for."""
         bus = self._buses.get((kind, number))
         if bus is None:
@@ -149,13 +113,25 @@ class Port:
             self._buses[kind, number] = bus
         return bus
 
+    def free_bus(self):
+        """Clock a part off the I2C bus that holds SDA; bounded, whether it lets go or not."""
+        from coldtrail.ports import esp32_parts
+
+        for kind, number in list(self._buses):
+            if kind == "I2C":
+                pins = self._board.BUSES[kind, number]["pins"]
+                esp32_parts.free(pins["scl"], pins["sda"])
+                # The pins belong to the bus again: it is the peripheral that the drivers know.
+                del self._buses[kind, number]
+                self.bus(kind, number)
+
     def flash(self):
         """Return the NOR flash of the log."""
         from drivers.w25q64 import W25Q64
 
         wiring = self._board.FLASH
         cs = Pin(wiring["cs"], Pin.OUT, value=1)
-        self._flash = W25Q64(self._bus("SPI", wiring["spi"]), cs)
+        self._flash = W25Q64(self.bus("SPI", wiring["spi"]), cs)
         # Where others use the rest of the part.
         self._flash.size = wiring.get("log_size", self._flash.size)
         return self._flash
@@ -168,7 +144,7 @@ class Port:
         machine.freq(80_000_000)
         wiring = self._board.MODEM
         return BG95(
-            self._bus("UART", wiring["uart"]),
+            self.bus("UART", wiring["uart"]),
             Pin(wiring["pwrkey"], Pin.OUT, value=0),
             Pin(wiring["reset_n"], Pin.OUT, value=0),
             Pin(wiring["status"], Pin.IN),
@@ -179,7 +155,9 @@ class Port:
         """Return the driver of a sensor, or None where the board has none of that name."""
         driver = self._sensors.get(name)
         if driver is None and name in self._board.SENSORS:
-            driver = self._make(self._board.SENSORS[name])
+            from coldtrail.ports import esp32_parts
+
+            driver = esp32_parts.make(self, self._board.SENSORS[name])
             self._sensors[name] = driver
         return driver
 
@@ -190,25 +168,13 @@ class Port:
             del self._sensors[name], driver
             forget("drivers." + self._board.SENSORS[name]["part"].lower())
 
-    def _make(self, wiring):
-        part = wiring["part"]
-        if part == "SHT45":
-            from drivers.sht45 import SHT45
+    def kept(self, name):
+        """Return the driver of a sensor that keeps an event (``pending``), else None."""
+        return self._sensors.get(name)
 
-            return SHT45(self._bus("I2C", wiring["i2c"]), wiring["address"])
-        if part == "MAX31865":
-            from drivers.max31865 import MAX31865
-
-            cs = Pin(wiring["cs"], Pin.OUT, value=1)
-            return MAX31865(self._bus("SPI", wiring["spi"]), cs, wiring["rref"], wiring["wires"])
-        if part == "OPT3001":
-            from drivers.opt3001 import OPT3001
-
-            return OPT3001(self._bus("I2C", wiring["i2c"]), wiring["address"])
-        if part == "LIS2DW12":
-            from drivers.lis2dw12 import LIS2DW12
-
-            return LIS2DW12(self._bus("I2C", wiring["i2c"]), wiring["address"])
-        if part == "battery":
-            return Battery(wiring["adc"], wiring["numerator"], wiring["denominator"])
-        raise ValueError("the board file names a part without a driver: " + part)
+    def release_all(self):
+        """Give back all drivers of sensors, their events too, and what makes them."""
+        for name in list(self._sensors):
+            del self._sensors[name]
+            forget("drivers." + self._board.SENSORS[name]["part"].lower())
+        forget("coldtrail.ports.esp32_parts", "coldtrail.ports.esp32_adc")

@@ -1,0 +1,125 @@
+"""What happens between samples: the box is opened, shaken, dropped.
+
+Light and accelerometer wake the tracker by their interrupt lines and keep what they saw until it
+is fetched. Each may do so 12 times an hour. Then it is masked until that hour is over, so that a
+loose lamp or a rattling lorry costs a known amount of energy: fault 12, its start and its end.
+
+Imported when there is something to do, and given back. What stays is ``memory``, a list of SIZE
+integers, in the RTC memory during deep sleep.
+"""
+
+from micropython import const
+
+from coldtrail import records as r
+from drivers.fault import SensorFault
+
+_BUDGET = const(12)
+_HOUR_S = const(3600)
+_USUAL_SHOCK_MG = const(4000)  # where the profile has no rule on shocks
+_CHANNEL_LIGHT = const(3)
+
+# Sources: bits at the port. Their subjects (of faults) are 2 and 3.
+LIGHT = const(1)
+MOTION = const(2)
+_SOURCES = (LIGHT, MOTION)
+
+# Memory.
+OPEN = const(0)  # the box stands open: what is waited for is its being closed
+LIMIT = const(1)  # least light of an open box, 0.01 lx; 0 when nobody asks for it
+TO_ARM = const(2)  # sources to be armed
+ARMED = const(3)  # sources that may wake the tracker
+MASKED = const(4)  # sources that may not, for what is left of their hour
+_HOURS = const(4)  # + 2 * source - 1: when their hour began, and wakes in it
+SIZE = const(9)
+
+
+def begin(recorder, memory, t):
+    """Begin anew after a boot, which lets every source in again."""
+    memory[:] = [0] * SIZE
+    memory[TO_ARM] = LIGHT | MOTION
+    for source in _SOURCES:
+        if 16 * (source + 1) + r.STORM in recorder.state.faults:
+            recorder.record(r.FAULT, [t, source + 1, r.STORM, 0])
+
+
+def arm(port, profile, memory, later=0):
+    """Arm the sources that are to be armed, but those in ``later``, as the profile wants it."""
+    memory[LIMIT] = _limit(profile.rules, _CHANNEL_LIGHT)
+    for source in _SOURCES:
+        if not memory[TO_ARM] & source or later & source:
+            continue
+        try:
+            if _arm(port, profile, memory, source):
+                memory[ARMED] |= source
+        except SensorFault:
+            continue  # its sample says so; the next wake tries again
+        memory[TO_ARM] &= ~source
+
+
+def _arm(port, profile, memory, source):
+    """Arm a source; return whether it may wake the tracker now."""
+    driver = port.sensor("light" if source == LIGHT else "accelerometer")
+    if driver is None:
+        return False
+    masked = memory[MASKED] & source
+    if source == MOTION:
+        limit = _limit(profile.rules, r.CHANNEL_SHOCK) or _USUAL_SHOCK_MG
+        driver.arm(0 if masked else limit)
+        return not masked
+    if masked or not memory[LIMIT]:
+        driver.arm()
+        return False
+    if memory[OPEN]:
+        driver.arm(below=memory[LIMIT] // 2)
+    else:
+        driver.arm(above=memory[LIMIT] - 1)
+    return True
+
+
+def disarm(port, memory):
+    """Let nothing but clock and button wake the tracker: there is no shipment."""
+    memory[ARMED] = memory[OPEN] = 0
+    memory[TO_ARM] = LIGHT | MOTION  # when there is one again
+    for name in ("light", "accelerometer"):
+        driver = port.sensor(name)
+        if driver:
+            try:
+                driver.arm()
+            except SensorFault:
+                pass  # nobody listens
+
+
+def look(port, recorder, memory, seen, t):
+    """Count what the sources in ``seen`` have latched; return whether to take a sample for it.
+
+    Also lets those in again whose hour is over. ``t``: now.
+    """
+    sample = False
+    for source in _SOURCES:
+        hour = _HOURS + 2 * source - 1
+        if memory[MASKED] & source and t - memory[hour] >= _HOUR_S:
+            memory[MASKED] &= ~source
+            memory[TO_ARM] |= source
+            memory[hour + 1] = 0
+            recorder.record(r.FAULT, [t, source + 1, r.STORM, 0])
+        elif seen & source:
+            sample = True
+            memory[TO_ARM] |= source
+            if source == LIGHT:
+                memory[OPEN] ^= 1
+            if not memory[hour + 1] or t - memory[hour] >= _HOUR_S:
+                memory[hour], memory[hour + 1] = t, 0
+            memory[hour + 1] += 1
+            if memory[hour + 1] >= _BUDGET:
+                memory[MASKED] |= source
+                memory[ARMED] &= ~source
+                recorder.record(r.FAULT, [t, source + 1, r.STORM, 1])
+    # What the accelerometer has seen is fetched with the sample, and arming anew would clear it.
+    arm(port, recorder.profile, memory, seen & MOTION)
+    return sample
+
+
+def _limit(rules, channel):
+    """Return the least reading beyond a rule on a channel, 0 when there is no such rule."""
+    limits = [rule[4] + rule[3] % 2 for rule in rules if rule[2] == channel and rule[3] > 2]
+    return min(limits) if limits else 0

@@ -1,0 +1,28 @@
+"""Button and LED: the verdict on the tracker. Imported at a press, and given back."""
+
+import time
+
+from micropython import const
+
+_HOLD_MS = const(3000)
+_VERDICT_MS = const(2000)
+_BLINK_MS = const(250)
+
+
+def held(port):
+    """Wait for the button to be let go, for 3 s at most; return whether it is held that long."""
+    waited = 0
+    while port.button() and waited < _HOLD_MS:
+        time.sleep_ms(50)
+        waited += 50
+    return waited >= _HOLD_MS
+
+
+def show(port, red, unclear):
+    """Light the verdict for 2 s: green, ``red``, or both by turns when it is ``unclear``."""
+    for _ in range(_VERDICT_MS // _BLINK_MS):
+        port.led(not red, red)
+        if unclear:
+            red = not red
+        time.sleep_ms(_BLINK_MS)
+    port.led(False, False)

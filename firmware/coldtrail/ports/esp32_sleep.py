@@ -1,0 +1,40 @@
+"""ESP32: causes of a boot, deep sleep and what ends it. Imported at both ends of a wake."""
+
+import esp32
+import machine
+from machine import Pin
+
+from coldtrail import records as r
+
+
+def boot_cause():
+    """Return why the chip booted (``records``), or None when it woke from deep sleep."""
+    cause = machine.reset_cause()
+    if cause == machine.DEEPSLEEP_RESET:
+        return None
+    if cause == machine.PWRON_RESET:  # the port counts a brown-out among these
+        return r.POWER_ON
+    if cause == machine.WDT_RESET:
+        return r.WATCHDOG
+    if cause == machine.SOFT_RESET:
+        return r.COMMANDED
+    return r.OTHER
+
+
+def hold(board, held):
+    """Hold the outputs that must not float in deep sleep, or let go of them."""
+    # The stubs lack both calls; the ESP32 port documents them.
+    for pin, level in board.HELD:
+        Pin(pin, Pin.OUT, value=level, hold=held)  # type: ignore[call-arg]
+    esp32.gpio_deep_sleep_hold(held)  # type: ignore[attr-defined]
+
+
+def sleep(board, ms, masked):
+    """Sleep for ``ms``, or until button, cable or the interrupt of a sensor not in ``masked``."""
+    lines = [board.SENSORS.get(name, {}).get(role) for name in masked for role in ("int", "int1")]
+    hold(board, True)
+    high = [Pin(pin, Pin.IN) for pin in board.WAKE_ANY_HIGH if pin not in lines]
+    esp32.wake_on_ext1(high, esp32.WAKEUP_ANY_HIGH)
+    pin, level = board.WAKE_EXT0
+    esp32.wake_on_ext0(None if pin in lines else Pin(pin, Pin.IN), level)
+    machine.deepsleep(ms)
