@@ -17,8 +17,8 @@ from tests.simulator.rig import ROOT, S, Still, small_board
 PORT = package(ROOT / "firmware" / "coldtrail")
 FILES = {
     f"lib/coldtrail/{name}": PORT[name]
-    for name in ("__init__.py", "records.py", "ports/__init__.py", "ports/esp32.py")
-    if name in PORT
+    for name in PORT
+    if name in {"__init__.py", "records.py"} or name.startswith("ports/")
 } | {"board.py": board.BOARDS / "esp32_bg95" / "board.py"}
 
 MAIN = """
