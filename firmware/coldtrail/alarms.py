@@ -27,8 +27,7 @@ outlives a lost sensor: a probe that fails now and then must not hide what it sh
 Rules on events (channels 8 and 9: shock, free fall) are instant, and no sample bears on them: an
 event beyond the threshold is a breach that starts and ends with it.
 
-An alarm latches until it is acknowledged or another shipment begins. What is acknowledged while
-it stands still shows while it stands, and no longer.
+An alarm latches until it is acknowledged after its end, or another shipment begins.
 """
 
 from micropython import const
@@ -56,7 +55,7 @@ _SIZE = const(6)
 _RUN = const(1)  # a run is going on
 _OUT = const(2)  # the latest sample was beyond
 _BREACH = const(4)  # the run is a breach
-_LATCHED = const(8)  # there has been a breach since the reset or the acknowledgement
+_LATCHED = const(8)  # there is or was a breach that nobody has acknowledged
 
 _EVENTS = const(8)  # channels from here on are those of events
 
@@ -99,9 +98,10 @@ class Engine:
                 trend.shift(passed)
 
     def acknowledge(self):
-        """Take note that somebody has seen the alarms raised so far."""
+        """Take note that somebody has seen what is over; nobody has seen how what goes on ends."""
         for state in self._states:
-            state[_FLAGS] &= ~_LATCHED
+            if not state[_FLAGS] & _BREACH:
+                state[_FLAGS] &= ~_LATCHED
 
     def within(self, values):
         """Tell whether each reading that a rule wants is there, and none is beyond."""
@@ -147,7 +147,7 @@ class Engine:
     @property
     def alarmed(self):
         """True when there is a breach, or was one that nobody has acknowledged."""
-        return any(state[_FLAGS] & (_BREACH | _LATCHED) for state in self._states)
+        return any(state[_FLAGS] & _LATCHED for state in self._states)
 
     @property
     def standing(self):

@@ -47,22 +47,22 @@ def test_red_is_what_stands_or_was_raised_since_somebody_looked(
 ) -> None:
     engine = Engine(rules)
     standing: set[int] = set()
-    unseen = False
+    unseen: set[int] = set()
     for place, step in enumerate(steps):
         if place in looks:
             engine.acknowledge()
-            unseen = False
+            unseen &= standing
         if step is RESTART:
             engine.restart()
             continue
         for change in engine.sample(*step):
             if change[0] == "start":
                 standing.add(change[1])
-                unseen = True
+                unseen.add(change[1])
             else:
                 standing.discard(change[1])
         assert engine.standing is bool(standing)
-        assert engine.alarmed is bool(standing or unseen)
+        assert engine.alarmed is bool(unseen)
         restored = Engine(rules)
         restored.load(cbor.decode(cbor.encode(engine.save())))
         assert restored.alarmed is engine.alarmed
