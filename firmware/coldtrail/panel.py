@@ -7,6 +7,7 @@ from micropython import const
 _HOLD_MS = const(3000)
 _VERDICT_MS = const(2000)
 _BLINK_MS = const(250)
+_STEP_MS = const(25)  # longer than contacts bounce
 
 
 def held(port):
@@ -19,10 +20,19 @@ def held(port):
 
 
 def show(port, red, unclear):
-    """Light the verdict for 2 s: green, ``red``, or both by turns when it is ``unclear``."""
-    for _ in range(_VERDICT_MS // _BLINK_MS):
-        port.led(not red, red)
-        if unclear:
-            red = not red
-        time.sleep_ms(_BLINK_MS)
+    """Light the verdict for 2 s: green, ``red``, or both by turns when it is ``unclear``.
+
+    Return how often the button was pressed meanwhile.
+    """
+    presses, was = 0, port.button()
+    for waited in range(0, _VERDICT_MS, _STEP_MS):
+        if waited % _BLINK_MS == 0:
+            port.led(not red, red)
+            if unclear:
+                red = not red
+        time.sleep_ms(_STEP_MS)
+        down = port.button()
+        presses += down and not was
+        was = down
     port.led(False, False)
+    return presses

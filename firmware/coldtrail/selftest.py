@@ -21,14 +21,7 @@ turns. The modem is to be free; it is off in the end.
 
 import asyncio
 
-from micropython import const
-
 from drivers import forget
-
-_PRESS_MS = const(20_000)
-_BLINK_MS = const(250)
-_STEP_MS = const(50)
-_RESULT_MS = const(5_000)
 
 
 def line(name, ok, value, unit, limit):
@@ -39,67 +32,51 @@ def line(name, ok, value, unit, limit):
 
 async def run(port, recorder, call, report, gnss=False):
     """Make every check; see above."""
-    results = []
+    failed, block = await before(port, recorder, report, gnss)
+    if block:
+        await call()
+    return failed + await after(port, recorder, report, block)
 
-    def note(name, ok, value, unit, limit):
-        results.append(ok)
-        report(name, ok, value, unit, limit)
+
+async def before(port, recorder, report, gnss=False):
+    """Check the way to the gateway; return (how many failed, the block to be confirmed).
+
+    Block 0: a session makes no sense. Whoever is short of memory gives this module back for the
+    session, which needs the most: so what comes behind it is loaded behind it.
+    """
+    from coldtrail import selftest_radio
+
+    found = await selftest_radio.Radio(port, recorder).results(report, gnss)
+    del selftest_radio
+    forget("coldtrail.selftest_radio", "drivers.bg95_cell", "drivers.bg95_gnss")
+    return found
+
+
+async def after(port, recorder, report, block):
+    """Tell whether the block was confirmed, and check the rest; return how many failed."""
+    confirmed = block > 0 and recorder.state.is_confirmed(block)
+    value = "block %d" % block if block else "not sent"
+    report("test block", confirmed, value, "", "confirmed by the gateway")
+    failed = int(not confirmed)
 
     from coldtrail import selftest_parts
 
     for result in selftest_parts.results(port, recorder):
-        note(*result)
+        failed += not result[1]
+        report(*result)
         await asyncio.sleep_ms(0)
-    del selftest_parts, result
+    result = None
+    del selftest_parts
     forget("coldtrail.selftest_parts")
 
-    from coldtrail import selftest_radio
+    from coldtrail import selftest_panel
 
-    block = await selftest_radio.Radio(port, recorder).results(note, gnss)
-    del selftest_radio
-    forget("coldtrail.selftest_radio", "drivers.bg95_setup", "drivers.bg95_gnss")
-    if block:
-        await call()
-    confirmed = bool(block) and recorder.state.is_confirmed(block)
-    value = "block %d" % block if block else "not sent"
-    note("test block", confirmed, value, "", "confirmed by the gateway")
-
-    waited = await _pressed(port)
-    seen = waited is not None
-    note("LED and button", seen, str(waited) if seen else "not pressed", "s" if seen else "",
-         "pressed within %d s" % (_PRESS_MS // 1000))  # fmt: skip
-    return len(results) - sum(results)
-
-
-async def _pressed(port):
-    """Return after how many seconds the button was pressed, or None when it never was.
-
-    One that is down already has to be let go first: a button that is stuck down is never pressed.
-    """
-    was = True
-    try:
-        for waited in range(0, _PRESS_MS, _STEP_MS):
-            red = waited // _BLINK_MS % 2
-            port.led(not red, red)
-            down = port.button()
-            if down and not was:
-                return waited // 1000
-            was = down
-            await asyncio.sleep_ms(_STEP_MS)
-    finally:
-        port.led(False, False)
-    return None
-
-
-async def by_button(port, recorder, call):
-    """Make every check, print the lines, show the end by the LED.
-
-    Green for 5 s when all is well, else red: as many flashes as there are failed checks.
-    """
-    failed = await run(port, recorder, call, lambda *result: print(line(*result)))
-    print("self-test:", "passed" if not failed else "%d failed" % failed)
-    for _ in range(max(1, failed)):
-        port.led(not failed, bool(failed))
-        await asyncio.sleep_ms(2 * _BLINK_MS if failed else _RESULT_MS)
-        port.led(False, False)
-        await asyncio.sleep_ms(2 * _BLINK_MS)
+    limit = "pressed within %d s" % selftest_panel.PRESS_S
+    waited = await selftest_panel.pressed(port)
+    del selftest_panel
+    forget("coldtrail.selftest_panel")
+    if waited is None:
+        report("LED and button", False, "not pressed", "", limit)
+    else:
+        report("LED and button", True, str(waited), "s", limit)
+    return failed + (waited is None)

@@ -31,7 +31,7 @@ class Radio:
         self._modem = port.modem()
 
     async def results(self, report, gnss):
-        """Make them; return the number of a block to be confirmed, 0 when none can be sent.
+        """Make them; return (how many failed, the block to be confirmed, 0 when none can be sent).
 
         ``report`` as in selftest.py. The modem is left on when there is a block to be sent.
         """
@@ -44,8 +44,10 @@ class Radio:
         if gnss:
             rows.append(("GNSS", self._position, "a fix within %d s" % (_GNSS_MS // 1000)))
         missing = None
+        failed = 0
         for name, check, limit in rows:
             if missing:
+                failed += 1
                 report(name, False, "no " + missing, "", limit)
                 continue
             try:
@@ -54,13 +56,14 @@ class Radio:
                 value, unit, ok = str(error), "", False
                 if name in _NEEDED:
                     missing = name
+            failed += not ok
             report(name, ok, value, unit, limit)
         if missing:
             await self._modem.power_off()
-            return 0
+            return failed, 0
         await self._modem.at.stop()
         self._recorder.seal()
-        return self._recorder.state.number
+        return failed, self._recorder.state.number
 
     async def _power(self):
         await self._modem.power_on(_POWER_ON_MS)

@@ -23,6 +23,7 @@ _RETRY_LONGEST_S = const(3600)
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
 _IDLE_S = const(86400)
+_TEST_PRESSES = const(2)  # beside the one that woke the tracker
 
 _SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
 _CLOCK_LOST_S = const(6 * 3600)
@@ -113,7 +114,10 @@ class Tracker:
         forget("coldtrail.shipment")
 
     def _button(self):
-        """Answer a press: short shows the verdict, held for 3 s stops; True when to call."""
+        """Answer a press: short shows the verdict, held for 3 s stops; True when to call.
+
+        Pressed twice more while the verdict shows, it makes the self-test.
+        """
         from coldtrail import panel
 
         state = self._state
@@ -129,9 +133,15 @@ class Tracker:
             forget("coldtrail.shipment")
         overdue = self._overdue(self._now())
         unclear = not stop and (state.faults or state.shipment is None or overdue)
-        panel.show(self._port, state.engine.alarmed, unclear)
+        presses = panel.show(self._port, state.engine.alarmed, unclear)
         del panel
         forget("coldtrail.panel")
+        if presses >= _TEST_PRESSES and not stop:
+            from coldtrail import selftest_press
+
+            selftest_press.run(self, self._port, self._recorder)
+            del selftest_press
+            forget("coldtrail.selftest_press")
         return stop
 
     # ---- samples ----
@@ -279,7 +289,7 @@ class Tracker:
         again = None
         for _ in range(_CALLS):
             self._recorder.seal()
-            reached, command, refused, replayed, sent = asyncio.run(self._session(again))
+            reached, command, refused, replayed, sent = asyncio.run(self.session(again))
             self._go_on()
             if not (command or refused or self._state.taken or (reached and self._distrusts())):
                 return
@@ -299,13 +309,11 @@ class Tracker:
         """Whether a message of the gateway's was not believed in the last session."""
         return any(fault >> 4 == r.SUBJECT_DOWNLINK for fault in self._state.faults)
 
-    async def _session(self, again):
+    async def session(self, again=None):
         """Run one uplink session; samples are taken and the watchdog is fed meanwhile.
 
         Return whether it came through, and what it found for commands.py.
         """
-        import asyncio
-
         from coldtrail.uplink import Session
 
         # The session's code and buffers stay for its length: let them lie together.
@@ -313,7 +321,23 @@ class Tracker:
         session = Session(
             self._port, self._recorder, self._watchdog, self._attempted, self._radio, again
         )
-        task = asyncio.create_task(session.run())
+        all_confirmed = await self.attended(session.run())
+        self._attempted = session.newest
+        reached = all_confirmed and self._state.sync is not None
+        if reached:
+            self._failures = self._not_before = 0
+        else:
+            print("uplink:", session.reason or "not everything is confirmed")
+            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self._failures, 4))
+            self._not_before = self._now() + delay
+            self._failures += 1
+        return reached, session.command, session.refused, session.replayed, session.sent_again
+
+    async def attended(self, coroutine):
+        """Run a coroutine; take samples and feed the watchdog meanwhile. Return its result."""
+        import asyncio
+
+        task = asyncio.create_task(coroutine)
         while not task.done():
             self._watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
             wait = self._wait_s()
@@ -324,16 +348,7 @@ class Tracker:
             self._watchdog.feed()
             await asyncio.sleep_ms(_LOOP_MS)
         self._watchdog.done(_SAMPLER)
-        self._attempted = session.newest
-        reached = await task and self._state.sync is not None
-        if reached:
-            self._failures = self._not_before = 0
-        else:
-            print("uplink:", session.reason or "not everything is confirmed")
-            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self._failures, 4))
-            self._not_before = self._now() + delay
-            self._failures += 1
-        return reached, session.command, session.refused, session.replayed, session.sent_again
+        return await task
 
     # ---- sleep ----
 

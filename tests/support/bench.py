@@ -65,7 +65,7 @@ class Tracker(Simulation):
         for path, data in (content | {"profile.cbor": profile()} | dict(files or {})).items():
             (volume / path).write_bytes(data)
         self.world = Still()
-        factories = {"BG95-M3": NoModem}
+        factories = {"BG95-M3": NoModem} | options.pop("factories", {})
         super().__init__(board or BOARD, volume, self.world, factories=factories, **options)
 
     def wait(self, seconds: float) -> None:

@@ -67,7 +67,11 @@ class Port:
 
     def woken_by_button(self):
         """Return whether the button is what ended the sleep."""
-        return machine.wake_reason() == machine.EXT1_WAKE and self.button()
+        if machine.wake_reason() != machine.EXT1_WAKE:
+            return False
+        # It may have been let go while the chip booted; what else wakes this way stays as it is.
+        pins = [pin for pin in self._board.WAKE_ANY_HIGH if pin != self._board.BUTTON]
+        return self.button() or not any(Pin(pin, Pin.IN).value() for pin in pins)
 
     def button(self):
         """Return whether the button is down."""

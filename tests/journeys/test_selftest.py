@@ -1,0 +1,178 @@
+"""The self-test by the button: what it measures, what it finds, and that it harms no record."""
+
+import re
+
+import pytest
+
+from boards import logdump
+from simulator import scenario
+from simulator.models.bg95 import BG95, Cell, Sim
+from simulator.models.faults import set_fault
+from simulator.network import Network
+from simulator.scenario import Button
+from simulator.shipment import run
+from tests.support.bench import Tracker
+
+LINE = re.compile(r"\b(ok|FAILED) +(\S+(?: \S+)*?)  +(.*?) \(.*\)")
+NAMES = [
+    "modem", "SIM", "registration", "clock", "test block", "probe", "ambient", "humidity", "light",
+    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash erase",
+    "flash write", "LED and button",
+]  # fmt: skip
+AT_S = 120
+S = 1_000_000
+
+
+def results(console):
+    """Return {name: (passed, value)} of the lines of a self-test."""
+    found = [match.groups() for match in LINE.finditer(console)]
+    return {name: (verdict == "ok", value) for verdict, name, value in found}
+
+
+def lit(notes, name, from_us):
+    """Return for how long, in us, a colour was lit each time since a moment."""
+    edges = [note for note in notes if note["kind"] == "led" and note["name"] == name]
+    edges = [note["us"] for note in edges if note["us"] >= from_us]
+    return [off - on for on, off in zip(edges[::2], edges[1::2], strict=False)]
+
+
+# --- a tracker that is well ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory):
+    """A tracker whose button is pressed three times, and again while its LED takes turns."""
+    story = scenario.load("fair_weather")
+    header = story.scenario.model_copy(update={"duration_h": 210 / 3600})
+    moments = [AT_S, AT_S + 0.8, AT_S + 1.5, *range(AT_S + 30, AT_S + 60, 4)]
+    presses = [Button(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
+    story = story.model_copy(update={"scenario": header, "event": presses})
+    return run(story, 1, tmp_path_factory.mktemp("well") / "out")
+
+
+def test_everything_is_checked_and_measured(well):
+    console = (well.out / "console.log").read_text(encoding="utf-8")
+    found = results(console)
+    assert list(found) == NAMES
+    assert all(passed for passed, _ in found.values()), console
+    assert "self-test: passed" in console
+    measured = {note["sensor"]: note for note in well.of("measure") if note["us"] > AT_S * S}
+    millivolts, unit = found["battery"][1].split()
+    assert unit == "mV"
+    assert int(millivolts) == pytest.approx(measured["battery"]["true_millivolts"], abs=10)
+    assert found["SIM"][1] == Sim().iccid
+
+
+def test_its_block_is_confirmed_and_its_outcome_is_shown(well):
+    console = (well.out / "console.log").read_text(encoding="utf-8")
+    block = int(results(console)["test block"][1].split()[1])
+    assert well.confirms(block)
+    green, red = (lit(well.notes, f"led_{colour}", AT_S * S) for colour in ("green", "red"))
+    assert 4.9 * S < max(green) < 5.2 * S
+    assert max(red) < 0.3 * S  # taking turns, before the button is pressed
+
+
+def test_it_harms_no_record(well):
+    dump = logdump.decode((well.out / "flash.bin").read_bytes())
+    assert not dump.damage
+    sequences = [record.sequence for record in dump.records]
+    assert sequences == list(range(1, len(sequences) + 1))
+
+
+# --- trackers that are not -----------------------------------------------------------------
+
+
+def pressed(tracker, times=3):
+    """Press the button of a tracker that sleeps, so often in a row."""
+    for _ in range(times):
+        tracker.parts["button"].press(200_000)
+        tracker.wait(0.8)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Return a function that makes a tracker which has been through its first call."""
+    made = []
+
+    def make(**options):
+        tracker = Tracker(tmp_path / "volume", **options)
+        made.append(tracker)
+        tracker.power_on()
+        tracker.wait_for("deep-sleep", 600)
+        return tracker
+
+    yield make
+    for tracker in made:
+        tracker.close()
+
+
+def test_what_is_broken_is_named_and_counted_in_red(bench):
+    tracker = bench()
+    for part, fault in (
+        ("probe", "open"),
+        ("accelerometer", "seized"),
+        ("battery", "out_of_range"),
+    ):
+        set_fault(tracker.parts[part], fault, on=True)
+    begun = tracker.clock.now_us
+    pressed(tracker)
+    tracker.wait(120)
+    found = results(tracker.console.text)
+    assert list(found) == NAMES
+    failed = {name: value for name, (passed, value) in found.items() if not passed}
+    assert failed["probe"] == "open"
+    assert failed["battery"] == "out of range"
+    assert failed["modem"] == "the modem does not answer after power-on"
+    assert failed["SIM"] == failed["clock"] == "no modem"
+    assert failed["test block"] == "not sent"
+    assert failed["LED and button"] == "not pressed"
+    assert {"deflection x", "deflection y", "deflection z"} < set(failed)
+    assert not {"ambient", "gravity", "light", "flash erase", "flash write"} & set(failed)
+    assert f"self-test: {len(failed)} failed" in tracker.console.text
+    flashes = [us for us in lit(tracker.notes("led"), "led_red", begun) if us > 450_000]
+    assert len(flashes) == len(failed)
+
+
+def without_a_card(bench, name, entry):
+    del entry
+    network = Network(bench.clock, bench.rng("network"), bench.journal, {})
+    cells = type("Cells", (), {"coverage": lambda *_: Cell()})()
+    sim = Sim(present=False)
+    return BG95(bench.clock, bench.rng(name), bench.journal, cells, network, lambda: 0, sim=sim)
+
+
+def test_a_missing_card_is_named_with_what_to_do(bench):
+    tracker = bench(factories={"BG95-M3": without_a_card})
+    pressed(tracker)
+    tracker.wait(90)
+    found = results(tracker.console.text)
+    assert found["modem"][0]
+    assert found["SIM"] == (False, "no card answers: insert one")
+    assert found["registration"] == (False, "no SIM")
+
+
+def test_two_presses_show_the_verdict_and_test_nothing(bench):
+    tracker = bench()
+    pressed(tracker, times=2)
+    tracker.wait(90)
+    assert not results(tracker.console.text)
+
+
+def test_power_lost_while_the_flash_is_tried_leaves_the_log_whole(bench):
+    tracker = bench()
+    torn = 0
+    for cut_ms in range(460, 900, 55):
+        before = tracker.records(1, 3, 7)
+        tried = tracker.console.text.count("gravity")
+        pressed(tracker)
+        while tracker.console.text.count("gravity") == tried:
+            tracker.wait(0.02)
+        tracker.wait(cut_ms / 1000)
+        tracker.power_cut(S)
+        found = logdump.decode(bytes(tracker.parts["flash"].array.cells))
+        torn += logdump.State.LOST in found.states
+        tracker.wait_for("deep-sleep", 600)
+        after = tracker.records(1, 3, 7)
+        assert after[: len(before)] == before
+        assert len(after) > len(before)
+    assert torn > 2
