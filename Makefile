@@ -61,8 +61,9 @@ format: venv ## let ruff rewrite what it can
 test: venv tools ## run every test
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-torture: venv tools ## everything that takes longer: all power cuts, a million byte strings for each parser, 20 seeds
+torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings
 	@$(BIN)/python -m tests.torture.power_cuts
+	@$(BIN)/python -m tests.torture.exchanges
 	@COLDTRAIL_SEEDS=20 $(BIN)/pytest -q -n 2 --timeout 3600 tests/journeys/test_fair_weather.py
 	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/test_at.py tests/firmware/test_mqtt.py tests/gateway/test_hostile.py
 

@@ -32,15 +32,15 @@ class Authority:
         self._key = key
 
     @classmethod
-    def create(cls, folder: Path, name: str) -> Authority:
-        """Make one; a folder that has one is left alone.
+    def create(cls, folder: Path, name: str, since: datetime | None = None) -> Authority:
+        """Make one, valid from ``since`` or now on; a folder that has one is left alone.
 
         Raises:
             BoardError: it has one, or cannot be written.
         """
         key = _new_key()
         subject = _name(name)
-        builder = _builder(subject, subject, key.public_key(), AUTHORITY_DAYS)
+        builder = _builder(subject, subject, key.public_key(), AUTHORITY_DAYS, since)
         builder = builder.add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
@@ -65,10 +65,16 @@ class Authority:
             raise BoardError(f"{folder} is no authority that 'provision ca' made: make one.")
         return cls(certificate, key)
 
-    def issue(self, name: str, *, server: bool = False) -> tuple[bytes, bytes]:
-        """Return certificate and private key, PEM, for a tracker or for a broker's host."""
+    def issue(
+        self, name: str, *, server: bool = False, since: datetime | None = None
+    ) -> tuple[bytes, bytes]:
+        """Return certificate and private key, PEM, for a tracker or for a broker's host.
+
+        Valid from ``since`` or now on.
+        """
         key = _new_key()
-        builder = _builder(_name(name), self.certificate.subject, key.public_key(), DAYS)
+        issuer = self.certificate.subject
+        builder = _builder(_name(name), issuer, key.public_key(), DAYS, since)
         role = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(
             x509.BasicConstraints(ca=False, path_length=None), critical=True
@@ -147,9 +153,13 @@ def _host(name: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, days: int
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: rsa.RSAPublicKey,
+    days: int,
+    since: datetime | None,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    now = since or datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

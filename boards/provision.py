@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import tomllib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,20 +48,36 @@ def command() -> None:
 @command.command("ca")
 @click.argument("folder", type=_FOLDER)
 @click.option("--broker", metavar="HOST", help="Issue a broker's certificate for this host, too.")
-def ca(folder: Path, broker: str | None) -> None:
+@click.option("--tracker", metavar="ID", help="Issue a tracker's certificate, too.")
+@click.option(
+    "--from", "since", metavar="DATE", help="Valid from this date on (2026-12-01) [now]."
+)
+def ca(folder: Path, broker: str | None, tracker: str | None, since: str | None) -> None:
     """Make a small certificate authority in FOLDER, for a first try.
 
-    With --broker also broker.pem and broker.key; the authority may be there already.
+    With --broker also broker.pem and broker.key, with --tracker also client.pem and client.key;
+    the authority may be there already.
     """
-    made = broker is None or not (folder / "ca.key").exists()
-    authority = Authority.create(folder, "Coldtrail CA") if made else Authority.load(folder)
+    begin = _date("--from", since) if since else None
+    made = not (broker or tracker) or not (folder / "ca.key").exists()
     if made:
+        authority = Authority.create(folder, "Coldtrail CA", begin)
         click.echo(f"{folder / 'ca.pem'}: for brokers and trackers; ca.key beside it is secret")
-    if broker:
-        certificate, key = authority.issue(broker, server=True)
-        files.write(folder / "broker.key", key)
-        files.write(folder / "broker.pem", certificate, mode=0o644)
-        click.echo(f"{folder / 'broker.pem'}: for {broker}; broker.key beside it is secret")
+    else:
+        authority = Authority.load(folder)
+    for name, file, server in ((broker, "broker", True), (tracker, "client", False)):
+        if name:
+            certificate, key = authority.issue(name, server=server, since=begin)
+            files.write(folder / f"{file}.key", key)
+            files.write(folder / f"{file}.pem", certificate, mode=0o644)
+            click.echo(f"{folder / file}.pem: for {name}; {file}.key beside it is secret")
+
+
+def _date(option: str, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise BoardError(f"{option} {text}: a date, as in 2026-12-01.") from None
 
 
 @command.command("tracker")

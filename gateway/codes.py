@@ -33,6 +33,13 @@ READING: Final = {
 _FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
 # Of a fault's subject, codes that mean something else than of a sensor.
 _FAULTS: Final = {
+    6: {
+        2: "dates of certificates not judged",
+        3: "broker's certificate out of date",
+        4: "broker's certificate for another host",
+        5: "broker's certificate of another authority",
+        6: "tracker's certificate refused",
+    },
     7: {1: "no time for six hours"},
     9: {2: "a message did not verify", 10: "replay"},
 }

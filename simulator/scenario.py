@@ -73,6 +73,7 @@ class Header(_Model):
     duration_h: Positive = Field(le=24 * 365)
     board: str = Field(pattern=r"^[a-z0-9_]+$")
     profile: str
+    tls: bool = False  # the broker wants a certificate of the tracker's
 
     @field_validator("start")
     @classmethod

@@ -7,6 +7,7 @@ ended by its id.
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import socket
@@ -93,11 +94,16 @@ class Broker:
 
     It forgets everything when it ends, as a broker without a disk does: retained messages,
     sessions, what was queued.
+
+    With an ``authority`` (a folder as `coldtrail provision ca --broker` makes it) it listens on
+    ``secure_port``, too: for trackers with a certificate, each with its own topics and no other.
     """
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, authority: Path | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = 0
+        self.secure_port = 0
+        self._authority = authority
         self._work = work
         self._process: Process | None = None
 
@@ -111,12 +117,15 @@ class Broker:
         argv = tools.mosquitto()
         for _ in range(PORT_TRIALS):
             port = self.port or free_port()
+            if self._authority and not self._process:
+                self.secure_port = self.secure_port or free_port()
             process = self._launch(argv, port)
             if process.running:
                 self._process, self.port = process, port
                 return
             if self.port:
                 break
+            self.secure_port = 0
         raise ServiceError(
             f"The broker did not start (it said: {process.last_words()}); see {process.log}."
         )
@@ -124,6 +133,7 @@ class Broker:
     def _launch(self, argv: list[str], port: int) -> Process:
         config = self._work / "mosquitto.conf"
         config.write_text(
+            f"user {getpass.getuser()}\n"  # started by root it would be somebody without our files
             f"listener {port} {self.host}\n"
             "allow_anonymous true\n"
             "persistence false\n"
@@ -131,7 +141,7 @@ class Broker:
             "max_queued_messages 0\n"  # a gateway that is down for days loses nothing
             "log_type error\nlog_type warning\nlog_type information\n"
             "connection_messages false\n"
-            "log_dest stdout\n"
+            "log_dest stdout\n" + self._secure_listener()
         )
         process = Process("broker", [*argv, "-c", str(config)], self._work / "broker.log")
         deadline = time.monotonic() + START_LIMIT_S
@@ -141,6 +151,28 @@ class Broker:
                 process.kill()
             time.sleep(POLL_S)
         return process
+
+    def _secure_listener(self) -> str:
+        if not self._authority:
+            return ""
+        rules = self._work / "mosquitto.acl"
+        rules.touch(0o600)
+        own = f"{PREFIX}%u/"
+        rules.write_text(
+            # The first for who has no name: the gateway and the observer, on the other port. Not
+            # by per_listener_settings: mosquitto then queues nothing for a gateway that is away.
+            "topic readwrite #\n"
+            f"pattern write {own}up\npattern read {own}confirmation\npattern read {own}command\n"
+        )
+        return (
+            f"acl_file {rules}\n"
+            f"listener {self.secure_port} {self.host}\n"
+            f"cafile {self._authority / 'ca.pem'}\n"
+            f"certfile {self._authority / 'broker.pem'}\n"
+            f"keyfile {self._authority / 'broker.key'}\n"
+            "require_certificate true\n"
+            "use_identity_as_username true\n"
+        )
 
     @property
     def running(self) -> bool:
@@ -212,6 +244,7 @@ class Services:
         database: the gateway's ``--db``.
         broker_url: a broker that is running already; otherwise one is started.
         gateway_command: what starts the gateway, before its options.
+        authority: as ``Broker`` takes it; trackers then come by TLS.
     """
 
     def __init__(
@@ -221,8 +254,9 @@ class Services:
         database: str,
         broker_url: str | None = None,
         gateway_command: tuple[str, ...] = (sys.executable, "-m", "gateway", "serve"),
+        authority: Path | None = None,
     ) -> None:
-        self.broker = None if broker_url else Broker(work)
+        self.broker = None if broker_url else Broker(work, authority)
         self.observer: Observer | None = None
         self._url = broker_url
         self._database = database
@@ -264,6 +298,13 @@ class Services:
             return self.broker.host, self.broker.port
         parts = urlsplit(self._url or "")
         return parts.hostname or "127.0.0.1", parts.port or 1883
+
+    @property
+    def tracker_address(self) -> tuple[str, int]:
+        """Host and port of the broker, for trackers."""
+        if self.broker and self.broker.secure_port:
+            return self.broker.host, self.broker.secure_port
+        return self.broker_address
 
     @property
     def broker_url(self) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,8 +54,13 @@ from .simulation import Simulation
 from .wiring import Bench
 from .world import World
 
+TLS = 9
+"""Key of the identity's file."""
+CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 COMMAND_LIMIT_S = 60
 BROKER_NAME = "broker.example"
+PORTS = (1883, 8883)
+"""Of a broker without and with TLS, as the tracker has them."""
 STEP_S = 900
 """Virtual seconds between two looks at the progress."""
 
@@ -132,8 +138,29 @@ def command(*arguments: str) -> str:
     return done.stdout
 
 
-def build_volume(volume: Path, board: str, profile: str, identity: Identity, port: int) -> None:
+def certify(folder: Path, tracker: str, start: datetime) -> None:
+    """Make an authority with certificates for a broker and a tracker, valid as a scenario starts.
+
+    Raises:
+        ShipmentError: it cannot be made.
+    """
+    # A real broker judges the tracker's by the host's clock.
+    since = min(start, datetime.now(UTC)) - timedelta(days=1)
+    options = ["--broker", BROKER_NAME, "--tracker", tracker, "--from", f"{since:%Y-%m-%d}"]
+    command("provision", "ca", str(folder), *options)
+
+
+def build_volume(
+    volume: Path,
+    board: str,
+    profile: str,
+    identity: Identity,
+    port: int,
+    authority: Path | None = None,
+) -> None:
     """Put firmware, board file, profile and identity on a tracker's file system.
+
+    With an ``authority`` (see ``certify``) also what it needs for TLS.
 
     Raises:
         ShipmentError: there is no such profile.
@@ -141,7 +168,12 @@ def build_volume(volume: Path, board: str, profile: str, identity: Identity, por
     install(volume, package(ROOT / "firmware"))
     install(volume, {"board.py": boards.BOARDS / board / "board.py"})
     command("profile", profile, "-o", str(volume / "profile.cbor"))
-    (volume / "identity.cbor").write_bytes(identity.device_file(BROKER_NAME, port))
+    (volume / "identity.cbor").write_bytes(
+        identity.device_file(BROKER_NAME, port, options={TLS: 1} if authority else None)
+    )
+    if authority:
+        for name in CERTIFICATES:
+            shutil.copyfile(authority / name, volume / name)
 
 
 def clear(out: Path) -> None:
@@ -190,18 +222,21 @@ def run(
     clear(out)
     identity = flashed.identity if flashed else identities.simulated(seed, header.name)
     shipment = Shipment(scenario, world, identity, out)
+    authority = out / "authority" if header.tls else None
+    if authority:
+        certify(authority, identity.tracker, header.start)
     if flashed:
         volume, registration = flashed.image, flashed.registration
     else:
         volume, registration = out / "volume", out / "registration.json"
-        build_volume(volume, header.board, header.profile, identity, 1883)
+        build_volume(volume, header.board, header.profile, identity, PORTS[header.tls], authority)
         identity.write_registration(registration)
     command("gateway", "register", str(registration), "--db", str(shipment.database))
     with ExitStack() as stack:
         start_ms = round(header.start.timestamp() * 1000)
         moment = Moment(start_ms)
         services = stack.enter_context(
-            Services(out, moment.utc_ms, str(shipment.database), broker_url)
+            Services(out, moment.utc_ms, str(shipment.database), broker_url, authority=authority)
         )
         services.start_broker()
         services.start_gateway()
@@ -209,7 +244,7 @@ def run(
 
         def modem(bench: Bench, name: str, entry: Mapping[str, Any]) -> BG95:
             del entry
-            addresses = {BROKER_NAME: services.broker_address}
+            addresses = {BROKER_NAME: services.tracker_address}
             links.append(
                 Network(bench.clock, bench.rng("network"), bench.journal, addresses, services)
             )

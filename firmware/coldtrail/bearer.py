@@ -12,7 +12,8 @@ _SECURE_MS = const(60_000)
 _CONNECT_MS = const(75_000)
 _REFUSAL_MS = const(300_000)
 
-_LOOKUP_FAILED = const(565)
+_REASONS = const(4)  # that are worth a record
+_ELSEWHERE = (565, 569)  # the name is unknown, there was no answer
 
 # The modem's daily budget: seconds of being on in 24 hours. A session takes half a minute, so
 # that hourly ones take 12 minutes a day; an hour at 100 mA is a 25th of a battery of 2,500 mAh,
@@ -62,16 +63,29 @@ async def connect(session):
     expect(_CONNECT_MS)
     host, number, secure = identity.host, identity.port, bool(identity.tls)
     try:
-        return await modem.connect(host, number, _CONNECT_MS, secure)
+        stream = await modem.connect(host, number, _CONNECT_MS, secure)
+        _tell_refusal(session, None)
+        return stream
     except bg95.ConnectError as error:
-        if not secure or error.code == _LOOKUP_FAILED:
+        # What fails once may be the network's fault: the reason is looked for at the second time.
+        if not secure or error.code in _ELSEWHERE or not session.rung:
             raise
     from drivers import bg95_refusal
 
     expect(_REFUSAL_MS)
-    reason = await bg95_refusal.reason(modem, host, number)
+    reason, words = await bg95_refusal.reason(modem, host, number)
     forget("drivers.bg95_refusal")
-    raise OSError("refused: " + reason)
+    _tell_refusal(session, reason)
+    raise OSError("refused: " + words)
+
+
+def _tell_refusal(session, reason):
+    """Record that TLS is refused for a reason (bg95_refusal.py), and that another one is over."""
+    state = session.recorder.state
+    for number in range(_REASONS):
+        stands = state.stands(r.SUBJECT_MODEM, r.REFUSED_BY_DATE + number)
+        if stands != (number == reason):
+            _fault(session, r.REFUSED_BY_DATE + number, not stands)
 
 
 def _is_spent(session):

@@ -82,6 +82,7 @@ REPLAY = const(10)
 
 # Codes of a fault of the modem.
 CERTIFICATE_DATES = const(2)  # certificates' dates are not looked at: there is no time yet
+REFUSED_BY_DATE = const(3)  # and on: by host, by authority, by the broker (bg95_refusal.py)
 BUDGET_SPENT = const(13)
 
 # Causes of a gap in the log.

@@ -13,16 +13,18 @@ _LOOKUP = const(565)
 
 
 async def reason(modem, host, port):
-    """Return it in words: each check is left out in turn, and no byte is sent meanwhile.
+    """Return (number, words): each check is left out in turn, and no byte is sent meanwhile.
 
-    The settings are for ``bg95_tls.configure`` to bring back. Raises what a command raises.
+    The numbers are 0 for the date, 1 for the host's name, 2 for the authority, 3 where it may be
+    the broker that refuses, 4 where it cannot be reached. The settings are for
+    ``bg95_tls.configure`` to bring back. Raises what a command raises.
     """
     command = modem.at.command
-    for setting, words in (
-        (b'"ignorelocaltime",0,1', "the broker's certificate is not valid at this time"),
-        (b'"checkhost",0,0', "the broker's certificate is for another host"),
-        (b'"seclevel",0,0', "the broker's certificate is not from our CA"),
-        (None, "the broker's certificate is not from our CA, or it refuses ours"),
+    for number, setting, words in (
+        (0, b'"ignorelocaltime",0,1', "the broker's certificate is not valid at this time"),
+        (1, b'"checkhost",0,0', "the broker's certificate is for another host"),
+        (2, b'"seclevel",0,0', "the broker's certificate is not from our CA"),
+        (3, None, "the broker refuses our certificate, or its own is worth nothing"),
     ):
         try:
             if setting is not None:
@@ -35,5 +37,5 @@ async def reason(modem, host, port):
         except CommandError:  # a setting that it does not know
             continue
         await stream.close()
-        return words
-    return "the broker cannot be reached"
+        return number, words
+    return 4, "the broker cannot be reached"

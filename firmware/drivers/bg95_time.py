@@ -26,9 +26,8 @@ async def network_time(at):
         before, asked = asked, time.ticks_ms()
         try:
             now = unix(await at.command(b"AT+QLTS=1", b"+QLTS:"))
-        except CommandError:
-            return None
-        except ValueError:  # it comes some time after the registration, where it comes at all
+        except (CommandError, ValueError):
+            # It comes some time after the registration, where it comes at all.
             await asyncio.sleep_ms(250)
             continue
         if first is None:

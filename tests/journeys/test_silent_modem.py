@@ -1,0 +1,66 @@
+"""A modem that says nothing at all: every wait ends, and the watchdog has nothing to do."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator import board as boards
+from simulator.models.bg95 import Fault
+from simulator.simulation import Simulation
+from tests.simulator.rig import Still
+from tests.support.sessions import BOARD, Tracker, site
+
+HOURS = 6
+AWAKE_S = 120
+"""What a call may take with a modem that does not answer."""
+
+
+class Dead:
+    """A modem's place on the board with a modem in it that does nothing."""
+
+    def __init__(self, *_: object) -> None:
+        self.uart = self.status = None
+
+    def supply(self, level: int | None) -> None:
+        """Be supplied."""
+
+    pwrkey = reset_n = receive = supply
+
+
+@pytest.mark.parametrize("status", ["high", "low"])
+def test_a_modem_that_never_says_anything(tmp_path: Path, status: str) -> None:
+    with site(tmp_path) as place, Tracker(place) as tracker:
+        simulation: Simulation = tracker
+        if status == "high":  # it runs, as far as its pin tells
+            tracker.break_at(1, Fault.SILENCE)
+        else:
+            simulation = Simulation(
+                boards.named(BOARD), place.volume, Still(), factories={"BG95-M3": Dead}
+            )
+        with simulation:
+            simulation.power_on()
+            simulation.run(HOURS * 3600 * 1_000_000)
+            notes = simulation.journal.notes
+    check(notes)
+
+
+def check(notes: list[dict[str, Any]]) -> None:
+    """Calls are repeated after 5, 10, 20, 40, then every 60 minutes; between them it sleeps."""
+    causes = [note["cause"] for note in notes if note["kind"] == "boot"]
+    assert causes[0] == "power-on"
+    assert set(causes[1:]) == {"deep sleep"}
+    awake, since = [], 0
+    for note in notes:
+        if note["kind"] == "boot":
+            since = note["us"]
+        elif note["kind"] == "deep-sleep":
+            awake.append(((note["us"] - since) / 1e6, since / 1e6))
+    assert max(seconds for seconds, _ in awake) < AWAKE_S
+    calls = [begin for seconds, begin in awake if seconds > 10]
+    gaps = [later - earlier for earlier, later in pairwise(calls)]
+    assert len(calls) >= 8
+    for gap, due in zip(gaps, (300, 600, 1200, 2400, 3600, 3600, 3600), strict=False):
+        # From the end of one call to the next wake for a sample, every 5 minutes.
+        assert due <= gap <= due + 300 + AWAKE_S
