@@ -34,6 +34,8 @@ async def follow(session, failure):
             await _locate(session)
         except OSError as error:
             session.reason = "%s %s" % (type(error).__name__, error)
+        if failure is None and session.recorder.state.urgent and _passed_ms(session) < _SESSION_MS:
+            return True  # an alarm has come since: it goes out at once, the modem is on already
     session.expect(_POWER_OFF_MS)
     await session.modem.power_off()
     _tell(session)

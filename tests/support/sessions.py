@@ -68,6 +68,10 @@ class Keeper:
         )
         client.publish(CONFIRMATION, told, retain=True)
 
+    def clear(self, topic: str) -> None:
+        """Retain nothing on a topic any more."""
+        self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(5)
+
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
@@ -173,10 +177,11 @@ class Tracker(Simulation):
                 **(modem or {}),
             )
 
+        self.world = Still()
         super().__init__(
             boards.named(BOARD),
             volume or site.volume,
-            Still(),
+            self.world,
             seed=seed,
             factories={"BG95-M3": make},
             **options,

@@ -1,0 +1,153 @@
+"""Where the tracker is: by satellites when due or asked for, by its cell at any call."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import cbor2
+import pytest
+
+from gateway import envelope
+from gateway.envelope import Kind
+from simulator import identity
+from simulator.kernel import US_PER_S
+from simulator.models.bg95 import BG96, Fix
+from simulator.observer import PREFIX
+from tests.support.bench import profile
+from tests.support.sessions import WHO, Cell, Site, Tracker
+
+POSITION, ALARM_START, FAULT, OUTCOME, CELL = 2, 5, 13, 17, 19
+LOCATE = 3
+INTERVAL = 10  # the profile's key
+HERE = Fix(51.0543, -3.7174, hdop=1.1)
+LIMIT_S = 120
+"""What a search may take."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with Site(tmp_path_factory.mktemp("site"), tls=False) as found:
+        yield found
+
+
+def seen(_t_s: float) -> Fix:
+    return HERE
+
+
+def provision(site: Site, position_interval: int = 0, **fields: Any) -> None:
+    document = cbor2.loads(profile(**fields)) | {INTERVAL: position_interval}
+    (site.volume / "profile.cbor").write_bytes(cbor2.dumps(document, canonical=True))
+
+
+def searches(tracker: Tracker) -> list[tuple[float, float]]:
+    """Return when the receiver was on: from, for how long, in seconds."""
+    moments = [note["us"] / US_PER_S for note in tracker.notes("gnss")]
+    return [(on, off - on) for on, off in zip(moments[::2], moments[1::2], strict=True)]
+
+
+def test_a_position_when_its_interval_is_over(site: Site) -> None:
+    provision(site, 7200, interval=600, upload_interval=3600)
+    with Tracker(site, modem={"sky": seen}) as tracker:
+        tracker.power_on()
+        tracker.wait(3 * 3600)
+        first, second = searches(tracker)
+        assert second[0] - first[0] >= 7200
+        assert max(first[1], second[1]) < LIMIT_S
+        found = tracker.records(POSITION)
+    assert len(found) == 2
+    for _, _, latitude, longitude, uncertainty, source in found:
+        assert abs(latitude - HERE.latitude * 1e6) <= 10
+        assert abs(longitude - HERE.longitude * 1e6) <= 10
+        assert uncertainty == pytest.approx(6 * HERE.hdop, abs=1)  # m, for 6 m of range error
+        assert source == 1
+
+
+@pytest.mark.parametrize("sky", ["covered", "deaf"])
+def test_a_search_ends_without_a_position(site: Site, sky: str) -> None:
+    provision(site, 7200)
+    part = {"part": BG96} if sky == "deaf" else {}
+    with Tracker(site, modem={"sky": lambda _t: None, **part}) as tracker:
+        tracker.power_on()
+        assert tracker.until(lambda: tracker.asleep, 600)
+        ((_, seconds),) = searches(tracker)
+        assert LIMIT_S - 5 <= seconds <= LIMIT_S + 1
+        assert not tracker.records(POSITION)
+        tracker.wait(6000)
+        assert len(searches(tracker)) == 1  # in vain, and not again before the interval is over
+        assert len(site.keeper.kept) > 1
+
+
+def test_an_alarm_ends_the_search_at_once_and_goes_out(site: Site) -> None:
+    provision(site, 7200, rules=[(1, 1, 0, 3, 800, 0, 0, 0)])  # instant: payload above 8 °C
+    with Tracker(site, modem={"sky": lambda _t: None}) as tracker:
+        tracker.power_on()
+        assert tracker.until(lambda: bool(tracker.notes("gnss")), 60, 1)
+        kept = len(site.keeper.kept)
+        tracker.world.payload = 20.0
+        assert tracker.until(lambda: len(tracker.notes("gnss")) == 2, 70, 0.25)
+        ended_s = tracker.clock.now_us / US_PER_S
+        measured_s = [note["us"] / US_PER_S for note in tracker.notes("measure")][-1]
+        assert ended_s - measured_s < 2
+        assert tracker.until(lambda: len(site.keeper.kept) > kept, 30, 0.25)
+        # The radio had lost its cell meanwhile: it registers anew.
+        assert tracker.clock.now_us / US_PER_S - ended_s < 25
+        assert tracker.until(lambda: tracker.asleep, 120)
+        assert len(tracker.records(ALARM_START)) == 1
+        # One call: the modem was not switched off in between.
+        assert [n["state"] for n in tracker.notes("modem-power")].count("booting") == 1
+
+
+def ask(site: Site, action: list[int], good_for_s: int = 1800) -> int:
+    """Retain a command of the gateway's; return its counter."""
+    now_ms = site.now_ms()
+    payload = {0: 1, 1: now_ms, 2: now_ms // 1000 + good_for_s, 3: action}
+    sealed = envelope.seal(
+        cbor2.dumps(payload, canonical=True),
+        Kind.COMMAND,
+        WHO.tracker,
+        identity.KEY_VERSION,
+        WHO.downlink_key,
+    )
+    observer = site.observer
+    assert observer is not None
+    topic = f"{PREFIX}{WHO.tracker}/command"
+    observer.retain(topic, sealed)
+    while observer.payload(topic) != sealed:
+        time.sleep(0.01)
+    return now_ms
+
+
+@pytest.mark.parametrize("sky", ["open", "covered"])
+def test_a_command_to_locate_is_carried_out(site: Site, sky: str) -> None:
+    provision(site, upload_interval=600)
+    with Tracker(site, modem={"sky": seen if sky == "open" else lambda _t: None}) as tracker:
+        tracker.power_on()
+        assert tracker.until(lambda: tracker.asleep, 300)
+        assert not tracker.notes("gnss")
+        counter = ask(site, [LOCATE])
+        assert tracker.until(lambda: len(tracker.records(OUTCOME)) == 2, 1500)
+        assert tracker.until(lambda: tracker.asleep, 300)
+        said = [fields[2:] for fields in tracker.records(OUTCOME)]
+        found = tracker.records(POSITION)
+        assert len(searches(tracker)) == 1
+    if sky == "open":
+        assert said == [[counter, LOCATE, 0], [counter, LOCATE, 1]]
+        assert len(found) == 1
+    else:
+        assert said == [[counter, LOCATE, 0], [counter, LOCATE, 2, "no position found"]]
+        assert not found
+    site.keeper.clear(f"{PREFIX}{WHO.tracker}/command")
+
+
+def test_the_serving_cell_is_recorded_when_it_changes(site: Site) -> None:
+    provision(site, upload_interval=600)
+    with Tracker(site) as tracker:
+        tracker.places.cell = Cell(plmn="22801", area=0x1234, identity=0xABCDEF0, rsrp=-101)
+        tracker.power_on()
+        tracker.wait(1500)
+        tracker.places.cell = Cell("GSM", plmn="310410", area=2, identity=3, rssi=-77)
+        tracker.wait(1500)
+        calls = [n["state"] for n in tracker.notes("modem-power")].count("booting")
+        cells = [fields[2:] for fields in tracker.records(CELL)]
+    assert calls >= 4
+    assert cells == [[228, 1, 0x1234, 0xABCDEF0, 1, -101], [310, 410, 2, 3, 3, -77]]
