@@ -12,12 +12,12 @@ from coldtrail import block, cbor
 from coldtrail import records as r
 from coldtrail.alarms import Engine
 
-_FORMAT = 3
+_FORMAT = 4
 # Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
     "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
-    "taken configured provisioned"
+    "taken configured provisioned flight"
 ).split()
 
 
@@ -54,6 +54,7 @@ class State:
         self.taken = None  # [counter, action, 1 once its effect is in the log] without an outcome
         self.configured = None  # digest of the profile that was reported in force last
         self.provisioned = None  # the shipment that was started last without a command
+        self.flight = None  # [t when flight mode began, its cause] while it lasts
 
     @property
     def interval(self):
@@ -139,6 +140,8 @@ class State:
             self._effect(r.LOCATE)
         elif kind == r.COMMAND_OUTCOME:
             self._command(fields)
+        elif kind == r.FLIGHT_MODE:
+            self.flight = [fields[0], fields[2]] if fields[1] else None
         elif kind == r.CONFIRMED:
             self.watermark, self.ranges, self.release, self.pending = fields
 
@@ -175,6 +178,8 @@ class State:
         else:
             self.engine.restart(passed)
         self.judge_from = max(0, self.judge_from - passed)
+        if self.flight:
+            self.flight[0] -= passed
         self.sync = self.last = self.oldest = None
         if cause == r.COMMANDED:
             self._effect(r.REBOOT)

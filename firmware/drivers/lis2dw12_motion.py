@@ -1,0 +1,36 @@
+"""How a LIS2DW12 lies and how it shakes, from the samples in its FIFO.
+
+A module of its own: only a tracker that watches for a take-off needs it.
+"""
+
+from micropython import const
+
+from drivers.fault import SensorFault
+from drivers.lis2dw12 import mg
+
+_STATUS = const(0x27)
+_OUT_X_L = const(0x28)
+_FIFO_SAMPLES = const(0x2F)
+_STATUS_EVENTS = const(0x42)
+_ENOUGH = const(16)
+
+
+def read(sensor):
+    """Return (x, y, z, variance) over the last 160 ms, or None where there are no such samples.
+
+    x, y, z: the mean in mg. variance: the sum of the three axes' variances, in mg^2.
+    """
+    try:
+        count = sensor._read(_FIFO_SAMPLES, 1)[0] & 0x3F
+        if count < _ENOUGH or sensor._read(_STATUS, 1)[0] & _STATUS_EVENTS:
+            return None  # just emptied, or what it holds is a shock
+        data = sensor._read(_OUT_X_L, 6 * count)
+    except SensorFault:
+        return None
+    means, variance = [], 0
+    for axis in (0, 2, 4):
+        values = [mg(data[i], data[i + 1]) for i in range(axis, len(data), 6)]
+        mean = sum(values) // count
+        means.append(mean)
+        variance += sum([(value - mean) * (value - mean) for value in values]) // count
+    return tuple(means) + (variance,)
