@@ -8,7 +8,7 @@ import tomllib
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import click
 from pydantic import (
@@ -19,6 +19,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from .sentences import sentence
 
 DIRECTORY = Path(__file__).parent / "scenarios"
 
@@ -200,6 +202,17 @@ class Tilt(_Event):
     for_h: Positive
 
 
+class Flight(_Event):
+    """An aircraft takes off with the box, and touches down after for_h.
+
+    ``planned``: the tracker was provisioned with the leg, from off-block to on-block.
+    """
+
+    kind: Literal["flight"]
+    for_h: Positive = Field(ge=1, le=20)
+    planned: bool = False
+
+
 class PowerCut(_Event):
     """The battery is gone for off_s; during "awake": from a seeded moment of the next wake on."""
 
@@ -265,7 +278,7 @@ class Intruder(_Event):
     what: Literal["forge", "replay"]
 
 
-Happening = ReIce | Door | Drop | Tilt | PowerCut | Fault | Hang | Button
+Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button
 Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 
@@ -375,49 +388,6 @@ def load(name_or_file: str) -> Scenario:
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror}; name a file that can be read.") from error
     except ValidationError as error:
-        raise ScenarioError(f"{path}: {_sentence(error)}") from error
+        raise ScenarioError(f"{path}: {sentence(error)}") from error
     except ValueError as error:
         raise ScenarioError(f"{path}: it is not TOML in UTF-8: {error}.") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    """Say what the first fault is, in the words of the file."""
-    faults = error.errors(include_url=False)
-    # A misspelt key is also a missing one: the spelling is the news.
-    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    table, key = _place(first["loc"])
-    match first["type"]:
-        case "extra_forbidden" if not key:
-            return f"{table} is not a known table; remove it or correct its spelling."
-        case "extra_forbidden":
-            what = f"{key} is not a known key; remove it or correct its spelling"
-        case "missing":
-            what = f"{key} is missing" if key else "this table is missing"
-        case "union_tag_not_found":
-            what = "kind is missing"
-        case "union_tag_invalid":
-            what = f"kind must be one of {first['ctx']['expected_tags']}".replace("'", "")
-        case "value_error":
-            what = f"{key}: {first['ctx']['error']}".removeprefix(": ")
-        case _:
-            what = f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}".removeprefix(": ")
-    return f"{table}: {what}.".removeprefix(": ")
-
-
-def _place(loc: tuple[Any, ...]) -> tuple[str, str]:
-    """Split pydantic's path into the table as TOML writes it, and the key within."""
-    if not loc:
-        return "", ""
-    table, rest = str(loc[0]), list(loc[1:])
-    if rest and isinstance(rest[0], int):
-        number = rest.pop(0) + 1
-        # An event's path goes on with its kind.
-        kind = f" ({rest.pop(0)})" if table == "event" and rest else ""
-        return f"[[{table}]] {number}{kind}", _dotted(rest)
-    return f"[{table}]", _dotted(rest)
-
-
-def _dotted(parts: list[Any]) -> str:
-    return "".join(
-        f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in parts
-    ).removeprefix(".")

@@ -41,6 +41,7 @@ from .scenario import (
     Drop,
     Event,
     Fault,
+    Flight,
     GatewayDown,
     Hang,
     Intruder,
@@ -54,7 +55,7 @@ from .simulation import Simulation
 from .wiring import Bench
 from .world import World
 
-TLS = 9
+TLS, FLIGHTS = 9, 10
 """Key of the identity's file."""
 CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 COMMAND_LIMIT_S = 60
@@ -157,10 +158,11 @@ def build_volume(
     identity: Identity,
     port: int,
     authority: Path | None = None,
+    flights: Sequence[Sequence[int]] = (),
 ) -> None:
     """Put firmware, board file, profile and identity on a tracker's file system.
 
-    With an ``authority`` (see ``certify``) also what it needs for TLS.
+    With an ``authority`` (see ``certify``) also what it needs for TLS; ``flights`` are planned.
 
     Raises:
         ShipmentError: there is no such profile.
@@ -168,8 +170,11 @@ def build_volume(
     install(volume, package(ROOT / "firmware"))
     install(volume, {"board.py": boards.BOARDS / board / "board.py"})
     command("profile", profile, "-o", str(volume / "profile.cbor"))
+    options: dict[int, object] = {TLS: 1} if authority else {}
+    if flights:
+        options[FLIGHTS] = flights
     (volume / "identity.cbor").write_bytes(
-        identity.device_file(BROKER_NAME, port, options={TLS: 1} if authority else None)
+        identity.device_file(BROKER_NAME, port, options=options)
     )
     if authority:
         for name in CERTIFICATES:
@@ -229,7 +234,8 @@ def run(
         volume, registration = flashed.image, flashed.registration
     else:
         volume, registration = out / "volume", out / "registration.json"
-        build_volume(volume, header.board, header.profile, identity, PORTS[header.tls], authority)
+        port, flights = PORTS[header.tls], world.planned_flights
+        build_volume(volume, header.board, header.profile, identity, port, authority, flights)
         identity.write_registration(registration)
     command("gateway", "register", str(registration), "--db", str(shipment.database))
     with ExitStack() as stack:
@@ -376,7 +382,7 @@ class Actions:
                 self._operator.command(event.arguments)
             case Intruder():
                 self._operator.intrude(event.what)
-            case ReIce() | Door() | Drop() | Tilt():
+            case ReIce() | Door() | Drop() | Tilt() | Flight():
                 pass
 
     def _later(self, hours: float, action: Callable[[], object]) -> None:

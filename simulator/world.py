@@ -5,7 +5,7 @@ import random
 from bisect import bisect_right
 
 from simulator import motion
-from simulator.scenario import Coverage, Door, Drop, Event, Leg, ReIce, Scenario, Tilt
+from simulator.scenario import Coverage, Door, Drop, Event, Flight, Leg, ReIce, Scenario, Tilt
 from simulator.thermal import STEP_S, Box
 
 _DAY_S = 86400
@@ -111,6 +111,17 @@ class World:
         """Return what an accelerometer in the box feels, in g."""
         return self._motion.acceleration(t_s)
 
+    @property
+    def planned_flights(self) -> list[list[int]]:
+        """From off-block to on-block, in Unix seconds, as the tracker is told."""
+        zero = self.scenario.scenario.start.timestamp()
+        flights = [
+            motion.Flight(t, event.for_h * 3600)
+            for t, event in self.events
+            if isinstance(event, Flight) and event.planned
+        ]
+        return [[round(zero + f.off_block_s), round(zero + f.on_block_s)] for f in flights]
+
     def payload_c(self, t_s: float) -> float:
         """Return the temperature of the payload, at the last whole step of the integration."""
         while (self._steps + 1) * STEP_S <= t_s:
@@ -127,14 +138,16 @@ def _either_way(rng: random.Random, most: float) -> float:
 
 
 def _motion(events: list[tuple[float, Event]]) -> motion.Motion:
-    turns, drops = [], []
+    turns, drops, flights = [], [], []
     for t, event in events:
         if isinstance(event, Tilt):
             turns.append(motion.Turn(t, event.face))
             turns.append(motion.Turn(t + event.for_h * 3600, motion.UPRIGHT))
         elif isinstance(event, Drop):
             drops.append(motion.Drop(t, event.height_m, event.pulse_ms))
-    return motion.Motion(turns, drops)
+        elif isinstance(event, Flight):
+            flights.append(motion.Flight(t, event.for_h * 3600))
+    return motion.Motion(turns, drops, flights)
 
 
 def _moments(event: Event, rng: random.Random) -> list[float]:

@@ -350,11 +350,13 @@ class General:
         return Later(self._draw(OPERATOR_MS), finish)
 
     def _operators(self) -> str:
-        cell = self._radio.cell
+        radio = self._radio
+        cell = radio.in_view() if self.function == 1 else None
         known = ""
         if cell:
+            stat = 2 if radio.registered else 1
             access = {"GSM": 0, "CAT-M1": 8, "CAT-NB1": 9}[cell.technology]
-            known = f'(2,"{cell.operator}","{cell.operator}","{cell.plmn}",{access})'
+            known = f'({stat},"{cell.operator}","{cell.operator}","{cell.plmn}",{access})'
         return f"{known},,(0-4),(0-2)"
 
     def _attachment(self, form: Form, args: Args) -> Result:

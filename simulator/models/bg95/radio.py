@@ -148,12 +148,13 @@ class Radio:
         """The satellite receiver takes the way in, or gives it back."""
         self._blocked = blocked
 
-    def _coverage(self) -> Cell | None:
+    def in_view(self) -> Cell | None:
+        """Return the cell that the receiver hears, registered or not."""
         return None if self._blocked else self._world.coverage(self._clock.now_us / US_PER_S)
 
     def _look(self) -> None:
         self._looking = self._after(LOOK_US, self._look)
-        cell = self._coverage()
+        cell = self.in_view()
         self._set_reach(in_reach=cell is not None)
         if cell is None:
             if self._pending:
@@ -174,7 +175,7 @@ class Radio:
 
     def _register(self) -> None:
         self._pending = None
-        cell = self._coverage()
+        cell = self.in_view()
         if cell is None:
             return
         if self._loss:

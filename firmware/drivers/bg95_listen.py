@@ -1,0 +1,57 @@
+"""BG95: whether there is a network in reach, found out without registering in one.
+
+The AT manual calls no command receive-only. What keeps this one from transmitting is standards:
+a module transmits to register, and for what comes after that. It cannot register before it has
+read the card, and by then AT+CFUN=4 has switched its RF off; AT+COPS=2 keeps it unregistered when
+that is lifted (3GPP TS 27.007, 7.3), and a search for networks only listens to what they
+broadcast (TS 23.122, 4.4). A module that is switched on in any other way registers by itself.
+Sources of the commands as in bg95.py: AT manual 2.22 and 6.2.
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from drivers.at import CommandError, ModemError
+from drivers.bg95 import left
+
+LIMIT_MS = const(330_000)  # for all of it
+
+_POWER_ON_MS = const(30_000)
+_CFUN_MS = const(15_000)
+_CARD_MS = const(20_000)
+_COPS_MS = const(180_000)
+_POLL_MS = const(1_000)
+
+
+async def hears(modem):
+    """Return whether a network answers to the search; False also when the modem does not.
+
+    The modem is off before and afterwards.
+    """
+    command = modem.at.command
+    try:
+        await modem.power_on(_POWER_ON_MS)
+        await command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
+        await _stay_out(command)
+        await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
+        # (status,"name",...) of each operator; without one only what the command can do.
+        return b'"' in await command(b"AT+COPS=?", b"+COPS:", _COPS_MS)
+    except ModemError as error:
+        print("listen:", error)
+        return False
+    finally:
+        await modem.power_off()
+
+
+async def _stay_out(command):
+    """Deregister; refused as long as the card is being read."""
+    deadline = time.ticks_add(time.ticks_ms(), _CARD_MS)
+    while True:
+        try:
+            return await command(b"AT+COPS=2", limit_ms=_CFUN_MS)
+        except CommandError:
+            if not left(deadline):
+                raise
+        await asyncio.sleep_ms(_POLL_MS)
