@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from coldtrail.mqtt import Client
-from drivers import bg95
+from drivers import bg95, bg95_listen
 from simulator.kernel import US_PER_S
-from simulator.models.bg95 import BG95_M3, BG96, Part
+from simulator.models.bg95 import BG95_M3, BG96, Cell, Part, Sim
 from simulator.models.bg95.radio import NITZ_LAG_MS
 from simulator.services import Broker
 from tests.firmware.support import on_cpython
-from tests.simulator.modem_rig import EPOCH_MS, Rig
+from tests.simulator.modem_rig import EPOCH_MS, Places, Rig
 from tests.support.mqtt_peer import Peer, wait
 
 BLOCKS = [bytes((i * 7 + number) & 0xFF for i in range(1400)) for number in range(5)]
@@ -43,8 +43,11 @@ class Pin:
 class Bench:
     """The model on a bench, wired to the driver; its clock follows the event loop's."""
 
-    def __init__(self, part: Part, port: int) -> None:
-        self.rig = rig = Rig(part=part, resolve={"broker.example": ("127.0.0.1", port)})
+    def __init__(
+        self, part: Part, port: int = 1, *, world: Places | None = None, sim: Sim | None = None
+    ) -> None:
+        resolve = {"broker.example": ("127.0.0.1", port)}
+        self.rig = rig = Rig(part=part, resolve=resolve, world=world, sim=sim)
         rig.modem.supply(0)
         self._origin: float | None = None
         near, self._far = on_cpython.uart_pair()
@@ -114,3 +117,30 @@ def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> Non
     finally:
         peer.close()
         broker.stop()
+
+
+@pytest.mark.parametrize("part", [BG95_M3, BG96], ids=["BG95", "BG96"])
+@pytest.mark.parametrize(
+    ("cell", "sim", "expected"),
+    [
+        (Cell(), Sim(), True),
+        (Cell(technology="GSM"), Sim(), True),
+        (None, Sim(), False),
+        (Cell(), Sim(present=False), False),
+    ],
+    ids=["LTE-M", "GSM", "none", "no card"],
+)
+def test_it_hears_whether_there_is_a_network_and_registers_in_none(
+    part: Part, cell: Cell | None, sim: Sim, expected: bool
+) -> None:
+    benches: list[Bench] = []
+
+    async def listen() -> None:
+        bench = Bench(part, world=Places((0.0, cell)), sim=sim)
+        benches.append(bench)
+        assert await bg95_listen.hears(bench.modem) is expected
+        assert bench.rig.modem.power.value == "unpowered"
+
+    on_cpython.run(listen(), lambda now_s: benches[0].tick(now_s) if benches else None)
+    notes = benches[0].rig.journal.notes
+    assert {note["stat"] for note in notes if note["kind"] == "registration"} <= {0, 2}

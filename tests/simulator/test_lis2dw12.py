@@ -6,11 +6,12 @@ import pytest
 
 from drivers import fault
 from drivers import lis2dw12 as driver
+from drivers import lis2dw12_motion
 from drivers import lis2dw12_selftest as selftest
 from simulator.models import lis2dw12 as model
 from simulator.models import lis2dw12_registers as r
 from simulator.models.faults import set_fault
-from simulator.motion import FACES, UPRIGHT, Drop, Motion, Turn
+from simulator.motion import FACES, UPRIGHT, Drop, Flight, Motion, Turn
 from tests.simulator.i2c_rig import I2CRig
 from tests.simulator.rig import MS, S
 from tests.support.flash_rig import VirtualTime
@@ -371,3 +372,46 @@ def test_a_stuck_value_and_a_storm_of_interrupts(make):
     set_fault(rig.part, "interrupt_storm", on=False)
     rig.after(3 * S)
     assert rig.line.level == 0
+
+
+@pytest.mark.parametrize(
+    ("at_s", "push", "shaking"),
+    [
+        (60, 0.0, False),  # at the stand
+        (3600 - 300, 0.0, True),  # taxiing
+        (3600 + 30, 0.25, True),  # run
+        (3600 + 120, 0.22, True),  # climb
+        (3600 + 600, 0.14, True),
+        (3600 + 3600, 0.04, True),  # cruise
+        (3600 + 9000 - 600, -0.03, True),  # descent
+        (3600 + 9000 + 30, -0.25, True),  # touch-down
+        (3600 + 9000 + 40 + 300 + 5, 0.0, False),  # at the stand
+    ],
+)
+def test_the_floor_of_an_aircraft_is_pushed_and_shakes(make, at_s, push, shaking):
+    motion = Motion((), (), [Flight(3600, 9000)])
+    rig = make(acceleration=motion.acceleration, motions=motion.spans)
+    sensor = driver.LIS2DW12(rig)
+    sensor.arm(4000)
+    rig.after(at_s * S)
+    # The specimen's own offset is at most 40 mg, and a climb is told from how it lay at rest.
+    x, y, z, variance = lis2dw12_motion.read(sensor)
+    assert x == pytest.approx(1000 * push, abs=45)
+    assert y == pytest.approx(0, abs=45)
+    assert z == pytest.approx(1000, abs=45)
+    assert (variance > 600) if shaking else (variance < 200)
+    assert rig.line.level == 0
+    assert lis2dw12_motion.read(sensor) is None
+    rig.after(S)
+    assert lis2dw12_motion.read(sensor) is not None
+    rig.part.silent = True
+    assert lis2dw12_motion.read(sensor) is None
+
+
+def test_a_shock_that_stands_is_left_to_whoever_records_it(make):
+    rig = make(drops=[Drop(2.0, 0.5, 20)])
+    sensor = driver.LIS2DW12(rig)
+    sensor.arm(2000)
+    rig.after(4 * S)
+    assert lis2dw12_motion.read(sensor) is None
+    assert sensor.event() is not None
