@@ -15,9 +15,15 @@ Imported when there is something to look after, and given back. What stays is th
 ``flight``, a fold of the log, and ``memory`` in the RTC memory.
 """
 
+import asyncio
+import time
+
 from micropython import const
 
 from coldtrail import records as r
+from drivers import forget
+
+_TASK = "flight"
 
 FREE = const(0)
 SILENT = const(1)
@@ -49,6 +55,40 @@ STOOD = const(1)  # since when it stands still, in seconds since boot, or None
 LISTENED = const(2)  # whether cells have been looked for since the take-off
 
 
+def look_after(port, recorder, memory, watchdog, attend):
+    """Do what there is to do at a wake; return (silent, departure).
+
+    silent: nothing may be sent. departure: when the next planned leg begins to be silent, in
+    seconds since boot, or None. ``attend(coroutine)`` runs a coroutine while samples are taken.
+    """
+
+    def now():
+        return port.since_boot(recorder.state.boot_rtc)[0]
+
+    def read():
+        from drivers import lis2dw12_motion
+
+        sensor = port.sensor("accelerometer")
+        return None if sensor is None else lis2dw12_motion.read(sensor)
+
+    def pause(ms):
+        watchdog.feed()
+        time.sleep_ms(ms)
+
+    todo = follow(recorder, memory, now, read, pause)
+    forget("drivers.lis2dw12_motion")
+    port.release_all()
+    if todo == LISTEN:
+        from drivers import bg95_listen
+
+        watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
+        if asyncio.run(attend(bg95_listen.hears(port.modem()))):
+            heard(recorder, now())
+        watchdog.done(_TASK)
+        forget("drivers.bg95_listen")
+    return recorder.state.flight is not None, departure(recorder, now())
+
+
 def follow(recorder, memory, now, read, pause):
     """Record what has begun or ended; return FREE, SILENT or LISTEN.
 
@@ -58,6 +98,8 @@ def follow(recorder, memory, now, read, pause):
     if not memory:
         memory.extend((None, None, False))
     state, profile, t = recorder.state, recorder.profile, now()
+    if recorder.boot:  # the log is full: there is no boot yet to count seconds from
+        return FREE if state.flight is None else SILENT
     motion = read() if profile.flight_limit else None
     _note(memory, t, motion)
     if state.flight is not None:
@@ -100,7 +142,7 @@ def _is_planned(recorder, t):
         return False
     unix = sync[2] + t - sync[0]
     flights = recorder.identity.flights
-    return any([begin - _MARGIN_S <= unix < end for begin, end in flights])
+    return any(begin - _MARGIN_S <= unix < end for begin, end in flights)
 
 
 def _end(recorder, memory, t):

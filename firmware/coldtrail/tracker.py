@@ -24,6 +24,7 @@ _CALLS = const(8)  # one after the other, each because of a command that the one
 
 _IDLE_S = const(86400)
 _TEST_PRESSES = const(2)  # beside the one that woke the tracker
+_FLIGHT_S = const(600)  # a landing is looked for so often at least
 
 _SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
 _CLOCK_LOST_S = const(6 * 3600)
@@ -54,9 +55,10 @@ class Tracker:
         self._state = self._recorder.state
         # The detector's memory begins with both sources to be armed.
         events = [0, 0, 3] + [0] * 6
-        extra = self._recorder.extra or (0, 0, 0, [], events, sampler.repeats())
+        extra = self._recorder.extra or (0, 0, 0, [], events, sampler.repeats(), [])
         self._failures, self._not_before, self._attempted, self._radio = extra[:4]
-        self._events, self._repeats = extra[4:]
+        self._events, self._repeats, self._motion = extra[4:]
+        self._departure = None  # when a call must be over, in seconds since boot
 
     def wake(self):
         """Do what this wake is for, then sleep; does not return."""
@@ -74,7 +76,7 @@ class Tracker:
         self._sample_when_due(self._detect())
         self._watchdog.feed()
         for _ in range(_CALLS):
-            if not call and not self._call_is_due():
+            if self._silent() or not (call or self._call_is_due()):
                 break
             call = False
             self._call()
@@ -282,6 +284,20 @@ class Tracker:
             return False
         return now - state.oldest + state.interval >= state.upload_interval
 
+    def _silent(self):
+        """Look after flight mode; return whether nothing may be sent."""
+        recorder = self._recorder
+        if not (recorder.profile.flight_limit or recorder.identity.flights or self._state.flight):
+            return False
+        from coldtrail import flight
+
+        silent, self._departure = flight.look_after(
+            self._port, recorder, self._motion, self._watchdog, self.attended
+        )
+        del flight
+        forget("coldtrail.flight")
+        return silent
+
     def _call(self):
         """Call; and again as long as there is a command's outcome to tell."""
         import asyncio
@@ -302,7 +318,7 @@ class Tracker:
             )
             del commands
             forget("coldtrail.commands", "coldtrail.shipment")
-            if not reached or not told:
+            if not reached or not told or self._silent():
                 return
 
     def _distrusts(self):
@@ -321,7 +337,10 @@ class Tracker:
         session = Session(
             self._port, self._recorder, self._watchdog, self._attempted, self._radio, again
         )
-        all_confirmed = await self.attended(session.run())
+        try:
+            all_confirmed = await self.attended(session.run())
+        except asyncio.CancelledError:
+            all_confirmed, session.reason = False, "a planned flight begins"
         self._attempted = session.newest
         reached = all_confirmed and self._state.sync is not None
         if reached:
@@ -334,7 +353,10 @@ class Tracker:
         return reached, session.command, session.refused, session.replayed, session.sent_again
 
     async def attended(self, coroutine):
-        """Run a coroutine; take samples and feed the watchdog meanwhile. Return its result."""
+        """Run a coroutine; take samples and feed the watchdog meanwhile. Return its result.
+
+        Raises CancelledError where a planned flight has ended it.
+        """
         import asyncio
 
         task = asyncio.create_task(coroutine)
@@ -345,6 +367,9 @@ class Tracker:
                 self._sample()
             elif self._seen():
                 self._sample_when_due(self._detect())
+            if self._departure is not None and self._now() >= self._departure:
+                self._departure = None
+                task.cancel()
             self._watchdog.feed()
             await asyncio.sleep_ms(_LOOP_MS)
         self._watchdog.done(_SAMPLER)
@@ -357,7 +382,9 @@ class Tracker:
         wait = self._wait_s()
         if wait is None:
             wait = _IDLE_S
-        if self._state.urgent or self._retries():
+        if self._state.flight:
+            wait = min(wait, _FLIGHT_S)
+        elif self._state.urgent or self._retries():
             wait = min(wait, self._not_before - self._now())
         self._arm()
         ms = self._port.since_boot(self._state.boot_rtc)[1]
@@ -368,6 +395,7 @@ class Tracker:
             self._radio,
             self._events,
             self._repeats,
+            self._motion,
         ]
         self._port.retain(self._recorder.retain())
         armed = self._events[_ARMED]

@@ -158,7 +158,9 @@ def test_whatever_is_felt_it_ends_at_the_limit_and_every_change_is_an_event(
         assert silent == (tracker.recorder.state.flight is not None)
     changes = [(on, cause) for _, on, cause in tracker.events]
     assert [on for on, _ in changes] == [1, 0] * (len(changes) // 2) + [1] * (len(changes) % 2)
-    assert all(cause == TAKE_OFF if on else cause in (ARRIVAL, TIME_LIMIT) for on, cause in changes)
+    assert all(
+        cause == TAKE_OFF if on else cause in (ARRIVAL, TIME_LIMIT) for on, cause in changes
+    )
 
 
 def test_a_take_off_is_silent_at_once_and_listened_to_once() -> None:
@@ -184,7 +186,7 @@ def test_cells_after_a_quarter_of_an_hour_show_that_it_was_none() -> None:
         [ROLLING],
         [TURNED],
         [None],
-        [CLIMBING[:3] + (80,)],  # laid on a slope: nothing shakes
+        [(*CLIMBING[:3], 80)],  # laid on a slope: nothing shakes
         [CLIMBING] * 9 + [ROLLING],  # a lorry that brakes for 18 s
         [CLIMBING] * 5 + [None],
     ],

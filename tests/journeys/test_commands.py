@@ -12,22 +12,11 @@ from boards import profile as profiles
 from simulator.kernel import US_PER_S
 from simulator.report import Evidence
 from simulator.shipment import Shipment
-from tests.support import cddl
-from tests.support.journeys import sealed_blocks, travel
+from tests.support.journeys import events, sealed_blocks, travel
 
 CONFIGURE, ACKNOWLEDGE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 4, 5, 6, 7
 TAKEN, DONE, REFUSED, EXPIRED = 0, 1, 2, 3
 NEWER = profiles.load("who_type_1").encode()
-
-
-def events(shipment: Shipment) -> list[list[Any]]:
-    """Return all events in the order of the log; every block keeps the contract."""
-    found = []
-    for sealed in sealed_blocks(shipment):
-        payload = cbor2.loads(sealed).value[2]
-        assert cddl.is_valid("block", payload), payload.hex()
-        found += cbor2.loads(payload).get(9, [])
-    return found
 
 
 def said(shipment: Shipment) -> list[tuple[int, ...]]:

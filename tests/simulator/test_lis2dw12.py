@@ -4,9 +4,8 @@ import math
 
 import pytest
 
-from drivers import fault
+from drivers import fault, lis2dw12_motion
 from drivers import lis2dw12 as driver
-from drivers import lis2dw12_motion
 from drivers import lis2dw12_selftest as selftest
 from simulator.models import lis2dw12 as model
 from simulator.models import lis2dw12_registers as r

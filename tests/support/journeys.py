@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cbor2
 
@@ -44,6 +45,16 @@ def sealed_blocks(shipment: Shipment) -> list[bytes]:
     with contextlib.closing(sqlite3.connect(shipment.database)) as database:
         rows = database.execute("SELECT sealed FROM blocks ORDER BY chain, number, id")
         return [bytes(sealed) for (sealed,) in rows]
+
+
+def events(shipment: Shipment) -> list[list[Any]]:
+    """Return all events in the order of the log; every block keeps the contract."""
+    found = []
+    for sealed in sealed_blocks(shipment):
+        payload = cbor2.loads(sealed).value[2]
+        assert cddl.is_valid("block", payload), payload.hex()
+        found += cbor2.loads(payload).get(9, [])
+    return found
 
 
 @contextlib.contextmanager

@@ -1,0 +1,116 @@
+"""Two flights with alarms and cells in view: what the modem is told while they last.
+
+The truth is the world's: when the aircraft takes off and touches down. What the tracker does then
+is read from the journal of the modem's model.
+"""
+
+from typing import Any
+
+import pytest
+
+from simulator.kernel import US_PER_S
+from simulator.report import Evidence
+from simulator.scenario import Flight
+from simulator.shipment import Shipment
+from tests.support.journeys import events, evidence, travel
+
+PLANNED, SEEN, LANDED = 1, 2, 3
+FLIGHT_MODE, ALARM_START = 12, 5
+LISTENING = {
+    "AT", "AT+CMEE?", "ATE0", "AT+CMEE=1", "AT+QISDE=0", 'AT+QURCCFG="urcport"',
+    "AT+CFUN=4", "AT+COPS=2", "AT+CFUN=1", "AT+COPS=?", "AT+QPOWD",
+}  # fmt: skip
+"""What a module that registers nowhere is told; see drivers/bg95_listen.py for the reasons."""
+
+
+@pytest.fixture(scope="module")
+def flown(tmp_path_factory: pytest.TempPathFactory) -> Shipment:
+    return travel("flight", 5, tmp_path_factory.mktemp("flight") / "out")
+
+
+@pytest.fixture(scope="module")
+def held(flown: Shipment) -> Evidence:
+    return evidence(flown)
+
+
+def flights(shipment: Shipment) -> list[tuple[float, float]]:
+    """Return take-off and touch-down of each flight, in seconds."""
+    return [
+        (t, t + event.for_h * 3600)
+        for t, event in shipment.world.events
+        if isinstance(event, Flight)
+    ]
+
+
+def during(shipment: Shipment, kind: str, span: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return the notes of a kind within a span of seconds."""
+    begin, end = span
+    return [note for note in shipment.of(kind) if begin <= note["us"] / US_PER_S <= end]
+
+
+def test_a_planned_leg_passes_with_the_modem_unpowered(flown: Shipment) -> None:
+    [[off_block, on_block]] = flown.world.planned_flights
+    zero = flown.scenario.scenario.start.timestamp()
+    leg = (off_block - zero, on_block - zero)
+    # A call had begun, and had not yet found the network.
+    assert during(flown, "at", (leg[0] - 130, leg[0] - 119))
+    for kind in ("at", "registration", "modem-power", "mqtt-up"):
+        assert during(flown, kind, leg) == []
+    before = during(flown, "modem-power", (0, leg[0]))
+    assert before[-1]["state"] == "unpowered"
+    assert before[-1]["us"] / US_PER_S < leg[0] - 100
+
+
+def test_after_a_take_off_that_is_seen_nothing_is_said_that_can_transmit(flown: Shipment) -> None:
+    flight = flights(flown)[1]
+    assert flown.world.coverage(flight[0] + 3000) == "LTE-M"
+    told = [note["command"] for note in during(flown, "at", flight)]
+    assert set(told) <= LISTENING
+    assert told.index("AT+CFUN=4") < told.index("AT+COPS=2") < told.index("AT+CFUN=1")
+    assert "AT+COPS=0" not in told
+    # Idle or searching: it registers in no network, and sends no packet.
+    assert {note["stat"] for note in during(flown, "registration", flight)} <= {0, 2}
+    assert during(flown, "mqtt-up", flight) == []
+    # It listens once, where there is no cell. Those that come into view are not looked for.
+    assert told.count("AT+COPS=?") == 1
+    switched_on = [
+        note["us"] / US_PER_S
+        for note in during(flown, "modem-power", flight)
+        if note["state"] == "booting"
+    ]
+    assert len(switched_on) == 1
+    assert flown.world.coverage(switched_on[0]) == "none"
+
+
+def test_every_change_is_an_event(flown: Shipment) -> None:
+    told = [event[1:] for event in events(flown) if event[0] == FLIGHT_MODE]
+    assert [change[1:] for change in told] == [[1, PLANNED], [0, LANDED], [1, SEEN], [0, LANDED]]
+    (_, planned_down), (take_off, touch_down) = flights(flown)
+    ends = [planned_down, touch_down]
+    # Noticed at a sample; a landing once the floor has stood still for ten minutes.
+    for at, end in zip((told[1][0], told[3][0]), ends, strict=True):
+        assert end < at < end + 340 + 600 + 600
+    assert take_off < told[2][0] < take_off + 600
+
+
+def test_sampling_and_alarms_go_on_and_everything_arrives(flown: Shipment, held: Evidence) -> None:
+    agreement = held.agreement()
+    assert agreement.complete, agreement
+    assert held.chain_ok, held.verdict
+    assert all(flown.confirms(int(row["block"])) for row in held.rows)
+    alarms = [event[1] for event in events(flown) if event[0] == ALARM_START]
+    for begin, end in flights(flown):
+        assert any(begin < t < end for t in alarms)
+        samples = during(flown, "measure", (begin, end))
+        assert len({round(note["us"] / US_PER_S / 60) for note in samples}) >= 6
+    # Where it ends there is a call within seconds, and not before.
+    for _, down in flights(flown):
+        ended = next(e[1] for e in events(flown) if e[0] == FLIGHT_MODE and e[1] > down)
+        calls = [note["us"] / US_PER_S for note in flown.of("mqtt-up")
+                 if note["packet"] == "CONNECT"]  # fmt: skip
+        assert ended < min(call for call in calls if call > down) < ended + 60
+
+
+def test_no_satellites_are_looked_for_in_the_air(flown: Shipment) -> None:
+    fixes = [note["us"] / US_PER_S for note in flown.of("at") if "QGPS" in note["command"]]
+    assert not [t for begin, end in flights(flown) for t in fixes if begin <= t <= end]
