@@ -39,8 +39,6 @@ ACTIONS: dict[str, list[Any]] = {
     "start": [r.START, "S-2"],
     "stop": [r.STOP],
 }
-CALL = 6
-"""Operations of the call that brings the command, at least."""
 TEARS = (
     (Tear.NOTHING, Mood.ONES),
     (Tear.PREFIX, Mood.ONES),
@@ -250,10 +248,8 @@ def test_a_command_survives_every_power_cut(
     assert whole.outcomes() == [r.TAKEN, expected]
     ends = set()
     for cut in range(whole.operations):
-        # Torn in one way or two; the flash log's own tests tear each operation in all.
-        ends.add(run(cut, *TEARS[(cut + action[0]) % len(TEARS)]).outcomes()[-1])
-        if cut < CALL:
-            ends.add(run(cut, Tear.NOTHING, Mood.ONES).outcomes()[-1])
+        for tear, mood in TEARS:
+            ends.add(run(cut, tear, mood).outcomes()[-1])
     assert ends == {expected, r.INTERRUPTED} | ({r.DONE} if name != "locate" else set())
 
 
