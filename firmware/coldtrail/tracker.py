@@ -138,7 +138,7 @@ class Tracker:
         presses = panel.show(self._port, state.engine.alarmed, unclear)
         del panel
         forget("coldtrail.panel")
-        if presses >= _TEST_PRESSES and not stop:
+        if presses >= _TEST_PRESSES and not stop and not self._silent():
             from coldtrail import selftest_press
 
             selftest_press.run(self, self._port, self._recorder)
@@ -330,6 +330,8 @@ class Tracker:
 
         Return whether it came through, and what it found for commands.py.
         """
+        import asyncio
+
         from coldtrail.uplink import Session
 
         # The session's code and buffers stay for its length: let them lie together.
