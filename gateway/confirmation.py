@@ -23,8 +23,8 @@ _VERSION: Final = 1
 class State:
     """What is kept of one chain.
 
-    `kept` holds joined ranges of block numbers, at least the watermark's and the first
-    `MAX_RANGES` beyond it. `digest` is the SHA-256 of the sealed block at the watermark.
+    `kept` holds joined ranges of block numbers: the watermark's, and the newest `MAX_RANGES`
+    beyond it. `digest` is the SHA-256 of the sealed block at the watermark.
     """
 
     chain: bytes
@@ -45,7 +45,7 @@ def payload(state: State, now_ms: int) -> bytes:
             1: state.chain,
             2: watermark,
             3: state.digest[:HASH_SIZE] if watermark and state.digest else bytes(HASH_SIZE),
-            4: [list(span) for span in further[:MAX_RANGES]],
+            4: [list(span) for span in further],
             5: now_ms // 1000,
             6: now_ms % 1000,
         }

@@ -147,11 +147,15 @@ _REBUILD = sa.insert(kept).from_select(
 )
 _ADD_BLOCK = sa.insert(blocks)
 _ADD_JUNK = sa.insert(quarantine)
-_KEPT = (
+_BEYOND = (
     sa.select(kept.c.first, kept.c.last)
-    .where(_IN_CHAIN)
-    .order_by(kept.c.first)
-    .limit(1 + MAX_RANGES)  # the watermark, and what lies beyond it
+    .where(_IN_CHAIN, kept.c.first > 1)
+    .order_by(kept.c.first.desc())
+    .limit(MAX_RANGES)
+    .subquery()
+)
+_KEPT = sa.union_all(
+    sa.select(kept.c.first, kept.c.last).where(_IN_CHAIN, kept.c.first == 1), sa.select(_BEYOND)
 )
 # Of a fork, the block that came first.
 _DIGEST = (
@@ -346,7 +350,7 @@ class Tables:
     def state(self, tracker: str, chain: bytes) -> State:
         """Return what the confirmation document has to say of a chain."""
         rows = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
-        spans = tuple((first, last) for first, last in rows)
+        spans = tuple(sorted((first, last) for first, last in rows))
         watermark = ranges.watermark(spans)
         digest = None
         if watermark:

@@ -17,6 +17,8 @@ _RETAINED_FORMAT = 3
 # confirmations, and for a sector that fails.
 _RESERVE = const(3)
 
+_RANGES = const(16)  # of blocks confirmed beyond the watermark
+
 # Types that a full log does not take: what it says of itself, boots, blocks, confirmations and
 # whatever people do lead out of it or are few.
 _MEASURED = const(
@@ -235,9 +237,10 @@ class Recorder:
         chain, watermark, digest, ranges = document[:4]
         if chain != state.chain or not state.watermark <= watermark <= state.number:
             return False
-        ranges = [pair for pair in ranges if watermark < pair[0] <= pair[1] <= state.number]
+        ranges = [pair for pair in ranges if pair[1] <= state.number]
+        ranges = _beyond(watermark, ranges + state.ranges)
         proven = watermark == state.watermark
-        if proven and _size(ranges) <= _size(state.ranges):
+        if proven and ranges == state.ranges:
             return False
         # A block that cannot be read any more can never be confirmed: it holds up nothing.
         release, pending = state.release, 0
@@ -263,8 +266,19 @@ class Recorder:
         return self.record(r.CONFIRMED, [watermark, ranges, release, pending])
 
 
-def _size(ranges):
-    return sum(last - first + 1 for first, last in ranges)
+def _beyond(watermark, ranges):
+    """Return the ranges joined, as far as they lie beyond the watermark.
+
+    The newest ones: the log gives up its oldest blocks first, and what was given up leaves a hole
+    that nobody fills.
+    """
+    joined = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1][1] = max(last, joined[-1][1])
+        elif last > watermark:
+            joined.append([max(first, watermark + 1), last])
+    return joined[-_RANGES:]
 
 
 def _checked(retained):

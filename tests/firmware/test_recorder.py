@@ -7,11 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards import profile as host_profiles
-from coldtrail import cbor, cose
+from coldtrail import cbor, confirmation, cose
 from coldtrail import profile as profiles
 from coldtrail import records as r
 from coldtrail.block import digest
 from coldtrail.recorder import Recorder
+from gateway import intake
+from gateway.intake import Arrival
+from gateway.store import Store
+from gateway.tables import KeyPair
 from simulator.models.nor import NorArray
 
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
@@ -250,3 +254,63 @@ def test_a_profile_that_prefers_new_data_says_how_many_old_records_it_gave_up():
     before = journey.state.save()
     remounted = Recorder(journey.flash, overwriting, Identity, b"")
     assert remounted.state.save() == before
+
+
+def test_whatever_was_overwritten_the_newest_blocks_are_confirmed(tmp_path):
+    """Twenty outages longer than the log leave twenty holes that nothing fills."""
+    journey = Journey()
+    journey.flash = Flash(sectors=5)
+    recorder = journey.recorder = Recorder(
+        journey.flash, PROFILE._replace(overwrite=True), Identity
+    )
+    journey.t = 0
+    journey.begin_boot()
+    store = Store(f"sqlite:///{tmp_path}/gateway.db", create=True)
+    with store.write() as tables:
+        tables.add_tracker(Identity.tracker, test=True)
+        tables.add_key(Identity.tracker, 1, KeyPair(Identity.uplink_key, Identity.downlink_key))
+    document = b""
+    for _ in range(20):
+        last = journey.state.number
+        while next(recorder.blocks(0), (0, 0))[1] <= last + 1:
+            for _ in range(96):
+                journey.sample(400)
+            recorder.seal()
+        arrivals = [Arrival(Identity.tracker, bytes(block[3])) for block in recorder.blocks(0)]
+        document = intake.take(store, arrivals, 1_767_225_600_000)[-1].document
+        said = confirmation.parse(
+            cose.open_mac0(
+                document, lambda kid: Identity.downlink_key, 65002, "down", Identity.tracker
+            )
+        )
+        assert recorder.confirm(said)
+        assert journey.state.pending == 0
+        assert not recorder.confirm(said), "nothing new"
+    store.close()
+    assert journey.state.watermark == 0
+    assert len(said[3]) == 16
+    journey.remount(b"")
+
+
+def test_confirmations_only_ever_add():
+    journey = Journey()
+    for _ in range(40):
+        journey.sample(400)
+        journey.recorder.seal()
+    state = journey.state
+
+    def confirm(*ranges):
+        document = (state.chain, 0, bytes(16), list(ranges), 1_700_000_000, 0)
+        return journey.recorder.confirm(document)
+
+    assert confirm([2, 3], [7, 7])
+    assert confirm([5, 5], [9, 9])
+    assert state.ranges == [[2, 3], [5, 5], [7, 7], [9, 9]]
+    assert not confirm([2, 2], [9, 9])
+    assert confirm([4, 4], [40, 41]), "block 41 is not there: what is said of it is not taken"
+    assert state.ranges == [[2, 5], [7, 7], [9, 9]]
+    assert confirm(*([n, n] for n in range(10, 40, 2)))
+    assert state.ranges[-1] == [38, 38]
+    assert len(state.ranges) == 16
+    assert state.pending
+    assert not any(state.is_confirmed(n) for n in (1, 6, 11, 40))

@@ -249,20 +249,21 @@ class Bench:
         self.log(nor).mount()
         return found
 
-    def cases(self, operation: int) -> Iterator[tuple[Cut, Cut | None]]:
-        """Yield every pair of cuts that begins with this operation, repeats left out.
+    def cases(self, operation: int) -> Iterator[tuple[Cut, Cut | None, NorArray]]:
+        """Yield every pair of cuts that begins with this operation, and what it leaves.
 
-        Two tears may leave the same cells: the later one is a repeat.
+        Two tears may leave the same cells: the later one is a repeat, and left out.
         """
         moment = self.moments[operation]
         seen = set()
         for cut in cuts(1):
             first = Cut(operation, cut.tear, cut.mood)
-            state = self._digest(torn(moment, first, f"{self.name}:{first}"), first.mood)
+            after = torn(moment, first, f"{self.name}:{first}")
+            state = self._digest(after, first.mood)
             if state in seen:
                 continue
             seen.add(state)
-            yield first, None
+            yield first, None, after
             draw = random.Random(f"{self.name}:{first}")
             for number, later in enumerate(self.second_moments(moment, first)):
                 for cut2 in cuts(1):
@@ -274,7 +275,7 @@ class Bench:
                     if state in seen:
                         continue
                     seen.add(state)
-                    yield first, second
+                    yield first, second, after
 
     def torn_again(self, later: Moment, first: Cut, second: Cut) -> NorArray:
         """Return the flash after a second failure, in an operation of the mount."""
@@ -398,19 +399,10 @@ def run(name: str, seed: int, part: int, parts: int, share: float) -> Count:
     count = Count()
     for operation in range(part, len(bench.moments), parts):
         moment = bench.moments[operation]
-        first_done: Cut | None = None
-        laters: list[Moment] = []
-        for first, second in bench.cases(operation):
+        for first, second, array in bench.cases(operation):
             count.distinct += 1
             try:
-                if second is None:
-                    bench.judge(first, None)
-                else:
-                    if first != first_done:
-                        laters = bench.second_moments(moment, first)
-                        first_done = first
-                    array = bench.torn_again(laters[second.operation], first, second)
-                    bench.judge_array(moment, array, second.mood)
+                bench.judge_array(moment, array, (second or first).mood)
             except (Wrong, OverProgrammed) as error:
                 count.lost += not isinstance(error, Accepted)
                 count.accepted += isinstance(error, Accepted)
