@@ -163,7 +163,10 @@ class Sectors:
 
     def retire(self, sector):
         """Take a sector out of service for good, as far as it still can be programmed."""
-        self.zero(sector, 0, DATA)
+        # Not in one: while it is not sure that a header that may be valid is gone, the sector
+        # must look like one whose opening was torn.
+        self.zero(sector, 0, SECOND)
+        self.zero(sector, SECOND, DATA - SECOND)
 
     def zero(self, sector, offset, n):
         """Program ``n`` zeros within one page."""

@@ -54,6 +54,8 @@ class Geometry:
     steps: int = 150
     fail_erase: tuple[int, ...] = ()
     fail_program: tuple[int, ...] = ()
+    stuck_header: tuple[int, ...] = ()
+    """Sectors with a bit in their header that cannot be programmed: what a reader corrects."""
 
 
 GEOMETRIES = {
@@ -62,6 +64,7 @@ GEOMETRIES = {
     "overwrite": Geometry(sector_size=512, overwrite=True, keep=1 << 20),
     "full": Geometry(keep=24),
     "bad": Geometry(sectors=9, fail_erase=(2,), fail_program=(5,)),
+    "stuck": Geometry(sectors=7, stuck_header=(1, 4)),
 }
 
 
@@ -191,6 +194,9 @@ class Bench:
                     self._nor.array.fail_erase(sector)
                 for sector in geometry.fail_program:
                     self._nor.array.fail_program(sector)
+                for sector in geometry.stuck_header:
+                    # The upper half of the tail's number is 0.
+                    self._nor.array.stick(sector * geometry.sector_size + 7, 1, 1)
             match rng.choices(
                 ("append", "seal", "release", "mount", "iterate"), (70, 8, 10, 6, 6)
             ):
