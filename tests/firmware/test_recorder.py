@@ -13,7 +13,7 @@ from coldtrail import records as r
 from coldtrail.block import digest
 from coldtrail.recorder import Recorder
 from gateway import intake
-from gateway.intake import Arrival
+from gateway.intake import Arrival, Kept
 from gateway.store import Store
 from gateway.tables import KeyPair
 from simulator.models.nor import NorArray
@@ -269,7 +269,6 @@ def test_whatever_was_overwritten_the_newest_blocks_are_confirmed(tmp_path):
     with store.write() as tables:
         tables.add_tracker(Identity.tracker, test=True)
         tables.add_key(Identity.tracker, 1, KeyPair(Identity.uplink_key, Identity.downlink_key))
-    document = b""
     for _ in range(20):
         last = journey.state.number
         while next(recorder.blocks(0), (0, 0))[1] <= last + 1:
@@ -277,12 +276,12 @@ def test_whatever_was_overwritten_the_newest_blocks_are_confirmed(tmp_path):
                 journey.sample(400)
             recorder.seal()
         arrivals = [Arrival(Identity.tracker, bytes(block[3])) for block in recorder.blocks(0)]
-        document = intake.take(store, arrivals, 1_767_225_600_000)[-1].document
-        said = confirmation.parse(
-            cose.open_mac0(
-                document, lambda kid: Identity.downlink_key, 65002, "down", Identity.tracker
-            )
+        outcome = intake.take(store, arrivals, 1_767_225_600_000)[-1]
+        assert isinstance(outcome, Kept)
+        document = cose.open_mac0(
+            outcome.document, lambda kid: Identity.downlink_key, 65002, "down", Identity.tracker
         )
+        said = confirmation.parse(document)
         assert recorder.confirm(said)
         assert journey.state.pending == 0
         assert not recorder.confirm(said), "nothing new"
