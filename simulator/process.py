@@ -78,7 +78,7 @@ def _compiler() -> tuple[str, str]:
 def compiled(source: str, name: str) -> Path:
     """Compile MicroPython source and return the .mpy file, kept by the hash of its content.
 
-    ``name`` is what a traceback shows.
+    ``name`` is the source's; a traceback shows the .mpy's, which the interpreter keeps anyhow.
 
     Raises:
         CompileError: the source is not MicroPython.
@@ -90,8 +90,9 @@ def compiled(source: str, name: str) -> Path:
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as work:
             made = Path(work, "out.mpy")
+            shown = name.removesuffix(".py") + ".mpy"
             done = subprocess.run(
-                [program, *OPTIONS, "-s", name, "-o", str(made), "-"],
+                [program, *OPTIONS, "-s", shown, "-o", str(made), "-"],
                 input=source,
                 capture_output=True,
                 text=True,

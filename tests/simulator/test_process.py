@@ -86,7 +86,7 @@ broken()
     )
     assert sim.console.text.startswith("1\nTraceback (most recent call last):\n")
     # No line numbers: they would take heap.
-    assert '  File "main.py", line 1, in broken\n' in sim.console.text
+    assert '  File "main.mpy", line 1, in broken\n' in sim.console.text
     assert sim.console.text.endswith("IndexError: list index out of range\n3\n")
     power_on, watchdog = sim.journal.of("boot")
     assert 8_420 * MS <= watchdog["us"] - power_on["us"] <= 8_440 * MS
