@@ -10,6 +10,7 @@ from typing import Any
 
 from esp_pylib.logger import EspLogBase
 from esptool import cmds
+from esptool import loader as esptool_loader
 from esptool.loader import ESPLoader
 from esptool.logger import log
 from esptool.util import FatalError
@@ -41,6 +42,8 @@ class _Quiet(EspLogBase):
 
 
 log.set_logger(_Quiet())
+# It writes out every byte that passes, for a trace that nobody reads: half of its CPU time.
+esptool_loader.HexFormatter = lambda *_, **__: ""
 
 
 class Chip:

@@ -6,14 +6,16 @@ import random
 import resource
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
-import littlefs
+import cbor2
 import pytest
 import serial
 from rich.progress import Progress
+from serial.tools.list_ports_common import ListPortInfo
 
-from boards import esp, flash, partitions, program
+from boards import esp, flash, logdump, partitions, program
 from boards.bundle import Bundle
 from boards.errors import BoardError
 from boards.flash import BOARDS, Line, Region
@@ -26,6 +28,7 @@ from simulator.shipment import Flashed, run
 from simulator.simulation import Simulation
 from tests.boards.packing import BOARD, coldtrail, flashing, mounted, provisioned, refused
 from tests.simulator.rig import S, Still, small_board
+from tests.support import bench
 from tests.support.rom_bootloader import Board, mac
 from tests.support.stock_image import APPLICATION, stock, with_words
 
@@ -123,6 +126,31 @@ def test_several_trackers_at_once_each_get_an_identity_of_their_own(tmp_path):
         for tracker in ("CT-1", "CT-2")
     }
     assert sorted(entry["tracker"] for entry in rows(tmp_path)) == ["CT-1", "CT-2"]
+
+
+def test_all_ports_flashes_every_usb_port_at_once_and_no_other(tmp_path, monkeypatch):
+    folder = tmp_path / "identities"
+    for tracker in ("CT-1", "CT-2", "CT-3"):
+        provisioned(folder, tracker)
+    with Board() as first, Board("esp32s3") as other, Board() as last, Board() as unplugged:
+        found = []
+        for board in (first, other, last, unplugged):
+            found.append(ListPortInfo(board.port))
+            found[-1].vid = 0x10C4 if board is not unplugged else None
+        monkeypatch.setattr("serial.tools.list_ports.comports", lambda: found)
+        done = coldtrail(
+            "flash", "--board", BOARD, "--all-ports", "--micropython", stock(),
+            "--log", tmp_path / "packing.csv", "--identity", folder,
+        )  # fmt: skip
+        assert done.exit_code == 2, done.output
+        assert done.stdout.count("label: ") == 2
+        errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert [f"{other.port} has an ESP32S3" in line for line in errors] == [True]
+        names = {mounted(cut_out(board, VFS))["identity.cbor"] for board in (first, last)}
+        assert len(names) == 2
+        assert other.flash.operations == unplugged.flash.operations == 0
+    results = {entry["port"]: entry["result"] for entry in rows(tmp_path)}
+    assert results == {first.port: "ok", other.port: "failed", last.port: "ok"}
 
 
 # --- updates -------------------------------------------------------------------------------
@@ -234,12 +262,50 @@ def small(tmp_path_factory):
     path.write_bytes(stock().read_bytes())
     what = flash.build(BOARD, path)
     blank = bytearray(what.application.data)
-    blank[0x38000:-0x20000] = bytes(len(blank) - 0x58000)
+    blank[0x10000:] = bytes(len(blank) - 0x10000)
     return replace(what, application=Region(what.application.offset, bytes(blank)))
 
 
-def test_power_lost_during_an_update_leaves_identity_and_a_port_to_flash(small, tmp_path):
-    bundle = Bundle.load(provisioned(tmp_path))
+class Boots:
+    """The tracker whose flash is cut: its log lies on a chip of its own and travels with it."""
+
+    def __init__(self, folder, flash):
+        self._folder, self._flash = folder, folder / "flash.bin"
+        self._cells = b""
+        self.said = ""
+        self.boot(flash, 400)
+        assert [record.kind for record in self.log].count(1) == 2  # samples, every 5 minutes
+
+    @property
+    def log(self):
+        dump = logdump.decode(self._cells)
+        assert not dump.damage
+        return dump.records
+
+    def boot(self, flash, seconds):
+        """Boot what is in the flash; return whether it runs, with every record it had."""
+        self._flash.write_bytes(flash)
+        before = self.log if self._cells else []
+        with Simulation(
+            bench.BOARD, self._flash, Still(), factories={"BG95-M3": bench.NoModem}
+        ) as simulation:
+            cells = simulation.parts["flash"].array.cells
+            cells[: len(self._cells)] = self._cells
+            simulation.power_on()
+            try:
+                simulation.run(seconds * S)
+            except RunInvalidError as error:
+                assert "end of main.py" in str(error)  # on a board: the prompt
+            self._cells = bytes(cells)
+            self.said = simulation.console.text
+        assert self.log[: len(before)] == before
+        return len(self.log) > len(before)
+
+
+def test_power_lost_during_an_update_leaves_a_tracker_that_boots_or_can_be_flashed(
+    small, tmp_path
+):
+    bundle = Bundle.load(provisioned(tmp_path, "CT-1", "--shipment", "S-1"))
     files = program.files(BOARDS / BOARD)
     older = replace(
         small,
@@ -252,11 +318,13 @@ def test_power_lost_during_an_update_leaves_identity_and_a_port_to_flash(small, 
     with Board() as board:
         put(board, older, bundle, log)
         earlier, board.flash.operations = bytes(board.flash.data), 0
+        tracker = Boots(tmp_path, earlier)
         put(board, small, None, log)
         later, count = bytes(board.flash.data), board.flash.operations
-        assert count >= CUTS
-        wanted = (mounted(older.program.data), mounted(small.program.data))
-        for cut in sorted(random.Random(7).sample(range(count), CUTS)):
+        ran = 0
+        draw = random.Random(7)
+        for point in range(CUTS):
+            cut = count * (point + draw.random()) / CUTS
             board.flash.data[:] = earlier
             board.flash.operations, board.flash.cut_at = 0, cut
             with pytest.raises(BoardError, match="flash it again"):
@@ -265,15 +333,35 @@ def test_power_lost_during_an_update_leaves_identity_and_a_port_to_flash(small, 
             kept = slice(VFS.offset, VFS.end)
             assert board.flash.data[kept] == earlier[kept]
             assert board.flash.data[0x8000:0x9000] == earlier[0x8000:0x9000]
-            try:
-                found = mounted(cut_out(board, PROGRAM))
-            except littlefs.LittleFSError:
-                found = None
-            if found is not None and "version" in found:
-                assert found in wanted, cut
+            runs = tracker.boot(board.flash.data, 2)
+            ran += runs
+            assert runs != ("incomplete: flash the tracker again" in tracker.said), cut
             entry = put(board, small, None, log)
             assert (entry.tracker, entry.action) == ("CT-1", "update")
             assert board.flash.data == later
+        assert 0 < ran < CUTS
+        assert tracker.boot(later, 2)
+    boots = [cbor2.loads(record.payload)[1] for record in tracker.log if record.kind == 3]
+    assert boots == list(range(1, ran + 3))
+
+
+def test_a_run_that_is_killed_is_made_good_by_the_next(tmp_path):
+    with Board() as board:
+        words = flashing(board.port, tmp_path, "--identity", provisioned(tmp_path))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "boards", *map(str, words)], stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 60
+        while board.flash.operations < 20:
+            assert time.monotonic() < end, "nothing is written"
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "packing.csv").exists()
+        done = coldtrail(*words)
+        assert done.exit_code == 0, done.output
+        assert mounted(cut_out(board, VFS))["identity.cbor"]
+    assert [entry["result"] for entry in rows(tmp_path)] == ["ok"]
 
 
 def test_power_lost_at_first_leaves_a_board_to_flash(small, tmp_path):

@@ -33,12 +33,15 @@ class Nor(server.FlashImage):
         self.data = bytearray(b"\xff" * size)
         self._defl_offset = self._plain_offset = 0
         self.operations = 0
-        self.cut_at: int | None = None
-        """The operation in whose middle the power fails."""
+        self.cut_at: float | None = None
+        """The operation in which the power fails; its fraction says how much of it was done."""
 
-    def _torn(self) -> bool:
+    def _done(self, size: int) -> int:
+        """Return how many bytes of an operation are done before the power fails, if it does."""
         self.operations += 1
-        return self.operations - 1 == self.cut_at
+        if self.cut_at is None or int(self.cut_at) != self.operations - 1:
+            return size
+        return int(self.cut_at % 1 * size)
 
     def begin_defl(self, payload: bytes) -> None:
         super().begin_defl(payload)
@@ -50,10 +53,10 @@ class Nor(server.FlashImage):
 
     def erase_region(self, offset: int, size: int) -> None:
         size = -(-size // SECTOR) * SECTOR
-        if self._torn():
-            super().erase_region(offset, size // 2)
+        done = self._done(size)
+        super().erase_region(offset, done)
+        if done < size:
             raise PowerLost
-        super().erase_region(offset, size)
 
     def write_defl_block(self, payload: bytes) -> None:
         size = int.from_bytes(payload[:4], "little")
@@ -65,11 +68,11 @@ class Nor(server.FlashImage):
         self._plain_offset = self._program(self._plain_offset, payload[16 : 16 + size])
 
     def _program(self, offset: int, data: bytes) -> int:
-        if self._torn():
-            self.data[offset : offset + len(data) // 2] = data[: len(data) // 2]
+        done = self._done(len(data))
+        self.data[offset : offset + done] = data[:done]
+        if done < len(data):
             raise PowerLost
-        self.data[offset : offset + len(data)] = data
-        return offset + len(data)
+        return offset + done
 
 
 class _Pty:
