@@ -19,20 +19,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import cbor2
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from boards import files
 from boards.errors import BoardError
-from boards.profile import CHANNELS, _quantity, _sentence
+from boards.quantities import CHANNELS, Model, quantity, sentence
 
 Name = Annotated[str, Field(min_length=1, max_length=32)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Sensor(_Model):
+class Sensor(Model):
     """One channel's calibration: `calibration` in uplink.cddl, without its time."""
 
     channel: Literal["payload", "ambient", "humidity", "light", "battery"]
@@ -60,7 +56,7 @@ class Sensor(_Model):
         for pair in self.points:
             if len(pair) != 2:
                 raise ValueError("a point is a pair: what it read, what to add")
-            raw, offset = (_quantity(text, self.channel) for text in pair)
+            raw, offset = (quantity(text, self.channel) for text in pair)
             if not -32767 <= offset <= 32767 or not -(2**24) < raw < 2**24:
                 raise ValueError(f"{pair} is too large")
             points.append([raw, offset])
@@ -74,7 +70,7 @@ class Sensor(_Model):
         ]  # fmt: skip
 
 
-class Calibration(_Model):
+class Calibration(Model):
     """The calibrations of a tracker's sensors."""
 
     sensor: list[Sensor] = Field(min_length=1, max_length=5)
@@ -101,7 +97,7 @@ def load(path: Path) -> Calibration:
     try:
         return Calibration.model_validate(tomllib.loads(files.read(path).decode()))
     except ValidationError as error:
-        raise BoardError(f"{path}: {_sentence(error)}") from error
+        raise BoardError(f"{path}: {sentence(error)}") from error
     except ValueError as error:
         raise BoardError(f"{path}: {error}.") from error
 

@@ -1,40 +1,34 @@
 """Profiles: what a box needs, as TOML for people and as CBOR for the tracker.
 
-The models here are the host's schema of `profile` in firmware/uplink.cddl. Quantities are written
-with their unit ("> 8.00 °C", "30 min") and kept as the wire has them: integers in the channel's
-unit, and seconds.
+The models here are the host's schema of `profile` in firmware/uplink.cddl.
 """
 
-import contextlib
 import hashlib
-import os
 import re
-import tempfile
 import tomllib
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import cbor2
 import click
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from boards import files
+from boards.quantities import (
+    CHANNELS,
+    SECONDS,
+    UNITS,
+    Channel,
+    Model,
+    Seconds,
+    quantity,
+    sentence,
 )
 
 DIRECTORY = Path(__file__).parent / "profiles"
 
 Kind = Literal["instant", "consecutive", "cumulative", "trend"]
-Channel = Literal[
-    "payload", "ambient", "humidity", "light", "battery",
-    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
-]  # fmt: skip
 Subject = Literal[
     "probe", "ambient", "light", "accelerometer", "battery",
     "log", "modem", "clock", "configuration", "downlink",
@@ -43,10 +37,6 @@ WhenFull = Literal["stop", "overwrite"]
 JudgedFrom = Literal["start delay", "first reading in the zone"]
 
 KINDS: tuple[Kind, ...] = ("instant", "consecutive", "cumulative", "trend")
-CHANNELS: tuple[Channel, ...] = (
-    "payload", "ambient", "humidity", "light", "battery",
-    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
-)  # fmt: skip
 SUBJECTS: tuple[Subject, ...] = (
     "probe", "ambient", "light", "accelerometer", "battery",
     "log", "modem", "clock", "configuration", "downlink",
@@ -55,10 +45,6 @@ EVENT_CHANNELS = ("shock", "free_fall")  # readings of events, not of samples
 COMPARISONS = ("<", "<=", ">", ">=")
 WHEN_FULL: tuple[WhenFull, ...] = ("stop", "overwrite")
 JUDGED_FROM: tuple[JudgedFrom, ...] = ("start delay", "first reading in the zone")
-
-# Unit, and the decimal places the wire keeps, of each channel.
-UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), *[("mg", 0)] * 4, ("ms", 0))
-SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoint
 WINDOW_SAMPLES = 16  # the tracker divides a trend's window into so many buckets
@@ -70,33 +56,6 @@ class ProfileError(click.ClickException):
     exit_code = 2
 
 
-def _seconds(value: object) -> object:
-    """Read "30 min"; anything that is no text is left to the model."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d)", value)
-    if match is None:
-        raise ValueError('must be a whole number with s, min, h or d, such as "30 min"')
-    return int(match[1]) * SECONDS[match[2]]
-
-
-def _quantity(text: str, channel: Channel) -> int:
-    """Read "8.00 °C" as an integer in the channel's unit."""
-    unit, places = UNITS[CHANNELS.index(channel)]
-    number = text.removesuffix(unit).strip()
-    try:
-        scaled = Decimal(number).scaleb(places)
-    except InvalidOperation:
-        scaled = Decimal("NaN")
-    if number == text or not scaled.is_finite() or scaled != int(scaled):
-        example = f"{Decimal(8).quantize(Decimal(1).scaleb(-places))} {unit}"
-        raise ValueError(f'must be in {unit} for {channel}, such as "{example}"')
-    return int(scaled)
-
-
-Seconds = Annotated[int, BeforeValidator(_seconds)]
-
-
 class Limit(NamedTuple):
     """A comparison (an index of COMPARISONS plus 1) and a threshold in the channel's unit."""
 
@@ -104,11 +63,7 @@ class Limit(NamedTuple):
     threshold: Annotated[int, Field(ge=-16777215, le=16777215)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Rule(_Model):
+class Rule(Model):
     """An alarm rule: `rule` in uplink.cddl, judged by firmware/coldtrail/alarms.py."""
 
     id: int = Field(ge=0, le=255)
@@ -129,14 +84,14 @@ class Rule(_Model):
         if match is None:
             raise ValueError('must begin with <, <=, > or >=, such as "> 8.00 °C"')
         comparison = COMPARISONS.index(match[1]) + 1
-        return Limit(comparison, _quantity(match[2], info.data["channel"]))
+        return Limit(comparison, quantity(match[2], info.data["channel"]))
 
     @field_validator("hysteresis", mode="before")
     @classmethod
     def _read_hysteresis(cls, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str) or "channel" not in info.data:
             return value
-        return _quantity(value, info.data["channel"])
+        return quantity(value, info.data["channel"])
 
     @model_validator(mode="after")
     def _kind_has_its_times(self) -> Self:
@@ -211,7 +166,7 @@ class Rule(_Model):
         return text
 
 
-class Profile(_Model):
+class Profile(Model):
     """What a box needs: `profile` in uplink.cddl."""
 
     name: str = Field(min_length=1)
@@ -385,28 +340,9 @@ def load(name_or_file: str) -> Profile:
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}; name a file that can be read.") from error
     except ValidationError as error:
-        raise ProfileError(f"{path}: {_sentence(error)}") from error
+        raise ProfileError(f"{path}: {sentence(error)}") from error
     except (ValueError, cbor2.CBORDecodeError) as error:
         raise ProfileError(f"{path}: {error}.") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    """Say what the first fault is, in the words of the file."""
-    faults = error.errors(include_url=False)
-    # A misspelt key is also a missing one: the spelling is the news.
-    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    where = "".join(
-        f" {part + 1}" if isinstance(part, int) else f", {part}" for part in first["loc"]
-    ).removeprefix(", ")
-    match first["type"]:
-        case "extra_forbidden":
-            return f"{where} is not a known key; remove it or correct its spelling."
-        case "missing":
-            return f"{where} is missing."
-        case "value_error":
-            return f"{where}: {first['ctx']['error']}.".removeprefix(": ")
-        case _:
-            return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}."
 
 
 @click.command()
@@ -422,23 +358,4 @@ def profile(name_or_file: str, output: Path | None) -> None:
     if output is None:
         click.echo(chosen)
         return
-    try:
-        _write(output, chosen.encode())
-    except OSError as error:
-        raise ProfileError(
-            f"{output}: {error.strerror}; name a file that can be written."
-        ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a whole file or none."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
+    files.write(output, chosen.encode(), mode=0o644, replace=True)

@@ -240,10 +240,12 @@ def test_says_which_profiles_there_are() -> None:
 
 
 def test_an_unwritable_target_leaves_nothing_behind(tmp_path: Path) -> None:
-    code, output = run("frozen", "-o", tmp_path / "absent" / "profile.cbor")
+    target = tmp_path / "folder"
+    target.mkdir()
+    code, output = run("frozen", "-o", target)
     assert code == 2
-    assert "No such file or directory" in output
-    assert list(tmp_path.iterdir()) == []
+    assert "is a directory" in output
+    assert list(tmp_path.rglob("*")) == [target]
 
 
 def test_garbage_in_a_cbor_file_is_one_sentence(tmp_path: Path) -> None:

@@ -44,7 +44,9 @@ def test_the_firmware_reads_what_was_provisioned(tmp_path):
     calibration, secret = tmp_path / "calibration.toml", tmp_path / "secrets.toml"
     calibration.write_text(CALIBRATION, encoding="utf-8")
     secret.touch(0o600)
-    secret.write_text('sim-pin = "1234"\napn-password = "pass word"\n', encoding="utf-8")
+    secret.write_text(
+        'sim-pin = "1234"\napn-password = "pass word"\nconsole-code = "c0de"\n', encoding="utf-8"
+    )
     path = provisioned(
         tmp_path, "CT-000001", "--shipment", "S-1", "--calibration", calibration,
         "--secrets", secret, "--apn-user", "user", "--service",
@@ -60,6 +62,7 @@ def test_the_firmware_reads_what_was_provisioned(tmp_path):
     )
     assert (read.pin, read.apn, read.apn_user) == ("1234", "iot.example", "user")
     assert (read.apn_password, read.service, read.shipment) == ("pass word", 1, "S-1")
+    assert read.code == "c0de"
     flight = [datetime(2026, 12, 1, 10, tzinfo=UTC), datetime(2026, 12, 1, 22, 30, tzinfo=UTC)]
     assert read.flights == [[int(moment.timestamp()) for moment in flight]]
     assert firmware_profile.load(files["profile.cbor"]).name == "refrigerated_2_8"

@@ -10,6 +10,7 @@ import cbor2
 import pytest
 
 from boards import profile as profiles
+from boards import quantities
 from coldtrail import profile
 from coldtrail.alarms import Engine
 
@@ -88,7 +89,7 @@ def test_what_is_judged_is_wanted_as_much_as_what_is_required() -> None:
 
 
 def test_channels_are_named_as_in_the_file() -> None:
-    assert profile.named(range(10)) == ", ".join(profiles.CHANNELS)
+    assert profile.named(range(10)) == ", ".join(quantities.CHANNELS)
 
 
 TREND = [1, 4, 0, 3, 800, 86400, 0, 28800]

@@ -1,0 +1,78 @@
+"""What profiles and calibrations share: channels, quantities with their units, words for a fault.
+
+A quantity is written with its unit ("8.00 °C", "30 min") and kept as the wire has it: an integer
+in the channel's unit, or seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+Channel = Literal[
+    "payload", "ambient", "humidity", "light", "battery",
+    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
+]  # fmt: skip
+CHANNELS: tuple[Channel, ...] = (
+    "payload", "ambient", "humidity", "light", "battery",
+    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
+)  # fmt: skip
+
+# Unit, and the decimal places the wire keeps, of each channel.
+UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), *[("mg", 0)] * 4, ("ms", 0))
+SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+class Model(BaseModel):
+    """What is read from a file: every key known, every type as it is written."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+def _seconds(value: object) -> object:
+    """Read "30 min"; anything that is no text is left to the model."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d)", value)
+    if match is None:
+        raise ValueError('must be a whole number with s, min, h or d, such as "30 min"')
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def quantity(text: str, channel: Channel) -> int:
+    """Read "8.00 °C" as an integer in the channel's unit."""
+    unit, places = UNITS[CHANNELS.index(channel)]
+    number = text.removesuffix(unit).strip()
+    try:
+        scaled = Decimal(number).scaleb(places)
+    except InvalidOperation:
+        scaled = Decimal("NaN")
+    if number == text or not scaled.is_finite() or scaled != int(scaled):
+        example = f"{Decimal(8).quantize(Decimal(1).scaleb(-places))} {unit}"
+        raise ValueError(f'must be in {unit} for {channel}, such as "{example}"')
+    return int(scaled)
+
+
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+
+
+def sentence(error: ValidationError) -> str:
+    """Say what the first fault is, in the words of the file."""
+    faults = error.errors(include_url=False)
+    # A misspelt key is also a missing one: the spelling is the news.
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    where = "".join(
+        f" {part + 1}" if isinstance(part, int) else f", {part}" for part in first["loc"]
+    ).removeprefix(", ")
+    match first["type"]:
+        case "extra_forbidden":
+            return f"{where} is not a known key; remove it or correct its spelling."
+        case "missing":
+            return f"{where} is missing."
+        case "value_error":
+            return f"{where}: {first['ctx']['error']}.".removeprefix(": ")
+        case _:
+            return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}."
