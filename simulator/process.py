@@ -84,13 +84,13 @@ def compiled(source: str, name: str) -> Path:
         CompileError: the source is not MicroPython.
     """
     program, version = _compiler()
-    key = hashlib.sha256(f"{version}\0{OPTIONS}\0{name}\0{source}".encode()).hexdigest()
+    shown = name.removesuffix(".py") + ".mpy"
+    key = hashlib.sha256(f"{version}\0{OPTIONS}\0{shown}\0{source}".encode()).hexdigest()
     target = BUILD / f"{key[:40]}.mpy"
     if not target.exists():
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as work:
             made = Path(work, "out.mpy")
-            shown = name.removesuffix(".py") + ".mpy"
             done = subprocess.run(
                 [program, *OPTIONS, "-s", shown, "-o", str(made), "-"],
                 input=source,
