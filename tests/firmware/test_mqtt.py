@@ -467,3 +467,9 @@ def test_noise_raises_nothing_else_and_takes_no_more_memory(fuzz_count: int) -> 
             await client.receive(1000)
 
     feed()
+
+
+def test_noise_on_real_interpreters(run: Run) -> None:
+    refused, grown = run("noise", 10_000)
+    assert refused == 10_000
+    assert grown <= 0

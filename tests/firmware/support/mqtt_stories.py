@@ -3,6 +3,7 @@
 # mypy: ignore-errors
 
 import asyncio
+import gc
 from errno import ETIMEDOUT
 
 from coldtrail.mqtt import Client, MqttError
@@ -137,7 +138,73 @@ async def killed(port):
     return None
 
 
+class Given:
+    """A stream that gives what it was given, then ends."""
+
+    def __init__(self, data):
+        self.data = data
+
+    async def readinto(self, buffer, limit_ms):
+        size = min(len(buffer), len(self.data), 100)
+        buffer[:size] = self.data[:size]
+        self.data = self.data[size:]
+        return size
+
+    async def write(self, buffers, limit_ms):
+        pass
+
+
+WORDS = (
+    b"\x20\x02\x00\x00",
+    b"\x32\x0e\x00\x03a/b\x12\x34payload",
+    b"\x31\x04\x00\x01tx",
+    b"\x40\x02\x00\x01",
+    b"\x90\x03\x00\x01\x01",
+    b"\xd0\x00",
+    b"\xff\xff\xff\x7f",
+    b"\x80\x20" + b"y" * 90,
+)
+
+
+async def noise(strings):
+    """Feed that many pseudo-random strings; return (strings refused, bytes the heap grew by).
+
+    Only what the client declares to raise is caught.
+    """
+    buffer = bytearray(672)
+    refused = before = 0
+    state = 1
+    for number in range(strings):
+        data = WORDS[0] if number & 3 else b""
+        for _ in range(6):
+            state = state * 1103515245 + 12345 & 0x3FFFFFFF
+            choice = state >> 16 & 0xFF
+            data += WORDS[choice & 7] if choice & 8 else bytes((choice,))
+        client = Client(Given(data), "NOISE", 60, buffer)
+        try:
+            await client.connect(LIMIT_MS)
+            if number & 3 == 1:
+                await client.subscribe("t", 1, LIMIT_MS)
+            elif number & 3 == 2:
+                await client.publish("t", b"", 1, False, LIMIT_MS)
+            while True:
+                await client.receive(LIMIT_MS)
+        except MqttError:
+            refused += 1
+        client = None
+        if number == 100:
+            before = in_use()
+    return refused, in_use() - before
+
+
+def in_use():
+    """Return the bytes of the heap in use, where the interpreter tells."""
+    gc.collect()
+    return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+
+
 STORIES = {
+    "noise": noise,
     "echo": echo,
     "retained": retained,
     "oversized": oversized,
