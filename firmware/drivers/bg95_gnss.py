@@ -36,7 +36,7 @@ async def locate(at, limit_ms, is_wanted):
     try:
         while found is None and left(deadline) and is_wanted():
             try:
-                found = position(await command(b"AT+QGPSLOC=2", b"+QGPSLOC:"))
+                found = position(await command(b"AT+QGPSLOC?", b"+QGPSLOC:"))
             except CommandError as error:
                 if error.code != _NOT_FIXED:
                     break
@@ -64,23 +64,25 @@ async def _pause(ms, is_wanted):
 
 
 def position(answer):
-    """Return (latitude, longitude, uncertainty) of an AT+QGPSLOC=2 answer, or None."""
+    """Return (latitude, longitude, uncertainty) of an AT+QGPSLOC? answer, or None."""
     found = fields(answer)
     if len(found) < 4:
         return None
-    latitude, longitude, hdop = _decimal(found[1], 6), _decimal(found[2], 6), _decimal(found[3], 1)
-    if latitude is None or longitude is None or hdop is None or hdop < 0:
+    latitude, longitude = _angle(found[1], 2, b"NS"), _angle(found[2], 3, b"EW")
+    whole, _, part = found[3].partition(b".")
+    if latitude is None or longitude is None or not (whole + part).isdigit() or len(whole) > 3:
         return None
-    if abs(latitude) > 90_000_000 or abs(longitude) > 180_000_000:
-        return None
-    return latitude, longitude, (_UERE_M * hdop + 9) // 10
+    return latitude, longitude, (_UERE_M * int(whole + (part + b"0")[:1]) + 9) // 10
 
 
-def _decimal(text, places):
-    """Return a decimal number times 10 ** ``places``, or None where there is none."""
-    negative = text.startswith(b"-")
-    whole, _, part = text[1 if negative else 0 :].partition(b".")
-    if not whole.isdigit() or len(whole) > 3 or (part and not part.isdigit()):
+def _angle(text, digits, hemispheres):
+    """Return degrees of ``digits`` digits and minutes, as b"3150.7223N", in 1e-6 degree."""
+    whole, _, part = text[:-1].partition(b".")
+    side = hemispheres.find(text[-1:])
+    if side < 0 or len(whole) != digits + 2 or not (whole + part).isdigit():
         return None
-    value = int(whole + (part + b"0" * places)[:places])
-    return -value if negative else value
+    minutes = int(whole[digits:] + (part + b"0000")[:4])  # 1e-4
+    value = int(whole[:digits]) * 1_000_000 + (minutes * 10 + 3) // 6
+    if minutes >= 600_000 or value > 90_000_000 * (digits - 1):
+        return None
+    return -value if side else value

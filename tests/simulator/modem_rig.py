@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from simulator.journal import Journal
 from simulator.kernel import US_PER_MS, US_PER_S, Clock, rng
-from simulator.models.bg95 import BG95, BG95_M3, Cell, Part, Power, Sim
+from simulator.models.bg95 import BG95, BG95_M3, Cell, Fix, Part, Power, Sim
 from simulator.network import FarSide, Network
 
 EPOCH_MS = 1_800_000_000_000
@@ -56,6 +56,7 @@ class Rig:
         resolve: dict[str, tuple[str, int]] | None = None,
         far_side: FarSide | None = None,
         epoch_ms: Callable[[], int] | None = None,
+        sky: Callable[[float], Fix | None] = lambda _t_s: None,
     ) -> None:
         self.clock = Clock()
         self.journal = Journal(self.clock)
@@ -71,6 +72,7 @@ class Rig:
             epoch_ms or (lambda: EPOCH_MS + self.clock.now_us // 1000),
             part,
             sim,
+            sky,
         )
         self.sent: list[tuple[int, bytes]] = []
         self.status = Pin(self.clock)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from simulator.kernel import US_PER_S
-from simulator.models.bg95 import BG96, Cell, Sim
+from simulator.models.bg95 import BG96, Cell, Fix, Sim
+from simulator.models.bg95.gnss import FIRST_FIX_S
 from tests.simulator.modem_rig import Places, Rig, Server
 
 DATA = Path(__file__).parent / "data" / "quectel_transcripts.toml"
@@ -30,6 +31,11 @@ CARDS = {
     "PIN": Sim(pin="1234"),
     "PUK": Sim(pin="0000", puk="26601934", tries=0),
     "card": Sim(iccid="89860025128306012474"),
+}
+PLACE = Fix(31 + 50.7223 / 60, 117 + 11.9293 / 60, hdop=0.7, altitude=62.2, satellites=9)
+MOMENTS = {
+    "network time": lambda: SYNCED_MS + 500,
+    "satellites": lambda: 1_368_253_191_000,  # 2013-05-11 06:19:51 UTC
 }
 SYNCED_MS = 1_484_278_848_000  # 2017-01-13 03:40:48 UTC
 
@@ -66,7 +72,8 @@ def prepared(transcript: dict[str, Any], server: Server) -> Rig:
         sim=CARDS.get(name),
         world=Places((0.0, NETWORKS.get(name, Cell()))),
         resolve=resolve,
-        epoch_ms=(lambda: SYNCED_MS + 500) if name == "network time" else None,
+        epoch_ms=MOMENTS.get(name),
+        sky=lambda _t_s: PLACE,
     )
     rig.on()
     if name in NETWORKS or "TCP" in transcript["manual"]:
@@ -109,6 +116,8 @@ def test_the_model_answers_as_the_manual_prints(
     for sent, expected in steps(transcript["lines"]):
         if transcript["name"] == "network time":
             asked_at(rig, sent)
+        if sent == "AT+QGPSLOC?":
+            rig.wait(FIRST_FIX_S[1])
         if transcript["name"].startswith("send"):
             rig.wait(2)  # what was sent has been acknowledged by then
         if sent:
