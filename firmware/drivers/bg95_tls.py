@@ -80,7 +80,7 @@ async def _has(at, name, size):
         found = await at.command(b'AT+QFLST="%s"' % name, b"+QFLST:")
     except CommandError:
         return False
-    return found == b'"%s",%d' % (name, size)
+    return found.replace(b"UFS:", b"") == b'"%s",%d' % (name, size)
 
 
 def _pieces(name):

@@ -12,6 +12,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from simulator import shipment
+from simulator.models.bg95 import BG96
 from simulator.observer import PREFIX
 from simulator.services import Broker
 from tests.support.journeys import evidence, travel
@@ -132,6 +133,15 @@ def test_dates_are_not_judged_before_there_is_a_time_and_that_is_recorded(
         commands = [note["command"] for note in tracker.notes("at")]
         assert commands.count('AT+QSSLCFG="ignorelocaltime",0,0') == 1
         assert sum(command.startswith("AT+CCLK=") for command in commands) == 1
+
+
+def test_a_bg96_that_knows_neither_names_nor_sni_calls_all_the_same(
+    work: Path, tmp_path: Path
+) -> None:
+    with Site(tmp_path) as site, Tracker(site, modem={"part": BG96}) as tracker:
+        tracker.power_on()
+        assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 600)
+        assert "does not hold a certificate against the host's name" in tracker.console.text
 
 
 # ---- what the broker refuses ----
