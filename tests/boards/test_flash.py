@@ -345,9 +345,14 @@ def test_power_lost_during_an_update_leaves_a_tracker_that_boots_or_can_be_flash
     assert boots == list(range(1, ran + 3))
 
 
-def test_a_run_that_is_killed_is_made_good_by_the_next(tmp_path):
+def test_a_run_that_is_killed_registers_nothing_and_is_made_good_by_the_next(
+    tmp_path, monkeypatch
+):
+    database = tmp_path / "gateway.db"
+    monkeypatch.setenv("COLDTRAIL_DB", str(database))
     with Board() as board:
-        words = flashing(board.port, tmp_path, "--identity", provisioned(tmp_path))
+        identity = provisioned(tmp_path)
+        words = flashing(board.port, tmp_path, "--identity", identity, "--register")
         process = subprocess.Popen(
             [sys.executable, "-m", "boards", *map(str, words)], stderr=subprocess.DEVNULL
         )
@@ -357,10 +362,13 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(tmp_path):
             time.sleep(0.02)
         process.kill()
         process.wait()
+        assert not database.exists()
         assert not (tmp_path / "packing.csv").exists()
         done = coldtrail(*words)
         assert done.exit_code == 0, done.output
-        assert mounted(cut_out(board, VFS))["identity.cbor"]
+        volume = mounted(cut_out(board, VFS))
+    assert volume["identity.cbor"] == Bundle.load(identity).files["identity.cbor"]
+    assert "CT-1" in coldtrail("gateway", "status").output
     assert [entry["result"] for entry in rows(tmp_path)] == ["ok"]
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from boards import bundle
 from boards.bundle import Bundle
 from boards.certificates import private_pem
 from coldtrail import identity as firmware_identity
@@ -242,6 +243,20 @@ def test_a_certificate_that_is_expired_or_mismatched_is_refused(make, says, keys
     )  # fmt: skip
     assert says in said
     assert not path.exists()
+
+
+def test_a_certificate_that_has_expired_since_is_not_flashed(keys, tmp_path):
+    good = Bundle.load(provisioned(tmp_path)).files
+    identity = cbor2.loads(good["identity.cbor"]) | {bundle.TLS: 1}
+    path = tmp_path / "late.identity"
+    files = {
+        "identity.cbor": cbor2.dumps(identity, canonical=True),
+        "ca.pem": certificate("CA", 9, keys[1]),
+        "client.pem": certificate("CT-1", -1, keys[0], CN, keys[1]),
+        "client.key": private_pem(keys[0]),
+    }
+    Bundle({**good, **files}).save(path)
+    assert "expired on" in refused(*FLASHING, "--identity", path)
 
 
 # --- other bad input -----------------------------------------------------------------------
