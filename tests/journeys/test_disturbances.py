@@ -1,7 +1,12 @@
 """Whatever happens on the way: the gateway holds what the sensors answered, byte by byte again."""
 
+import contextlib
+import sqlite3
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
+import cbor2
 import pytest
 
 from simulator.kernel import US_PER_S
@@ -10,6 +15,8 @@ from simulator.shipment import Shipment
 from tests.support.journeys import evidence, full_load, sealed_blocks, travel
 
 INTERVAL_S = 300
+ALARM_INTERVAL_S = 120
+ALARM_START = 5
 
 
 def powered(shipment: Shipment) -> list[tuple[float, float]]:
@@ -40,13 +47,46 @@ def samples_without_a_clock(held: Evidence) -> int:
     return len(lost)
 
 
+def check_the_alarm_comes_first(shipment: Shipment, held: Evidence) -> None:
+    """Fifteen hours of backlog, then an alarm: its block is first, the rest lies by its time."""
+    silent = next(leg for leg in shipment.world.legs if leg.coverage == "none")
+    heard = next(leg for leg in shipment.world.legs if leg.from_h > silent.from_h)
+    zero_ms = shipment.scenario.scenario.start.timestamp() * 1000
+    with contextlib.closing(sqlite3.connect(shipment.database)) as database:
+        came = list(database.execute("SELECT number, received_ms, sealed FROM blocks ORDER BY id"))
+    late = [block for block in came if block[1] > zero_ms + heard.from_h * 3_600_000]
+    contents = [cbor2.loads(cbor2.loads(sealed).value[2]) for _, _, sealed in late]
+    alarms = [
+        (place, event[1])
+        for place, payload in enumerate(contents)
+        for event in payload.get(9, [])
+        if event[0] == ALARM_START
+    ]
+    [(place, since)] = alarms
+    assert place == 0
+    assert silent.from_h + 14 < since / 3600 < heard.from_h
+    # Its number says that it was sealed after the backlog, and nothing of that was left behind.
+    numbers = [number for number, _, _ in late]
+    assert sorted(numbers) == list(range(min(numbers), max(numbers) + 1))
+    assert len([number for number in numbers if number < numbers[0]]) >= 14
+    times = [datetime.fromisoformat(row["time_utc"]).timestamp() for row in held.rows]
+    assert times == sorted(times)
+    for earlier, later in pairwise(times):
+        standing = earlier >= zero_ms / 1000 + since - 1
+        expected = (INTERVAL_S, ALARM_INTERVAL_S) if standing else (INTERVAL_S,)
+        assert any(abs(later - earlier - gap) < 1.5 for gap in expected), (earlier, later)
+
+
 @pytest.mark.parametrize("name", ["flight_15h", "broker_outage", "gateway_killed"])
 def test_everything_arrives_and_the_same_seed_gives_the_same_bytes(name: str, tmp_path: Path):
     idle = travel(name, 7, tmp_path / "idle")
     held = evidence(idle)
     agreement = held.agreement()
     assert agreement.complete, agreement
-    assert agreement.taken == expected_samples(idle)
+    if name == "flight_15h":
+        check_the_alarm_comes_first(idle, held)
+    else:
+        assert agreement.taken == expected_samples(idle)
     assert held.chain_ok, held.verdict
     assert all(idle.confirms(int(row["block"])) for row in held.rows)
     with full_load():

@@ -150,4 +150,4 @@ def test_every_shipped_scenario_makes_a_world(name: str) -> None:
     for hour in range(int(shipped.scenario.duration_h)):
         assert -30 < here.ambient_c(hour * 3600) < 45
         assert 0 < here.humidity(hour * 3600) <= 100
-        assert 2 < here.payload_c(hour * 3600) < 8
+        assert 0 < here.payload_c(hour * 3600) < 8
