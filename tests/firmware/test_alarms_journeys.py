@@ -24,6 +24,7 @@ from simulator.world import World
 RREF = 4300  # ohm: 0.034 degC a code
 HOUR = 3600
 TREND_RULE = 0
+TOO_COLD = 3
 
 
 def code(celsius: float) -> int:
@@ -106,7 +107,18 @@ def test_the_call_from_customs_comes_in_time(seed: int, noise: float) -> None:
     assert {change[0] for change in twin.others} >= {"start"}
 
 
-@pytest.mark.parametrize("name", ["flight_15h", "broker_outage", "gateway_killed", "power_cuts"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_hold_that_grows_cold_alarms_before_the_landing(seed: int) -> None:
+    journey = travel(scenario.load("flight_15h"), seed, 1.0)
+    assert journey.calls == []
+    (start, below, *_, at_s), end = journey.others
+    assert (start, end[0]) == ("start", "end")
+    assert below == TOO_COLD
+    assert 18.2 * HOUR < at_s < 18.95 * HOUR
+    assert 0 < journey.coldest < 2
+
+
+@pytest.mark.parametrize("name", ["broker_outage", "gateway_killed", "power_cuts"])
 def test_the_other_journeys_raise_nothing(name: str) -> None:
     journey = travel(scenario.load(name), 0, 1.0)
     assert journey.calls == []
