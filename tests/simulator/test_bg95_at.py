@@ -177,13 +177,6 @@ def test_settings_are_kept_and_given_back() -> None:
     assert rig.at('AT+QCFG="iotopmode"')[0] == '+QCFG: "iotopmode",2'
 
 
-def test_what_is_not_modelled_is_not_promised() -> None:
-    rig = Rig().on()
-    assert rig.at("AT+CPSMS=0") == ["OK"]
-    assert rig.at("AT+CPSMS=1") == ["ERROR"]
-    assert rig.at("AT+CEDRXS=1") == ["ERROR"]
-
-
 def test_every_exchange_is_numbered_in_the_journal() -> None:
     rig = Rig(world=Places((0.0, Cell())))
     rig.on()

@@ -8,6 +8,8 @@ follows from the bytes and the signal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from simulator.energy import OFF, Load
 from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
 from simulator.models.currents import BG95
@@ -46,11 +48,18 @@ class Draw:
         self._connected = False
         self._satellites = False
         self._release: Handle | None = None
+        self.released: Callable[[], object] = lambda: None
+        """Called when the network has released the connection."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way over the air."""
+        return not self._connected and not self._satellites
 
     def power(self, state: str) -> None:
-        """Take a change of the module's power: unpowered, off, booting, on or stopping."""
+        """Take a change of the module's power: unpowered, off, psm, booting, on, stopping."""
         self._power = state
-        if state in ("unpowered", "off"):
+        if state in ("unpowered", "off", "psm"):
             self._leave()
             self._satellites = False
         self._settle()
@@ -90,6 +99,7 @@ class Draw:
     def _quiet(self) -> None:
         self._leave()
         self._settle()
+        self.released()
 
     def _leave(self) -> None:
         self._connected = False
@@ -101,6 +111,8 @@ class Draw:
             state = OFF
         elif self._power == "off":
             state = "powered down"
+        elif self._power == "psm":
+            state = "PSM"
         elif self._power == "booting":
             state = "booting"
         elif self._connected or self._power == "stopping":

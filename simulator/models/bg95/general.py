@@ -137,8 +137,6 @@ class General:
             "+QCFG": self._setting,
             "+QURCCFG": self._report_port,
             "+IPR": self._rate,
-            "+CPSMS": self._refused_mode("+CPSMS"),
-            "+CEDRXS": self._refused_mode("+CEDRXS"),
         }
         return found
 
@@ -324,10 +322,13 @@ class General:
     def _registration(self, form: Form, args: Args) -> Result:
         radio = self._radio
         if form is Form.TEST:
-            return answer("+CEREG: (0-2)")
+            return answer("+CEREG: (0-2,4)")
         if form is Form.READ:
             return answer(f"+CEREG: {radio.report},{radio.state_text()}")
-        radio.report = args.number(0, 0, 2, 0)
+        report = args.number(0, 0, 4, 0)
+        if report == 3:
+            raise AtError
+        radio.report = report
         return answer()
 
     def _operator(self, form: Form, args: Args) -> Result:
@@ -441,19 +442,6 @@ class General:
         if form is Form.WRITE and len(args) > 1 and args.text(1) != "uart1":
             raise AtError  # there is only the UART here
         return answer('+QURCCFG: "urcport","uart1"') if len(args) == 1 else answer()
-
-    @staticmethod
-    def _refused_mode(name: str) -> Command:
-        """A power saving mode that is not modelled: it is off, and cannot be switched on."""
-
-        def refuse(form: Form, args: Args) -> Result:
-            if form is Form.READ:
-                return answer(f"{name}: 0") if name == "+CPSMS" else answer()
-            if args.number(0, 0, 3, 0):
-                raise AtError(4)
-            return answer()
-
-        return refuse
 
 
 def _executed(fn: Callable[[], Result]) -> Command:

@@ -22,6 +22,7 @@ from .general import General, Sim
 from .gnss import Gnss, Sky
 from .part import BG95_M3, Part
 from .radio import Radio, World
+from .saving import Saving
 from .tcpip import TcpIp
 from .tls import Tls
 
@@ -52,6 +53,7 @@ class Power(enum.Enum):
 
     UNPOWERED = "unpowered"
     OFF = "off"
+    PSM = "psm"
     BOOTING = "booting"
     ON = "on"
     STOPPING = "stopping"
@@ -113,12 +115,20 @@ class BG95:
             lambda: self.general.function == 1 and self.power is Power.ON,
             self.radio.block,
         )
-        commands = self.general.commands() | self.tcpip.commands() | self.tls.commands()
+        self.saving = Saving(self.radio, self.after, lambda: self._draws.is_idle, self._rest)
+        commands = (
+            self.saving.commands()
+            | self.general.commands()
+            | self.tcpip.commands()
+            | self.tls.commands()
+        )
         commands |= self.files.commands() | self.gnss.commands()
         self.port = AtPort(rng, journal, self.after, self._send, commands)
         self.general.port = self.tcpip.port = self.port
         self.radio.changed = self.port.report
         self.radio.moved = self._draws.registration
+        self.radio.timers = self.saving.granted
+        self._draws.released = self.saving.released
         self.gnss.switched = self._draws.satellites
         network.on_packet = self._draws.packet
         self.radio.reachable = self.tcpip.reachable
@@ -199,7 +209,7 @@ class BG95:
         self._holds[name] = self.clock.call_at(us, fn)
 
     def _turn_on(self) -> None:
-        if self.power is Power.OFF:
+        if self.power in (Power.OFF, Power.PSM):
             self._boot(self.clock.now_us - self.part.turn_on_us)
 
     def _hold_reset(self) -> None:
@@ -255,6 +265,15 @@ class BG95:
         if self.power is Power.ON:
             self._cut(Power.OFF)
             self._boot(self.clock.now_us)
+
+    def _rest(self, us: int) -> None:
+        """Go into PSM: every socket ends, and nothing answers until PWRKEY or ``us`` are over."""
+        if self.power is not Power.ON:
+            return
+        if self.general.settings["psm/urc"] == "1":
+            self.port.report("PSM POWER DOWN")
+        self._cut(Power.PSM)
+        self.after(us, lambda: self._boot(self.clock.now_us))
 
     def brown_out(self) -> None:
         """The supply breaks down under the transmitter: it is off until PWRKEY turns it on."""

@@ -36,6 +36,8 @@ class Cell:
 
     Signal in dBm (``rssi``, ``rsrp``) and dB (``sinr``, ``rsrq``); ``time_zone`` in quarters of
     an hour. ``nitz`` says whether the network tells its time, ``nitz_error_ms`` how wrong it is.
+    ``psm`` and ``edrx`` say what it grants; ``psm_timers`` (T3412 extended, T3324) and
+    ``edrx_cycle`` in place of what is asked for.
     """
 
     technology: str = "CAT-M1"
@@ -53,6 +55,10 @@ class Cell:
     nitz: bool = True
     nitz_error_ms: int = 0
     time_zone: int = 0
+    psm: bool = True
+    psm_timers: tuple[str, str] | None = None
+    edrx: bool = True
+    edrx_cycle: str = ""
 
 
 class World(Protocol):
@@ -93,6 +99,8 @@ class Radio:
         self.moved: Callable[[int, Cell | None], object] = lambda _stat, _cell: None
         self.reachable: Callable[[bool], object] = lambda _reachable: None
         self.deactivated: Callable[[], object] = lambda: None
+        self.timers: Callable[[], tuple[str, str] | None] = lambda: None
+        """T3412 extended and T3324 as they are granted."""
         self.error_ms = 0
         """How wrong every network's time is, in addition."""
         self.time_zone_update = 0
@@ -210,19 +218,20 @@ class Radio:
             return
         self._journal.note("registration", stat=stat)
         self.moved(stat, self.cell)
-        if self.report == 2 or (self.report == 1 and before != stat):
+        if self.report in (2, 4) or (self.report == 1 and before != stat):
             self.changed(f"+CEREG: {self.state_text()}")
 
     def _draw(self, span_ms: tuple[int, int]) -> int:
         return self._rng.randint(*span_ms) * US_PER_MS
 
     def state_text(self) -> str:
-        """Return <stat>[,<tac>,<ci>,<Act>] as AT+CEREG gives it."""
-        if self.report == 2 and self.cell:
-            cell = self.cell
-            access = ACCESS[cell.technology]
-            return f'{self.stat},"{cell.area:X}","{cell.identity:X}",{access}'
-        return str(self.stat)
+        """Return <stat>[,<tac>,<ci>,<Act>[,,,<Active-Time>,<Periodic-TAU>]] for AT+CEREG."""
+        if self.report not in (2, 4) or not self.cell:
+            return str(self.stat)
+        cell = self.cell
+        text = f'{self.stat},"{cell.area:X}","{cell.identity:X}",{ACCESS[cell.technology]}'
+        timers = self.timers() if self.report == 4 else None
+        return text + (f',,,"{timers[1]}","{timers[0]}"' if timers else "")
 
     # --- what is known of the network
 
