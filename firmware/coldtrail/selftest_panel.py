@@ -1,6 +1,7 @@
 """Self-test of LED and button, and its outcome on the LED. See selftest.py."""
 
 import asyncio
+import time
 
 from micropython import const
 
@@ -17,9 +18,9 @@ async def pressed(port):
     Both colours take turns until then. A button that is down already has to be let go first: one
     that is stuck is never pressed.
     """
-    was = True
+    was, begun, waited = True, time.ticks_ms(), 0
     try:
-        for waited in range(0, PRESS_S * 1000, _STEP_MS):
+        while waited < PRESS_S * 1000:
             red = waited // _BLINK_MS % 2
             port.led(not red, red)
             down = port.button()
@@ -27,6 +28,7 @@ async def pressed(port):
                 return waited // 1000
             was = down
             await asyncio.sleep_ms(_STEP_MS)
+            waited = time.ticks_diff(time.ticks_ms(), begun)
     finally:
         port.led(False, False)
     return None
