@@ -126,16 +126,17 @@ def _flash(log):
 
     It works on the log's own attributes, as mounting.py does.
     """
-    limits = "at most %d" % _ERASE_MS, "0 of %d" % (_SPARES * log._sectors.size)
     spares = list(_spares(log))
-    if len(spares) < _SPARES:
+    limits = "at most %d" % _ERASE_MS, "0 of %d" % (2 * len(spares) * log._sectors.size)
+    if not spares:
         yield "flash erase", False, "the log leaves no sector free", "", limits[0]
         return
     slowest = wrong = 0
     try:
         for sector in spares:
-            slowest = max(slowest, _erase(log, sector))
-            wrong += _write(log, sector)
+            for inverse in (0, 0xFF):  # every bit has to become 0 once, and 1 again
+                slowest = max(slowest, _erase(log, sector))
+                wrong += _write(log, sector, inverse)
             slowest = max(slowest, _erase(log, sector))
     except OSError as error:
         yield "flash erase", False, str(error), "", limits[0]
@@ -149,11 +150,12 @@ def _flash(log):
 def _spares(log):
     """Yield sectors that the newest header on the flash says are no part of the log.
 
-    Those that the log opens last: should the power fail here, what opens next is untouched.
+    Those that it opens last. One that power loss leaves half erased is what an opening that was
+    cut short leaves, too: the log knows what to do with it.
     """
     sectors = log._sectors
     found = 0
-    for step in range(log._reach, 8, -1):
+    for step in range(log._reach, 0, -1):
         sector = (log._head + step) % log.sectors
         state = sectors.header(sector)[0]
         if state not in (RETIRED, UNKNOWN):
@@ -175,7 +177,7 @@ def _erase(log, sector):
     return took
 
 
-def _write(log, sector):
+def _write(log, sector, inverse):
     """Fill a sector with what differs from byte to byte and page to page; return what is wrong."""
     sectors = log._sectors
     page = bytearray(sectors._nor.program_size)
@@ -184,8 +186,8 @@ def _write(log, sector):
     for start in range(0, sectors.size, len(page)):
         address = sectors._address(sector, start)
         for i in range(len(page)):
-            # 1 to 255: nothing that a header could be taken for, and never zero for long.
-            page[i] = (i * 37 + start // len(page) * 11 + sector) % 255 + 1
+            # Nothing that a header could be taken for; and zeros would retire the sector.
+            page[i] = (i * 37 + start // len(page) * 11 + sector) & 0xFF ^ inverse
         sectors._nor.program(address, page)
         for piece in range(0, len(page), _PIECE):
             sectors._nor.read(address + piece, back)

@@ -151,6 +151,20 @@ def test_a_missing_card_is_named_with_what_to_do(bench):
     assert found["registration"] == (False, "no SIM")
 
 
+@pytest.mark.parametrize(
+    ("level", "name", "says"),
+    [(0, "flash erase", "not blank after an erase"), (1, "flash write", "1 wrong bytes")],
+)
+def test_a_bit_that_sticks_is_found(level, name, says, bench):
+    tracker = bench()
+    array = tracker.parts["flash"].array
+    # In the sector that a log just begun would open last.
+    array.stick(len(array.cells) - 4096 + 9, 0x10, level)
+    pressed(tracker)
+    tracker.wait(90)
+    assert results(tracker.console.text)[name] == (False, says)
+
+
 def test_two_presses_show_the_verdict_and_test_nothing(bench):
     tracker = bench()
     pressed(tracker, times=2)
@@ -161,7 +175,7 @@ def test_two_presses_show_the_verdict_and_test_nothing(bench):
 def test_power_lost_while_the_flash_is_tried_leaves_the_log_whole(bench):
     tracker = bench()
     torn = 0
-    for cut_ms in range(460, 900, 55):
+    for cut_ms in range(460, 1250, 90):
         before = tracker.records(1, 3, 7)
         tried = tracker.console.text.count("gravity")
         pressed(tracker)
