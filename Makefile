@@ -59,13 +59,16 @@ format: venv ## let ruff rewrite what it can
 	@$(BIN)/ruff format
 
 test: venv tools ## run every test
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@failed=0; \
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) || failed=1; \
+	$(BIN)/python -m tests.torture.power_cuts --share 0.052 || failed=1; \
+	exit $$failed
 
 torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings
-	@$(BIN)/python -m tests.torture.power_cuts
 	@$(BIN)/python -m tests.torture.exchanges
 	@COLDTRAIL_SEEDS=20 $(BIN)/pytest -q -n 2 --timeout 3600 tests/journeys/test_fair_weather.py
 	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/test_at.py tests/firmware/test_mqtt.py tests/gateway/test_hostile.py
+	@$(BIN)/python -m tests.torture.power_cuts
 
 bench-size: venv ## bytes a reading, against six other formats
 	@$(BIN)/python -m tests.bench.size

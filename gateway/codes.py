@@ -33,6 +33,7 @@ READING: Final = {
 _FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
 # Of a fault's subject, codes that mean something else than of a sensor.
 _FAULTS: Final = {
+    5: {9: "sectors of another version"},
     6: {
         2: "dates of certificates not judged",
         3: "broker's certificate out of date",

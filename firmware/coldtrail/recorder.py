@@ -171,9 +171,12 @@ class Recorder:
     def _seal_one(self):
         state, identity = self.state, self.identity
         builder = None
-        last = damaged = 0
+        last = damaged = missing = 0
         complete = True
-        for sequence, kind, payload in self.log.records(state.unsealed):
+        due = max(state.unsealed, self.log.first)
+        for sequence, kind, payload in self.log.records(due):
+            missing += sequence - due  # what its CRC says is not what was written
+            due = sequence + 1
             if kind >= r.INTERNAL:
                 continue
             if builder is None:
@@ -193,6 +196,8 @@ class Recorder:
             except ValueError:
                 # Its CRC holds, so this firmware wrote it; leaving it out beats sealing no more.
                 damaged += 1
+            damaged += missing
+            missing = 0
             last = sequence
         if builder is None:
             return False

@@ -69,6 +69,7 @@ SUBJECT_CONFIGURATION = const(8)
 SUBJECT_DOWNLINK = const(9)
 
 # Codes of a fault beyond those of a reading (0...11, as in the status).
+OTHER_VERSION = const(9)  # subject log: some of its sectors are of another version
 NO_SYNC = const(1)  # subject clock
 STORM = const(12)  # subject light or accelerometer
 

@@ -19,6 +19,9 @@ def boot(port, recorder, events):
     recorder.boot = []
     t = port.since_boot(state.boot_rtc)[0]
     recorder.record(r.CONFIGURATION, [t, profile.name, profile.digest])
+    foreign = recorder.log.unknown > 0
+    if foreign != state.stands(r.SUBJECT_LOG, r.OTHER_VERSION):
+        recorder.record(r.FAULT, [t, r.SUBJECT_LOG, r.OTHER_VERSION, int(foreign)])
     from coldtrail import detector
 
     detector.begin(recorder, events, t)

@@ -490,3 +490,89 @@ def test_its_state_and_buffers_stay_below_one_kib():
     mounted_bytes, used_bytes = map(int, done.stdout.split())
     assert mounted_bytes <= 1024
     assert used_bytes <= 1024 + 64, "nothing grows but the numbers"
+
+
+# ---- the hint ----
+
+
+def _appended(nor, log):
+    log.append(1, b"since then")
+
+
+def _opened(nor, log):
+    for _ in range(120):
+        log.append(1, bytes(32))
+
+
+def _went_round(nor, log):
+    for _ in range(1200):
+        log.release(log.append(1, bytes(32)))
+
+
+def _mounted(nor, log):
+    mounted(nor)
+
+
+def _rotted(nor, log):
+    """Flip a bit of the last record."""
+    nor.array.flip(log._head * SECTOR + log._last + 12, 3)
+
+
+def _torn(nor, log):
+    """Leave an append that was cut short."""
+    nor.array.program(log._head * SECTOR + log._end, b"\x20\x08\xff")
+
+
+def _erased(nor, log):
+    nor.array.erase(log._head)
+
+
+def _exchanged(nor, log):
+    """Put another part in its place."""
+    nor.array.cells[:] = flash(8).array.cells
+
+
+@pytest.mark.parametrize(
+    "happened",
+    [_appended, _opened, _went_round, _mounted, _rotted, _torn, _erased, _exchanged],
+    ids=lambda happened: happened.__name__[1:],
+)
+def test_a_hint_is_believed_only_when_the_flash_agrees(happened):
+    """What RTC memory says is checked against the flash before anything is done by it."""
+    nor = flash(8)
+    log = mounted(nor, size=32)
+    for n in range(250):
+        log.append(1, n.to_bytes(32, "little"))
+    hint = log.hint()
+    happened(nor, log)
+    twin = NorFlash(nor.array.copy(random.Random(0)))
+    after, cold = Log(nor, lambda: bytes(32)), Log(twin, lambda: bytes(32))
+    assert not after.mount(hint)
+    cold.mount()
+    assert (after.first, after.next) == (cold.first, cold.next)
+    assert contents(after) == contents(cold)
+    assert nor.array.cells == twin.array.cells
+
+
+def test_a_hint_with_a_flipped_bit_is_not_believed():
+    nor = flash(8)
+    log = mounted(nor)
+    for _ in range(250):
+        log.append(1, bytes(32))
+    for bit in range(8 * len(log.hint())):
+        hint = bytearray(log.hint())
+        hint[bit >> 3] ^= 1 << (bit & 7)
+        copy = NorFlash(nor.array.copy(random.Random(0)))
+        assert not Log(copy, lambda: bytes(24)).mount(hint)
+
+
+def test_a_true_hint_is_believed_and_costs_few_reads():
+    nor = flash(512)
+    log = mounted(nor)
+    for _ in range(250):
+        log.append(1, bytes(32))
+    before, reads = contents(log), nor.reads
+    after = Log(nor, lambda: bytes(24))
+    assert after.mount(log.hint())
+    assert nor.reads - reads <= 4
+    assert contents(after) == before

@@ -1,5 +1,6 @@
 """The tracker's state is a fold over its log: whatever is lost, remounting brings it back."""
 
+import binascii
 import random
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards import profile as host_profiles
-from coldtrail import cbor, confirmation, cose
+from coldtrail import cbor, confirmation, cose, shipment
 from coldtrail import profile as profiles
 from coldtrail import records as r
 from coldtrail.block import digest
@@ -313,3 +314,61 @@ def test_confirmations_only_ever_add():
     assert len(state.ranges) == 16
     assert state.pending
     assert not any(state.is_confirmed(n) for n in (1, 6, 11, 40))
+
+
+def test_records_that_rotted_before_they_were_sealed_are_missing_and_said_to_be():
+    journey = Journey()
+    places = {}
+    for k in range(10):
+        journey.sample(400 + k)
+        log = journey.recorder.log
+        places[journey.t] = (log._head * SECTOR + log._last, log.next - 1)
+    times = list(places)
+    for t in (times[3], times[4], times[7]):
+        journey.flash.cells.flip(places[t][0] + 10, 4)
+    assert log.read(places[times[5]][1])
+    journey.recorder.seal()
+    journey.recorder.seal()
+    assert log.damaged == [(places[times[3]][1], places[times[4]][1]), (places[times[7]][1],) * 2]
+    samples, events = [], []
+    for _, _, _, sealed in journey.recorder.blocks(0):
+        payload = cose.open_mac0(
+            bytes(sealed), lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
+        )
+        fields = cbor.decode(payload)
+        samples.append(fields.get(8, [0])[0])
+        events += fields.get(9, [])
+    assert sum(samples) == 7
+    assert [event for event in events if event[0] == r.LOG_GAP] == [[9, journey.t, 2, 3]]
+
+
+class Port:
+    """What a boot asks of the port."""
+
+    def since_boot(self, rtc):
+        return 0, 0
+
+
+def test_a_boot_says_that_sectors_of_another_version_are_left_alone():
+    journey = Journey()
+    ours = bytes(journey.flash.cells.cells[:16])
+    theirs = ours[:2] + bytes([ours[2] + 1]) + ours[3:]
+    theirs += binascii.crc32(theirs).to_bytes(4, "little")
+
+    def faults():
+        journey.recorder = Recorder(journey.flash, PROFILE, Identity, b"")
+        journey.recorder.boot = [r.POWER_ON, 0]
+        shipment.boot(Port(), journey.recorder, [0] * 9)
+        return [
+            cbor.decode(payload)[1:]
+            for _, kind, payload in journey.recorder.log.records(0)
+            if kind == r.FAULT
+        ]
+
+    assert faults() == []
+    journey.flash.program(9 * SECTOR, theirs)
+    assert faults() == [[r.SUBJECT_LOG, r.OTHER_VERSION, 1]]
+    assert faults() == [[r.SUBJECT_LOG, r.OTHER_VERSION, 1]], "it stands"
+    assert bytes(journey.flash.cells.cells[9 * SECTOR :][:20]) == theirs
+    journey.flash.erase(9 * SECTOR)
+    assert faults()[1:] == [[r.SUBJECT_LOG, r.OTHER_VERSION, 0]]
