@@ -279,7 +279,7 @@ def test_twice_the_uploads_draw_more(tmp_path):
         energy = shipment.run(each, 1, tmp_path / str(n)).energy
         assert energy is not None
         # One call after the boot, then one an upload interval.
-        assert energy.had["calls"] == energy.had["connections without"] == (3, 6)[n]
+        assert energy.had["calls"] == energy.had["connections by TLS"] == (3, 6)[n]
         drew.append({part.name: part.charge_uah for part in energy.parts})
         asleep = {
             part.name: {spell.state: spell.us / energy.us for spell in part.spells}
@@ -294,3 +294,12 @@ def test_twice_the_uploads_draw_more(tmp_path):
     assert asleep["flash"]["power-down"] > 0.97
     assert asleep["probe"][OFF] > 0.97
     assert asleep["modem"][OFF] > 0.97
+
+
+def test_a_battery_lasts_a_hundred_days(tmp_path):
+    energy = shipment.run(scenario.load("energy"), 1, tmp_path / "out").energy
+    assert energy is not None
+    assert energy.had["calls"] == energy.had["connections by TLS"] == 25
+    assert energy.had["positions looked for"] == 6
+    assert energy.days >= 100
+    assert {part.name for part in energy.parts} >= {"chip", "modem", "self-discharge"}
