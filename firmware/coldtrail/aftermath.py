@@ -19,7 +19,7 @@ _ATTACH = const(1)
 _SUPPLY = const(4)
 
 _SPENT = const(1)  # see bearer.py
-_LOCATED = const(3)
+_LOCATED = const(2)
 
 
 async def follow(session, failure):

@@ -22,14 +22,11 @@ _BUDGET_S = const(3600)
 _DAY_S = const(86_400)
 
 # What is kept of earlier sessions, times in seconds since boot: begin of the day that the budget
-# counts, seconds spent of it, whether that it is spent has been recorded, when the position was
-# last looked for, whether it has been recorded that certificates' dates are not looked at, the
-# cell that was recorded last.
+# counts, seconds spent of it, when the position was last looked for, the cell that was recorded
+# last.
 _BEGIN = const(0)
 _SPENT = const(1)
-_QUIET = const(2)
-_UNDATED = const(4)
-_CELL = const(5)
+_CELL = const(3)
 
 _CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 
@@ -81,24 +78,19 @@ async def connect(session):
 
 def _tell_refusal(session, reason):
     """Record that TLS is refused for a reason (bg95_refusal.py), and that another one is over."""
-    state = session.recorder.state
     for number in range(_REASONS):
-        stands = state.stands(r.SUBJECT_MODEM, r.REFUSED_BY_DATE + number)
-        if stands != (number == reason):
-            _fault(session, r.REFUSED_BY_DATE + number, not stands)
+        _tell(session, r.REFUSED_BY_DATE + number, number == reason)
 
 
 def _is_spent(session):
     """Return whether the day's budget is spent; that it begins and ends to be is recorded."""
     radio, now = session.radio, _now(session)
     if not radio:
-        radio.extend((0, 0, False, None, False, None))
+        radio.extend((0, 0, None, None))
     if not radio[_BEGIN] <= now < radio[_BEGIN] + _DAY_S:
         radio[_BEGIN], radio[_SPENT] = now, 0
     spent = radio[_SPENT] >= _BUDGET_S
-    if spent != radio[_QUIET]:
-        radio[_QUIET] = spent
-        _fault(session, r.BUDGET_SPENT, spent)
+    _tell(session, r.BUDGET_SPENT, spent)
     return spent
 
 
@@ -118,19 +110,19 @@ async def _secure(session):
     """Prepare TLS; before the first clock sync, dates of certificates prove nothing."""
     from drivers import bg95_tls
 
-    sync, radio = session.recorder.state.sync, session.radio
+    sync = session.recorder.state.sync
     unix = None if sync is None else sync[2] + _now(session) - sync[0]
-    undated = unix is None
-    if undated != radio[_UNDATED]:
-        radio[_UNDATED] = undated
-        _fault(session, r.CERTIFICATE_DATES, undated)
+    _tell(session, r.CERTIFICATE_DATES, unix is None)
     if not await bg95_tls.configure(session.modem.at, _CERTIFICATES, unix):
         print("uplink: this modem does not hold a certificate against the host's name")
     forget("drivers.bg95_tls", "drivers.bg95_time")
 
 
-def _fault(session, code, on):
-    session.recorder.record(r.FAULT, [_now(session), r.SUBJECT_MODEM, code, int(on)])
+def _tell(session, code, stands):
+    """Record that a fault of the modem begins or ends, where that is news."""
+    if stands != session.recorder.state.stands(r.SUBJECT_MODEM, code):
+        fields = [_now(session), r.SUBJECT_MODEM, code, int(stands)]
+        session.recorder.record(r.FAULT, fields)
 
 
 def _now(session):

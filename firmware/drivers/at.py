@@ -84,7 +84,7 @@ class AT:
 
         ``unsolicited(line)`` gets every line that belongs to no answer.
         """
-        self._uart = uart
+        self.uart = uart
         self._unsolicited = unsolicited
         self._reader = asyncio.StreamReader(uart)
         self._writer = asyncio.StreamWriter(uart, {})
@@ -110,8 +110,8 @@ class AT:
         if self._task is None:
             self._length = self._wanted = 0
             self._late = False
-            self._reader = asyncio.StreamReader(self._uart)
-            self._writer = asyncio.StreamWriter(self._uart, {})
+            self._reader = asyncio.StreamReader(self.uart)
+            self._writer = asyncio.StreamWriter(self.uart, {})
             self._task = asyncio.create_task(self._read())
 
     async def stop(self):

@@ -5,6 +5,7 @@ import time
 
 from micropython import const
 
+from drivers import forget
 from drivers.at import ModemError, NoAnswer
 from drivers.bg95 import left
 
@@ -22,6 +23,7 @@ _STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
 _UART_MS = const(500)  # answers 0.4 s after STATUS
 _DEAF_MS = const(10_000)
 _READY_MS = const(5_000)
+_RATES_MS = const(5_000)
 _DISCHARGE_MS = const(1_000)
 
 
@@ -39,6 +41,8 @@ async def power_on(modem, limit_ms):
             await status_within(modem, True, min(_STATUS_MS, left(deadline)))
             await asyncio.sleep_ms(_UART_MS)
         if await _wake(at, min(_DEAF_MS, left(deadline))):
+            break
+        if modem.is_on() and await _retune(at, left(deadline)):
             break
         if not left(deadline):
             raise NoAnswer("the modem does not answer after power-on")
@@ -71,6 +75,14 @@ async def _wake(at, limit_ms):
         except NoAnswer:
             pass
     return False
+
+
+async def _retune(at, limit_ms):
+    from drivers import bg95_baud
+
+    found = await bg95_baud.find(at, min(_RATES_MS, limit_ms))
+    forget("drivers.bg95_baud")
+    return found
 
 
 async def _prepare(at):
