@@ -4,10 +4,9 @@ Whatever the command and wherever the cut: it is recorded as taken before anythi
 carried out at most once, and its outcome is told exactly once, as done only where it was.
 """
 
-import gc
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from gateway.command import Command
 from simulator.models.nor import Mood, NorArray, Tear
 from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
 from tests.firmware.support.norflash import NorFlash
+
+pytestmark = pytest.mark.usefixtures("few_objects")
 
 UNIX = 1_800_000_000
 COUNTER = UNIX * 1000 + 77
@@ -199,14 +200,6 @@ class Tracker:
 
     def outcomes(self) -> list[int]:
         return [event[3] for event in self.events(r.COMMAND_OUTCOME) if event[1] == COUNTER]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_objects() -> Iterator[None]:
-    """Let the firmware's many calls of gc.collect look at its own objects alone."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

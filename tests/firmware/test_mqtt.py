@@ -263,6 +263,7 @@ messages = st.lists(
         st.one_of(st.binary(max_size=300), st.integers(1400, 4000).map(bytes)),
         st.integers(0, 0xFFFF),
         st.booleans(),
+        st.booleans(),
     ),
     max_size=6,
 )  # fmt: skip
@@ -270,11 +271,12 @@ messages = st.lists(
 
 @given(messages, st.integers(1, 2000))
 def test_any_messages_are_delivered_in_order_and_acknowledged_after(
-    sent: list[tuple[str, bytes, int, bool]], pieces: int
+    sent: list[tuple[str, bytes, int, bool, bool]], pieces: int
 ) -> None:
     incoming = b"".join(
-        message(topic.encode(), payload, packet_id, retain)
-        for topic, payload, packet_id, retain in sent
+        # DUP (bit 3) changes nothing: what has been seen before is known by what it says.
+        message(topic.encode(), payload, packet_id, retain | (8 if dup and packet_id else 0))
+        for topic, payload, packet_id, retain, dup in sent
     )
     client, stream = connected(incoming + b"\x40\x02\x00\x63", pieces)
     events: list[Any] = []
@@ -289,7 +291,7 @@ def test_any_messages_are_delivered_in_order_and_acknowledged_after(
     finish(client.publish("t", b"", 0x63, False, 1000))
     expected: list[Any] = [b"\x32\x05\x00\x01t\x00\x63"]
     skipped = 0
-    for topic, payload, packet_id, retain in sent:
+    for topic, payload, packet_id, retain, _ in sent:
         if len(message(topic.encode(), payload, packet_id)) <= 1536:
             expected.append((topic, payload, retain))
         else:
