@@ -214,11 +214,15 @@ class Flight(_Event):
 
 
 class PowerCut(_Event):
-    """The battery is gone for off_s; during "awake": from a seeded moment of the next wake on."""
+    """The battery is gone for off_s.
+
+    During "awake": from a seeded moment of the next wake on; "after_call": of what the tracker
+    does once the next call has ended, when it carries a command out.
+    """
 
     kind: Literal["power_cut"]
     off_s: Positive
-    during: Literal["any", "awake"] = "any"
+    during: Literal["any", "awake", "after_call"] = "any"
 
 
 class BrokerDown(_Event):

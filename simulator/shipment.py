@@ -22,34 +22,17 @@ import cbor2
 
 from . import board as boards
 from . import identity as identities
-from .bus import Op
+from .actions import Actions
 from .endurance import Endurance, contents, loads, supply
 from .identity import Identity
-from .kernel import US_PER_MS, US_PER_S, Clock
+from .kernel import US_PER_S, Clock
 from .models.bg95.gnss import Fix
 from .models.bg95.modem import BG95
 from .models.bg95.radio import Cell
-from .models.faults import set_fault
 from .network import Network
 from .operator import Operator
 from .process import ROOT, install, package
-from .scenario import (
-    BrokerDown,
-    Button,
-    Command,
-    Door,
-    Drop,
-    Event,
-    Fault,
-    Flight,
-    GatewayDown,
-    Hang,
-    Intruder,
-    PowerCut,
-    ReIce,
-    Scenario,
-    Tilt,
-)
+from .scenario import Scenario
 from .services import Services
 from .simulation import Simulation
 from .wiring import Bench
@@ -64,9 +47,6 @@ PORTS = (1883, 8883)
 """Of a broker without and with TLS, as the tracker has them."""
 STEP_S = 900
 """Virtual seconds between two looks at the progress."""
-
-AWAKE_US = 400 * US_PER_MS
-AWAKE_LOOK_US = 20 * US_PER_MS
 
 Progress = Callable[[float], None]
 """Told the virtual hours that have passed."""
@@ -342,67 +322,3 @@ class Moment:
     def utc_ms(self) -> int:
         """Return milliseconds since 1970."""
         return self._start_ms + (self.clock.now_us // 1000 if self.clock else 0)
-
-
-class Actions:
-    """What a scenario's events do to the tracker and to the world beyond it."""
-
-    def __init__(
-        self, simulation: Simulation, services: Services, network: Network, operator: Operator
-    ) -> None:
-        self._simulation = simulation
-        self._services = services
-        self._operator = operator
-        self._network = network
-        self._clock = simulation.clock
-        self._rng = simulation.rng("actions")
-
-    def do(self, event: Event) -> None:
-        """Let an event happen now; those of the world have happened in the world already."""
-        self._simulation.journal.note("event", event=event.kind)
-        match event:
-            case PowerCut():
-                self._cut_power(event)
-            case BrokerDown():
-                self._services.kill_broker()
-                self._network.broker_down()
-                self._later(event.for_h, self._start_broker)
-            case GatewayDown():
-                self._services.kill_gateway()
-                self._later(event.for_h, self._start_gateway)
-            case Fault():
-                part = self._simulation.parts[event.sensor]
-                set_fault(part, event.fault, on=True)
-                self._later(event.for_h, partial(set_fault, part, event.fault, on=False))
-            case Hang():
-                self._simulation.chip.hang_next.add(Op.SPI_READ)
-            case Button():
-                self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
-            case Command():
-                self._operator.command(event.arguments)
-            case Intruder():
-                self._operator.intrude(event.what)
-            case ReIce() | Door() | Drop() | Tilt() | Flight():
-                pass
-
-    def _later(self, hours: float, action: Callable[[], object]) -> None:
-        self._clock.call_after(round(hours * 3600 * US_PER_S), action)
-
-    def _cut_power(self, event: PowerCut) -> None:
-        off_us = round(event.off_s * US_PER_S)
-        if event.during == "any":
-            self._simulation.power_cut(off_us)
-        elif self._simulation.chip.state == "running":
-            # Anywhere in what it does now: most wakes are over within half a second.
-            delay = self._rng.randrange(AWAKE_US)
-            self._clock.call_after(delay, partial(self._simulation.power_cut, off_us))
-        else:
-            self._clock.call_after(AWAKE_LOOK_US, partial(self._cut_power, event))
-
-    def _start_broker(self) -> None:
-        self._services.start_broker()
-        self._network.settle()
-
-    def _start_gateway(self) -> None:
-        self._services.start_gateway()
-        self._network.settle()
