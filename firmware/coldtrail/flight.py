@@ -59,7 +59,8 @@ def look_after(port, recorder, memory, watchdog, attend):
     """Do what there is to do at a wake; return (silent, departure).
 
     silent: nothing may be sent. departure: when the next planned leg begins to be silent, in
-    seconds since boot, or None. ``attend(coroutine)`` runs a coroutine while samples are taken.
+    seconds since boot, or None. ``attend(coroutine)`` runs a coroutine while samples are taken;
+    without it there is no listening now.
     """
 
     def now():
@@ -78,8 +79,10 @@ def look_after(port, recorder, memory, watchdog, attend):
     todo = follow(recorder, memory, now, read, pause)
     forget("drivers.lis2dw12_motion")
     port.release_all()
-    if todo == LISTEN:
+    if todo == LISTEN and attend:
         from drivers import bg95_listen
+
+        memory[LISTENED] = True
 
         watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
         if asyncio.run(attend(bg95_listen.hears(port.modem()))):
@@ -115,7 +118,6 @@ def follow(recorder, memory, now, read, pause):
         return FREE
     begun, cause = state.flight
     if cause == _TAKE_OFF and not memory[LISTENED] and t - begun >= _LISTEN_S:
-        memory[LISTENED] = True
         return LISTEN
     return SILENT
 

@@ -76,7 +76,7 @@ class Tracker:
         self._sample_when_due(self._detect())
         self._watchdog.feed()
         for _ in range(_CALLS):
-            if self._silent() or not (call or self._call_is_due()):
+            if self._silent(True) or not (call or self._call_is_due()):
                 break
             call = False
             self._call()
@@ -284,15 +284,18 @@ class Tracker:
             return False
         return now - state.oldest + state.interval >= state.upload_interval
 
-    def _silent(self):
-        """Look after flight mode; return whether nothing may be sent."""
+    def _silent(self, listen=False):
+        """Look after flight mode; return whether nothing may be sent.
+
+        ``listen``: the modem is free, and nothing waits.
+        """
         recorder = self._recorder
         if not (recorder.profile.flight_limit or recorder.identity.flights or self._state.flight):
             return False
         from coldtrail import flight
 
         silent, self._departure = flight.look_after(
-            self._port, recorder, self._motion, self._watchdog, self.attended
+            self._port, recorder, self._motion, self._watchdog, listen and self.attended
         )
         del flight
         forget("coldtrail.flight")

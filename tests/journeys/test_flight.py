@@ -4,14 +4,16 @@ The truth is the world's: when the aircraft takes off and touches down. What the
 is read from the journal of the modem's model.
 """
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulator import scenario
 from simulator.kernel import US_PER_S
 from simulator.report import Evidence
 from simulator.scenario import Flight
-from simulator.shipment import Shipment
+from simulator.shipment import Shipment, run
 from tests.support.journeys import events, evidence, travel
 
 PLANNED, SEEN, LANDED = 1, 2, 3
@@ -114,3 +116,22 @@ def test_sampling_and_alarms_go_on_and_everything_arrives(flown: Shipment, held:
 def test_no_satellites_are_looked_for_in_the_air(flown: Shipment) -> None:
     fixes = [note["us"] / US_PER_S for note in flown.of("at") if "QGPS" in note["command"]]
     assert not [t for begin, end in flights(flown) for t in fixes if begin <= t <= end]
+
+
+def test_where_there_are_cells_it_was_a_lorry(tmp_path: Path) -> None:
+    story = scenario.load("flight")
+    covered = [leg.model_copy(update={"coverage": "LTE-M"}) for leg in story.leg]
+    [_, felt] = [event for event in story.event if isinstance(event, Flight)]
+    bumpy = felt.model_copy(update={"at_h": 1.0})
+    header = story.scenario.model_copy(update={"duration_h": 1.75})
+    road = story.model_copy(update={"leg": covered[:2], "event": [bumpy], "scenario": header})
+    shipment = run(road, 5, tmp_path / "out")
+    told = [event[1:] for event in events(shipment) if event[0] == FLIGHT_MODE]
+    [[begun, on, seen], [ended, off, cause]] = told
+    assert (on, seen, off, cause) == (1, SEEN, 0, LANDED)
+    assert 3600 < begun < 3600 + 600
+    assert begun + 900 <= ended <= begun + 900 + 600 + 330
+    silence = [note["command"] for note in during(shipment, "at", (begun, ended))]
+    assert set(silence) <= LISTENING
+    assert silence.count("AT+COPS=?") == 1
+    assert during(shipment, "mqtt-up", (ended, ended + 900))
