@@ -14,15 +14,18 @@ from tests.support.journeys import evidence
 
 LOG_SIZE = 12 * 4096
 INTERVAL_S = 300
-DARK_H, LIGHT_H, END_H = 2, 70, 75
-CUT_H = 62.2
+DARK_H, LIGHT_H = 2, 36  # before calls that fail have spent the modem's budget for the day
+LATE_H = 70  # by then the log has been full for long
+AFTER_H = 5
+END_H = LIGHT_H + AFTER_H
+CUT_H = 31.2
 
 STORY = f"""
 [scenario]
 name = "full_log"
 title = "No network for longer than the log lasts"
 start = 2025-03-10T06:00:00Z
-duration_h = {END_H}
+duration_h = END
 board = "esp32_bg95"
 profile = "PROFILE"
 
@@ -43,7 +46,7 @@ ambient = {{ mean_c = 5.0 }}
 coverage = "none"
 
 [[leg]]
-from_h = {LIGHT_H}
+from_h = LIGHT
 place = "Port"
 latitude = 40.7
 longitude = -74.0
@@ -51,7 +54,7 @@ ambient = {{ mean_c = 5.0 }}
 coverage = "LTE-M"
 
 [[event]]
-at_h = {END_H - 0.3}
+at_h = STOP
 kind = "button"
 hold_s = 4
 """
@@ -76,13 +79,17 @@ def travelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     shipped = Path(board.BOARDS) / "profiles" / "refrigerated_2_8.toml"
     monkeypatch.setattr(board, "BOARDS", folder.parent)
 
-    def travel(when_full: str, events: str = "") -> Shipment:
+    def travel(when_full: str, events: str = "", light_h: int = LIGHT_H) -> Shipment:
         profile = tmp_path / f"{when_full}.toml"
         text = shipped.read_text(encoding="utf-8")
         head, rule, rest = text.partition("\n# Time to act")
         profile.write_text(f'{head}when_full = "{when_full}"\n{rule}{rest}', encoding="utf-8")
         story = tmp_path / "full_log.toml"
-        story.write_text(STORY.replace("PROFILE", str(profile)) + events, encoding="utf-8")
+        text = STORY.replace("PROFILE", str(profile)) + events
+        end_h = light_h + AFTER_H
+        for word, hours in (("END", end_h), ("LIGHT", light_h), ("STOP", end_h - 0.3)):
+            text = text.replace(f" = {word}\n", f" = {hours}\n")
+        story.write_text(text, encoding="utf-8")
         return shipment.run(scenario.load(str(story)), 3, tmp_path / "out")
 
     return travel
@@ -123,7 +130,7 @@ def test_a_full_log_stops_and_alarms_and_goes_on_when_there_is_room(travelled: A
         ("full", "end"),
     ]
     begun, over = (held.hours(e["time_utc"]) for e in of(held, "fault", code="full"))
-    assert DARK_H + 12 < begun < LIGHT_H - 12
+    assert DARK_H + 12 < begun < CUT_H
     assert LIGHT_H < over < LIGHT_H + 1.2
     # Nothing that was accepted is missing, and the gap is as long as it is said to be.
     agreement = held.agreement()
@@ -166,7 +173,7 @@ def test_a_battery_that_fails_while_the_log_is_full_changes_nothing_of_that(trav
 
 
 def test_a_profile_that_prefers_new_data_gives_up_the_oldest_and_says_how_many(travelled: Any):
-    run = travelled("overwrite")
+    run = travelled("overwrite", light_h=LATE_H)
     held = evidence(run)
     # The gateway sees by itself that blocks are missing, and the tracker says why.
     assert not held.chain_ok
@@ -189,5 +196,5 @@ def test_a_profile_that_prefers_new_data_gives_up_the_oldest_and_says_how_many(t
     # And it is over with that: nobody waits for what no longer exists.
     assert ("nearly full", "end") in log_faults(held)
     assert all(run.confirms(int(row["block"])) for row in held.rows)
-    last = [hour for hour in calls_h(run) if hour > LIGHT_H + 1.2]
-    assert len(last) <= END_H - LIGHT_H + 1
+    last = [hour for hour in calls_h(run) if hour > LATE_H + 1.2]
+    assert len(last) <= AFTER_H + 1
