@@ -10,23 +10,12 @@ from simulator import board as boards
 from simulator.models.bg95 import Fault
 from simulator.simulation import Simulation
 from tests.simulator.rig import Still
+from tests.support.bench import NoModem
 from tests.support.sessions import BOARD, Tracker, site
 
 HOURS = 6
 AWAKE_S = 120
 """What a call may take with a modem that does not answer."""
-
-
-class Dead:
-    """A modem's place on the board with a modem in it that does nothing."""
-
-    def __init__(self, *_: object) -> None:
-        self.uart = self.status = None
-
-    def supply(self, level: int | None) -> None:
-        """Be supplied."""
-
-    pwrkey = reset_n = receive = supply
 
 
 @pytest.mark.parametrize("status", ["high", "low"])
@@ -37,7 +26,7 @@ def test_a_modem_that_never_says_anything(tmp_path: Path, status: str) -> None:
             tracker.break_at(1, Fault.SILENCE)
         else:
             simulation = Simulation(
-                boards.named(BOARD), place.volume, Still(), factories={"BG95-M3": Dead}
+                boards.named(BOARD), place.volume, Still(), factories={"BG95-M3": NoModem}
             )
         with simulation:
             simulation.power_on()
