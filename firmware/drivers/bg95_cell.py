@@ -3,7 +3,8 @@
 from drivers.at import CommandError
 from drivers.bg95 import fields, integer
 
-_TECHNOLOGIES = {8: 1, 9: 2, 0: 3}  # AcT of AT+CEREG (AT manual 9.8) to LTE-M, NB-IoT, GSM
+# AcT of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) to LTE-M, NB-IoT, GSM.
+_TECHNOLOGIES = {8: 1, 9: 2, 0: 3}
 
 
 async def serving(at):
@@ -13,9 +14,12 @@ async def serving(at):
     Raises NoAnswer.
     """
     try:
-        await at.command(b"AT+CEREG=2")
-        registered = fields(await at.command(b"AT+CEREG?", b"+CEREG: 2,"))
-        await at.command(b"AT+CEREG=0")
+        for name in (b"+CEREG", b"+CGREG"):  # the former is silent in GSM
+            await at.command(b"AT" + name + b"=2")
+            registered = fields(await at.command(b"AT" + name + b"?", name + b": 2,"))
+            await at.command(b"AT" + name + b"=0")
+            if len(registered) > 3:
+                break
         network = fields(await at.command(b"AT+QNWINFO", b"+QNWINFO:"))
         strength = fields(await at.command(b"AT+QCSQ", b"+QCSQ:"))
         area, cell = int(registered[1], 16), int(registered[2], 16)

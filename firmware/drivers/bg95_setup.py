@@ -99,9 +99,10 @@ async def _access_point(at, apn, user, password):
 async def _network(at, deadline):
     denied = None
     while True:
-        found = fields(await at.command(b"AT+CEREG?", b"+CEREG:"))
-        stat = integer(found[1]) if len(found) > 1 else None
+        stat = await _stat(at, b"+CEREG")
         if stat in (_HOME, _ROAMING):
+            return
+        if await _stat(at, b"+CGREG") in (_HOME, _ROAMING):  # in GSM
             return
         now = time.ticks_ms()
         if stat != _DENIED:
@@ -113,6 +114,11 @@ async def _network(at, deadline):
         if not left(deadline):
             raise NoCoverage("no network (+CEREG %s)" % stat)
         await asyncio.sleep_ms(_POLL_MS)
+
+
+async def _stat(at, name):
+    found = fields(await at.command(b"AT" + name + b"?", name + b":"))
+    return integer(found[1]) if len(found) > 1 else None
 
 
 async def _activate(at, deadline):

@@ -77,6 +77,7 @@ class Module:
             b'AT+QCFG="nwscanmode"': information(b'+QCFG: "nwscanmode",0'),
             b'AT+QCFG="iotopmode"': information(b'+QCFG: "iotopmode",2'),
             b"AT+CEREG?": information(b"+CEREG: 0,1"),
+            b"AT+CGREG?": information(b"+CGREG: 0,0"),
             b"AT+QIACT=1": OK,
             b"AT+QIDEACT=1": OK,
             b'AT+QIOPEN=1,0,"TCP","220.180.239.212",8009,0,0': TRANSCRIPTS["tcp-open"]

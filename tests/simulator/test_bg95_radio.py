@@ -123,3 +123,11 @@ def test_the_clock_survives_switching_off_but_not_the_supply() -> None:
     rig.wait(1)
     rig.on()
     assert rig.at("AT+CCLK?")[0].startswith('+CCLK: "80/01/06,00:00:')
+
+
+def test_in_gsm_only_the_packet_domain_is_registered() -> None:
+    rig = Rig(world=Places((0.0, Cell("GSM", area=0xABCD, identity=0x12345)))).on().registered()
+    assert rig.at("AT+CEREG?") == ["+CEREG: 0,0", "OK"]
+    assert rig.at("AT+CGREG?") == ["+CGREG: 0,5", "OK"]
+    rig.at("AT+CGREG=2")
+    assert rig.at("AT+CGREG?") == ['+CGREG: 2,5,"ABCD","12345",0', "OK"]

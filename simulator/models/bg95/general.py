@@ -127,6 +127,7 @@ class General:
             "+CSQ": self._quality,
             "+QCSQ": self._signal,
             "+CEREG": self._registration,
+            "+CGREG": self._packet_registration,
             "+COPS": self._operator,
             "+CGATT": self._attachment,
             "+QLTS": self._network_time,
@@ -329,6 +330,15 @@ class General:
         if report == 3:
             raise AtError
         radio.report = report
+        return answer()
+
+    def _packet_registration(self, form: Form, args: Args) -> Result:
+        radio = self._radio
+        if form is Form.TEST:
+            return answer("+CGREG: (0-2)")
+        if form is Form.READ:
+            return answer(f"+CGREG: {radio.packet_report},{radio.packet_text()}")
+        radio.packet_report = args.number(0, 0, 2, 0)
         return answer()
 
     def _operator(self, form: Form, args: Args) -> Result:

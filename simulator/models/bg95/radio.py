@@ -1,7 +1,7 @@
 """The radio: registration as coverage comes and goes, signal, network time.
 
 Sources: BG96 AT Commands Manual V2.2, 6.2 (COPS), 6.3 (CSQ), 6.7 (CTZU), 6.16 (QLTS), 6.17
-(QNWINFO), 6.18 (QCSQ), 9.1 (CGATT), 9.11 (CEREG), 11.2 (CCLK); 3GPP TS 27.007.
+(QNWINFO), 6.18 (QCSQ), 9.1 (CGATT), 9.5 (CGREG), 9.11 (CEREG), 11.2 (CCLK); 3GPP TS 27.007.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Radio:
         self.stat = IDLE
         self.cell: Cell | None = None
         self.moved(IDLE, None)
-        self.report = 0
+        self.report = self.packet_report = 0
         self.operator_mode = 0
         self.operator_format = 0
         self.network_time: RealTimeClock | None = None
@@ -225,13 +225,25 @@ class Radio:
         return self._rng.randint(*span_ms) * US_PER_MS
 
     def state_text(self) -> str:
-        """Return <stat>[,<tac>,<ci>,<Act>[,,,<Active-Time>,<Periodic-TAU>]] for AT+CEREG."""
-        if self.report not in (2, 4) or not self.cell:
-            return str(self.stat)
-        cell = self.cell
-        text = f'{self.stat},"{cell.area:X}","{cell.identity:X}",{ACCESS[cell.technology]}'
-        timers = self.timers() if self.report == 4 else None
+        """Return <stat>[,<tac>,<ci>,<Act>[,,,<Active-Time>,<Periodic-TAU>]] for AT+CEREG.
+
+        It speaks of LTE alone: in GSM the module is not registered in this sense.
+        """
+        if self.cell and self.cell.technology == "GSM":
+            return str(IDLE)
+        timers = self.timers() if self.report == 4 and self.cell else None
+        text = self._stat_text(self.report)
         return text + (f',,,"{timers[1]}","{timers[0]}"' if timers else "")
+
+    def packet_text(self) -> str:
+        """Return <stat>[,<lac>,<ci>,<Act>] for AT+CGREG, whatever the technology."""
+        return self._stat_text(self.packet_report)
+
+    def _stat_text(self, report: int) -> str:
+        cell = self.cell
+        if report not in (2, 4) or not cell:
+            return str(self.stat)
+        return f'{self.stat},"{cell.area:X}","{cell.identity:X}",{ACCESS[cell.technology]}'
 
     # --- what is known of the network
 
