@@ -117,6 +117,29 @@ def test_what_is_too_large_is_skipped_and_never_comes_again(run: Run, broker: Br
         peer.close()
 
 
+def test_a_command_is_heard_until_it_is_replaced_and_cleared(run: Run, broker: Broker) -> None:
+    peer = Peer(broker.port, TOPIC + "ready")
+
+    def retain(payload: bytes) -> Any:
+        return peer.client.publish(TOPIC + "command", payload, 1, retain=True)
+
+    def ready() -> None:
+        for payload in (b"second" * 100, b""):
+            retain(payload)
+
+    retain(b"first").wait_for_publish(10)
+    peer.on(TOPIC + "ready", ready)
+    try:
+        once, twice, replaced, cleared = run("commands", broker.port)
+        # Without any mark that it is a repeat: the firmware knows that by the counter within.
+        assert once == twice == [(b"first", True)]
+        assert replaced == [(b"first", True), (b"second" * 100, False), (b"", False)]
+        assert cleared == []
+    finally:
+        retain(b"").wait_for_publish(10)
+        peer.close()
+
+
 def test_the_will_of_a_client_that_dies_is_published(run: Run, broker: Broker) -> None:
     peer = Peer(broker.port, TOPIC + "will")
     try:

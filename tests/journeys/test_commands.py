@@ -17,6 +17,7 @@ from tests.support.journeys import events, sealed_blocks, travel
 CONFIGURE, ACKNOWLEDGE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 4, 5, 6, 7
 TAKEN, DONE, REFUSED, EXPIRED, INTERRUPTED = 0, 1, 2, 3, 4
 POWER_ON, COMMANDED = 1, 4
+CLEARED = 40  # bytes of a message without content, and more
 NEWER = profiles.load("who_type_1").encode()
 
 
@@ -51,6 +52,11 @@ def test_every_command_is_carried_out_once_and_told_of(tmp_path: Path) -> None:
     assert [row["outcome"] for row in rows] == [1, rebooted, 1, 3, 1, 2, 1, 1]
     acted = (DONE, INTERRUPTED)
     assert all((row["taken_ms"] is not None) == (row["outcome"] in acted) for row in rows)
+    # Each is heard again until its outcome is known, and nothing in MQTT says that it is a repeat.
+    heard = [
+        note for note in shipment.of("mqtt-down") if note.get("topic", "").endswith("command")
+    ]
+    assert len([note for note in heard if note["bytes"] > CLEARED]) > len(rows) + 5
     counters = [event[2] for event in events(shipment) if event[0] == 17]
     assert sorted(set(counters)) == [row["counter"] for row in rows]
     assert counters == sorted(counters)

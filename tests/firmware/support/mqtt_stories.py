@@ -102,6 +102,37 @@ async def oversized(port):
     return [len(payload) for _, payload, _ in received], client.skipped
 
 
+async def commands(port):
+    """Hear a retained message at QoS 1 twice; say "ready", hear it replaced, cleared, no more."""
+    heard = []
+    for _ in range(2):
+        client, stream = await opened(port, "COMMANDS")
+        received = collector(client)
+        await client.subscribe(TOPIC + "command", 1, LIMIT_MS)
+        await client.receive(LIMIT_MS)
+        await client.disconnect()
+        stream.close()
+        heard.append([(payload, retain) for _, payload, retain in received])
+    client, stream = await opened(port, "COMMANDS")
+    received = collector(client)
+    await client.subscribe(TOPIC + "command", 1, LIMIT_MS)
+    await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)
+    while not received or received[-1][1]:
+        if not await client.receive(LIMIT_MS):
+            break
+    await client.disconnect()
+    stream.close()
+    heard.append([(payload, retain) for _, payload, retain in received])
+    client, stream = await opened(port, "COMMANDS")
+    received = collector(client)
+    await client.subscribe(TOPIC + "command", 1, LIMIT_MS)
+    await client.receive(300)
+    await client.disconnect()
+    stream.close()
+    heard.append(received)
+    return heard
+
+
 async def will(port):
     """Die without a word."""
     _, stream = await opened(port, "WILL", will=(TOPIC + "will", b"gone", False))
@@ -208,6 +239,7 @@ STORIES = {
     "echo": echo,
     "retained": retained,
     "oversized": oversized,
+    "commands": commands,
     "will": will,
     "idle": idle,
     "refused": refused,
