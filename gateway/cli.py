@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.history import History
 from gateway.options import FILE, database, open_store, parsed
 from gateway.options import clock as clock_option
+from gateway.readout import command as readout
 from gateway.registration import is_private
 from gateway.registration import register as register_file
 from gateway.serve import Gateway
@@ -58,6 +59,7 @@ def gateway() -> None:
 
 
 gateway.add_command(command)
+gateway.add_command(readout)
 
 
 @gateway.command()

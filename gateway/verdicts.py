@@ -22,6 +22,7 @@ class Name(StrEnum):
 
     DAMAGED = "damaged"
     UNDECODED = "undecoded"
+    UNVERIFIED = "unverified"
     FORK = "fork"
     RESTORED_FLASH = "restored flash"
     SPLICE = "splice"
@@ -70,11 +71,18 @@ def judge(entries: Sequence[Entry]) -> Judgement:
             chains.setdefault(entry.head.chain, []).append(entry)
     verdicts = [*_unreadable(entries)]
     flawed: dict[int, Name] = {entry.row.id: Name.DAMAGED for entry in entries if entry.damage}
+    flawed |= {entry.row.id: Name.UNVERIFIED for entry in entries if entry.unverified}
     for index, (chain, members) in enumerate(chains.items()):
         judged = _Chain(chain, members)
         if index:
             verdicts.append(judged.beginning())
-        verdicts += [*judged.gaps(), *judged.forks(), *judged.splices(), *judged.repeats()]
+        verdicts += [
+            *judged.unverified(),
+            *judged.gaps(),
+            *judged.forks(),
+            *judged.splices(),
+            *judged.repeats(),
+        ]
         flawed |= judged.flawed
     verdicts += _truncated(list(chains.values()))
     order = list(Name)
@@ -107,6 +115,15 @@ class _Chain:
             else "no first block that begins with a boot is here"
         )
         return self._verdict(name, (1, 1), f"the log was formatted anew ({how})")
+
+    def unverified(self) -> Iterator[Verdict]:
+        """Name blocks whose key nobody here has."""
+        lacking = [
+            number for number, same in self._variants.items() if any(e.unverified for e in same)
+        ]
+        for span in self._spans(lacking):
+            text = f"{_blocks(span)} not verified: their key is not registered here"
+            yield self._verdict(Name.UNVERIFIED, span, text)
 
     def gaps(self) -> Iterator[Verdict]:
         """Name the numbers that are missing below the highest."""

@@ -14,6 +14,7 @@ from .operator import Operator
 from .scenario import (
     BrokerDown,
     Button,
+    Cable,
     Command,
     Door,
     Drop,
@@ -74,6 +75,9 @@ class Actions:
                 self._operator.command(event.arguments)
             case Intruder():
                 self._operator.intrude(event.what)
+            case Cable():
+                self._simulation.plug()
+                self._later(event.for_h, self._simulation.unplug)
             case ReIce() | Door() | Drop() | Tilt() | Flight():
                 pass
 

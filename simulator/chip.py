@@ -25,12 +25,13 @@ from .bus import (
     Op,
     SPIBus,
 )
+from .console import Console
 from .energy import OFF, Load
 from .journal import Journal
 from .kernel import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
 from .models import currents
 from .pads import ADC_PINS, INPUT_ONLY_PINS, PINS, RTC_PINS, TIMER_WAKE, Pin, WakePins
-from .process import Child, Console, Hung
+from .process import Child, Hung
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 """Values of ``machine.reset_cause()``."""

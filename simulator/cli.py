@@ -51,7 +51,14 @@ class _Failure(click.ClickException):
 @click.option(
     "--console",
     is_flag=True,
-    help="Open the tracker's console as a pseudo-terminal; the run then takes real time.",
+    help="Open the tracker's console as a pseudo-terminal, OUT/console; time is then real.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="With --console: virtual seconds a real one.",
 )
 @click.option(
     "--energy",
@@ -59,7 +66,13 @@ class _Failure(click.ClickException):
     help="Say what each part draws, and how long the battery lasts.",
 )
 def simulate(
-    scenario: str, seed: int, out: Path | None, broker: str | None, console: bool, energy: bool
+    scenario: str,
+    seed: int,
+    out: Path | None,
+    broker: str | None,
+    console: bool,
+    speed: float,
+    energy: bool,
 ) -> None:
     """Run SCENARIO, a TOML file or the name of one that is shipped, in virtual time.
 
@@ -70,7 +83,7 @@ def simulate(
     loaded = scenarios.load(scenario)
     folder = out or Path("out") / loaded.name
     try:
-        shipment, twin = _run(loaded, seed, folder, broker, console=console)
+        shipment, twin = _run(loaded, seed, folder, broker, console=console, speed=speed)
         summary, _ = report(shipment, seed, twin, energy=energy)
     except (ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
         raise _Failure(error, BAD_INPUT) from error
@@ -87,7 +100,7 @@ def simulate(
 
 
 def _run(
-    scenario: Scenario, seed: int, out: Path, broker: str | None, *, console: bool
+    scenario: Scenario, seed: int, out: Path, broker: str | None, *, console: bool, speed: float
 ) -> tuple[Shipment, Shipment | None]:
     """Run the shipment, and beside it, on another core, its twin if it has one."""
     bar = Progress(
@@ -112,5 +125,6 @@ def _run(
             broker_url=broker,
             progress=lambda hours: bar.update(task, completed=hours),
             console=(lambda name: bar.console.print(f"console: {name}")) if console else None,
+            speed=speed,
         )
         return shipment, twin.result() if twin else None

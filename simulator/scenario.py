@@ -268,6 +268,13 @@ class Button(_Event):
     hold_s: Positive = Field(le=60)
 
 
+class Cable(_Event):
+    """The cable is in for for_h: the tracker has its console, and stays awake for it."""
+
+    kind: Literal["cable"]
+    for_h: Positive
+
+
 class Command(_Event):
     """Somebody runs `coldtrail gateway command` for the tracker; configure names a profile."""
 
@@ -282,7 +289,7 @@ class Intruder(_Event):
     what: Literal["forge", "replay"]
 
 
-Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button
+Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button | Cable
 Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 

@@ -32,7 +32,7 @@ from .models.bg95.radio import Cell
 from .network import Network
 from .operator import Operator
 from .process import ROOT, install, package
-from .scenario import Scenario
+from .scenario import Cable, Scenario
 from .services import Services
 from .simulation import Simulation
 from .wiring import Bench
@@ -188,13 +188,15 @@ def run(
     heap_kib: int | None = None,
     progress: Progress | None = None,
     console: Callable[[str], None] | None = None,
+    speed: float = 1,
     flashed: Flashed | None = None,
 ) -> Shipment:
     """Run a scenario and leave its results in ``out``, which is emptied first.
 
     ``broker_url`` names a broker that is running; ``argv`` and ``heap_kib`` another interpreter
     and the size of its heap. ``console`` is told the pseudo-terminal that is the tracker's
-    console; the run then keeps real time. ``flashed`` travels in place of one made for the run.
+    console; the run then keeps real time, or ``speed`` times that. Without a cable among the
+    scenario's events it is in from the start. ``flashed`` travels instead of one made for the run.
 
     Raises:
         ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
@@ -255,11 +257,12 @@ def run(
                 factories={"BG95-M3": modem},
                 argv=argv,
                 heap_kib=heap_kib,
+                speed=speed,
             )
         )
         moment.clock = simulation.clock
         if console:
-            console(simulation.console.attach())
+            _attach(simulation, world, out / "console", console)
         network = links[0]
         operator = Operator(shipment.identity.tracker, services, out, str(shipment.database))
         actions = Actions(simulation, services, network, operator)
@@ -287,6 +290,18 @@ def run(
         (out / "flash.bin").write_bytes(simulation.parts["flash"].array.cells)
     shipment.wall_s = time.monotonic() - begun
     return shipment
+
+
+def _attach(
+    simulation: Simulation, world: World, link: Path, console: Callable[[str], None]
+) -> None:
+    name = simulation.console.attach(link.absolute())
+    if any(isinstance(event, Cable) for _, event in world.events):
+        simulation.unplug()
+        name = "as soon as the cable is in"
+    else:
+        simulation.plug()
+    console(f"{name} ({link})")
 
 
 class Cells:

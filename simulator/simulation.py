@@ -12,13 +12,16 @@ from typing import Any, Self
 from . import board as boards
 from . import tools, wiring
 from .chip import Chip
+from .console import Console
 from .journal import Journal
 from .kernel import US_PER_S, Clock
-from .process import Console, Interpreter
+from .process import Interpreter
 from .wiring import Bench, Factory, World
 
 LISTEN_S = 0.25
-"""An attached console looks up at least this often."""
+"""An attached console looks up at least this often while nothing happens,"""
+LEAD_S = 0.01
+"""and this often while the firmware works; so far it may get ahead of real time."""
 
 
 class Simulation:
@@ -37,6 +40,7 @@ class Simulation:
         factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
         argv: the MicroPython to run; ``tools.micropython()`` by default.
         heap_kib: size of its heap; its own default when None.
+        speed: virtual seconds a real one, while a console is attached.
 
     Raises:
         BoardError: the board cannot be.
@@ -54,6 +58,7 @@ class Simulation:
         factories: Mapping[str, Factory] | None = None,
         argv: Sequence[str] | None = None,
         heap_kib: int | None = None,
+        speed: float = 1,
     ) -> None:
         boards.check(board)
         argv = argv or tools.micropython()
@@ -74,6 +79,7 @@ class Simulation:
             ticks_us=board["TICKS_US"],
             rtc_ppb=round(ppm * 1000),
         )
+        self.speed = speed
         self._closed = False
         self.parts = wiring.build(board, self.chip, self._bench, factories or {})
         self._switched = {name for name, entry in boards.parts(board).items() if "supply" in entry}
@@ -102,6 +108,16 @@ class Simulation:
         self.clock.call_after(us, self.power_on)
         self.power_off()
 
+    def plug(self) -> str:
+        """Plug the cable in; return the terminal's name, where there is one."""
+        self.parts["vbus"].plug()
+        return self.console.plug()
+
+    def unplug(self) -> None:
+        """Pull the cable, in the middle of anything."""
+        self.console.unplug()
+        self.parts["vbus"].unplug()
+
     def run(self, until_us: int) -> None:
         """Let virtual time pass until that moment; as fast as it goes, or with a console in step.
 
@@ -109,27 +125,35 @@ class Simulation:
             RunInvalidError: nothing can be concluded from the run.
         """
         clock, chip = self.clock, self.chip
-        real_s, virtual_us = time.monotonic(), clock.now_us
         with self._interpreter:
+            if self.console.attached:
+                self._run_in_step(until_us)
             while clock.now_us < until_us:
                 if chip.busy:
                     chip.serve()
-                elif self.console.attached:
-                    passed_us = round((time.monotonic() - real_s) * US_PER_S)
-                    self._wait(virtual_us + passed_us, until_us)
                 else:
                     clock.step(until_us)
 
-    def _wait(self, real_us: int, until_us: int) -> None:
-        """Wait in real time for the next event, which may be a key; ``real_us``: now."""
-        clock = self.clock
-        due_us = min(clock.next_us, until_us)
-        typed = self.console.listen(min((due_us - real_us) / US_PER_S, LISTEN_S))
-        if typed:
-            clock.advance_to(min(max(clock.now_us, real_us), due_us))
-            self.console.type(typed)
-        elif due_us - real_us <= LISTEN_S * US_PER_S:
-            clock.step(until_us)
+    def _run_in_step(self, until_us: int) -> None:
+        """Let virtual time pass ``speed`` times as fast as real time, and take what is typed."""
+        clock, chip = self.clock, self.chip
+        start_s, start_us = time.monotonic(), clock.now_us
+        heard_s = 0.0
+        while clock.now_us < until_us:
+            now_s = time.monotonic()
+            real_us = start_us + round((now_s - start_s) * US_PER_S * self.speed)
+            due_us = clock.now_us if chip.busy else min(clock.next_us, until_us)
+            wait_s = (due_us - real_us) / US_PER_S / self.speed
+            if wait_s > LEAD_S or now_s - heard_s > LEAD_S:
+                heard_s = now_s
+                if typed := self.console.listen(min(wait_s, LISTEN_S)):
+                    if not chip.busy:
+                        clock.advance_to(min(max(clock.now_us, real_us), due_us))
+                    self.console.type(typed)
+            elif chip.busy:
+                chip.serve()
+            else:
+                clock.step(until_us)
 
     def close(self) -> None:
         """End every process and close every file; a second time does nothing."""

@@ -2,6 +2,8 @@
 
 import os
 
+import micropython
+
 import board
 from drivers import forget
 
@@ -47,6 +49,7 @@ def _provisioned():
 
 def start():
     """Run one wake; returns only when the tracker is not provisioned, to the prompt."""
+    micropython.kbd_intr(-1)  # Ctrl-C is the console's: it ends no tracker
     if board.CHIP != "esp32":
         print("coldtrail: there is no port layer for the chip", board.CHIP)
         return
@@ -54,6 +57,7 @@ def start():
         profile, identity, calibrations = _provisioned()
     except ValueError as error:
         print("coldtrail:", error)
+        micropython.kbd_intr(3)
         return
     forget("coldtrail.profile", "coldtrail.identity", "coldtrail.calibration")
 

@@ -75,11 +75,20 @@ class Tracker:
         call = self._button() if self._port.woken_by_button() else False
         self._sample_when_due(self._detect())
         self._watchdog.feed()
+        if self._port.cable():
+            from coldtrail import attended
+
+            call, pressed = attended.attend(self, call)
+            del attended
+            forget("coldtrail.attended")
+            call = (pressed and self._button()) or call
         for _ in range(_CALLS):
             if self._silent(True) or not (call or self._call_is_due()):
                 break
             call = False
-            self._call()
+            import asyncio
+
+            asyncio.run(self._call())
         self._sleep()
 
     def _now(self):
@@ -301,14 +310,12 @@ class Tracker:
         forget("coldtrail.flight")
         return silent
 
-    def _call(self):
+    async def _call(self):
         """Call; and again as long as there is a command's outcome to tell."""
-        import asyncio
-
         again = None
         for _ in range(_CALLS):
             self._recorder.seal()
-            reached, command, refused, replayed, sent = asyncio.run(self.session(again))
+            reached, command, refused, replayed, sent = await self.session(again)
             self._go_on()
             if not (command or refused or self._state.taken or (reached and self._distrusts())):
                 return

@@ -36,6 +36,7 @@ def run(*args: str):
 def test_every_part_is_registered():
     registered = {entry.name: entry.value for entry in entry_points(group=cli.GROUP)}
     assert registered == {
+        "console": "boards.console:command",
         "decode": "gateway.cli:decode",
         "flash": "boards.flash:command",
         "gateway": "gateway.cli:gateway",

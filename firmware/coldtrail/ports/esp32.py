@@ -77,6 +77,10 @@ class Port:
         """Return whether the button is down."""
         return bool(Pin(self._board.BUTTON, Pin.IN).value())
 
+    def cable(self):
+        """Return whether there is power on the cable."""
+        return bool(Pin(self._board.VBUS, Pin.IN).value())
+
     def led(self, green, red):
         """Light the two colours."""
         Pin(self._board.LED_GREEN, Pin.OUT, value=green)
@@ -104,6 +108,12 @@ class Port:
     def reset(self):
         """Boot anew; does not return."""
         machine.reset()
+
+    def restart(self):
+        """Boot anew, as a boot that was asked for; does not return."""
+        from coldtrail.ports import esp32_sleep
+
+        esp32_sleep.restart()
 
     # ---- parts ----
 

@@ -38,3 +38,8 @@ def sleep(board, ms, masked):
     pin, level = board.WAKE_EXT0
     esp32.wake_on_ext0(None if pin in lines else Pin(pin, Pin.IN), level)
     machine.deepsleep(ms)
+
+
+def restart():
+    """Start the program anew; the next boot's cause says that it was asked for."""
+    machine.soft_reset()

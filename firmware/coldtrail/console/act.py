@@ -1,0 +1,144 @@
+"""`shipment`, `reboot`, `selftest`, `repl`: what leaves its mark on the log."""
+
+import asyncio
+import sys
+
+from coldtrail import records as r
+from drivers import forget
+
+
+async def do_shipment(console, words):
+    """Begin or end a shipment, or show which one is under way."""
+    recorder, state = console.recorder, console.state
+    if not words:
+        console.put("shipment", state.shipment)
+        console.put("stopped_last", state.stopped)
+        return
+    starts = words[0] == "start" and len(words) == 2
+    if not starts and words != ["stop"]:
+        raise ValueError("type shipment, shipment start ID or shipment stop")
+    if recorder.boot:
+        raise ValueError("the log is full: let it call first")
+    if starts:
+        if len(words[1]) > 32:
+            raise ValueError("a shipment's id has at most 32 characters")
+        if words[1] in (state.shipment, state.stopped):
+            raise ValueError("shipment %s has begun before: take a new id" % words[1])
+    elif state.shipment is None:
+        raise ValueError("no shipment is under way")
+    await console.allow()
+    from coldtrail import shipment
+
+    t = console.port.since_boot(state.boot_rtc)[0]
+    if starts:
+        shipment.start(recorder, t, words[1])
+    else:
+        shipment.stop(recorder, t, r.BY_CONSOLE)
+    del shipment
+    forget("coldtrail.shipment")
+    console.put("shipment", state.shipment)
+    console.put("stopped_last", state.stopped)
+
+
+async def do_reboot(console):
+    """Start anew; the log goes on."""
+    await console.allow()
+    print("starting anew")
+    console.end_answer(False)
+    # What was printed is to leave the chip before the chip's reset ends it.
+    await asyncio.sleep_ms(50)
+    console.port.restart()
+
+
+async def do_selftest(console, words):
+    """Check every part."""
+    if words not in ([], ["gnss"]):
+        raise ValueError("type selftest or selftest gnss")
+    attended = console.attended
+    if attended.calling:
+        raise ValueError("a call is under way: the modem is free when it has ended")
+    if console.state.flight is not None:
+        raise ValueError("flight mode: nothing may be sent")
+    await console.allow()
+    await attended.free_modem()
+    from coldtrail import selftest
+
+    def report(name, ok, value, unit, limit):
+        if console.json:
+            for key, item in (
+                ("check", name), ("ok", ok), ("value", value), ("unit", unit), ("limit", limit),
+            ):  # fmt: skip
+                console.put(key, item)
+            console.end_row()
+        else:
+            print(selftest.line(name, ok, value, unit, limit))
+
+    attended.calling = True  # nobody else calls until it is done
+    try:
+        failed = await selftest.run(
+            console.port, console.recorder, attended.tracker.session, report, words == ["gnss"]
+        )
+    finally:
+        attended.calling = False
+        forget("coldtrail.selftest", "coldtrail.uplink", "coldtrail.mqtt", "drivers.bg95")
+    console.put("failed_checks", failed)
+    if failed:
+        console.end_row()
+        raise ValueError("%d checks failed" % failed)
+
+
+# ---- service mode ----
+
+
+async def do_repl(console):
+    """Run statements one by one, until Ctrl-D or `exit`; sampling goes on."""
+    recorder, state = console.recorder, console.state
+    if not recorder.identity.service:
+        raise ValueError("this tracker is not provisioned for service mode")
+    if recorder.boot:
+        raise ValueError("the log is full: let it call first")
+    await console.allow()
+    _note(console, 1)
+    try:
+        await _prompt(console, {"port": console.port, "asyncio": asyncio})
+    finally:
+        _note(console, 0)
+    console.put("service_mode", "ended; %d blocks" % state.number)
+
+
+def _note(console, on):
+    """Record that service mode begins or ends, in a block that ends with it."""
+    t = console.port.since_boot(console.state.boot_rtc)[0]
+    console.recorder.record(r.SERVICE, [t, on])
+    console.recorder.seal()
+
+
+async def _prompt(console, names):
+    lines = ""
+    while True:
+        line = await console.ask("... " if lines else ">>> ", False, 600)
+        if line == "\x04" or (not lines and line.strip() in ("exit", "exit()")):
+            return
+        # A block ends with an empty line, as at MicroPython's own prompt.
+        if lines and line:
+            lines += line + "\n"
+            continue
+        if not lines and line.rstrip().endswith(":"):
+            lines = line + "\n"
+            continue
+        source, lines = lines or line, ""
+        try:
+            _run(source, names)
+        except Exception as error:
+            sys.print_exception(error)
+
+
+def _run(source, names):
+    try:
+        code = compile(source, "<console>", "eval")
+    except SyntaxError:
+        exec(compile(source, "<console>", "exec"), names)  # noqa: S102 -- a prompt is for that
+        return
+    value = eval(code, names)  # noqa: S307
+    if value is not None:
+        print(repr(value))

@@ -1,0 +1,122 @@
+"""`log`: the newest records, some by number, and the export of the sealed blocks.
+
+An export is a line of bytes for each block that the log still has:
+
+    RS, body with its special bytes escaped, LF
+    body: kind "h", "b" or "e", number (u32, little-endian), payload, CRC-32 of all that, going on
+          from the CRC-32 of the line before, so that none is missed
+
+``h`` begins: JSON with the tracker, its chain and the first and the next number. ``b`` is a sealed
+block, by the number of its record. ``e`` ends: how many blocks went out. EOT, LF, CR, DLE and RS
+become DLE and the byte XOR 64, so that a terminal's line ends and what the tracker prints
+meanwhile stay apart from them: two bytes in a hundred.
+"""
+
+import asyncio
+import binascii
+import json
+import struct
+
+from micropython import const
+
+from coldtrail import cbor
+from coldtrail import records as r
+
+_TYPES = (
+    "- sample position boot clock-sync alarm-start alarm-end configuration key-change log-gap "
+    "shipment-start shipment-stop flight-mode fault shock free-fall calibration command-outcome "
+    "radio cell service - - - - - - - block confirmed checkpoint"
+).split()
+_MOST = const(1000)
+_TURN = const(16)  # records looked at before others have a turn
+_SPECIAL = b"\x10\x04\x0a\x0d\x1e"  # the escape itself comes first
+
+
+async def do_log(console, words):
+    """Show or send what the log holds."""
+    log, state = console.recorder.log, console.state
+    what = words[0] if words else ""
+    if not what:
+        console.put("records", [log.first, log.next - 1])
+        console.put("sectors", log.sectors)
+        console.put("sectors_free", log.room())
+        console.put("sectors_retired", log.retired)
+        console.put("damaged", [list(pair) for pair in log.damaged])
+        console.put("blocks", state.number)
+        console.put("confirmed", state.watermark)
+    elif what == "tail" and len(words) < 3:
+        count = _number(words[1], _MOST) if len(words) == 2 else 10
+        await _records(console, log, log.next - count, log.next - 1)
+    elif what == "range" and len(words) == 3:
+        first, last = _number(words[1]), _number(words[2])
+        if last - first >= _MOST:
+            raise ValueError("at most %d records at a time" % _MOST)
+        await _records(console, log, first, last)
+    elif what == "export" and len(words) < 3:
+        await _export(console, log, _number(words[1]) if len(words) == 2 else 0)
+    else:
+        raise ValueError("type log, log tail [N], log range FIRST LAST or log export [FIRST]")
+
+
+def _number(word, most=0xFFFFFFFF):
+    if not word.isdigit() or len(word) > 10 or int(word) > most:
+        raise ValueError("'%s' is not a number up to %d" % (word, most))
+    return int(word)
+
+
+async def _records(console, log, first, last):
+    # One at a time: what others record meanwhile takes the view away.
+    for number in range(max(first, log.first), min(last, log.next - 1) + 1):
+        try:
+            kind, payload = log.read(number)
+            fields = _fields(kind, payload)
+        except (LookupError, OSError) as error:
+            await console.row("%9d  %s" % (number, error), ("record", number), ("fields", None))
+            continue
+        name = _TYPES[kind]
+        text = "%9d  %-15s %s" % (number, name, " ".join([str(field) for field in fields]))
+        await console.row(text, ("record", number), ("type", name), ("fields", fields))
+
+
+def _fields(kind, payload):
+    if kind == r.BLOCK:
+        number, last, flags = struct.unpack_from(r.BLOCK_HEAD, payload)
+        return [number, last, flags, len(payload) - r.BLOCK_HEAD_SIZE]
+    if kind == r.CHECKPOINT:
+        return [len(payload)]
+    return [_plain(field) for field in cbor.decode(payload)]
+
+
+def _plain(field):
+    return field.hex() if isinstance(field, bytes) else field
+
+
+async def _export(console, log, first):
+    recorder = console.recorder
+    if not recorder.boot:
+        recorder.seal()
+    head = {
+        "tracker": recorder.identity.tracker,
+        "chain": console.state.chain.hex(),
+        "first": max(first, log.first),
+        "next": log.next,
+    }
+    crc = await _send(console, b"h", 0, json.dumps(head).encode(), 0)
+    blocks = 0
+    for sequence, kind, payload in log.records(max(first, log.first), log.next - 1):
+        if kind == r.BLOCK:
+            blocks += 1
+            crc = await _send(console, b"b", sequence, payload[r.BLOCK_HEAD_SIZE :], crc)
+        elif sequence % _TURN == 0:
+            await asyncio.sleep_ms(0)
+    await _send(console, b"e", blocks, b"", crc)
+
+
+async def _send(console, kind, number, payload, crc):
+    body = kind + struct.pack("<I", number) + payload
+    crc = binascii.crc32(body, crc)
+    body += struct.pack("<I", crc)
+    for byte in _SPECIAL:
+        body = body.replace(bytes((byte,)), bytes((0x10, byte ^ 0x40)))
+    await console.send(b"\x1e" + body + b"\n")
+    return crc

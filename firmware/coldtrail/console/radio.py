@@ -1,0 +1,130 @@
+"""`modem`, `at`, `gnss`: the modem by hand. It is off again when the cable is pulled."""
+
+from micropython import const
+
+import board
+from drivers import forget
+from drivers.at import AT, ModemError
+
+_POWER_ON_MS = const(30_000)
+_ANSWER_MS = const(20_000)
+_REGISTER_MS = const(60_000)
+_LINES = const(64)
+_GNSS_S = const(120)
+
+# The modem's files hold the tracker's certificate and key, these settings the passwords.
+_SECRET = ("+QF", "+QICSGP", "+CGAUTH", "+QSSLCFG", "+CPIN", "+CLCK", "+CPWD")
+
+
+async def _on(console):
+    """Return the modem's driver, switched on."""
+    attended = console.attended
+    if attended.calling:
+        raise ValueError("a call is under way: the modem is free when it has ended")
+    if console.state.flight is not None:
+        raise ValueError("flight mode: nothing may be sent")
+    console.on_air = True
+    if attended.modem is None:
+        attended.modem = console.port.modem()
+        try:
+            await attended.modem.power_on(_POWER_ON_MS)
+        except BaseException:
+            modem, attended.modem = attended.modem, None
+            await modem.power_off()
+            raise
+    return attended.modem
+
+
+async def do_modem(console, words):
+    """Switch the modem; show card, network and signal."""
+    if words == ["off"]:
+        modem, console.attended.modem = console.attended.modem, None
+        if console.attended.calling:
+            raise ValueError("a call is under way: it ends with the modem off")
+        if modem is not None:
+            await modem.power_off()
+        console.put("modem", "off")
+        return
+    if words not in ([], ["on"]):
+        raise ValueError("type modem, modem on or modem off")
+    await console.allow()
+    modem = await _on(console)
+    console.put("modem", "on")
+    identity = console.recorder.identity
+    try:
+        user, password, pin = identity.apn_user, identity.apn_password, identity.pin
+        await modem.register(identity.apn, _REGISTER_MS, user, password, pin)
+        console.put("registration", "registered")
+    except ModemError as error:
+        console.put("registration", str(error))
+    for name, command, prefix in (
+        ("revision", b"AT+CGMR", b"BG"),
+        ("card", b"AT+QCCID", b"+QCCID:"),
+        ("operator", b"AT+COPS?", b"+COPS:"),
+    ):
+        try:
+            answer = str(await modem.at.command(command, prefix), "utf-8")
+            console.put(name, "BG" + answer if name == "revision" else answer)
+        except ModemError as error:
+            console.put(name, str(error))
+    try:
+        found = await modem.signal()
+    except ModemError:
+        found = None
+    console.put("service", found[0] if found else None)
+    console.put("rssi_dbm", found[1] if found else None, "dBm")
+    console.put("rsrp_dbm", found[2] if found else None, "dBm")
+    forget("drivers.bg95_setup", "drivers.bg95_cell")
+
+
+async def do_at(console, words):
+    """Send a command and show every line of its answer."""
+    command = " ".join(words)
+    if not command:
+        raise ValueError("type at and a command, such as at AT+CSQ")
+    if command[:2].upper() != "AT":
+        command = "AT" + command
+    plain = command.upper().replace(" ", "")
+    for secret in _SECRET:
+        if secret in plain:
+            raise ValueError("%s is not for the console: it could show a key or password" % secret)
+    await console.allow()
+    modem = await _on(console)
+    await modem.at.stop()
+    lines: list = []
+
+    def take(line):
+        if len(lines) < _LINES:
+            lines.append(str(line, "utf-8"))
+
+    at = AT(console.port.bus("UART", board.MODEM["uart"]), take)
+    at.start()
+    try:
+        await at.command(command.encode(), limit_ms=_ANSWER_MS)
+        lines.append("OK")
+    finally:
+        await at.stop()
+        modem.at.start()
+        for line in lines:
+            await console.row(line, ("line", line))
+
+
+async def do_gnss(console, words):
+    """Look for a position; the log keeps none of it."""
+    limit_s = _GNSS_S
+    if words:
+        if len(words) > 1 or not words[0].isdigit() or not 1 <= int(words[0]) <= 600:
+            raise ValueError("type gnss, or gnss and 1 to 600 seconds")
+        limit_s = int(words[0])
+    await console.allow()
+    modem = await _on(console)
+    from drivers import bg95_gnss
+
+    found = await bg95_gnss.locate(modem.at, limit_s * 1000, lambda: True)
+    del bg95_gnss
+    forget("drivers.bg95_gnss")
+    if found is None:
+        raise ValueError("no position within %d s: give it the sky" % limit_s)
+    console.put("latitude", found[0], "", 6)
+    console.put("longitude", found[1], "", 6)
+    console.put("uncertainty_m", found[2], "m")

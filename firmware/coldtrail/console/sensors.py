@@ -1,0 +1,165 @@
+"""`sensors`: a measurement beside those of the shipment; `calibrate`: corrections in force."""
+
+import os
+
+from micropython import const
+
+from coldtrail import cbor, sampler
+from coldtrail.console import decimal
+
+_FILE = "calibration.cbor"  # as start.py reads it
+_NEW = "calibration.new"
+_NAMES = "payload ambient humidity light battery".split()
+_PLACES = (2, 2, 1, 2, 0, 0, 0, 0)
+_UNITS = "C C %RH lx mV mg mg mg".split()
+_POINTS = const(8)
+_FAULTS = (
+    "ok",
+    "no answer",
+    "wrong checksum",
+    "open",
+    "shorted",
+    "out of range",
+    "no sample in time",
+    "bus stuck",
+    "reference out of range",
+    "another part",
+    "stuck value",
+)
+
+
+def _reading(console):
+    """Measure as for a sample, but leave nothing in the log but an event that stood."""
+    tracker = console.attended.tracker
+    reading = sampler.read(console.port, sampler.repeats())
+    # What the accelerometer had kept for the next sample would be lost with its driver.
+    tracker._moved(tracker._rounded_now())
+    console.port.release_all()
+    return reading
+
+
+def _channel(n):
+    return _NAMES[n] if n < 5 else "acceleration_" + "xyz"[n - 5]
+
+
+async def do_sensors(console):
+    """Measure and show raw and corrected values."""
+    tables = console.attended.tracker._tables
+    reading = _reading(console)
+    status = reading[0]
+    for number, _, channels in sampler.SENSORS:
+        code = status >> 4 * number & 15
+        fault = _FAULTS[code] if code < len(_FAULTS) else "fault %d" % code
+        for channel in channels:
+            raw = reading[1 + channel]
+            value = raw
+            if raw is not None and channel in tables:
+                from coldtrail.correction import corrected
+
+                value = corrected(tables[channel], raw)
+            places = _PLACES[channel]
+            shown = "-" if value is None else decimal(value, places) if places else str(value)
+            text = "%-15s %s %s" % (_channel(channel), shown, _UNITS[channel])
+            if raw is None:
+                text = "%-15s -  %s" % (_channel(channel), fault)
+            elif value != raw:
+                text += "  (raw %s)" % decimal(raw, places)
+            await console.row(
+                text, ("channel", _channel(channel)), ("value", value, places),
+                ("raw", raw, places), ("unit", _UNITS[channel]), ("status", fault),
+            )  # fmt: skip
+
+
+# ---- calibrate ----
+
+
+def _load():
+    if _FILE not in os.listdir():
+        return []
+    with open(_FILE, "rb") as file:
+        return cbor.decode(file.read())
+
+
+async def do_calibrate(console, words):
+    """Show the calibrations, or add a point to one."""
+    entries = _load()
+    if not words:
+        for channel, instrument, certificate, date, due, points in entries:
+            await console.row(
+                "%-10s %s, certificate %s, %d points, due in Unix second %d"
+                % (_channel(channel), instrument, certificate, len(points), due),
+                ("channel", _channel(channel)), ("instrument", instrument),
+                ("certificate", certificate), ("date", date), ("due", due), ("points", points),
+            )  # fmt: skip
+        if not entries and not console.json:
+            print("no sensor has a calibration")
+        return
+    if len(words) != 5 or words[0] not in _NAMES:
+        raise ValueError(
+            "type calibrate CHANNEL REFERENCE INSTRUMENT CERTIFICATE DUE; CHANNEL is one of "
+            + " ".join(_NAMES)
+        )
+    channel = _NAMES.index(words[0])
+    reference = _scaled(words[1], _PLACES[channel])
+    due = _unix(words[4])
+    state = console.state
+    if state.sync is None:
+        raise ValueError("the clock is not set, so the date is not known: let it call first")
+    await console.allow()
+    now = state.sync[2] + console.port.since_boot(state.boot_rtc)[0] - state.sync[0]
+    raw = _reading(console)[1 + channel]
+    if raw is None:
+        raise ValueError("the sensor gives no reading: see sensors")
+    entry = [channel, words[2], words[3], now, due, []]
+    for old in entries:
+        if old[0] == channel:
+            # Of one calibration the points belong together; another certificate begins anew.
+            if old[1:3] == entry[1:3]:
+                entry[5] = [point for point in old[5] if point[0] != raw]
+            entries.remove(old)
+            break
+    entry[5].append([raw, reference - raw])
+    entry[5].sort()
+    entries.append(entry)
+    entries.sort()
+    data = cbor.encode(entries)
+    from coldtrail import calibration
+    from drivers import forget
+
+    calibration.load(data)  # ValueError says what is wrong with it, and nothing is written
+    del calibration
+    forget("coldtrail.calibration")
+    with open(_NEW, "wb") as file:
+        file.write(data)
+    os.rename(_NEW, _FILE)
+    console.put("channel", words[0])
+    console.put("raw", raw, _UNITS[channel], _PLACES[channel])
+    console.put("offset", reference - raw, _UNITS[channel], _PLACES[channel])
+    console.put("points", len(entry[5]))
+    console.put("in_force", "after a reboot")
+
+
+def _scaled(text, places):
+    """Return a decimal number as an integer in units of 10 ** -``places``."""
+    sign = -1 if text[:1] == "-" else 1
+    whole, _, part = text.lstrip("-").partition(".")
+    if not whole.isdigit() or len(whole) > 6 or (part and not part.isdigit()):
+        raise ValueError("'%s' is not a decimal number" % text)
+    if len(part) > places:
+        raise ValueError("'%s' has more than %d decimal places" % (text, places))
+    return sign * int(whole + part + "0" * (places - len(part)))
+
+
+def _unix(date):
+    """Return the Unix second at which a day such as 2027-01-31 begins."""
+    parts = date.split("-")
+    if len(date) != 10 or len(parts) != 3 or not all(part.isdigit() for part in parts):
+        raise ValueError("'%s' is not a date such as 2027-01-31" % date)
+    year, month, day = [int(part) for part in parts]
+    if not (2020 <= year < 2100 and 1 <= month <= 12 and 1 <= day <= 31):
+        raise ValueError("'%s' is not a date such as 2027-01-31" % date)
+    if month < 3:
+        year -= 1
+        month += 12
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day
+    return (days - 719469) * 86400
