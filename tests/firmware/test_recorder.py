@@ -105,6 +105,15 @@ class Journey:
         assert self.state.save() == before
 
 
+def opened(sealed):
+    """Return the payload of a block."""
+    return cbor.decode(
+        cose.open_mac0(
+            bytes(sealed), lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
+        )
+    )
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("sample"), st.integers(-600, 1200)),
@@ -167,10 +176,7 @@ def test_every_record_is_sealed_once_and_in_order_and_each_block_names_the_one_b
     samples = 0
     for k, (_, number, _, view) in enumerate(journey.recorder.blocks(0), 1):
         sealed = bytes(view)
-        payload = cose.open_mac0(
-            sealed, lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
-        )
-        fields = cbor.decode(payload)
+        fields = opened(sealed)
         assert (number, fields[2], fields[3]) == (k, k, previous)
         assert len(sealed) <= 1400
         previous = digest(sealed)
@@ -219,10 +225,7 @@ def test_a_record_that_no_block_can_carry_is_left_out_and_said_to_be():
     assert state.oldest is None
     events = []
     for _, _, _, sealed in journey.recorder.blocks(0):
-        payload = cose.open_mac0(
-            bytes(sealed), lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
-        )
-        events += cbor.decode(payload).get(9, [])
+        events += opened(sealed).get(9, [])
     assert [9, journey.t, 2, 1] in events
 
 
@@ -332,10 +335,7 @@ def test_records_that_rotted_before_they_were_sealed_are_missing_and_said_to_be(
     assert log.damaged == [(places[times[3]][1], places[times[4]][1]), (places[times[7]][1],) * 2]
     samples, events = [], []
     for _, _, _, sealed in journey.recorder.blocks(0):
-        payload = cose.open_mac0(
-            bytes(sealed), lambda kid: Identity.uplink_key, 65001, "up", Identity.tracker
-        )
-        fields = cbor.decode(payload)
+        fields = opened(sealed)
         samples.append(fields.get(8, [0])[0])
         events += fields.get(9, [])
     assert sum(samples) == 7

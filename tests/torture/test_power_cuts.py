@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coldtrail import mounting
+from coldtrail.sectors import DATA, Sectors
 from tests.torture import power_cuts
 from tests.torture.power_cuts import GEOMETRIES, Bench, Wrong, run
 
@@ -47,12 +48,23 @@ def trusting(log):
     """Leave a torn opening as it is found."""
 
 
+def hurried(sectors, sector):
+    """Void a header and call the sector retired in one program."""
+    sectors.zero(sector, 0, DATA)
+
+
 @pytest.mark.parametrize(
-    ("step", "broken"), [("secure", careless), ("secure", hasty), ("prepare", trusting)]
+    ("geometry", "owner", "step", "broken"),
+    [
+        ("w25q", mounting, "secure", careless),
+        ("w25q", mounting, "secure", hasty),
+        ("w25q", mounting, "prepare", trusting),
+        ("stuck", Sectors, "retire", hurried),
+    ],
 )
-def test_it_finds_a_log_that_settles_nothing(step, broken, monkeypatch):
-    monkeypatch.setattr(mounting, step, broken)
-    count = run("w25q", seed=0, part=0, parts=1, share=0.0)
+def test_it_finds_a_log_that_settles_nothing(geometry, owner, step, broken, monkeypatch):
+    monkeypatch.setattr(owner, step, broken)
+    count = run(geometry, seed=0, part=0, parts=1, share=0.0)
     assert count.failures
     assert count.lost + count.accepted == len(count.failures)
     # By its id each is the same case again.
