@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .kernel import RunInvalidError
 from .services import Services
 
-LIMIT_S = 60
 SEEN_LIMIT_S = 20.0
 
 
@@ -22,9 +19,18 @@ class Operator:
         services: the broker and the gateway.
         out: where profiles are made before they are sent.
         database: the gateway's ``--db``.
+        run: runs the ``coldtrail`` command with these arguments.
     """
 
-    def __init__(self, tracker: str, services: Services, out: Path, database: str) -> None:
+    def __init__(
+        self,
+        tracker: str,
+        services: Services,
+        out: Path,
+        database: str,
+        run: Callable[..., object],
+    ) -> None:
+        self._run = run
         self._tracker = tracker
         self._services = services
         self._out = out
@@ -37,17 +43,17 @@ class Operator:
         """Run ``coldtrail gateway command``; ``configure`` takes the name of a profile.
 
         Raises:
-            RunInvalidError: it fails, or the gateway does not send it.
+            RunInvalidError: the gateway does not send it; and what ``run`` raises.
         """
         arguments = list(arguments)
         if arguments[0] == "configure":
             file = self._out / f"{arguments[1]}.cbor"
-            _run("profile", arguments[1], "-o", str(file))
+            self._run("profile", arguments[1], "-o", str(file))
             arguments[1] = str(file)
         observer = self._services.watched
         seen, before = observer.seen(self._topic), observer.payload(self._topic)
         options = ("--db", self._database, "--clock", self._services.clock_address)
-        _run("gateway", "command", self._tracker, *arguments, *options)
+        self._run("gateway", "command", self._tracker, *arguments, *options)
         # Behind one that has no outcome yet, it waits its turn.
         if before in (b"", self._foreign):
             self._await(seen)
@@ -76,17 +82,3 @@ class Operator:
                 f"The run is invalid: no command was sent to {self._tracker} within "
                 f"{SEEN_LIMIT_S:.0f} s; see the gateway's log."
             )
-
-
-def _run(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "boards", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise RunInvalidError(f"The run is invalid: coldtrail {' '.join(arguments[:3])}: {said}")

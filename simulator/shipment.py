@@ -264,7 +264,9 @@ def run(
         if console:
             _attach(simulation, world, out / "console", console)
         network = links[0]
-        operator = Operator(shipment.identity.tracker, services, out, str(shipment.database))
+        operator = Operator(
+            shipment.identity.tracker, services, out, str(shipment.database), command
+        )
         actions = Actions(simulation, services, network, operator)
         for at_s, event in world.events:
             simulation.clock.call_at(round(at_s * US_PER_S), partial(actions.do, event))

@@ -6,7 +6,7 @@ carried out at most once, and its outcome is told exactly once, as done only whe
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gateway.command import Command
 from simulator.models.nor import Mood, NorArray, Tear
 from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
 from tests.firmware.support.norflash import NorFlash
+from tests.firmware.support.who import Identity
 
 pytestmark = pytest.mark.usefixtures("few_objects")
 
@@ -55,15 +56,6 @@ class PowerFails(BaseException):
 
 class Reset(BaseException):
     """The chip starts anew."""
-
-
-class Identity:
-    tracker = "SIM-000001"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(range(32, 64))
-    shipment = "S-1"
-    flights: Sequence[Sequence[int]] = ()
 
 
 class Tracker:

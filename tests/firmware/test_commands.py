@@ -20,6 +20,7 @@ from coldtrail.uplink import Session
 from simulator.models.nor import NorArray
 from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
 from tests.firmware.support.norflash import NorFlash
+from tests.firmware.support.who import Identity
 
 UNIX = 1_800_000_000
 MADE = UNIX * 1000
@@ -32,14 +33,6 @@ OLD = host_profiles.load("refrigerated_2_8").encode()
 NEW = host_profiles.load("cryogenic").encode()
 SEND_AGAIN = 5
 NOT_VERIFIED, REPLAY, DOWNLINK = 2, 10, 9
-
-
-class Identity:
-    tracker = "SIM-000001"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(range(32, 64))
-    shipment = "S-1"
 
 
 class Reset(BaseException):

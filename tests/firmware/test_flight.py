@@ -14,6 +14,7 @@ from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash
+from tests.firmware.support.who import Identity
 
 LIMIT_S = 7200
 UNIX = 1_800_000_000
@@ -28,14 +29,6 @@ CRUISING = (50, -20, 1000, 2500)
 TURNED = (1000, 0, 20, 2500)
 
 Motion = tuple[int, int, int, int]
-
-
-class Identity:
-    tracker = "SIM-000001"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(32)
-    flights: Sequence[Sequence[int]] = ()
 
 
 class Tracker:
