@@ -15,6 +15,7 @@ from simulator.models.bg95 import BG96, Cell, Fix, Sim
 from simulator.models.bg95.gnss import FIRST_FIX_S
 from tests.simulator.modem_rig import Places, Rig, Server
 
+ROOT = Path(__file__).parents[1] / "data" / "amazon_root_ca_1.pem"
 DATA = Path(__file__).parent / "data" / "quectel_transcripts.toml"
 TRANSCRIPTS = tomllib.loads(DATA.read_text())["transcript"]
 
@@ -90,7 +91,9 @@ def prepared(transcript: dict[str, Any], server: Server) -> Rig:
 
 
 def send(rig: Rig, text: str) -> None:
-    if text.startswith(">"):
+    if text == "<file>":
+        rig.modem.receive(ROOT.read_bytes())
+    elif text.startswith(">"):
         rig.until("> ")
         rig.modem.receive(text[1:].replace("<ctrl+Z>", "\x1a").encode())
     else:

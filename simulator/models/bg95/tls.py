@@ -56,7 +56,7 @@ class Settings:
         default_factory=lambda: {
             "sslversion": 4,
             "seclevel": 0,
-            "ignorelocaltime": 0,
+            "ignorelocaltime": 1,
             "negotiatetime": 300,
             "sni": 0,
             "checkhost": 0,
