@@ -106,14 +106,14 @@ def _alarms(events: Sequence[Event]) -> str:
 
 def _faults(events: Sequence[Event], samples: Sequence[Sample]) -> str:
     """Return the faults that stand."""
-    standing: dict[int, str] = {}
+    standing: dict[tuple[int, int], str] = {}
     for event in events:
         if event.type == _FAULT:
-            subject = event.number("subject")
-            standing.pop(subject, None)
+            subject, code = event.number("subject"), event.number("code")
+            standing.pop((subject, code), None)
             if event.number("on"):
-                fault = codes.fault(subject, event.number("code"))
-                standing[subject] = f"{codes.worded(_FAULT, 'subject', subject)} {fault}"
+                name = codes.worded(_FAULT, "subject", subject)
+                standing[subject, code] = f"{name} {codes.fault(subject, code)}"
     flags = [codes.flags(samples[-1].status)] if samples else []
     return ", ".join(filter(None, [*standing.values(), *flags])) or "none"
 

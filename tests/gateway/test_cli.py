@@ -214,7 +214,10 @@ def test_status_shows_faults_the_place_and_who_has_seen_the_alarms(
     maker.chain = b"another!"
     deliver(tmp_path, maker.block(rows(1), [fault, again, place]))
     assert cells() == ["1 standing of 1", "probe open", "52.52001, -13.40495 ± 25 m"]
-    deliver(tmp_path, maker.block(rows(1, start=1200), [(13, 1200, 0, 3, 0)]))
+    faults = [(13, 1200, 2, 12, 1), (13, 1200, 2, 7, 1), (13, 1300, 2, 7, 0), (13, 1300, 0, 3, 0)]
+    deliver(tmp_path, maker.block(rows(1, start=1200), faults))
+    assert cells()[1] == "light interrupt storm"
+    deliver(tmp_path, maker.block(rows(1, start=1500), [(13, 1500, 2, 12, 0)]))
     assert cells() == ["1 standing of 1", "none", "52.52001, -13.40495 ± 25 m"]
 
 
