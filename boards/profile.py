@@ -215,6 +215,12 @@ class Profile(Model):
             )
         return self
 
+    @property
+    def needs(self) -> list[Channel]:
+        """The channels that it requires or judges: without them a tracker refuses to start."""
+        wanted = {*self.required, *(rule.channel for rule in self.rule)}
+        return [channel for channel in CHANNELS if channel in wanted]
+
     def wire(self) -> dict[int, object]:
         """Return the map of `profile` in uplink.cddl."""
         fields: dict[int, object] = {
@@ -293,7 +299,7 @@ class Profile(Model):
         if self.flight:
             silent = duration(self.flight)
             rows.append(("flight", f"after a take-off, radio silent for at most {silent}"))
-        rows.append(("requires", ", ".join(self.required) or "no sensor"))
+        rows.append(("needs", ", ".join(self.needs) or "no sensor"))
         full = "stops and alarms" if self.when_full == "stop" else "overwrites the oldest"
         rows.append(("full log", full))
         rows.append(("digest", hashlib.sha256(self.encode()).digest()[:8].hex()))

@@ -129,16 +129,29 @@ def test_the_refrigerated_profile_is_what_its_file_says() -> None:
         3: 120,
         4: 3600,
         5: 1800,
-        6: 0,
+        6: 7200,
         7: [
             [1, 4, 0, 3, 800, 86400, 0, 28800],
             [2, 2, 0, 3, 800, 1800, 10, 0],
             [3, 3, 0, 3, 800, 7200, 10, 0],
             [4, 2, 0, 1, 200, 1800, 10, 0],
             [5, 1, 0, 2, -50, 0, 10, 0],
+            [6, 2, 4, 1, 3690, 3600, 100, 0],
+            [7, 1, 3, 3, 100, 0, 50, 0],
+            [8, 1, 8, 3, 8000, 0, 0, 0],
         ],
         8: [0],
+        10: 14400,
+        11: [0, 5, 7],
+        12: 1,
     }
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_host_and_tracker_agree_on_what_a_shipped_profile_needs(name: str) -> None:
+    shipped = profile.load(name)
+    wanted = device.wanted(device.load(shipped.encode()))
+    assert [profile.CHANNELS.index(channel) for channel in shipped.needs] == wanted
 
 
 @pytest.mark.parametrize(
@@ -182,6 +195,28 @@ def run(*arguments: str | Path) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def test_shows_what_the_tracker_does_of_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        """
+position_interval = "4 h"
+call_at_once = ["probe", "clock"]
+start_delay = "2 h"
+judged_from = "first reading in the zone"
+flight = "18 h"
+required = ["shock"]
+"""
+        + GOOD
+    )
+    _, output = run(file)
+    assert "position  every 4 h" in output
+    assert "from the first reading in the zone, at the latest from 2 h after the start" in output
+    assert "at once on an alarm, fault of probe, fault of clock" in output
+    assert "flight    after a take-off, radio silent for at most 18 h" in output
+    assert "needs     payload, shock" in output
+    assert profile.load(str(file)).wire()[11] == [0, 7]
+
+
 def test_shows_a_profile_for_people(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(GOOD)
@@ -213,6 +248,11 @@ REFUSED = [
     (('delay = "30', 'window = "30'), "rule 7: kind consecutive needs delay"),
     (('"payload"', '"payloda"'), "rule 1, channel: input should be 'payload',"),
     (("id = 7", "id = 256"), "rule 1, id: input should be less than or equal to 255"),
+    (("[[rule]]", 'judged_from = "first reading in the zone"\n[[rule]]'), "needs a start_delay"),
+    (("[[rule]]", 'call_at_once = ["light", "lid"]\n[[rule]]'), "call_at_once 2: input should be"),
+    (('"payload"', '"shock"'), 'rule 1, beyond: must be in mg for shock, such as "8 mg"'),
+    (('"payload"\nbeyond = "> 8.00 °C"', '"free_fall"\nbeyond = "> 8 ms"'),
+     "rule 1: rule 7: free_fall takes kind instant"),
     (("[[rule]]", "[[rule]"), "line 7"),
 ]  # fmt: skip
 

@@ -86,4 +86,4 @@ def test_a_profile_that_the_board_cannot_measure_is_refused_by_the_tracker(
     path = edited(tmp_path, 'profile = "refrigerated_2_8"', 'profile = "cryogenic"')
     result = CliRunner().invoke(simulate, [path, "--out", str(tmp_path / "out")])
     assert result.exit_code == 3
-    assert "profile cryogenic needs acceleration_z, which no sensor" in result.stderr
+    assert "cryogenic needs acceleration_z, shock, free_fall, which no sensor" in result.stderr
