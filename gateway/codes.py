@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from gateway.block import Event
+from gateway.command import NAMES, Action, Outcome
 from gateway.limits import Field
 
 SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
@@ -72,16 +73,7 @@ _QUANTA: Final = (
 )
 
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
-ACTION: Final = {
-    1: "configure",
-    2: "acknowledge alarms",
-    3: "locate now",
-    4: "reboot",
-    5: "send again",
-    6: "start shipment",
-    7: "stop shipment",
-}
-_COMMAND_OUTCOME, _ACKNOWLEDGE, _DONE = 17, 2, 1
+_COMMAND_OUTCOME: Final = 17
 _ON: Final = {0: "end", 1: "start"}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
@@ -108,8 +100,8 @@ WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
     ),
     (13, "on"): _ON,
     (16, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
-    (17, "action"): ACTION,
-    (17, "outcome"): {0: "taken", 1: "done", 2: "refused", 3: "expired", 4: "interrupted"},
+    (17, "action"): NAMES,
+    (17, "outcome"): {outcome.value: outcome.name.lower() for outcome in Outcome},
     (19, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
     (20, "on"): _ON,
 }
@@ -162,7 +154,7 @@ def flags(bits: int) -> str:
 def is_acknowledgement(event: Event) -> bool:
     """Tell whether an event says that somebody has seen the alarms raised until then."""
     outcome = (event.fields.get("action"), event.fields.get("outcome"))
-    return event.type == _COMMAND_OUTCOME and outcome == (_ACKNOWLEDGE, _DONE)
+    return event.type == _COMMAND_OUTCOME and outcome == (Action.ACKNOWLEDGE, Outcome.DONE)
 
 
 def cell(event: Event) -> str:

@@ -15,10 +15,11 @@ from pycose.messages.mac0message import Mac0Message
 
 from coldtrail import block, confirmation
 from gateway import block as gateway_block
-from gateway import envelope
+from gateway import command, envelope
 from tests.support import cddl, contract, interpreters, vectors
 
 NAMES: Final = sorted(path.stem for path in vectors.FOLDER.glob("*.json"))
+NAMES_OF_COMMANDS: Final = ("acknowledge", "configure")
 UPLINK: Final = vectors.ROOT / "firmware" / "UPLINK.md"
 
 
@@ -28,6 +29,10 @@ def read(name: str) -> dict[str, Any]:
         if key in fields:
             fields[key] = bytes.fromhex(fields[key])
     return fields
+
+
+def kind(vector: dict[str, Any]) -> envelope.Kind:
+    return next(k for k in envelope.Kind if k.content_type == vector["content_type"])
 
 
 @pytest.mark.parametrize("interpreter", interpreters.NAMES)
@@ -43,8 +48,7 @@ def test_vectors_keep_the_contract(name: str) -> None:
     vector = read(name)
     assert len(vector["sealed"]) <= contract.LARGEST_SEALED
     assert cddl.is_valid("sealed", vector["sealed"])
-    up = vector["direction"] == "up"
-    assert cddl.is_valid("block" if up else "confirmation", vector["payload"])
+    assert cddl.is_valid(kind(vector).name.lower(), vector["payload"])
     value = cbor2.loads(vector["payload"])
     assert cbor2.dumps(value, canonical=True) == vector["payload"]
 
@@ -56,10 +60,8 @@ def test_vectors_verify_elsewhere(name: str) -> None:
     message.key = SymmetricKey(k=vector["key"])
     message.external_aad = cbor2.dumps(["coldtrail/1", vector["direction"], vector["tracker"]])
     assert message.verify_tag()
-    kind = {"up": envelope.Kind.BLOCK, "down": envelope.Kind.CONFIRMATION}[vector["direction"]]
-    opened = envelope.open_sealed(
-        vector["sealed"], kind, vector["tracker"], {vector["key_version"]: vector["key"]}
-    )
+    keys = {vector["key_version"]: vector["key"]}
+    opened = envelope.open_sealed(vector["sealed"], kind(vector), vector["tracker"], keys)
     assert opened.payload == vector["payload"]
 
 
@@ -101,6 +103,13 @@ def test_the_confirmation_names_a_block_of_the_chain() -> None:
     assert chain.hex() == named["begin"]["chain"]
     assert digest == named["digest"]
     assert (ranges, unix, ms) == ([[4, 4], [6, 8]], 1750003600, 125)
+
+
+def test_commands_are_read_by_the_gateway_too() -> None:
+    said = {name: command.read(read(f"command-{name}")["payload"]) for name in NAMES_OF_COMMANDS}
+    assert said["acknowledge"]["action"] == "acknowledge"
+    digest = hashlib.sha256(cbor2.loads(read("command-configure")["payload"])[3][2]).digest()
+    assert said["configure"]["action"] == f"configure {digest[:8].hex()}"
 
 
 def test_the_description_takes_a_vector_apart_whole() -> None:

@@ -29,7 +29,7 @@ def test_events_in_words() -> None:
     assert (said["radio"]["repeats"], said["radio"]["refused"]) == (3, 2)
     assert said["service"]["on"] == "start"
     taken, done = (event for event in told_events if event["type"] == "command-outcome")
-    assert (taken["action"], taken["outcome"]) == ("acknowledge alarms", "taken")
+    assert (taken["action"], taken["outcome"]) == ("acknowledge", "taken")
     assert "reason" not in taken
     assert (done["outcome"], done["reason"]) == ("done", "seen")
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from itertools import islice
@@ -29,6 +30,7 @@ CHAIN: Final = bytes.fromhex("c01dc8a100000001")
 SHIPMENT: Final = "S-42"
 BLOCK: Final = 65001
 CONFIRMATION: Final = 65002
+COMMAND: Final = 65003
 UNIX: Final = 1750000000
 SYNC: Final = [52, 300, UNIX, 250, 1500, 1]
 
@@ -141,6 +143,17 @@ def confirmations(watermark_hash: bytes) -> dict[str, dict[int, Any]]:
     }
 
 
+def commands() -> dict[str, dict[int, Any]]:
+    """Return payloads of commands."""
+    profile = cbor2.dumps(contract.PROFILE.example, canonical=True)
+    digest = hashlib.sha256(profile).digest()[:8]
+    common = {0: 1, 2: UNIX + 7200}
+    return {
+        "command-acknowledge": {**common, 1: UNIX * 1000 + 7_328_000, 3: [2]},
+        "command-configure": {**common, 1: UNIX * 1000 + 7_328_001, 3: [1, digest, profile]},
+    }
+
+
 def make(interpreter: Interpreter) -> dict[str, tuple[dict[str, Any], str]]:
     """Return, by name, the fields of the JSON and the diagnostic notation of each vector."""
     made: dict[str, tuple[dict[str, Any], str]] = {}
@@ -174,18 +187,25 @@ def make(interpreter: Interpreter) -> dict[str, tuple[dict[str, Any], str]]:
             "digest": previous,
         }
         made[name] = (fields, diagnostic.envelope(sealed))
-    for name, payload in confirmations(digests[1]).items():
-        encoded_payload = interpreter.call("encode", payload)
-        sealed = interpreter.call(
-            "mac0", DOWNLINK_KEY, KEY_VERSION, CONFIRMATION, "down", TRACKER, encoded_payload
-        )
-        fields = {
-            **message(CONFIRMATION, "down", DOWNLINK_KEY),
-            "payload": encoded_payload,
-            "sealed": sealed,
-        }
-        made[name] = (fields, diagnostic.envelope(sealed))
+    documents = (CONFIRMATION, confirmations(digests[1])), (COMMAND, commands())
+    for content_type, payloads in documents:
+        for name, payload in payloads.items():
+            made[name] = _to_the_tracker(interpreter, content_type, payload)
     return made
+
+
+def _to_the_tracker(
+    interpreter: Interpreter, content_type: int, payload: dict[int, Any]
+) -> tuple[dict[str, Any], str]:
+    encoded = interpreter.call("encode", payload)
+    key = [DOWNLINK_KEY, KEY_VERSION, content_type, "down", TRACKER]
+    sealed = interpreter.call("mac0", *key, encoded)
+    fields = {
+        **message(content_type, "down", DOWNLINK_KEY),
+        "payload": encoded,
+        "sealed": sealed,
+    }
+    return fields, diagnostic.envelope(sealed)
 
 
 def message(content_type: int, direction: str, key: bytes) -> dict[str, Any]:
