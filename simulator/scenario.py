@@ -187,11 +187,15 @@ class Door(_Event):
 
 
 class Drop(_Event):
-    """The box is dropped; its packing makes the landing a pulse of pulse_ms."""
+    """The box is dropped; its packing makes the landing a pulse of pulse_ms.
+
+    From then on its insulation lets leaks times as much heat through (a vacuum that is lost).
+    """
 
     kind: Literal["drop"]
     height_m: Positive = Field(le=20)
     pulse_ms: Positive = Field(default=20, ge=1, le=100)
+    leaks: float = Field(default=1.0, ge=1, le=100)
 
 
 class Tilt(_Event):

@@ -56,6 +56,8 @@ class Box:
                     f"conductances of {conductance:g} W/K; give it at least "
                     f"{2 * conductance * STEP_S:g} J/K."
                 )
+        self.leaks = 1.0
+        """How many times its heat the insulation lets through; 1 while it is whole."""
         self.payload_c = s.payload_c
         self.wall_c = s.payload_c
         self._enthalpy = self._enthalpy_at(s.pcm_c)
@@ -95,7 +97,7 @@ class Box:
         payload_pcm = s.payload_pcm_w_per_k * (pcm_c - self.payload_c)
         payload_wall = s.payload_wall_w_per_k * (self.wall_c - self.payload_c)
         pcm_wall = s.pcm_wall_w_per_k * (self.wall_c - pcm_c)
-        wall_ambient = s.wall_ambient_w_per_k * (ambient_c - self.wall_c)
+        wall_ambient = self.leaks * s.wall_ambient_w_per_k * (ambient_c - self.wall_c)
         door = s.door_w_per_k * (ambient_c - self.payload_c) if is_open else 0.0
         self.payload_c += (payload_pcm + payload_wall + door) * STEP_S / s.payload_j_per_k
         self.wall_c += (wall_ambient - pcm_wall - payload_wall) * STEP_S / s.wall_j_per_k

@@ -53,6 +53,7 @@ class World:
         self._starts = [leg.from_h * 3600 for leg in self.legs]
         self._steps = 0
         self._re_icings = [(t, e) for t, e in self.events if isinstance(e, ReIce)]
+        self._drops = [(t, e) for t, e in self.events if isinstance(e, Drop)]
         self._openings = [
             (t, t + event.for_min * 60, event.lux)
             for t, event in self.events
@@ -128,6 +129,7 @@ class World:
             now = self._steps * STEP_S
             while self._re_icings and self._re_icings[0][0] <= now:
                 self.box.replace_pcm(self._re_icings.pop(0)[1].pcm_c)
+            self.box.leaks = max((d.leaks for t, d in self._drops if t <= now), default=1.0)
             self.box.step(self.ambient_c(now), is_open=self.is_open(now))
             self._steps += 1
         return self.box.payload_c

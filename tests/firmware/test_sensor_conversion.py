@@ -1,6 +1,10 @@
 """The sensors' conversions against the standard's and the datasheet's own formulas."""
 
-from drivers import max31865, sht45
+from drivers import battery, max31865, sht45
+from simulator import board
+from simulator.journal import Journal
+from simulator.kernel import Clock
+from simulator.models.battery import Battery
 
 # IEC 60751:2008, 5.2
 A, B, C = 3.9083e-3, -5.775e-7, -4.183e-12
@@ -55,3 +59,21 @@ def test_every_sht45_code_is_rounded_from_the_datasheets_formula() -> None:
 
 def test_crc8_of_the_datasheets_example() -> None:
     assert sht45.crc8(b"\xbe\xef") == 0x92
+
+
+def test_the_battery_s_percentage_is_the_charge_that_the_cell_has() -> None:
+    curve = board.named("esp32_bg95")["SENSORS"]["battery"]["curve"]
+    clock = Clock()
+    cell = Battery(clock, Journal(clock), curve=curve)
+    for tenths in range(1001):
+        cell.start_percent = tenths / 10
+        said = battery.percent(round(cell.millivolts), curve)
+        # A millivolt is up to a third of a percent where the curve is flat.
+        assert tenths / 10 - 1.4 <= said <= tenths / 10 + 0.4
+    assert [battery.percent(mv, curve) for mv in (0, 3269, 3270, 4200, 5000)] == [
+        0,
+        0,
+        0,
+        100,
+        100,
+    ]

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from simulator import scenario
+from simulator.models.battery import Battery
+from simulator.models.lis2dw12 import LIS2DW12
+from simulator.models.max31865 import MAX31865
+from simulator.models.opt3001 import OPT3001
+from simulator.models.sht45 import SHT45
 from simulator.scenario import ScenarioError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,8 +71,38 @@ def test_shipped_scenarios_end_with_the_clerk_who_stops_the_shipment(name: str) 
     assert (ROOT / "boards" / shipped.scenario.board).is_dir()
 
 
+def test_every_fault_of_a_sensor_is_one_of_its_model() -> None:
+    models = {
+        "probe": MAX31865,
+        "ambient": SHT45,
+        "light": OPT3001,
+        "accelerometer": LIS2DW12,
+        "battery": Battery,
+    }
+    assert {name: set(faults) for name, faults in scenario.FAULTS.items()} == {
+        name: set(model.FAULTS) for name, model in models.items()
+    }
+
+
+def test_a_fault_that_the_sensor_cannot_have_is_refused(tmp_path: Path) -> None:
+    event = (
+        '[[event]]\nat_h = 1\nkind = "fault"\nsensor = "probe"\nfault = "wrong_crc"\nfor_h = 1\n'
+    )
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD + event, encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"\[\[event\]\] 3 \(fault\): .*probe must be one of"):
+        scenario.load(str(path))
+
+
 def test_the_stories_that_were_asked_for_are_there() -> None:
     assert set(SHIPPED) >= {
+        "dropped_box",
+        "on_its_side",
+        "door_at_night",
+        "cryogenic_fall",
+        "probe_pulled",
+        "frozen_bus",
+        "warm_at_packing",
         "customs_hold",
         "flight_15h",
         "broker_outage",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from drivers import lis2dw12, opt3001
 from simulator import board
 from simulator.motion import Drop, Motion
 from simulator.process import package
@@ -134,3 +135,27 @@ machine.deepsleep(3_600_000)
     assert wakes[0] == 0
     assert set(wakes[1:]) == {3}
     assert list(sim.journal.of("floating-wake"))
+
+
+CODES = """
+from drivers import lis2dw12, opt3001
+total = 0
+for code in range(1 << 14):
+    word = code << 2
+    total = (total * 31 + lis2dw12.mg(word & 0xFF, word >> 8)) & 0xFFFFFF
+for code in range(12 << 12):
+    total = (total * 31 + opt3001.lux(code)) & 0xFFFFFF
+print(total)
+import machine
+machine.deepsleep(10**7)
+"""
+
+
+def test_both_interpreters_convert_every_code_as_cpython_does(run):
+    total = 0
+    for code in range(1 << 14):
+        word = code << 2
+        total = (total * 31 + lis2dw12.mg(word & 0xFF, word >> 8)) & 0xFFFFFF
+    for code in range(12 << 12):
+        total = (total * 31 + opt3001.lux(code)) & 0xFFFFFF
+    assert run(CODES, 5).console.text.split() == [str(total)]
