@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_shipped_scenarios_end_with_the_clerk_who_stops_the_shipment(name: str) 
 
 
 def test_every_fault_of_a_sensor_is_one_of_its_model() -> None:
-    models = {
+    models: dict[str, Any] = {
         "probe": MAX31865,
         "ambient": SHT45,
         "light": OPT3001,
