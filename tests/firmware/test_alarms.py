@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import operator
 import os
 import subprocess
 from collections.abc import Callable, Sequence
@@ -18,71 +17,13 @@ from boards import profile as profiles
 from coldtrail.alarms import Engine
 from coldtrail.cbor import decode, encode
 from simulator import tools
-from tests.firmware import trend_reference
+from tests.support import alarm_reference, trend_reference
+from tests.support.alarm_reference import RESTART, Rule, Step
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
 INSTANT, CONSECUTIVE, CUMULATIVE, TREND = 1, 2, 3, 4
 BACK_WITHIN, SENSOR_LOST, SHIPMENT_STOPPED = 1, 2, 3
-RESTART = None
-
-Rule = tuple[int, int, int, int, int, int, int, int]
-Sample = tuple[int, int, list[int | None]]  # t, interval, values
-Step = Sample | None  # or a restart
-BEYOND: dict[int, Callable[[int, int], bool]] = {
-    1: operator.lt,
-    2: operator.le,
-    3: operator.gt,
-    4: operator.ge,
-}
-
-
-def reference(index: int, rule: Rule, steps: Sequence[Step]) -> list[tuple[Any, ...]]:
-    """Judge one rule of kind 1 to 3, second by second, from the definition."""
-    _, kind, channel, comparison, threshold, delay, hysteresis, _ = rule
-    retreat = threshold + hysteresis if comparison <= 2 else threshold - hysteresis
-
-    def is_beyond(reading: int | None) -> bool:
-        return reading is not None and BEYOND[comparison](reading, threshold)
-
-    known: list[int | None] = []  # for each second of the past, the reading that stood for it
-    run: list[int] = []  # readings of the run that is going on
-    run_from = 0  # the second in which it began
-    latest = 0
-    is_breach = False
-    previous: tuple[int, int | None] | None = None
-    changes: list[tuple[Any, ...]] = []
-    for step in steps:
-        if step is RESTART:
-            previous = None
-            continue
-        t, interval, values = step
-        reading = values[channel]
-        if previous is not None:
-            known += [
-                previous[1] if second <= 1.5 * interval else None
-                for second in range(1, t - previous[0] + 1)
-            ]
-        previous = t, reading
-        within = reading is not None and not BEYOND[comparison](reading, retreat)
-        if is_beyond(reading):
-            if not run:
-                run_from = len(known)
-            latest = reading or 0
-        if reading is not None and not within and (run or is_beyond(reading)):
-            run.append(reading)
-        in_run = sum(map(is_beyond, known[run_from:]))
-        seconds = sum(map(is_beyond, known)) if kind == CUMULATIVE else in_run
-        if run and not is_breach and (kind == INSTANT or seconds >= delay):
-            is_breach = True
-            changes.append(("start", index, latest, seconds, t))
-        if within or (reading is None and is_breach):
-            if is_breach:
-                cause = BACK_WITHIN if within else SENSOR_LOST
-                changes.append(("end", index, cause, min(run), max(run), in_run, t))
-            run, is_breach = [], False
-            run_from = len(known)
-    return changes
 
 
 def run(engine: Engine, steps: Sequence[Step]) -> list[tuple[Any, ...]]:
@@ -139,7 +80,7 @@ def test_agrees_with_the_reference(rules: list[Rule], steps: list[Step]) -> None
     changes = run(Engine(rules), steps)
     for index, rule in enumerate(rules):
         own = [change for change in changes if change[1] == index]
-        assert own == reference(index, rule, steps)
+        assert own == alarm_reference.changes(index, rule, steps)
 
 
 @st.composite

@@ -21,11 +21,11 @@ from tests.firmware.test_alarms import (
     CUMULATIVE,
     INSTANT,
     TREND,
-    Rule,
     rules_of,
     series,
 )
 from tests.support import bench
+from tests.support.alarm_reference import Rule
 
 RESTART, ACKNOWLEDGE = None, "acknowledge"
 HOT: Rule = (1, INSTANT, 0, 3, 800, 0, 0, 0)

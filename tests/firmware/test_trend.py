@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coldtrail.alarms import Engine
 from coldtrail.trend import BUCKETS, time_to_breach
-from tests.firmware import trend_reference
+from tests.support import trend_reference
 
 WIDTH = 1800
 TREND = 4

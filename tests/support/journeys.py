@@ -14,7 +14,7 @@ import cbor2
 from simulator import scenario
 from simulator.report import Evidence
 from simulator.shipment import Shipment, run
-from tests.support import cddl
+from tests.support import cddl, totals
 
 BURN = "import time\nend = time.monotonic() + 110\nwhile time.monotonic() < end: pass"
 
@@ -32,11 +32,17 @@ def travel_for(name: str, hours: float, seed: int, out: Path) -> Shipment:
 
 
 def evidence(shipment: Shipment) -> Evidence:
-    """Export and verify by the gateway's own commands; every block must keep the contract."""
-    for sealed in sealed_blocks(shipment):
+    """Export and verify by the gateway's own commands.
+
+    Every block must keep the contract, and the tracker's alarms and totals must follow from its
+    samples.
+    """
+    blocks = sealed_blocks(shipment)
+    for sealed in blocks:
         assert cddl.is_valid("sealed", sealed), sealed.hex()
         payload = cbor2.loads(sealed).value[2]
         assert cddl.is_valid("block", payload), payload.hex()
+    totals.check(shipment, blocks)
     return Evidence(shipment)
 
 

@@ -37,7 +37,7 @@ def seconds_to_breach(
 
 
 def changes(rule: tuple[int, ...], steps: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return the changes of one trend rule; `steps` holds (t, interval, values) and None."""
+    """Return the changes of one trend rule; `steps` as in alarm_reference.py."""
     _, _, channel, comparison, threshold, notice, _, window = rule
     compare = (operator.lt, operator.le, operator.gt, operator.ge)[comparison - 1]
     width = window // BUCKETS
@@ -50,6 +50,11 @@ def changes(rule: tuple[int, ...], steps: Sequence[Any]) -> list[tuple[Any, ...]
     for step in steps:
         if step is None:
             readings, previous, verdicts = [], None, []
+            continue
+        if len(step) == 2:
+            if breach is not None:
+                found.append(("end", 0, step[1], min(breach), max(breach), beyond, step[0]))
+            breach, verdicts = None, []
             continue
         t, interval, values = step
         value = values[channel]
