@@ -85,7 +85,7 @@ WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
     (5, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
     (5, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
     (5, "comparison"): COMPARISON,
-    (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped"},
+    (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped", 4: "rules replaced"},
     (9, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
     (11, "cause"): {1: "button", 2: "command", 3: "console", 4: "other shipment"},
     (12, "on"): _ON,

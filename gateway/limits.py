@@ -105,7 +105,7 @@ EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
         {
             "t": SECONDS,
             "rule": Int(0, 255),
-            "cause": Int(1, 3),
+            "cause": Int(1, 4),
             "minimum": READING,
             "maximum": READING,
             "beyond": SECONDS,

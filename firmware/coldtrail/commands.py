@@ -113,8 +113,12 @@ def _obey(port, recorder, t, counter, expiry, action):
     except ValueError as error:
         _outcome(recorder, t, counter, number, r.REFUSED, str(error))
         return None
+    if number == r.CONFIGURE and action[1] == recorder.state.configured:
+        _outcome(recorder, t, counter, number, r.DONE)
+        return None
     if not _outcome(recorder, t, counter, number, r.TAKEN):
         return None
+    recorder.settle()  # rules that go end the breaches that stand by them
     try:
         done = _act(port, recorder, t, number, action)
     except OSError as error:
@@ -182,8 +186,6 @@ def _act(port, recorder, t, number, action):
     """Return True where that is all; False where the effect is still to come."""
     state = recorder.state
     if number == r.CONFIGURE:
-        if action[1] == state.configured:
-            return True
         with open(_NEW, "wb") as file:
             file.write(action[2])
         os.rename(_NEW, _FILE)  # replaces it, all at once

@@ -10,9 +10,9 @@ import struct
 
 from coldtrail import block, cbor
 from coldtrail import records as r
-from coldtrail.alarms import Engine
+from coldtrail.alarms import RULES_REPLACED, Engine
 
-_FORMAT = 4
+_FORMAT = 5
 # Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
@@ -111,7 +111,8 @@ class State:
             if self.owed:
                 self.owed.pop(0)
             if kind == r.ALARM_START:
-                self.urgent = True
+                # The engine may be one of other rules that know nothing of it.
+                self.urgent = self.engine.alarmed = True
         elif kind == r.SHIPMENT_START:
             self.shipment = fields[1]
             self.judge_from = fields[0] + self.profile.start_delay
@@ -150,13 +151,21 @@ class State:
             return
         self._effect(r.CONFIGURE)
         self.configured = digest
-        # Rules have no words for what others have begun.
+        self._other_rules(self.engine.alarmed)
+
+    def _other_rules(self, alarmed):
+        # They have no words for what others have begun; that there was an alarm stays.
         self.engine.reset()
+        self.engine.alarmed = alarmed
         self.owed = []
 
     def _command(self, fields):
         _, self.command, action, outcome = fields[:4]
-        self.taken = [self.command, action, 0] if outcome == r.TAKEN else None
+        self.taken = None
+        if outcome == r.TAKEN:
+            self.taken = [self.command, action, 0]
+            if action == r.CONFIGURE:
+                self._owe(self.engine.stop(fields[0], RULES_REPLACED))
         if action == r.ACKNOWLEDGE and outcome == r.DONE:
             self.engine.acknowledge()
 
@@ -248,6 +257,5 @@ class State:
         if digest == self.profile.digest:
             self.engine.load(engine)
         else:
-            # Provisioned with another profile since: what the old rules owe has no words in it.
-            self.engine.reset()
-            self.owed = []
+            # Provisioned with another profile since.
+            self._other_rules(engine[1])

@@ -315,7 +315,7 @@ def test_the_interval_in_force_is_the_one_that_led_to_a_sample() -> None:
     engine.sample(300, 300, hot)  # slower from here on: the first stood for all of 300 s
     engine.sample(600, 60, hot)  # and this one came late: the second stood for 90 s
     engine.sample(660, 60, hot)
-    assert engine.save()[1][2] == 300 + 90 + 60
+    assert engine.save()[2][2] == 300 + 90 + 60
 
 
 # Times of a year, readings at the contract's limits, two trends with full histories.

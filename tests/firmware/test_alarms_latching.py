@@ -255,3 +255,33 @@ def test_a_start_delay_goes_on_through_a_reset() -> None:
         assert log.judged == []
         log.sample(begins, 900)
         assert log.judged == [("start", 0)]
+
+
+def test_rules_that_go_end_what_stands_by_them_and_clear_no_alarm() -> None:
+    log = fold([HOT, SHOCK])
+    log.sample(0, 900)
+    log.sample(60, 1000)
+    log.add(r.COMMAND_OUTCOME, 70, 1, r.CONFIGURE, r.REFUSED)
+    assert log.judged == [("start", 0)]
+    log.add(r.COMMAND_OUTCOME, 80, 2, r.CONFIGURE, r.TAKEN)
+    assert log.changes[1] == ["end", 0, 4, 900, 1000, 60, 80]
+    checkpoint = cbor.encode(log.state.save())
+    # The boot that follows: the old rules are gone.
+    other = State(profile.load(bench.profile([FALL])), None)
+    other.load(cbor.decode(checkpoint))
+    booted = Fold(other)
+    booted.add(r.CONFIGURATION, 1, "other", b"12345678")
+    assert booted.changes == []
+    assert other.engine.alarmed
+    booted.add(r.COMMAND_OUTCOME, 2, 3, r.ACKNOWLEDGE, r.DONE)
+    assert not other.engine.alarmed
+
+
+def test_an_alarm_after_the_checkpoint_outlives_its_rules() -> None:
+    log = fold([HOT])
+    checkpoint = cbor.encode(log.state.save())
+    other = State(profile.load(bench.profile([FALL])), None)
+    other.load(cbor.decode(checkpoint))
+    assert not other.engine.alarmed
+    Fold(other).add(r.ALARM_START, 60, *HOT[:6], 900, 0)
+    assert other.engine.alarmed

@@ -19,7 +19,9 @@ from gateway.store import Store
 from gateway.tables import KeyPair
 from simulator.models.nor import NorArray
 
-PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
+PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())._replace(
+    start_delay=0, zone_start=False
+)
 SECTOR = 4096
 
 
@@ -236,7 +238,8 @@ def test_another_profile_begins_its_judgement_anew():
     assert journey.state.engine.alarmed
     other = profiles.load(host_profiles.load("who_type_2").encode())
     recorder = Recorder(journey.flash, other, Identity, b"")
-    assert not recorder.state.engine.alarmed
+    assert recorder.state.engine.alarmed  # there was one, and nobody has acknowledged it
+    assert not recorder.state.engine.standing
     assert recorder.state.owed == []
     assert recorder.state.last == journey.state.last
 

@@ -189,7 +189,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
         READING,
         SECONDS,
     ),
-    6: (SECONDS, Int(0, 255), Int(1, 3), READING, READING, SECONDS),
+    6: (SECONDS, Int(0, 255), Int(1, 4), READING, READING, SECONDS),
     7: (SECONDS, NAME, Bytes(8)),
     8: (SECONDS, KEY_VERSION, KEY_VERSION),
     9: (SECONDS, Int(1, 3), U32),

@@ -206,7 +206,7 @@ def _check_checkpoints(shipment: Shipment, legs: list[Leg]) -> int:
         saved = cbor2.loads(record.payload)
         state = State(device.load(known[saved[1]]), None)
         state.load(saved)
-        judged, *totals = state.engine.save()
+        judged, _, *totals = state.engine.save()
         place = (state.boot, judged)
         leg = next((leg for leg in legs if place in leg.places), None)
         if judged is None or leg is None:
