@@ -10,7 +10,8 @@ from typing import Any
 from .kernel import US_PER_S
 
 TOGETHER_S = 2.0
-"""Answers of the sensors that are closer than this belong to one sample."""
+"""Answers of the sensors that are closer than this belong to one sample, if no sensor but the
+battery, which is asked several times, answers twice."""
 
 
 COLUMNS = {
@@ -63,13 +64,17 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
     """Group the sensors' answers in the journal into samples."""
     samples: list[Taken] = []
     battery: list[float] = []
+    answered: set[str] = set()
     for note in notes:
         if note["kind"] != "measure":
             continue
         t_s = note["us"] / US_PER_S
-        if not samples or t_s - samples[-1].t_s > TOGETHER_S:
+        if not samples or t_s - samples[-1].t_s > TOGETHER_S or note["sensor"] in answered:
             samples.append(Taken(t_s))
             battery = []
+            answered = set()
+        if note["sensor"] != "battery":
+            answered.add(note["sensor"])
         values = samples[-1].values
         match note["sensor"]:
             case "probe":

@@ -235,6 +235,7 @@ def test_another_profile_begins_its_judgement_anew():
     journey = Journey()
     for _ in range(10):
         journey.sample(900)
+    journey.recorder.settle()
     assert journey.state.engine.alarmed
     other = profiles.load(host_profiles.load("who_type_2").encode())
     recorder = Recorder(journey.flash, other, Identity, b"")

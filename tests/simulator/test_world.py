@@ -168,7 +168,7 @@ PAYLOAD = {
     "cryogenic_fall": (-196, -90),  # the vacuum is lost
     "warm_at_packing": (2, 18.1),
 }
-"""Where the payload goes where that is not 2 to 8 degC."""
+"""Where the payload goes where that is not 0 to 8 degC."""
 
 
 @pytest.mark.parametrize("name", scenario.shipped())
