@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from boards import profile
 from boards.profile import Profile, ProfileError
+from boards.quantities import CHANNELS
 from coldtrail import profile as device
 from tests.support import cddl, contract
 
@@ -151,7 +152,7 @@ def test_the_refrigerated_profile_is_what_its_file_says() -> None:
 def test_host_and_tracker_agree_on_what_a_shipped_profile_needs(name: str) -> None:
     shipped = profile.load(name)
     wanted = device.wanted(device.load(shipped.encode()))
-    assert [profile.CHANNELS.index(channel) for channel in shipped.needs] == wanted
+    assert [CHANNELS.index(channel) for channel in shipped.needs] == wanted
 
 
 @pytest.mark.parametrize(
