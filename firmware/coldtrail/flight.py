@@ -85,10 +85,10 @@ def look_after(port, recorder, memory, watchdog, attend):
         memory[LISTENED] = True
 
         watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
-        if asyncio.run(attend(bg95_listen.hears(port.modem()))):
+        if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
-        forget("drivers.bg95_listen")
+        forget("drivers.bg95_listen", "drivers.bg95_pin")
     return recorder.state.flight is not None, departure(recorder, now())
 
 

@@ -20,21 +20,22 @@ LIMIT_MS = const(330_000)  # for all of it
 
 _POWER_ON_MS = const(30_000)
 _CFUN_MS = const(15_000)
+_CPIN_MS = const(5_000)
 _CARD_MS = const(20_000)
 _COPS_MS = const(180_000)
 _POLL_MS = const(1_000)
 
 
-async def hears(modem):
-    """Return whether a network answers to the search; False also when the modem does not.
+async def hears(modem, pin=None):
+    """Return whether a network is found; False also when the modem does not answer.
 
-    The modem is off before and afterwards.
+    The modem is off before and afterwards. ``pin`` as in BG95.register.
     """
     command = modem.at.command
     try:
         await modem.power_on(_POWER_ON_MS)
         await command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
-        await _stay_out(command)
+        await _stay_out(modem.at, pin)
         await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
         # (status,"name",...) of each operator; without one only what the command can do.
         return b'"' in await command(b"AT+COPS=?", b"+COPS:", _COPS_MS)
@@ -45,13 +46,22 @@ async def hears(modem):
         await modem.power_off()
 
 
-async def _stay_out(command):
-    """Deregister; refused as long as the card is being read."""
+async def _stay_out(at, pin):
+    """Deregister; refused as long as the card is being read or wants its PIN."""
     deadline = time.ticks_add(time.ticks_ms(), _CARD_MS)
     while True:
         try:
-            return await command(b"AT+COPS=2", limit_ms=_CFUN_MS)
+            await at.command(b"AT+COPS=2", limit_ms=_CFUN_MS)
+            return
         except CommandError:
             if not left(deadline):
                 raise
+        try:
+            if pin and await at.command(b"AT+CPIN?", b"+CPIN:", _CPIN_MS) == b"SIM PIN":
+                from drivers import bg95_pin
+
+                await bg95_pin.enter(at, pin)
+                pin = None
+        except CommandError:
+            pass  # while the card is being read
         await asyncio.sleep_ms(_POLL_MS)

@@ -75,8 +75,10 @@ def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> Non
         (Cell(technology="GSM"), Sim(), True),
         (None, Sim(), False),
         (Cell(), Sim(present=False), False),
+        (Cell(), Sim(pin="1234"), True),
+        (Cell(), Sim(pin="4321"), False),
     ],
-    ids=["LTE-M", "GSM", "none", "no card"],
+    ids=["LTE-M", "GSM", "none", "no card", "PIN", "another PIN"],
 )
 def test_it_hears_whether_there_is_a_network_and_registers_in_none(
     part: Part, cell: Cell | None, sim: Sim, expected: bool
@@ -86,7 +88,7 @@ def test_it_hears_whether_there_is_a_network_and_registers_in_none(
     async def listen() -> None:
         bench = Bench(part, world=Places((0.0, cell)), sim=sim)
         benches.append(bench)
-        assert await bg95_listen.hears(bench.modem) is expected
+        assert await bg95_listen.hears(bench.modem, "1234") is expected
         assert bench.rig.modem.power.value == "unpowered"
 
     on_cpython.run(listen(), lambda now_s: benches[0].tick(now_s) if benches else None)
