@@ -88,7 +88,7 @@ def look_after(port, recorder, memory, watchdog, attend):
         if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
-        forget("drivers.bg95_listen", "drivers.bg95_pin")
+        forget("drivers.bg95_listen", "drivers.bg95_pin", "drivers.bg95_power")
     return recorder.state.flight is not None, departure(recorder, now())
 
 

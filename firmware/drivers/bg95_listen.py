@@ -1,10 +1,10 @@
 """BG95: whether there is a network in reach, found out without registering in one.
 
 The AT manual calls no command receive-only. What keeps this one from transmitting is standards:
-a module transmits to register, and for what comes after that. It cannot register before it has
-read the card, and by then AT+CFUN=4 has switched its RF off; AT+COPS=2 keeps it unregistered when
-that is lifted (3GPP TS 27.007, 7.3), and a search for networks only listens to what they
-broadcast (TS 23.122, 4.4). A module that is switched on in any other way registers by itself.
+a module transmits to register, and for what comes after that. It registers by itself seconds after
+it has been switched on, when it has read the card and found a cell; AT+CFUN=4 as the first command
+switches its RF off before. AT+COPS=2 keeps it unregistered when that is lifted (3GPP TS 27.007,
+7.3), and a search for networks only listens to what they broadcast (TS 23.122, 4.4).
 Sources of the commands as in bg95.py: AT manual 2.22 and 6.2.
 """
 
@@ -13,6 +13,7 @@ import time
 
 from micropython import const
 
+from drivers import bg95_power
 from drivers.at import CommandError, ModemError
 from drivers.bg95 import left
 
@@ -33,8 +34,7 @@ async def hears(modem, pin=None):
     """
     command = modem.at.command
     try:
-        await modem.power_on(_POWER_ON_MS)
-        await command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
+        await bg95_power.power_on(modem, _POWER_ON_MS, True)
         await _stay_out(modem.at, pin)
         await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
         # (status,"name",...) of each operator; without one only what the command can do.

@@ -23,12 +23,13 @@ _STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
 _UART_MS = const(500)  # answers 0.4 s after STATUS
 _DEAF_MS = const(10_000)
 _READY_MS = const(5_000)
+_CFUN_MS = const(15_000)
 _RATES_MS = const(5_000)
 _DISCHARGE_MS = const(1_000)
 
 
-async def power_on(modem, limit_ms):
-    """Do what BG95.power_on says."""
+async def power_on(modem, limit_ms, silent=False):
+    """Do what BG95.power_on says; ``silent``: first of all, switch its RF off."""
     at = modem.at
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     modem.supply(True)
@@ -50,6 +51,8 @@ async def power_on(modem, limit_ms):
         modem.counts[4] += 1
         modem.supply(True)
         await asyncio.sleep_ms(_SUPPLY_MS)
+    if silent:
+        await at.command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
     await _prepare(at)
     # What it says while it starts would otherwise look like a restart later on.
     await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))

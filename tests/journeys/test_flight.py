@@ -68,6 +68,7 @@ def test_after_a_take_off_that_is_seen_nothing_is_said_that_can_transmit(flown: 
     assert flown.world.coverage(flight[0] + 3000) == "LTE-M"
     told = [note["command"] for note in during(flown, "at", flight)]
     assert set(told) <= LISTENING
+    assert set(told[: told.index("AT+CFUN=4")]) <= {"AT+CMEE?"}
     assert told.index("AT+CFUN=4") < told.index("AT+COPS=2") < told.index("AT+CFUN=1")
     assert "AT+COPS=0" not in told
     # Idle or searching: it registers in no network, and sends no packet.
