@@ -4,7 +4,7 @@ A planned leg (identity.cbor) is kept silent by the clock, from two minutes befo
 that a session under way is over by then. A take-off that nobody has planned is seen by the
 accelerometer, where the profile wants it looked for (key 13): the floor shakes, and for 20 s it
 is pushed aside as only a take-off run and a climb do. Nothing is sent from that moment on. A
-quarter of an hour later the modem listens once (bg95_look.py): a lorry on a bad road still finds
+quarter of an hour later the modem listens once (bg95_listen.py): a lorry on a bad road still finds
 cells, an aircraft finds none. Cells that come into view afterwards change nothing.
 
 It ends with the planned arrival; after a take-off once the floor has stood still for ten minutes,
@@ -83,7 +83,6 @@ def look_after(port, recorder, memory, watchdog, attend):
         from drivers import bg95_listen
 
         memory[LISTENED] = True
-
         watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
         if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())

@@ -299,6 +299,7 @@ class Tracker:
         ``listen``: the modem is free, and nothing waits.
         """
         recorder = self._recorder
+        self._departure = None
         if not (recorder.profile.flight_limit or recorder.identity.flights or self._state.flight):
             return False
         from coldtrail import flight
