@@ -97,9 +97,10 @@ def follow(recorder, memory, now, read, pause):
     ``memory``: a list, empty at first. ``now()``: seconds since boot. ``read()``: (x, y, z,
     variance), or None, see lis2dw12_motion.py. ``pause(ms)`` waits.
     """
-    if not memory:
-        memory.extend((None, None, False))
     state, profile, t = recorder.state, recorder.profile, now()
+    if not memory:
+        # Who has booted in the air does not know what was heard, and listens no more.
+        memory.extend((None, None, state.flight is not None))
     if recorder.boot:  # the log is full: there is no boot yet to count seconds from
         return FREE if state.flight is None else SILENT
     motion = read() if profile.flight_limit else None

@@ -4,6 +4,7 @@ The truth is the world's: when the aircraft takes off and touches down. What the
 is read from the journal of the modem's model.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from simulator.scenario import Flight
 from simulator.shipment import Shipment, run
 from tests.support.journeys import events, evidence, travel
 
-PLANNED, SEEN, LANDED = 1, 2, 3
-FLIGHT_MODE, ALARM_START = 12, 5
+SEEN, LANDED = 2, 3
+FLIGHT_MODE = 12
 LISTENING = {
     "AT", "AT+CMEE?", "ATE0", "AT+CMEE=1", "AT+QISDE=0", 'AT+QURCCFG="urcport"',
     "AT+CFUN=4", "AT+COPS=2", "AT+CFUN=1", "AT+COPS=?", "AT+QPOWD",
@@ -41,6 +42,16 @@ def flights(shipment: Shipment) -> list[tuple[float, float]]:
         (t, t + event.for_h * 3600)
         for t, event in shipment.world.events
         if isinstance(event, Flight)
+    ]
+
+
+def moments(shipment: Shipment, held: Evidence, kind: str) -> list[tuple[float, dict[str, Any]]]:
+    """Return the events of a type as the gateway has them, each with its second of the run."""
+    zero = shipment.scenario.scenario.start.timestamp()
+    return [
+        (datetime.fromisoformat(event["time_utc"]).timestamp() - zero, event)
+        for event in held.events
+        if event["type"] == kind
     ]
 
 
@@ -85,15 +96,29 @@ def test_after_a_take_off_that_is_seen_nothing_is_said_that_can_transmit(flown: 
     assert flown.world.coverage(switched_on[0]) == "none"
 
 
-def test_every_change_is_an_event(flown: Shipment) -> None:
-    told = [event[1:] for event in events(flown) if event[0] == FLIGHT_MODE]
-    assert [change[1:] for change in told] == [[1, PLANNED], [0, LANDED], [1, SEEN], [0, LANDED]]
+def test_every_change_is_an_event(flown: Shipment, held: Evidence) -> None:
+    told = moments(flown, held, "flight-mode")
+    assert [(event["on"], event["cause"]) for _, event in told] == [
+        ("start", "planned leg"),
+        ("end", "planned arrival or landing"),
+        ("start", "take-off seen"),
+        ("end", "planned arrival or landing"),
+    ]
     (_, planned_down), (take_off, touch_down) = flights(flown)
-    ends = [planned_down, touch_down]
+    _, arrived, seen, landed = [t for t, _ in told]
     # Noticed at a sample; a landing once the floor has stood still for ten minutes.
-    for at, end in zip((told[1][0], told[3][0]), ends, strict=True):
-        assert end < at < end + 340 + 600 + 600
-    assert take_off < told[2][0] < take_off + 600
+    assert planned_down < arrived < planned_down + 340 + 600
+    assert take_off < seen < take_off + 600
+    assert touch_down + 600 < landed < touch_down + 340 + 600 + 600
+
+
+def test_a_boot_in_the_air_calls_nobody(flown: Shipment) -> None:
+    begin, end = flights(flown)[1]
+    boots = [note["us"] / US_PER_S for note in flown.of("boot") if note["cause"] == "power-on"]
+    boot = boots[-1]
+    assert begin < boot < end
+    for kind in ("at", "modem-power"):
+        assert during(flown, kind, (boot, end)) == []
 
 
 def test_sampling_and_alarms_go_on_and_everything_arrives(flown: Shipment, held: Evidence) -> None:
@@ -101,14 +126,15 @@ def test_sampling_and_alarms_go_on_and_everything_arrives(flown: Shipment, held:
     assert agreement.complete, agreement
     assert held.chain_ok, held.verdict
     assert all(flown.confirms(int(row["block"])) for row in held.rows)
-    alarms = [event[1] for event in events(flown) if event[0] == ALARM_START]
+    alarms = [t for t, _ in moments(flown, held, "alarm-start")]
     for begin, end in flights(flown):
         assert any(begin < t < end for t in alarms)
         samples = during(flown, "measure", (begin, end))
         assert len({round(note["us"] / US_PER_S / 60) for note in samples}) >= 6
     # Where it ends there is a call within seconds, and not before.
+    changes = [t for t, _ in moments(flown, held, "flight-mode")]
     for _, down in flights(flown):
-        ended = next(e[1] for e in events(flown) if e[0] == FLIGHT_MODE and e[1] > down)
+        ended = next(t for t in changes if t > down)
         calls = [note["us"] / US_PER_S for note in flown.of("mqtt-up")
                  if note["packet"] == "CONNECT"]  # fmt: skip
         assert ended < min(call for call in calls if call > down) < ended + 60
