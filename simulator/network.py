@@ -25,6 +25,7 @@ from typing import Protocol
 
 from paho.mqtt.client import topic_matches_sub
 
+from . import tls_flight
 from .journal import Journal
 from .kernel import US_PER_S, Clock, RunInvalidError
 from .mqtt_packet import (
@@ -458,6 +459,9 @@ class Link:
         self.acked += len(data)
         self.network.counts.bytes_up += len(data)
         self._from_modem += data
+        if not self._connected and self._from_modem[0] == tls_flight.HANDSHAKE:
+            self._pass_hello()
+            return
         try:
             while not self._dead and (packet := take_packet(self._from_modem)):
                 self._forward(packet)
@@ -466,6 +470,26 @@ class Link:
             self._write(bytes(self._from_modem))
             self._collect([], to_the_end=True)
             self.lose()
+
+    def _pass_hello(self) -> None:
+        """Pass on the beginning of a TLS handshake that is not the modem's own."""
+        if self._real is None or len(self._from_modem) < tls_flight.record_size(self._from_modem):
+            return
+        self._write(bytes(self._from_modem))
+        self._from_modem.clear()
+        deadline = time.monotonic() + ANSWER_LIMIT_S
+
+        def is_over() -> bool:
+            if time.monotonic() > deadline:
+                raise _no_answer("certificate")
+            return False
+
+        self._real.settimeout(SLICE_S)
+        flight = tls_flight.read(self._real, is_over)
+        self.network.journal.note("tls-hello", bytes=len(flight))
+        if flight:
+            self.network.on_packet(0, len(flight))
+            self.deliver_after(self.network.one_way_us(), lambda: self.endpoint.data(flight))
 
     def _forward(self, packet: Packet) -> None:
         raw = packet.raw

@@ -70,7 +70,7 @@ async def connect(session):
     from drivers import bg95_refusal
 
     expect(_REFUSAL_MS)
-    reason, words = await bg95_refusal.reason(modem, host, number)
+    reason, words = await bg95_refusal.reason(modem, host, number, _CERTIFICATES[0])
     forget("drivers.bg95_refusal")
     _tell_refusal(session, reason)
     raise OSError("refused: " + words)

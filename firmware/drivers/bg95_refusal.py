@@ -5,37 +5,50 @@ Sources as in bg95_tls.py.
 
 from micropython import const
 
+from drivers import forget
 from drivers.at import CommandError
 from drivers.bg95 import ConnectError
 
 _CONNECT_MS = const(75_000)
-_LOOKUP = const(565)
+_SHOW_MS = const(8_000)
+
+_WORDS = (
+    "the broker's certificate is not valid at this time",
+    "the broker's certificate is for another host",
+    "the broker's certificate is not from our CA",
+    "the broker refuses our certificate",
+    "the broker cannot be reached",
+)
 
 
-async def reason(modem, host, port):
-    """Return (number, words): each check is left out in turn, and no byte is sent meanwhile.
+async def reason(modem, host, port, authority):
+    """Return (number, words): 0 the date, 1 the name, 2 the authority, 3 our certificate, 4 none.
 
-    The numbers are 0 for the date, 1 for the host's name, 2 for the authority, 3 where it may be
-    the broker that refuses, 4 where it cannot be reached. The settings are for
-    ``bg95_tls.configure`` to bring back. Raises what a command raises.
+    The first two checks are left out in turn; then the broker is asked, in the clear, whether its
+    certificate is of the authority in the file ``authority``. No byte of ours is sent meanwhile.
+    The settings are for ``bg95_tls.configure`` to bring back. Raises what a command raises.
     """
-    command = modem.at.command
-    for number, setting, words in (
-        (0, b'"ignorelocaltime",0,1', "the broker's certificate is not valid at this time"),
-        (1, b'"checkhost",0,0', "the broker's certificate is for another host"),
-        (2, b'"seclevel",0,0', "the broker's certificate is not from our CA"),
-        (3, None, "the broker refuses our certificate, or its own is worth nothing"),
-    ):
+    number = await _number(modem, host, port, authority)
+    return number, _WORDS[number]
+
+
+async def _number(modem, host, port, authority):
+    for number, setting in enumerate((b'"ignorelocaltime",0,1', b'"checkhost",0,0')):
         try:
-            if setting is not None:
-                await command(b"AT+QSSLCFG=" + setting)
-            stream = await modem.connect(host, port, _CONNECT_MS, setting is not None)
-        except ConnectError as error:
-            if error.code == _LOOKUP:
-                break
-            continue
-        except CommandError:  # a setting that it does not know
+            await modem.at.command(b"AT+QSSLCFG=" + setting)
+            stream = await modem.connect(host, port, _CONNECT_MS, True)
+        except (ConnectError, CommandError):  # the latter for a setting that it does not know
             continue
         await stream.close()
-        return number, words
-    return 4, "the broker cannot be reached"
+        return number
+    try:
+        stream = await modem.connect(host, port, _CONNECT_MS)
+    except ConnectError:
+        return 4
+    from drivers import tls_hello
+
+    shown = await tls_hello.shows(stream, host, tls_hello.key_identifier(authority), _SHOW_MS)
+    del tls_hello
+    forget("drivers.tls_hello")
+    await stream.close()
+    return 4 if shown is None else 3 if shown else 2
