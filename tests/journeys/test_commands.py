@@ -14,7 +14,7 @@ from simulator.report import Evidence
 from simulator.shipment import Shipment
 from tests.support.journeys import events, sealed_blocks, travel
 
-CONFIGURE, ACKNOWLEDGE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 4, 5, 6, 7
+CONFIGURE, ACKNOWLEDGE, LOCATE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 3, 4, 5, 6, 7
 TAKEN, DONE, REFUSED, EXPIRED, INTERRUPTED = 0, 1, 2, 3, 4
 POWER_ON, COMMANDED = 1, 4
 CLEARED = 40  # bytes of a message without content, and more
@@ -37,10 +37,11 @@ def test_every_command_is_carried_out_once_and_told_of(tmp_path: Path) -> None:
     shipment = travel("commands", 5, tmp_path / "out")
     rows = table(shipment)
     # The power fails at a seeded moment after the call that brings it.
-    rebooted = rows[1]["outcome"]
+    rebooted = rows[2]["outcome"]
     assert rebooted in (DONE, INTERRUPTED)
     assert said(shipment) == [
         (ACKNOWLEDGE, TAKEN), (ACKNOWLEDGE, DONE),
+        (LOCATE, TAKEN), (LOCATE, DONE),
         (REBOOT, TAKEN), (REBOOT, rebooted),
         (SEND_AGAIN, TAKEN), (SEND_AGAIN, DONE),
         (ACKNOWLEDGE, EXPIRED),
@@ -49,7 +50,7 @@ def test_every_command_is_carried_out_once_and_told_of(tmp_path: Path) -> None:
         (START, TAKEN), (START, DONE),
         (STOP, TAKEN), (STOP, DONE),
     ]  # fmt: skip
-    assert [row["outcome"] for row in rows] == [1, rebooted, 1, 3, 1, 2, 1, 1]
+    assert [row["outcome"] for row in rows] == [1, 1, rebooted, 1, 3, 1, 2, 1, 1]
     acted = (DONE, INTERRUPTED)
     assert all((row["taken_ms"] is not None) == (row["outcome"] in acted) for row in rows)
     # Each is heard again until its outcome is known, and nothing in MQTT says that it is a repeat.
@@ -60,11 +61,27 @@ def test_every_command_is_carried_out_once_and_told_of(tmp_path: Path) -> None:
     counters = [event[2] for event in events(shipment) if event[0] == 17]
     assert sorted(set(counters)) == [row["counter"] for row in rows]
     assert counters == sorted(counters)
+    check_position(shipment)
     check_reboots(shipment, rebooted)
     check_refusals(shipment)
     check_shipments(shipment)
     check_sent_again(shipment)
     assert Evidence(shipment).chain_ok
+
+
+def check_position(shipment: Shipment) -> None:
+    """Between taken and done it has looked for satellites, and was right within 100 m."""
+    told = events(shipment)
+    taken, done = [place for place, event in enumerate(told)
+                   if event[0] == 17 and event[3] == LOCATE]  # fmt: skip
+    [[_, latitude, longitude, uncertainty_m, source]] = [
+        event[1:] for event in told[taken:done] if event[0] == 2
+    ]
+    leg = shipment.world.leg(0)
+    assert source == 1
+    assert 0 < uncertainty_m <= 100
+    assert abs(latitude / 1e6 - leg.latitude) < 0.001
+    assert abs(longitude / 1e6 - leg.longitude) < 0.001
 
 
 def check_reboots(shipment: Shipment, rebooted: int) -> None:
@@ -105,7 +122,7 @@ def check_sent_again(shipment: Shipment) -> None:
     with contextlib.closing(sqlite3.connect(shipment.database)) as database:
         repeats = [n for (n,) in database.execute("SELECT repeats FROM blocks ORDER BY number")]
         when = database.execute("SELECT ended_ms FROM commands WHERE counter = ?",
-                                (table(shipment)[2]["counter"],)).fetchone()  # fmt: skip
+                                (table(shipment)[3]["counter"],)).fetchone()  # fmt: skip
     assert when is not None
     again = repeats.index(0)
     assert again > 4
