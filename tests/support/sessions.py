@@ -34,6 +34,8 @@ from tests.support.mqtt_peer import wait
 BOARD = "esp32_bg95"
 WHO = identity.simulated(1, "sessions")
 START = datetime(2025, 9, 1, 6, tzinfo=UTC)
+POSITION_INTERVAL = 10
+"""Key of the profile's file."""
 CONFIRMATION = f"{PREFIX}{WHO.tracker}/confirmation"
 
 
@@ -102,6 +104,10 @@ class Site(Services):
             shipment.PORTS[tls],
             (trusted or authority) if tls else None,
         )
+        # A search for a position makes a session long; test_position.py is about it.
+        profile = self.volume / "profile.cbor"
+        document = cbor2.loads(profile.read_bytes()) | {POSITION_INTERVAL: 0}
+        profile.write_bytes(cbor2.dumps(document, canonical=True))
         self.utc_ms: Callable[[], int] = lambda: 0
         self.host = host or shipment.BROKER_NAME
         self.start_broker()
