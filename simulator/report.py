@@ -17,6 +17,7 @@ from .kernel import US_PER_S
 from .picture import Curve, Drawing, draw
 from .scenario import ReIce
 from .shipment import Shipment, ShipmentError, command
+from .timeline import timeline
 
 HOUR_US = 3600 * US_PER_S
 BELOW, ABOVE = {1, 2}, {3, 4}
@@ -43,6 +44,8 @@ class Summary:
     wall_s: float
     virtual_h: float
     energy: dict[str, Any] | None
+    timeline: list[tuple[float, str]]
+    """Hour and words of presses, of what the LED said, and of alarms."""
 
     @property
     def good(self) -> bool:
@@ -174,6 +177,9 @@ def report(
         wall_s=round(shipment.wall_s, 1),
         virtual_h=shipment.scenario.scenario.duration_h,
         energy=shipment.energy.summary() if energy and shipment.energy else None,
+        timeline=[
+            (round(hour, 3), words) for hour, words in timeline(shipment.notes, _told(evidence))
+        ],
     )
     text = json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n"
     (shipment.out / "summary.json").write_text(text, encoding="utf-8")
@@ -197,6 +203,14 @@ def report(
         shipment.out / "shipment.png",
     )
     return summary, evidence
+
+
+def _told(evidence: Evidence) -> list[tuple[float, str]]:
+    return [
+        (evidence.hours(event["time_utc"]), f"{event['kind']} alarm of {event['channel']}")
+        for event in evidence.events
+        if event["type"] == "alarm-start" and event["time_utc"]
+    ]
 
 
 def _rounded(hours: float | None) -> float | None:
@@ -233,4 +247,7 @@ def lines(summary: Summary, traffic: Mapping[str, int], out: Path) -> list[str]:
         f"run       {summary.virtual_h:g} h in {summary.wall_s:.1f} s",
         f"results   {out}: shipment.png, samples.csv, summary.json, journal.jsonl, console.log",
     ]
+    if summary.timeline:
+        said.append("timeline")
+        said += [f"  {hour:7.2f} h  {words}" for hour, words in summary.timeline]
     return said

@@ -9,6 +9,7 @@ import pytest
 from simulator.kernel import US_PER_S
 from simulator.report import Evidence
 from simulator.shipment import Shipment
+from simulator.timeline import timeline
 from tests.support import totals
 from tests.support.journeys import evidence, sealed_blocks, travel
 
@@ -140,6 +141,19 @@ def test_a_drop_leaves_fall_and_landing(told: Callable[[str], Told]) -> None:
         assert abs(story.seconds(event) - 5.17 * 3600) <= 2
     assert fall["duration"] >= 100
     assert max(abs(shock[axis]) for axis in "xyz") > 8000
+
+
+def test_the_timeline_shows_each_press_and_what_the_led_said(told: Callable[[str], Told]) -> None:
+    story = told("dropped_box")
+    shown = [(round(hour, 1), words) for hour, words in timeline(story.shipment.notes, [])]
+    assert shown == [
+        (4.4, "button held for 0.3 s"), (4.4, "LED green for 2.0 s"),
+        (6.4, "button held for 0.3 s"), (6.4, "LED red for 2.0 s"),
+        (6.8, "button held for 4 s"), (6.8, "LED red for 2.0 s"),
+        (6.9, "button held for 0.3 s"), (6.9, "LED green and red by turns for 2.0 s"),
+    ]  # fmt: skip
+    (stop,) = story.of("shipment-stop")
+    assert stop["cause"] == "button"
 
 
 def test_lying_counts_from_the_first_sample_to_the_last(told: Callable[[str], Told]) -> None:
