@@ -56,6 +56,7 @@ _SIZE = const(6)
 _RUN = const(1)  # a run is going on
 _OUT = const(2)  # the latest sample was beyond
 _BREACH = const(4)  # the run is a breach
+_LATCHED = const(8)  # there is or was a breach that nobody has acknowledged
 
 _EVENTS = const(8)  # channels from here on are those of events
 
@@ -77,7 +78,7 @@ class Engine:
 
     def reset(self):
         """Begin a shipment: no alarm, no totals, no history."""
-        self.alarmed = False  # there is or was a breach that nobody has acknowledged
+        self.before = False  # an alarm of the log that nobody has acknowledged, by whatever rules
         self._t = None
         self._states = [[0] * _SIZE for _ in self.rules]
         self._trends = {}  # by index of the rule
@@ -100,7 +101,10 @@ class Engine:
 
     def acknowledge(self):
         """Take note that somebody has seen what is over; nobody has seen how what goes on ends."""
-        self.alarmed = self.standing
+        self.before = self.standing
+        for state in self._states:
+            if not state[_FLAGS] & _BREACH:
+                state[_FLAGS] &= ~_LATCHED
 
     def within(self, values):
         """Tell whether each reading that a rule wants is there, and none is beyond."""
@@ -116,7 +120,7 @@ class Engine:
         changes: list = []
         for index, rule in enumerate(self.rules):
             if rule[2] == channel and _excess(rule, value) > 0:
-                self.alarmed = True
+                self._states[index][_FLAGS] |= _LATCHED
                 changes.append(("start", index, value, 0, t))
                 changes.append(("end", index, BACK_WITHIN, value, value, 0, t))
         return changes
@@ -142,6 +146,11 @@ class Engine:
         for index in range(len(self.rules)):
             self._end(index, cause, t, changes)
         return changes
+
+    @property
+    def alarmed(self):
+        """True when there is a breach, or was one that nobody has acknowledged."""
+        return self.before or any(state[_FLAGS] & _LATCHED for state in self._states)
 
     @property
     def standing(self):
@@ -179,8 +188,7 @@ class Engine:
         if state[_FLAGS] & (_RUN | _BREACH) == _RUN:
             seconds = state[_TOTAL if kind == CUMULATIVE else _BEYOND]
             if kind == INSTANT or trend or seconds >= duration:
-                state[_FLAGS] |= _BREACH
-                self.alarmed = True
+                state[_FLAGS] |= _BREACH | _LATCHED
                 seconds = trend.seconds if trend else seconds
                 changes.append(("start", index, state[_LATEST], seconds, t))
         if within and state[_FLAGS] & _RUN:
@@ -194,14 +202,14 @@ class Engine:
             changes.append(
                 ("end", index, cause, state[_MINIMUM], state[_MAXIMUM], state[_BEYOND], t)
             )
-        state[_FLAGS] = 0
+        state[_FLAGS] &= _LATCHED
         state[_BEYOND] = state[_LATEST] = state[_MINIMUM] = state[_MAXIMUM] = 0
         if index in self._trends:
             self._trends[index].withdraw()
 
     def save(self):
         """Return the state as a list of integers, None and lists, for load()."""
-        saved: list = [self._t, self.alarmed]
+        saved: list = [self._t, self.before]
         for index, state in enumerate(self._states):
             trend = self._trends.get(index)
             saved.append(state + trend.save() if trend else state[:])
@@ -215,7 +223,7 @@ class Engine:
         self.reset()
         if [len(old) for old in saved[2:]] != [len(own) for own in self.save()[2:]]:
             raise ValueError("the saved alarm state belongs to other rules.")
-        self._t, self.alarmed = saved[:2]
+        self._t, self.before = saved[:2]
         for index, old in enumerate(saved[2:]):
             self._states[index] = old[:_SIZE]
             if index in self._trends:

@@ -112,7 +112,7 @@ class State:
                 self.owed.pop(0)
             if kind == r.ALARM_START:
                 # The engine may be one of other rules that know nothing of it.
-                self.urgent = self.engine.alarmed = True
+                self.urgent = self.engine.before = True
         elif kind == r.SHIPMENT_START:
             self.shipment = fields[1]
             self.judge_from = fields[0] + self.profile.start_delay
@@ -156,7 +156,7 @@ class State:
     def _other_rules(self, alarmed):
         # They have no words for what others have begun; that there was an alarm stays.
         self.engine.reset()
-        self.engine.alarmed = alarmed
+        self.engine.before = alarmed
         self.owed = []
 
     def _command(self, fields):

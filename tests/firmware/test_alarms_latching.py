@@ -260,6 +260,7 @@ def test_a_start_delay_goes_on_through_a_reset() -> None:
 def test_rules_that_go_end_what_stands_by_them_and_clear_no_alarm() -> None:
     log = fold([HOT, SHOCK])
     log.sample(0, 900)
+    log.add(r.ALARM_START, 0, *HOT[:6], 900, 0)
     log.sample(60, 1000)
     log.add(r.COMMAND_OUTCOME, 70, 1, r.CONFIGURE, r.REFUSED)
     assert log.judged == [("start", 0)]

@@ -5,6 +5,7 @@ import sys
 import board
 from coldtrail import VERSION
 from coldtrail.console import decimal
+from drivers import forget
 from drivers.fault import SensorFault
 
 _CHANNELS = (
@@ -58,7 +59,7 @@ async def do_status(console):
 
 def _judged(state):
     """Return (rule, flags of its state) of every rule."""
-    saved = state.engine.save()[1:]
+    saved = state.engine.save()[2:]
     return [(rule, own[0]) for rule, own in zip(state.profile.rules, saved)]
 
 
@@ -169,16 +170,11 @@ async def do_power(console):
     finally:
         console.port.release_all()
     console.put("battery_mv", mv, "mV")
-    console.put("charge_percent", charge(mv, board.SENSORS["battery"]["curve"]), "%")
+    from drivers.battery import percent
 
-
-def charge(mv, curve):
-    """Return the charge in percent at ``mv``: ``curve`` has the voltage at 0, 10 ... 100 %."""
-    for step in range(len(curve) - 1):
-        low, high = curve[step], curve[step + 1]
-        if mv < high:
-            return 10 * step + max(0, mv - low) * 10 // (high - low)
-    return 100
+    console.put("charge_percent", percent(mv, board.SENSORS["battery"]["curve"]), "%")
+    del percent
+    forget("drivers.battery")
 
 
 async def do_version(console):
