@@ -173,13 +173,13 @@ def _check_profile(port, digest, content):
     try:
         if hashlib.sha256(content).digest()[:8] != digest:
             raise ValueError("its digest is another")
-        required = profile.load(content).required
+        sensors = [s[1] for s in sampler.SENSORS if port.sensor(s[1]) is not None]
+        # As start.py does: what it refuses would never start.
+        lacking = sampler.missing(profile.wanted(profile.load(content)), sensors)
+        if lacking:
+            raise ValueError("no sensor measures " + profile.named(lacking))
     finally:
         forget("coldtrail.profile")
-    sensors = [s[1] for s in sampler.SENSORS if port.sensor(s[1]) is not None]
-    lacking = sampler.missing(required, sensors)
-    if lacking:
-        raise ValueError("no sensor measures required channels %s" % lacking)
 
 
 def _act(port, recorder, t, number, action):
