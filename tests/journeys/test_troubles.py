@@ -150,10 +150,13 @@ def test_the_timeline_shows_each_press_and_what_the_led_said(told: Callable[[str
         (4.4, "button held for 0.3 s"), (4.4, "LED green for 2.0 s"),
         (6.4, "button held for 0.3 s"), (6.4, "LED red for 2.0 s"),
         (6.8, "button held for 4 s"), (6.8, "LED red for 2.0 s"),
-        (6.9, "button held for 0.3 s"), (6.9, "LED green and red by turns for 2.0 s"),
     ]  # fmt: skip
     (stop,) = story.of("shipment-stop")
     assert stop["cause"] == "button"
+    shown = timeline(told("probe_pulled").shipment.notes, [])
+    assert (5.0, "LED green and red by turns for 2.0 s") in [
+        (round(hour, 1), words) for hour, words in shown
+    ]
 
 
 def test_lying_counts_from_the_first_sample_to_the_last(told: Callable[[str], Told]) -> None:
