@@ -64,9 +64,11 @@ without = ["re_ice"]
 def test_shipped_scenarios_end_with_the_clerk_who_stops_the_shipment(name: str) -> None:
     shipped = scenario.load(name)
     assert shipped.name == name
-    last = max(shipped.event, key=lambda event: event.at_h)
+    *_, last = sorted(
+        (event for event in shipped.event if getattr(event, "hold_s", 3) >= 3),
+        key=lambda event: event.at_h,
+    )  # a short press shows the verdict, also when all is over
     assert isinstance(last, scenario.Button)
-    assert last.hold_s >= 3
     assert 0.1 <= shipped.scenario.duration_h - last.at_h <= 0.5
     assert (ROOT / "boards" / "profiles" / f"{shipped.scenario.profile}.toml").is_file()
     assert (ROOT / "boards" / shipped.scenario.board).is_dir()
