@@ -26,7 +26,8 @@ class Attended:
     """What the console may use of the tracker, and what it holds of it.
 
     ``calling``: a call is under way, so that the modem is not the console's. ``modem``: its
-    driver, while the console has it switched on. ``tired``: a command found no memory.
+    driver, while the console has it switched on. ``tired``: a command found no memory. ``test``:
+    the self-test that a command asks for, its first arguments (see selftest_press.py).
     """
 
     def __init__(self, tracker):
@@ -37,19 +38,20 @@ class Attended:
         self.calling = False
         self.modem = None
         self.tired = False
+        self.test: "list | None" = None
         self._armed = False
         self._console = None
         self._task: "asyncio.Task | None" = None
 
     async def run(self, call):
-        """Return when the cable is out, the button is pressed, or there is no memory to go on.
+        """Return when something is to be done without the console, or the cable is out.
 
         ``call``: somebody asks for a call now. Returns (whether somebody still does, whether the
-        button is pressed).
+        button is pressed, the self-test that is asked for).
         """
         tracker = self.tracker
         pressed = False
-        while self.port.cable() and not self.tired:
+        while self.port.cable() and not self.tired and self.test is None:
             tracker._watchdog.expect(_TASK, _LIMIT_MS)
             tracker._watchdog.feed()
             pressed = self.port.button() and not self.calling
@@ -67,7 +69,7 @@ class Attended:
         tracker._watchdog.done(_TASK)
         await self.free_modem()
         await self._end()
-        return call, pressed
+        return call, pressed, self.test
 
     def _look(self):
         """Take the sample that is due, or that an event asks for; return ms to the next."""
@@ -161,6 +163,6 @@ class Attended:
 def attend(tracker, call):
     """Attend the tracker until the cable is pulled; ``call``: it is to call first.
 
-    Return (whether it is to call now, without the console; whether the button is pressed).
+    Return what ``Attended.run`` does.
     """
     return asyncio.run(Attended(tracker).run(call))

@@ -1,22 +1,21 @@
 """Self-test: whether a tracker is fit to travel. Imported when asked for, and given back.
 
-    failed = await run(port, recorder, call, report, gnss=False)
+    failed, block = await before(port, recorder, report, gnss=False)
+    ...                                   # if block: one session that publishes what is in the log
+    failed += await after(port, recorder, report, block)
 
-makes one check after the other and hands each result on as soon as it is known:
+make one check after the other and hand each result on as soon as it is known:
 
     report(name, ok, value, unit, limit)
 
 ``name``: which part ("probe", "flash erase", "SIM", ...). ``ok``: whether it passed. ``value``:
 what was measured, a decimal number as text where there is a ``unit``, else words. ``limit``: what
-passes, words. ``failed`` is the number of checks that did not pass. A check that needs one that
-failed is reported as failed, too: nothing was measured, its value says why.
+passes, words. A check that needs one that failed is reported as failed, too: nothing was
+measured, its value says why.
 
-``call()`` is awaited for one uplink session that publishes what is in the log. Whoever runs this
-goes on sampling and feeding the watchdog beside it: no step blocks for more than half a second.
-The button's check waits up to 20 s for somebody to press it while both colours of the LED take
-turns. The modem is to be free; it is off in the end.
-
-    line(name, ok, value, unit, limit)      # the result as a line for people
+The modem is to be free. Whoever runs this goes on sampling and feeding the watchdog beside it: no
+step blocks for more than a second. The button's check waits up to 20 s for somebody to press it
+while both colours of the LED take turns.
 """
 
 import asyncio
@@ -24,25 +23,11 @@ import asyncio
 from drivers import forget
 
 
-def line(name, ok, value, unit, limit):
-    """Return a result as a line for people."""
-    measured = value + " " + unit if unit else value
-    return "%-6s %-17s %s (%s)" % ("ok" if ok else "FAILED", name, measured, limit)
-
-
-async def run(port, recorder, call, report, gnss=False):
-    """Make every check; see above."""
-    failed, block = await before(port, recorder, report, gnss)
-    if block:
-        await call()
-    return failed + await after(port, recorder, report, block)
-
-
 async def before(port, recorder, report, gnss=False):
     """Check the way to the gateway; return (how many failed, the block to be confirmed).
 
     Block 0: a session makes no sense. Whoever is short of memory gives this module back for the
-    session, which needs the most: so what comes behind it is loaded behind it.
+    session, which needs the most.
     """
     from coldtrail import selftest_radio
 

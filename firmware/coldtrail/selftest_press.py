@@ -1,39 +1,50 @@
-"""Self-test by the button: its lines go to the cable, its outcome to the LED. See selftest.py."""
+"""Self-test by the button or from the console: its lines go to the cable. See selftest.py.
+
+In two wakes: what a session leaves of the heap is in pieces, and no heap is as whole as a wake's.
+"""
 
 import asyncio
+import json
 
 from drivers import forget
 
 
-def run(tracker, port, recorder):
-    """Make every check and show the outcome; little stays in memory during the session."""
+def run(tracker, port, recorder, as_json, gnss, failed=0, block=None):
+    """Make the checks up to the session, with it; or, where ``block`` is given, those behind it.
+
+    Return the arguments for the next wake, or None when all is done. With ``as_json`` each check
+    is an object of its own: "check", "ok", "value", "unit", "limit"; the last has "failed_checks".
+    """
+    report = _object if as_json else _line
+    if block is not None:
+        asyncio.run(tracker.attended(_conclude(port, recorder, report, failed, block)))
+        return None
     from coldtrail import selftest
 
-    failed, block = asyncio.run(tracker.attended(selftest.before(port, recorder, _print)))
+    failed, block = asyncio.run(tracker.attended(selftest.before(port, recorder, report, gnss)))
     del selftest
     forget("coldtrail.selftest")
     if block:
         asyncio.run(tracker.session())
-        forget("coldtrail.uplink", "coldtrail.mqtt")
-    asyncio.run(tracker.attended(_conclude(port, recorder, failed, block)))
+    return [as_json, gnss, failed, block]
 
 
-async def _conclude(port, recorder, failed, block):
-    from coldtrail import selftest
+async def _conclude(port, recorder, report, failed, block):
+    from coldtrail import selftest, selftest_panel
 
-    failed += await selftest.after(port, recorder, _print, block)
-    del selftest
-    forget("coldtrail.selftest")
-    print("self-test: %d failed" % failed if failed else "self-test: passed")
-
-    from coldtrail import selftest_panel
-
+    failed += await selftest.after(port, recorder, report, block)
+    if report == _object:
+        print(json.dumps({"failed_checks": failed}))
+    else:
+        print("self-test: %d failed" % failed if failed else "self-test: passed")
     await selftest_panel.show(port, failed)
-    del selftest_panel
-    forget("coldtrail.selftest_panel")
 
 
-def _print(*result):
-    from coldtrail.selftest import line
+def _line(name, ok, value, unit, limit):
+    measured = value + " " + unit if unit else value
+    print("%-6s %-17s %s (%s)" % ("ok" if ok else "FAILED", name, measured, limit))
 
-    print(line(*result))
+
+def _object(name, ok, value, unit, limit):
+    names = ("check", "ok", "value", "unit", "limit")
+    print(json.dumps(dict(zip(names, (name, bool(ok), value, unit, limit)))))

@@ -55,9 +55,10 @@ class Tracker:
         self._state = self._recorder.state
         # The detector's memory begins with both sources to be armed.
         events = [0, 0, 3] + [0] * 6
-        extra = self._recorder.extra or (0, 0, 0, [], events, sampler.repeats(), [])
+        extra = self._recorder.extra or (0, 0, 0, [], events, sampler.repeats(), [], None)
         self._failures, self._not_before, self._attempted, self._radio = extra[:4]
-        self._events, self._repeats, self._motion = extra[4:]
+        self._events, self._repeats, self._motion = extra[4:7]
+        self._test = extra[7]  # the self-test under way: the arguments of selftest_press.run
         self._departure = None  # when a call must be over, in seconds since boot
 
     def wake(self):
@@ -75,15 +76,19 @@ class Tracker:
         call = self._button() if self._port.woken_by_button() else False
         self._sample_when_due(self._detect())
         self._watchdog.feed()
-        if self._port.cable():
+        if self._test:
+            from coldtrail import selftest_press
+
+            self._test = selftest_press.run(self, self._port, self._recorder, *self._test)
+        elif self._port.cable():
             from coldtrail import attended
 
-            call, pressed = attended.attend(self, call)
+            call, pressed, self._test = attended.attend(self, call)
             del attended
             forget("coldtrail.attended")
             call = (pressed and self._button()) or call
         for _ in range(_CALLS):
-            if self._silent(True) or not (call or self._call_is_due()):
+            if self._test or self._silent(True) or not (call or self._call_is_due()):
                 break
             call = False
             import asyncio
@@ -148,11 +153,7 @@ class Tracker:
         del panel
         forget("coldtrail.panel")
         if presses >= _TEST_PRESSES and not stop and not self._silent():
-            from coldtrail import selftest_press
-
-            selftest_press.run(self, self._port, self._recorder)
-            del selftest_press
-            forget("coldtrail.selftest_press")
+            self._test = [False, False]
         return stop
 
     # ---- samples ----
@@ -399,6 +400,8 @@ class Tracker:
             wait = min(wait, _FLIGHT_S)
         elif self._state.urgent or self._retries():
             wait = min(wait, self._not_before - self._now())
+        if self._test:
+            wait = 0
         self._arm()
         ms = self._port.since_boot(self._state.boot_rtc)[1]
         self._recorder.extra = [
@@ -409,6 +412,7 @@ class Tracker:
             self._events,
             self._repeats,
             self._motion,
+            self._test,
         ]
         self._port.retain(self._recorder.retain())
         armed = self._events[_ARMED]

@@ -43,6 +43,7 @@ def test_every_part_is_registered():
         "log": "boards.logdump:log",
         "profile": "boards.profile:profile",
         "provision": "boards.provision:command",
+        "selftest": "boards.selftest:command",
         "simulate": "simulator.cli:simulate",
     }
 

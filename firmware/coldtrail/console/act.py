@@ -60,31 +60,9 @@ async def do_selftest(console, words):
     if console.state.flight is not None:
         raise ValueError("flight mode: nothing may be sent")
     await console.allow()
-    await attended.free_modem()
-    from coldtrail import selftest
-
-    def report(name, ok, value, unit, limit):
-        if console.json:
-            for key, item in (
-                ("check", name), ("ok", ok), ("value", value), ("unit", unit), ("limit", limit),
-            ):  # fmt: skip
-                console.put(key, item)
-            console.end_row()
-        else:
-            print(selftest.line(name, ok, value, unit, limit))
-
-    attended.calling = True  # nobody else calls until it is done
-    try:
-        failed = await selftest.run(
-            console.port, console.recorder, attended.tracker.session, report, words == ["gnss"]
-        )
-    finally:
-        attended.calling = False
-        forget("coldtrail.selftest", "coldtrail.uplink", "coldtrail.mqtt", "drivers.bg95")
-    console.put("failed_checks", failed)
-    if failed:
-        console.end_row()
-        raise ValueError("%d checks failed" % failed)
+    attended.test = [console.json, words == ["gnss"]]
+    if not console.json:
+        print("the console is back when the self-test has ended")
 
 
 # ---- service mode ----
