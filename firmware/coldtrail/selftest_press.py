@@ -1,32 +1,31 @@
 """Self-test by the button or from the console: its lines go to the cable. See selftest.py.
 
-In two wakes: what a session leaves of the heap is in pieces, and no heap is as whole as a wake's.
+In three wakes: console, checks and session leave the heap in pieces, and none is as whole as that
+of a wake.
 """
 
 import asyncio
 import json
 
-from drivers import forget
 
-
-def run(tracker, port, recorder, as_json, gnss, failed=0, block=None):
-    """Make the checks up to the session, with it; or, where ``block`` is given, those behind it.
+def run(tracker, port, recorder, as_json, gnss, failed=0, block=None, called=False):
+    """Make the checks up to the session; or, with a ``block``, the session; or what is behind it.
 
     Return the arguments for the next wake, or None when all is done. With ``as_json`` each check
     is an object of its own: "check", "ok", "value", "unit", "limit"; the last has "failed_checks".
     """
     report = _object if as_json else _line
-    if block is not None:
+    if called:
         asyncio.run(tracker.attended(_conclude(port, recorder, report, failed, block)))
         return None
-    from coldtrail import selftest
+    if block is None:
+        from coldtrail import selftest
 
-    failed, block = asyncio.run(tracker.attended(selftest.before(port, recorder, report, gnss)))
-    del selftest
-    forget("coldtrail.selftest")
-    if block:
-        asyncio.run(tracker.session())
-    return [as_json, gnss, failed, block]
+        checks = selftest.before(port, recorder, report, gnss)
+        failed, block = asyncio.run(tracker.attended(checks))
+        return [as_json, gnss, failed, block, not block]
+    asyncio.run(tracker.session())
+    return [as_json, gnss, failed, block, True]
 
 
 async def _conclude(port, recorder, report, failed, block):

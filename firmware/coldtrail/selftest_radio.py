@@ -33,7 +33,7 @@ class Radio:
     async def results(self, report, gnss):
         """Make them; return (how many failed, the block to be confirmed, 0 when none can be sent).
 
-        ``report`` as in selftest.py. The modem is left on when there is a block to be sent.
+        ``report`` as in selftest.py. The modem is off in the end.
         """
         rows = [
             ("modem", self._power, "answers"),
@@ -58,10 +58,9 @@ class Radio:
                     missing = name
             failed += not ok
             report(name, ok, value, unit, limit)
+        await self._modem.power_off()
         if missing:
-            await self._modem.power_off()
             return failed, 0
-        await self._modem.at.stop()
         self._recorder.seal()
         return failed, self._recorder.state.number
 

@@ -73,14 +73,15 @@ class Tracker:
             self._failures = 0
             self._not_before = self._now()
         self._go_on()
-        call = self._button() if self._port.woken_by_button() else False
-        self._sample_when_due(self._detect())
-        self._watchdog.feed()
         if self._test:
             from coldtrail import selftest_press
 
             self._test = selftest_press.run(self, self._port, self._recorder, *self._test)
-        elif self._port.cable():
+            self._sleep()
+        call = self._button() if self._port.woken_by_button() else False
+        self._sample_when_due(self._detect())
+        self._watchdog.feed()
+        if self._port.cable() and not self._test:
             from coldtrail import attended
 
             call, pressed, self._test = attended.attend(self, call)

@@ -5,12 +5,14 @@ import re
 import pytest
 
 from boards import logdump
-from simulator import scenario
+from simulator import scenario, tools
 from simulator.models.bg95 import BG95, Cell, Sim
 from simulator.models.faults import set_fault
 from simulator.network import Network
 from simulator.scenario import Button
 from simulator.shipment import run
+from tests.bench import heap
+from tests.journeys.test_heap import FIRMWARE_KIB
 from tests.support.bench import Tracker
 
 LINE = re.compile(r"\b(ok|FAILED) +(\S+(?: \S+)*?)  +(.*?) \(.*\)")
@@ -41,13 +43,18 @@ def lit(notes, name, from_us):
 
 @pytest.fixture(scope="module")
 def well(tmp_path_factory):
-    """A tracker whose button is pressed three times, and again while its LED takes turns."""
+    """A tracker whose button is pressed three times, and again while its LED takes turns.
+
+    On the 32-bit interpreter, in the heap that a journey is held to.
+    """
     story = scenario.load("fair_weather")
-    header = story.scenario.model_copy(update={"duration_h": 210 / 3600})
-    moments = [AT_S, AT_S + 0.8, AT_S + 1.5, *range(AT_S + 30, AT_S + 60, 4)]
+    header = story.scenario.model_copy(update={"duration_h": 220 / 3600})
+    moments = [AT_S, AT_S + 0.8, AT_S + 1.5, *range(AT_S + 40, AT_S + 80, 3)]
     presses = [Button(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
     story = story.model_copy(update={"scenario": header, "event": presses})
-    return run(story, 1, tmp_path_factory.mktemp("well") / "out")
+    kib = FIRMWARE_KIB + heap.shims_bytes() // 1024
+    out = tmp_path_factory.mktemp("well") / "out"
+    return run(story, 1, out, argv=tools.micropython32(), heap_kib=kib)
 
 
 def test_everything_is_checked_and_measured(well):
