@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from simulator.kernel import US_PER_S
-from tests.support.bench import SAMPLE, Tracker, profile
+from tests.support.bench import FAULT, SAMPLE, Tracker, profile
 
 LIMITS = [(1, 1, 3, 3, 100, 0, 0, 0), (2, 1, 8, 3, 3000, 0, 0, 0)]  # light and shock
 HOT = (3, 1, 0, 3, 800, 0, 0, 0)
 STUFFY = (4, 1, 1, 3, 3000, 0, 0, 0)
 ALARM_START = 5
+CLOCK = 7
 CALLS_S = 5
 """A wake that takes longer has tried to call."""
 SAMPLES = 300
@@ -84,12 +85,15 @@ def test_calls_that_fail_back_off_and_a_new_alarm_does_not_wait(tmp_path: Path) 
         tracker.world.payload = 9.0
         tracker.wait(4 * 3600)
         tracker.world.air = 35.0
-        tracker.wait(0.4 * 3600)
+        tracker.wait(1.2 * 3600)
         calls = [wake for wake in awake(tracker) if wake[1] - wake[0] > CALLS_S]
         starts = [fields[1] for fields in tracker.records(ALARM_START)]
+        faults = [fields[1:] for fields in tracker.records(FAULT)]
     assert starts == [3600, 5 * 3600]
     begins = [round(begin / 60) for begin, _ in calls]
     first, second = begins.index(60), begins.index(300)
     pauses = [(after[0] - before[1]) / 60 for before, after in pairwise(calls)]
     assert [round(pause) for pause in pauses[first : first + 5]] == [5, 10, 20, 40, 60]
     assert round(pauses[second]) == 5
+    # Six hours without the time: the clock is lost, and that is said once.
+    assert [fault for fault in faults if fault[1] == CLOCK] == [[6 * 3600, CLOCK, 1, 1]]

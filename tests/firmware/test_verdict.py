@@ -1,0 +1,78 @@
+"""What the tracker answers to its button: green, red, or both by turns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cbor2
+import pytest
+
+from simulator.kernel import US_PER_MS
+from simulator.models.faults import set_fault
+from simulator.timeline import timeline
+from tests.support.bench import Tracker, profile
+
+HOT = (1, 1, 0, 3, 800, 0, 0, 0)
+GREEN, RED, BOTH = (
+    "LED green for 2.0 s",
+    "LED red for 2.0 s",
+    "LED green and red by turns for 2.0 s",
+)
+SHIPMENT_START, SHIPMENT_STOP, BY_BUTTON = 10, 11, 1
+
+
+def pressed(tracker: Tracker, ms: int = 300) -> str:
+    """Press the button and return what the LED says."""
+    tracker.parts["button"].press(ms * US_PER_MS)
+    tracker.wait(ms / 1000 + 10)
+    return timeline(tracker.journal.notes, [])[-1][1]
+
+
+@pytest.fixture
+def tracker(tmp_path: Path):
+    with Tracker(tmp_path / "volume", files={"profile.cbor": profile([HOT])}) as made:
+        made.power_on()
+        made.wait(130)
+        yield made
+
+
+def test_green_until_an_alarm_and_red_from_then_on(tracker: Tracker) -> None:
+    assert pressed(tracker) == GREEN
+    tracker.world.payload = 9.0
+    tracker.wait(150)
+    assert pressed(tracker) == RED
+    tracker.world.payload = 5.0
+    tracker.wait(150)
+    assert pressed(tracker) == RED  # nobody has acknowledged it
+    assert tracker.records(SHIPMENT_STOP) == []
+
+
+def test_a_fault_is_no_verdict(tracker: Tracker) -> None:
+    set_fault(tracker.parts["ambient"], "no_answer", on=True)
+    tracker.wait(150)
+    assert pressed(tracker) == BOTH
+    set_fault(tracker.parts["ambient"], "no_answer", on=False)
+    tracker.wait(150)
+    assert pressed(tracker) == GREEN
+
+
+def test_held_for_three_seconds_it_stops_and_then_there_is_no_verdict(tracker: Tracker) -> None:
+    assert pressed(tracker, 2_500) == GREEN
+    assert tracker.records(SHIPMENT_STOP) == []
+    assert pressed(tracker, 4_000) == GREEN
+    (stop,) = tracker.records(SHIPMENT_STOP)
+    assert stop[3] == BY_BUTTON
+    tracker.wait(300)
+    assert pressed(tracker) == BOTH
+    assert len(tracker.records(SHIPMENT_START)) == 1
+
+
+def test_without_a_shipment_there_is_no_verdict(tmp_path: Path) -> None:
+    volume = tmp_path / "volume"
+    with Tracker(volume, files={"profile.cbor": profile([HOT])}) as tracker:
+        fields = cbor2.loads((volume / "identity.cbor").read_bytes())
+        (volume / "identity.cbor").write_bytes(cbor2.dumps(fields | {8: None}, canonical=True))
+        tracker.power_on()
+        tracker.wait(130)
+        assert pressed(tracker) == BOTH
+        assert tracker.records(1) == []
