@@ -10,9 +10,8 @@ import cbor2
 
 from boards import profile as profiles
 from simulator.kernel import US_PER_S
-from simulator.report import Evidence
 from simulator.shipment import Shipment
-from tests.support.journeys import events, sealed_blocks, travel
+from tests.support.journeys import events, evidence, sealed_blocks, travel
 
 CONFIGURE, ACKNOWLEDGE, LOCATE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 3, 4, 5, 6, 7
 TAKEN, DONE, REFUSED, EXPIRED, INTERRUPTED = 0, 1, 2, 3, 4
@@ -66,7 +65,7 @@ def test_every_command_is_carried_out_once_and_told_of(tmp_path: Path) -> None:
     check_refusals(shipment)
     check_shipments(shipment)
     check_sent_again(shipment)
-    assert Evidence(shipment).chain_ok
+    assert evidence(shipment).chain_ok
 
 
 def check_position(shipment: Shipment) -> None:
