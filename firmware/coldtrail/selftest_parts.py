@@ -6,20 +6,7 @@ from micropython import const
 
 import board
 from coldtrail.sectors import RETIRED, UNKNOWN
-from drivers import fault, forget
-
-_FAULTS = (
-    "",
-    "no answer",
-    "wrong checksum",
-    "open",
-    "shorted",
-    "out of range",
-    "no sample in time",
-    "bus stuck",
-    "reference out of range",
-    "another part",
-)
+from drivers import fault, fault_text, forget
 
 # Sensor, then for each of its values: name, unit, decimal places, and what is plausible on a
 # packing line. The accelerometer has rows of its own.
@@ -70,7 +57,7 @@ def _measured(port, sensor):
         found = port.sensor(sensor).measure()
         return found if isinstance(found, tuple) else (found,)
     except fault.SensorFault as error:
-        return _FAULTS[error.code]
+        return fault_text.words(error.code)
     finally:
         port.release(sensor)
 
@@ -105,7 +92,7 @@ def _accelerometer(port):
     try:
         moved = selftest.deflections(port.sensor("accelerometer"))
     except fault.SensorFault as error:
-        moved = _FAULTS[error.code]
+        moved = fault_text.words(error.code)
     for axis in range(3):
         name = "deflection " + "xyz"[axis]
         if isinstance(moved, str):

@@ -6,6 +6,7 @@ from micropython import const
 
 from coldtrail import cbor, sampler
 from coldtrail.console import decimal
+from drivers import fault_text, forget
 
 _FILE = "calibration.cbor"  # as start.py reads it
 _NEW = "calibration.new"
@@ -13,19 +14,6 @@ _NAMES = "payload ambient humidity light battery".split()
 _PLACES = (2, 2, 1, 2, 0, 0, 0, 0)
 _UNITS = "C C %RH lx mV mg mg mg".split()
 _POINTS = const(8)
-_FAULTS = (
-    "ok",
-    "no answer",
-    "wrong checksum",
-    "open",
-    "shorted",
-    "out of range",
-    "no sample in time",
-    "bus stuck",
-    "reference out of range",
-    "another part",
-    "stuck value",
-)
 
 
 def _reading(console):
@@ -49,7 +37,7 @@ async def do_sensors(console):
     status = reading[0]
     for number, _, channels in sampler.SENSORS:
         code = status >> 4 * number & 15
-        fault = _FAULTS[code] if code < len(_FAULTS) else "fault %d" % code
+        fault = fault_text.words(code)
         for channel in channels:
             raw = reading[1 + channel]
             value = raw
@@ -68,6 +56,7 @@ async def do_sensors(console):
                 text, ("channel", _channel(channel)), ("value", value, places),
                 ("raw", raw, places), ("unit", _UNITS[channel]), ("status", fault),
             )  # fmt: skip
+    forget("drivers.fault_text")  # this module is given back after its command
 
 
 # ---- calibrate ----
