@@ -17,7 +17,7 @@ from tests.support.bench import CLOSED, Tracker
 
 CODE = "s3cret"
 NAME = identity.simulated(1, "bench")
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 def provisioned(**options: object) -> bytes:

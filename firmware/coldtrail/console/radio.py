@@ -38,9 +38,9 @@ async def _on(console):
 async def do_modem(console, words):
     """Switch the modem; show card, network and signal."""
     if words == ["off"]:
-        modem, console.attended.modem = console.attended.modem, None
         if console.attended.calling:
             raise ValueError("a call is under way: it ends with the modem off")
+        modem, console.attended.modem = console.attended.modem, None
         if modem is not None:
             await modem.power_off()
         console.put("modem", "off")

@@ -34,13 +34,12 @@ async def do_status(console):
     """Show what the receiving clerk wants to know."""
     state, log, port = console.state, console.recorder.log, console.port
     engine = state.engine
-    verdict = "green"
-    if engine.alarmed:
-        verdict = "red"
-    elif state.faults or state.shipment is None:
-        verdict = "unclear"
+    tracker = console.attended.tracker
     now = port.since_boot(state.boot_rtc)[0]
-    wait = console.attended.tracker._wait_s()
+    # As the button's verdict: red, or green and red by turns.
+    verdict = "alarm" if engine.alarmed else "good"
+    if state.faults or state.shipment is None or tracker._overdue(now):
+        verdict += ", but see faults, shipment and calibrations"
     console.put("tracker", console.recorder.identity.tracker)
     console.put("shipment", state.shipment)
     console.put("verdict", verdict)
@@ -48,7 +47,7 @@ async def do_status(console):
     console.put("alarms_now", standing)
     console.put("faults", _faults(state))
     console.put("last_sample_s", None if state.last is None else now - state.last, "s ago")
-    console.put("next_sample_s", wait, "s")
+    console.put("next_sample_s", tracker._wait_s(), "s")
     console.put("boot", state.boot)
     console.put("up_s", now, "s")
     console.put("blocks", state.number)
