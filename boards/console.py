@@ -23,7 +23,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from boards.cable import BAUD, ENQ, EOT, GREETING, NAK, Cable, Gone
+from boards.cable import BAUD, ENQ, EOT, GREETING, NAK, Cable
 from boards.errors import BoardError
 from boards.readout import BlockFile, read_out
 from boards.readout import Progress as Told
@@ -43,8 +43,8 @@ class Session:
         self._tail = b""
         self._ended = False
         self.failed = False
-        self.lost: Gone | None = None
-        """Set when the cable was pulled."""
+        self.lost: BoardError | OSError | None = None
+        """Set when the cable was pulled, or nobody reads any more what is shown."""
         self._thread = threading.Thread(target=self._hear, daemon=True)
         self._thread.start()
 
@@ -58,8 +58,8 @@ class Session:
             while not self._ended:
                 if data := self._cable.read():
                     self._take(data)
-        except Gone as gone:
-            self.lost = gone
+        except (BoardError, OSError) as error:
+            self.lost = error
             self._events.put("gone")
 
     def _take(self, data: bytes) -> None:
@@ -88,7 +88,7 @@ class Session:
         ``answer`` is asked for what the tracker wants to know; None stops the command.
 
         Raises:
-            Gone: the cable was pulled.
+            BoardError, OSError: the cable was pulled, or what is said goes nowhere.
         """
         self.failed = False
         while not self._events.empty():

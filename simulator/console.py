@@ -115,14 +115,15 @@ class Console:
 
     # --- the terminal ----------------------------------------------------------------------
 
-    def attach(self, link: Path | None = None) -> str:
+    def attach(self, link: Path | None = None, *, plugged: bool = True) -> str:
         """Open a pseudo-terminal and return its name; from now on time is to be real.
 
         ``link`` always leads to it, also after it was unplugged and came back by another name.
+        Where it is not ``plugged`` in yet there is none before that.
         """
         self.attached = True
         self._link = link
-        return self.plug()
+        return self.plug() if plugged else ""
 
     def plug(self) -> str:
         """Connect the terminal, where there is to be one, and return its name."""

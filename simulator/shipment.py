@@ -297,9 +297,9 @@ def run(
 def _attach(
     simulation: Simulation, world: World, link: Path, console: Callable[[str], None]
 ) -> None:
-    name = simulation.console.attach(link.absolute())
-    if any(isinstance(event, Cable) for _, event in world.events):
-        simulation.unplug()
+    comes_later = any(isinstance(event, Cable) for _, event in world.events)
+    name = simulation.console.attach(link.absolute(), plugged=not comes_later)
+    if comes_later:
         name = "as soon as the cable is in"
     else:
         simulation.plug()

@@ -367,11 +367,15 @@ def test_it_fits_beside_a_tracker_in_a_small_heap(make):
     for command in ("help", "status", "sensors", "log tail 5", "alarms", "profile", "config",
                     "time", "power", "version", "calibrate", "log", "shipment"):  # fmt: skip
         assert typist.ask(command) or command == "calibrate", command
-    said = typist.type("modem", CODE, limit_s=120)
-    if "no memory left" in said:
-        typist.tracker.wait(2)
+    for _ in range(3):
         said = typist.type("modem", CODE, limit_s=120)
-    assert said.splitlines()[0].split() == ["modem", "on"]
+        if said.splitlines()[0].split() == ["modem", "on"]:
+            break
+        # A fresh console has room for it; a call that is due goes first.
+        assert "no memory left" in said or "stopped" in said
+        typist.tracker.wait(100)
+    else:
+        pytest.fail(said)
     typist.tracker.wait(900)
     assert "1.25" in typist.type("version")
     assert "MemoryError" not in typist.tracker.console.text

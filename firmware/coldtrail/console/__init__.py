@@ -259,7 +259,7 @@ class Console:
     def put(self, name, value, unit="", places=0):
         """Add a value to the answer; an integer in units of 10 ** -``places``."""
         if self.json:
-            text = decimal(value, places) if places and value is not None else json.dumps(value)
+            text = json.dumps(value) if value is None or not places else decimal(value, places)
             self._object.append('"%s": %s' % (name, text))
         else:
             if unit and "_" in name:
@@ -299,6 +299,8 @@ class Console:
 
 def decimal(value, places):
     """Return an integer in units of 10 ** -``places`` as a decimal number."""
+    if not places:
+        return str(value)
     one = 10**places
     sign = "-" if value < 0 else ""
     return "%s%d.%0*d" % (sign, abs(value) // one, places, abs(value) % one)

@@ -46,11 +46,11 @@ async def do_sensors(console):
 
                 value = corrected(tables[channel], raw)
             places = _PLACES[channel]
-            shown = "-" if value is None else decimal(value, places) if places else str(value)
-            text = "%-15s %s %s" % (_channel(channel), shown, _UNITS[channel])
-            if raw is None:
-                text = "%-15s -  %s" % (_channel(channel), fault)
-            elif value != raw:
+            text = "%-15s -  %s" % (_channel(channel), fault)
+            if value is not None:
+                shown = decimal(value, places)
+                text = "%-15s %s %s" % (_channel(channel), shown, _UNITS[channel])
+            if value != raw:
                 text += "  (raw %s)" % decimal(raw, places)
             await console.row(
                 text, ("channel", _channel(channel)), ("value", value, places),

@@ -58,8 +58,7 @@ async def do_status(console):
 
 def _judged(state):
     """Return (rule, flags of its state) of every rule."""
-    saved = state.engine.save()[2:]
-    return [(rule, own[0]) for rule, own in zip(state.profile.rules, saved)]
+    return [(rule, own[0]) for rule, own in zip(state.profile.rules, state.engine._states)]
 
 
 async def do_alarms(console):
