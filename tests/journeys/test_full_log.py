@@ -14,11 +14,11 @@ from tests.support.journeys import evidence
 
 LOG_SIZE = 12 * 4096
 INTERVAL_S = 300
-DARK_H, LIGHT_H = 2, 36  # before calls that fail have spent the modem's budget for the day
+DARK_H, LIGHT_H = 2, 37  # before calls that fail have spent the modem's budget for the day
 LATE_H = 70  # by then the log has been full for long
 AFTER_H = 5
 END_H = LIGHT_H + AFTER_H
-CUT_H = 31.2
+CUT_H = 33.2
 
 STORY = f"""
 [scenario]
