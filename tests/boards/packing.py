@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
 from littlefs import LittleFS, UserContext
 
+from boards import partitions
 from boards.cli import main
+from boards.flash import BOARDS
+from boards.partitions import Partition
+from tests.support.rom_bootloader import Board
 from tests.support.stock_image import stock
 
 BOARD = "esp32_bg95"
+LAYOUT = partitions.load(BOARDS / BOARD / "partitions.csv")
+VFS, PROGRAM = partitions.find(LAYOUT, "vfs"), partitions.find(LAYOUT, "program")
+FACTORY = partitions.find(LAYOUT, "factory")
 NETWORK = ("--broker", "mqtt://broker.example", "--apn", "iot.example")
 PROFILE = ("--profile", "refrigerated_2_8")
+
+
+def cut_out(board: Board, part: Partition) -> bytes:
+    """Return what is in a partition of a board's flash."""
+    return bytes(board.flash.data[part.offset : part.end])
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Return the packing log in a folder."""
+    with (folder / "packing.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def coldtrail(*words: object, answer: str | None = None) -> Result:
