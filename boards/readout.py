@@ -149,35 +149,36 @@ def read_out(port: str, baud: int, file: BlockFile, progress: Progress) -> None:
         BoardError: it cannot be done; what has come is in the file.
     """
     tries = 0
-    while tries < _TRIES:
+    cable = Cable(port, baud)
+    while True:
         before = file.last
         try:
-            with _plugged(port, baud, tries or file.count) as cable:
+            with cable:
                 cable.greet(lambda: progress.say("The tracker calls its gateway: waiting."))
                 if _transfer(cable, file, progress):
                     return
         except Gone:
-            if not (tries or file.count or before):
-                raise
             progress.say(
                 "The cable is out: plug it in again to go on, or press Ctrl-C and run the same "
                 "command later."
             )
         tries = tries + 1 if file.last == before else 1
-    raise BoardError(
-        f"The transfer from {port} breaks off again and again: run the same command to go on, "
-        "with another cable."
-    )
+        if tries == _TRIES:
+            raise BoardError(
+                f"The transfer from {port} breaks off again and again: run the same command to "
+                "go on, with another cable."
+            )
+        cable = _plugged(port, baud)
 
 
-def _plugged(port: str, baud: int, begun: int) -> Cable:
-    """Open the port; once a transfer has begun, wait for a cable that was pulled."""
+def _plugged(port: str, baud: int) -> Cable:
+    """Open the port, and wait for a cable that was pulled."""
     start = time.monotonic()
     while True:
         try:
             return Cable(port, baud)
         except Gone:
-            if not begun or time.monotonic() - start > _BACK_S:
+            if time.monotonic() - start > _BACK_S:
                 raise
         time.sleep(0.2)
 

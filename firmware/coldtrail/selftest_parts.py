@@ -5,6 +5,7 @@ import time
 from micropython import const
 
 import board
+from coldtrail.decimal import decimal
 from coldtrail.sectors import RETIRED, UNKNOWN
 from drivers import fault, fault_text, forget
 
@@ -40,15 +41,6 @@ def results(port, recorder):
             yield result
     for result in _flash(recorder.log):
         yield result
-
-
-def decimal(value, places):
-    """Return an integer in units of 10 ** -``places`` as a decimal number."""
-    if not places:
-        return str(value)
-    one = 10**places
-    sign = "-" if value < 0 else ""
-    return "%s%d.%0*d" % (sign, abs(value) // one, places, abs(value) % one)
 
 
 def _measured(port, sensor):

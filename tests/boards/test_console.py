@@ -15,6 +15,7 @@ import termios
 import time
 from pathlib import Path
 
+import cbor2
 import pytest
 import serial
 
@@ -295,3 +296,12 @@ def test_nobody_at_the_other_end_and_the_wrong_speed(cabled):
     tracker = cabled()
     garbled = coldtrail("console", "--port", str(tracker.link), "--baud", "9600")
     assert "noise" in _sentence(garbled)
+
+
+def test_an_export_says_at_once_that_the_port_is_absent(tmp_path: Path):
+    target = tmp_path / "shipment.csv"
+    head = {"coldtrail": "readout/1", "tracker": NAME.tracker, "chain": "00"}
+    target.with_suffix(".blocks").write_bytes(cbor2.dumps(head) + cbor2.dumps([7, b"block"]))
+    done = coldtrail("console", "--port", str(tmp_path / "ttyUSB7"), "--export", str(target))
+    assert "There is no port" in _sentence(done)
+    assert not target.exists()

@@ -16,6 +16,7 @@ import sys
 from micropython import const
 
 from coldtrail import VERSION
+from coldtrail.decimal import decimal
 from drivers import forget
 
 _LINE = const(160)
@@ -295,15 +296,6 @@ class Console:
         for start in range(0, len(data), _CHUNK):
             sys.stdout.buffer.write(view[start : start + _CHUNK])
             await asyncio.sleep_ms(0)
-
-
-def decimal(value, places):
-    """Return an integer in units of 10 ** -``places`` as a decimal number."""
-    if not places:
-        return str(value)
-    one = 10**places
-    sign = "-" if value < 0 else ""
-    return "%s%d.%0*d" % (sign, abs(value) // one, places, abs(value) % one)
 
 
 def _words(value, unit, places):

@@ -5,7 +5,7 @@ import os
 from micropython import const
 
 from coldtrail import cbor, sampler
-from coldtrail.console import decimal
+from coldtrail.decimal import decimal
 from drivers import fault_text, forget
 
 _FILE = "calibration.cbor"  # as start.py reads it

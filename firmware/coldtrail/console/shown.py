@@ -4,7 +4,7 @@ import sys
 
 import board
 from coldtrail import VERSION
-from coldtrail.console import decimal
+from coldtrail.decimal import decimal
 from drivers import forget
 from drivers.fault import SensorFault
 
