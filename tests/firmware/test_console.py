@@ -222,6 +222,12 @@ def test_the_modem_answers_by_hand_and_is_off_when_told(typist: Typist):
     assert typist.tracker.parts["modem"].status.level != 1
 
 
+def test_satellites_out_of_sight_are_said_and_the_call_goes_on(typist: Typist):
+    said = typist.type("gnss 5", CODE, limit_s=120)
+    assert said == "error: no position within 5 s: give it the sky"
+    assert "modem" in typist.type("modem off", limit_s=120)
+
+
 def test_a_command_that_changes_something_wants_the_code_in_transit(typist: Typist):
     began_us = typist.tracker.clock.now_us
     assert "wrong code" in typist.type("shipment stop", "guess")
@@ -359,6 +365,22 @@ def test_on_the_cable_it_stays_awake_samples_calls_and_then_sleeps(make):
     tracker.plug()
     tracker.wait(5)
     assert tracker.console.text.count("type help") == 2
+
+
+def test_an_alarm_calls_at_once_with_somebody_at_the_console(make):
+    typist = make()
+    tracker = typist.tracker
+    since = len(tracker.console.text)
+    tracker.world.payload = 30.0
+    end_us = tracker.clock.now_us + 130 * US_PER_S
+    while not tracker.records(5):
+        assert tracker.clock.now_us < end_us
+        tracker.wait(0.25)
+    typist.wait_for("calling the gateway", limit_s=10, since=since)
+    (status,) = typist.ask("status")
+    assert status["calling"] is True
+    assert status["alarms_now"] == [1]
+    assert "a call is under way" in typist.type("at AT", CODE)
 
 
 def test_it_fits_beside_a_tracker_in_a_small_heap(make):
