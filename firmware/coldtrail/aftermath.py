@@ -4,9 +4,13 @@ import time
 
 from micropython import const
 
-from coldtrail import records as r
 from drivers import bg95, forget
 from drivers.at import ModemError
+
+# From records.py, so that the compiler puts them in place.
+_POSITION = const(2)
+_RADIO = const(18)
+_BY_GNSS = const(1)
 
 _RECOVER_MS = const(45_000)
 _LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
@@ -74,7 +78,7 @@ async def _locate(session):
     found = await bg95_gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
     forget("drivers.bg95_gnss")
     if found is not None:
-        session.recorder.record(r.POSITION, [_now(session)] + list(found) + [r.BY_GNSS])
+        session.recorder.record(_POSITION, [_now(session)] + list(found) + [_BY_GNSS])
 
 
 def _is_due(session):
@@ -91,7 +95,7 @@ def _tell(session):
     counts = session.modem.counts + [session.refused]
     if any(counts):
         fields = [min(0xFFFF, count) for count in counts]
-        session.recorder.record(r.RADIO, [_now(session)] + fields)
+        session.recorder.record(_RADIO, [_now(session)] + fields)
 
 
 def _passed_ms(session):

@@ -2,8 +2,16 @@
 
 from micropython import const
 
-from coldtrail import records as r
 from drivers import bg95, forget
+
+# From records.py, so that the compiler puts them in place.
+_FAULT = const(13)
+_CELL = const(19)
+_SUBJECT_MODEM = const(6)
+_CERTIFICATE_DATES = const(2)
+_REFUSED_BY_DATE = const(3)
+_BUDGET_SPENT = const(13)
+_NETWORK = const(1)
 
 _POWER_ON_MS = const(30_000)
 _REGISTER_MS = const(180_000)
@@ -26,7 +34,7 @@ _DAY_S = const(86_400)
 # last.
 _BEGIN = const(0)
 _SPENT = const(1)
-_CELL = const(3)
+_LAST_CELL = const(3)
 
 _CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 
@@ -50,7 +58,7 @@ async def connect(session):
     found = await modem.network_time()
     if found is not None:
         unix, uncertainty_ms, ticks = found
-        session.synchronise(ticks, unix, 0, uncertainty_ms, r.NETWORK)
+        session.synchronise(ticks, unix, 0, uncertainty_ms, _NETWORK)
     if identity.tls:
         expect(_SECURE_MS)
         await _secure(session)
@@ -79,7 +87,7 @@ async def connect(session):
 def _tell_refusal(session, reason):
     """Record that TLS is refused for a reason (bg95_refusal.py), and that another one is over."""
     for number in range(_REASONS):
-        _tell(session, r.REFUSED_BY_DATE + number, number == reason)
+        _tell(session, _REFUSED_BY_DATE + number, number == reason)
 
 
 def _is_spent(session):
@@ -90,7 +98,7 @@ def _is_spent(session):
     if not radio[_BEGIN] <= now < radio[_BEGIN] + _DAY_S:
         radio[_BEGIN], radio[_SPENT] = now, 0
     spent = radio[_SPENT] >= _BUDGET_S
-    _tell(session, r.BUDGET_SPENT, spent)
+    _tell(session, _BUDGET_SPENT, spent)
     return spent
 
 
@@ -101,9 +109,9 @@ async def _note_cell(session):
     forget("drivers.bg95_cell")
     if found is not None:
         cell = list(found[:5])
-        if session.recorder.state.locate or cell != session.radio[_CELL]:
-            session.radio[_CELL] = cell
-            session.recorder.record(r.CELL, [_now(session)] + list(found))
+        if session.recorder.state.locate or cell != session.radio[_LAST_CELL]:
+            session.radio[_LAST_CELL] = cell
+            session.recorder.record(_CELL, [_now(session)] + list(found))
 
 
 async def _secure(session):
@@ -112,7 +120,7 @@ async def _secure(session):
 
     sync = session.recorder.state.sync
     unix = None if sync is None else sync[2] + _now(session) - sync[0]
-    _tell(session, r.CERTIFICATE_DATES, unix is None)
+    _tell(session, _CERTIFICATE_DATES, unix is None)
     if not await bg95_tls.configure(session.modem.at, _CERTIFICATES, unix):
         print("uplink: this modem does not hold a certificate against the host's name")
     forget("drivers.bg95_tls", "drivers.bg95_time")
@@ -120,9 +128,9 @@ async def _secure(session):
 
 def _tell(session, code, stands):
     """Record that a fault of the modem begins or ends, where that is news."""
-    if stands != session.recorder.state.stands(r.SUBJECT_MODEM, code):
-        fields = [_now(session), r.SUBJECT_MODEM, code, int(stands)]
-        session.recorder.record(r.FAULT, fields)
+    if stands != session.recorder.state.stands(_SUBJECT_MODEM, code):
+        fields = [_now(session), _SUBJECT_MODEM, code, int(stands)]
+        session.recorder.record(_FAULT, fields)
 
 
 def _now(session):

@@ -20,8 +20,26 @@ import os
 from micropython import const
 
 from coldtrail import cbor, sampler, shipment
-from coldtrail import records as r
 from coldtrail.block import check, check_all
+
+# From records.py, so that the compiler puts them in place.
+_FAULT = const(13)
+_COMMAND_OUTCOME = const(17)
+_BY_COMMAND = const(2)
+_CONFIGURE = const(1)
+_ACKNOWLEDGE = const(2)
+_LOCATE = const(3)
+_REBOOT = const(4)
+_START = const(6)
+_STOP = const(7)
+_TAKEN = const(0)
+_DONE = const(1)
+_REFUSED = const(2)
+_EXPIRED = const(3)
+_INTERRUPTED = const(4)
+_SUBJECT_DOWNLINK = const(9)
+_NOT_VERIFIED = const(2)
+_REPLAY = const(10)
 
 _VERSION = const(1)
 _FILE = "profile.cbor"  # as start.py reads it
@@ -36,13 +54,13 @@ _UINT32 = (1, 4294967295)
 _COUNTER = (1, 9007199254740991)
 _EXPIRY = (1577836800, 4294967295)
 _ARGUMENTS = {
-    r.CONFIGURE: ((bytes, 8, 8), (bytes, 1, 1024)),
-    r.ACKNOWLEDGE: (),
-    r.LOCATE: (),
-    r.REBOOT: (),
+    _CONFIGURE: ((bytes, 8, 8), (bytes, 1, 1024)),
+    _ACKNOWLEDGE: (),
+    _LOCATE: (),
+    _REBOOT: (),
     _SEND_AGAIN: (_UINT32,),
-    r.START: ((str, 1, 32),),
-    r.STOP: (),
+    _START: ((str, 1, 32),),
+    _STOP: (),
 }
 
 
@@ -82,21 +100,21 @@ def conclude(recorder, t, sent, booted=False):
         return False
     counter, action, effect = taken
     if effect or (sent and action == _SEND_AGAIN):
-        _outcome(recorder, t, counter, action, r.DONE)
+        _outcome(recorder, t, counter, action, _DONE)
     elif booted:
-        _outcome(recorder, t, counter, action, r.INTERRUPTED)
+        _outcome(recorder, t, counter, action, _INTERRUPTED)
     else:
-        reason = "no position found" if action == r.LOCATE else "the call failed"
-        _outcome(recorder, t, counter, action, r.REFUSED, reason)
+        reason = "no position found" if action == _LOCATE else "the call failed"
+        _outcome(recorder, t, counter, action, _REFUSED, reason)
     return True
 
 
 def _report(recorder, t, forged, replayed):
     """Record where the downlink's faults begin or end; how many messages there were of each."""
-    for code, count in ((r.NOT_VERIFIED, forged), (r.REPLAY, replayed)):
-        if bool(count) != recorder.state.stands(r.SUBJECT_DOWNLINK, code):
-            fields = [t, r.SUBJECT_DOWNLINK, code, int(bool(count))]
-            recorder.record(r.FAULT, fields)
+    for code, count in ((_NOT_VERIFIED, forged), (_REPLAY, replayed)):
+        if bool(count) != recorder.state.stands(_SUBJECT_DOWNLINK, code):
+            fields = [t, _SUBJECT_DOWNLINK, code, int(bool(count))]
+            recorder.record(_FAULT, fields)
 
 
 def _obey(port, recorder, t, counter, expiry, action):
@@ -104,28 +122,28 @@ def _obey(port, recorder, t, counter, expiry, action):
     number = action[0]
     try:
         check_all("command", action[1:], _ARGUMENTS[number])
-        if number in (r.LOCATE, r.REBOOT) and expiry - counter // 1000 > _AT_ONCE_S + _CLOCK_S:
+        if number in (_LOCATE, _REBOOT) and expiry - counter // 1000 > _AT_ONCE_S + _CLOCK_S:
             raise ValueError("it would be good for more than an hour")
         if _is_expired(recorder, t, expiry):
-            _outcome(recorder, t, counter, number, r.EXPIRED)
+            _outcome(recorder, t, counter, number, _EXPIRED)
             return None
         _check(port, recorder, number, action)
     except ValueError as error:
-        _outcome(recorder, t, counter, number, r.REFUSED, str(error))
+        _outcome(recorder, t, counter, number, _REFUSED, str(error))
         return None
-    if number == r.CONFIGURE and action[1] == recorder.state.configured:
-        _outcome(recorder, t, counter, number, r.DONE)
+    if number == _CONFIGURE and action[1] == recorder.state.configured:
+        _outcome(recorder, t, counter, number, _DONE)
         return None
-    if not _outcome(recorder, t, counter, number, r.TAKEN):
+    if not _outcome(recorder, t, counter, number, _TAKEN):
         return None
     recorder.settle()  # rules that go end the breaches that stand by them
     try:
         done = _act(port, recorder, t, number, action)
     except OSError as error:
-        _outcome(recorder, t, counter, number, r.REFUSED, "cannot be written: %s" % error)
+        _outcome(recorder, t, counter, number, _REFUSED, "cannot be written: %s" % error)
         return None
     if done:
-        _outcome(recorder, t, counter, number, r.DONE)
+        _outcome(recorder, t, counter, number, _DONE)
     return action[1] if number == _SEND_AGAIN else None
 
 
@@ -154,15 +172,15 @@ def _is_expired(recorder, t, expiry):
 def _check(port, recorder, number, action):
     """Raise ValueError with the reason why an action cannot be carried out."""
     state = recorder.state
-    if number == r.CONFIGURE:
+    if number == _CONFIGURE:
         _check_profile(port, action[1], action[2])
     elif number == _SEND_AGAIN:
         if action[1] > state.number:
             raise ValueError("block %d is the newest" % state.number)
-    elif number == r.START:
+    elif number == _START:
         if action[1] == state.stopped:
             raise ValueError("that shipment has been stopped")
-    elif number == r.STOP and state.shipment is None:
+    elif number == _STOP and state.shipment is None:
         raise ValueError("no shipment is under way")
 
 
@@ -185,19 +203,19 @@ def _check_profile(port, digest, content):
 def _act(port, recorder, t, number, action):
     """Return True where that is all; False where the effect is still to come."""
     state = recorder.state
-    if number == r.CONFIGURE:
+    if number == _CONFIGURE:
         with open(_NEW, "wb") as file:
             file.write(action[2])
         os.rename(_NEW, _FILE)  # replaces it, all at once
         port.reset()
-    elif number == r.REBOOT:
+    elif number == _REBOOT:
         port.reset()
-    elif number == r.START:
+    elif number == _START:
         if action[1] != state.shipment:
             shipment.start(recorder, t, action[1])
-    elif number == r.STOP:
-        shipment.stop(recorder, t, r.BY_COMMAND)
-    return number in (r.ACKNOWLEDGE, r.START, r.STOP)
+    elif number == _STOP:
+        shipment.stop(recorder, t, _BY_COMMAND)
+    return number in (_ACKNOWLEDGE, _START, _STOP)
 
 
 def _outcome(recorder, t, counter, action, outcome, reason=None):
@@ -206,4 +224,4 @@ def _outcome(recorder, t, counter, action, outcome, reason=None):
         # Cut by characters: a reason is plain ASCII but for what a message brought.
         reason = "".join([c if " " <= c < "\x7f" else "?" for c in reason[:_REASON]])
         fields.append(reason)
-    return recorder.record(r.COMMAND_OUTCOME, fields)
+    return recorder.record(_COMMAND_OUTCOME, fields)

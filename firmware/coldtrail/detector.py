@@ -10,8 +10,12 @@ integers, in the RTC memory during deep sleep.
 
 from micropython import const
 
-from coldtrail import records as r
 from drivers.fault import SensorFault
+
+# From records.py, so that the compiler puts them in place.
+_FAULT = const(13)
+_STORM = const(12)
+_CHANNEL_SHOCK = const(8)
 
 _BUDGET = const(12)
 _HOUR_S = const(3600)
@@ -38,8 +42,8 @@ def begin(recorder, memory, t):
     memory[:] = [0] * SIZE
     memory[TO_ARM] = LIGHT | MOTION
     for source in _SOURCES:
-        if 16 * (source + 1) + r.STORM in recorder.state.faults:
-            recorder.record(r.FAULT, [t, source + 1, r.STORM, 0])
+        if 16 * (source + 1) + _STORM in recorder.state.faults:
+            recorder.record(_FAULT, [t, source + 1, _STORM, 0])
 
 
 def arm(port, profile, memory, later=0):
@@ -63,7 +67,7 @@ def _arm(port, profile, memory, source):
         return False
     masked = memory[MASKED] & source
     if source == MOTION:
-        limit = _limit(profile.rules, r.CHANNEL_SHOCK) or _USUAL_SHOCK_MG
+        limit = _limit(profile.rules, _CHANNEL_SHOCK) or _USUAL_SHOCK_MG
         driver.arm(0 if masked else limit)
         return not masked
     if masked or not memory[LIMIT]:
@@ -101,7 +105,7 @@ def look(port, recorder, memory, seen, t):
             memory[MASKED] &= ~source
             memory[TO_ARM] |= source
             memory[hour + 1] = 0
-            recorder.record(r.FAULT, [t, source + 1, r.STORM, 0])
+            recorder.record(_FAULT, [t, source + 1, _STORM, 0])
         elif seen & source:
             sample = True
             memory[TO_ARM] |= source
@@ -113,7 +117,7 @@ def look(port, recorder, memory, seen, t):
             if memory[hour + 1] >= _BUDGET:
                 memory[MASKED] |= source
                 memory[ARMED] &= ~source
-                recorder.record(r.FAULT, [t, source + 1, r.STORM, 1])
+                recorder.record(_FAULT, [t, source + 1, _STORM, 1])
     # What the accelerometer has seen is fetched with the sample, and arming anew would clear it.
     arm(port, recorder.profile, memory, seen & MOTION)
     return sample

@@ -20,8 +20,10 @@ import time
 
 from micropython import const
 
-from coldtrail import records as r
 from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_FLIGHT_MODE = const(12)
 
 _TASK = "flight"
 
@@ -108,12 +110,12 @@ def follow(recorder, memory, now, read, pause):
     if state.flight is not None:
         cause = _end(recorder, memory, t)
         if cause:
-            recorder.record(r.FLIGHT_MODE, [t, 0, cause])
+            recorder.record(_FLIGHT_MODE, [t, 0, cause])
     elif _is_planned(recorder, t):
-        recorder.record(r.FLIGHT_MODE, [t, 1, _PLANNED])
+        recorder.record(_FLIGHT_MODE, [t, 1, _PLANNED])
     elif _climbs(memory, motion, read, pause):
         memory[STOOD], memory[LISTENED] = None, False
-        recorder.record(r.FLIGHT_MODE, [now(), 1, _TAKE_OFF])
+        recorder.record(_FLIGHT_MODE, [now(), 1, _TAKE_OFF])
     if state.flight is None:
         return FREE
     begun, cause = state.flight
@@ -124,7 +126,7 @@ def follow(recorder, memory, now, read, pause):
 
 def heard(recorder, t):
     """Take note that there are cells in reach: what was seen was no take-off."""
-    recorder.record(r.FLIGHT_MODE, [t, 0, _ARRIVAL])
+    recorder.record(_FLIGHT_MODE, [t, 0, _ARRIVAL])
 
 
 def departure(recorder, t):

@@ -7,9 +7,29 @@ import struct
 from micropython import const
 
 from coldtrail import block, cbor
-from coldtrail import records as r
 from coldtrail.flashlog import Log, LogFull
 from coldtrail.state import State
+
+# From records.py, so that the compiler puts them in place.
+_SAMPLE = const(1)
+_CLOCK_SYNC = const(4)
+_ALARM_START = const(5)
+_ALARM_END = const(6)
+_LOG_GAP = const(9)
+_FAULT = const(13)
+_INTERNAL = const(28)
+_BLOCK = const(28)
+_CONFIRMED = const(29)
+_BLOCK_HEAD_SIZE = const(9)
+_URGENT = const(1)
+_COMPLETE = const(2)
+_SUBJECT_LOG = const(5)
+_OVERWRITTEN = const(1)
+_DAMAGED = const(2)
+_NOT_ACCEPTED = const(3)
+_NEARLY_FULL = const(14)
+_FULL = const(15)
+_BLOCK_HEAD = "<IIB"
 
 _RETAINED_FORMAT = 3
 
@@ -83,11 +103,11 @@ class Recorder:
         unconfirmed data. Raises OSError when the flash does not answer.
         """
         state = self.state
-        if kind == r.SAMPLE:
+        if kind == _SAMPLE:
             self._watch_room(fields[0])
         if state.full and (
-            (_MEASURED >> kind & 1 and (kind != r.CLOCK_SYNC or state.sync or self.boot))
-            or (kind == r.FAULT and fields[1] != r.SUBJECT_LOG)
+            (_MEASURED >> kind & 1 and (kind != _CLOCK_SYNC or state.sync or self.boot))
+            or (kind == _FAULT and fields[1] != _SUBJECT_LOG)
         ):
             return False
         try:
@@ -97,20 +117,20 @@ class Recorder:
         lost = self.log.first - max(state.release, state.given_up)
         if lost > 0 and self.profile.overwrite:
             # Before the next record: a loss is said where it happened.
-            self.record(r.LOG_GAP, [state.last or 0, r.OVERWRITTEN, lost])
+            self.record(_LOG_GAP, [state.last or 0, _OVERWRITTEN, lost])
         return True
 
     def _watch_room(self, t):
         """Say so when there is little room left for what is not confirmed, or none."""
         if self.state.full:
             return
-        left, near = self._left(), self.state.stands(r.SUBJECT_LOG, r.NEARLY_FULL)
+        left, near = self._left(), self.state.stands(_SUBJECT_LOG, _NEARLY_FULL)
         full = left < 0 and not self.profile.overwrite
         # One more to end it: sealing moves the border by a sector.
         if near != (not full and (left - near) * 10 < self.log.sectors):
-            self.record(r.FAULT, [t, r.SUBJECT_LOG, r.NEARLY_FULL, int(not near)])
+            self.record(_FAULT, [t, _SUBJECT_LOG, _NEARLY_FULL, int(not near)])
         if full:
-            self.record(r.FAULT, [t, r.SUBJECT_LOG, r.FULL, 1])
+            self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 1])
 
     def _left(self):
         """Return how many more sectors samples may fill; below 0, they are refused."""
@@ -125,7 +145,7 @@ class Recorder:
         """Accept samples again if they were not; ``t``: now, in seconds since boot."""
         if self.state.full:
             self.say_lost(t)
-            self.record(r.FAULT, [t, r.SUBJECT_LOG, r.FULL, 0])
+            self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 0])
 
     def say_lost(self, t):
         """Say how many samples were due until ``t`` and not accepted.
@@ -137,7 +157,7 @@ class Recorder:
             # But for the one that is due now.
             due = t if state.last is None else t - state.last - 1
             lost = max(1, due // state.interval)
-            self.record(r.LOG_GAP, [state.last or 0, r.NOT_ACCEPTED, lost])
+            self.record(_LOG_GAP, [state.last or 0, _NOT_ACCEPTED, lost])
 
     def _append(self, kind, payload):
         self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))
@@ -150,10 +170,10 @@ class Recorder:
             rule = self.profile.rules[index]
             if change == "start":
                 value, beyond, t = owed[0][2:]
-                done = self.record(r.ALARM_START, [t] + list(rule[:6]) + [value, beyond])
+                done = self.record(_ALARM_START, [t] + list(rule[:6]) + [value, beyond])
             else:
                 cause, minimum, maximum, beyond, t = owed[0][2:]
-                done = self.record(r.ALARM_END, [t, rule[0], cause, minimum, maximum, beyond])
+                done = self.record(_ALARM_END, [t, rule[0], cause, minimum, maximum, beyond])
             if not done:
                 return
 
@@ -177,7 +197,7 @@ class Recorder:
         for sequence, kind, payload in self.log.records(due):
             missing += sequence - due  # what its CRC says is not what was written
             due = sequence + 1
-            if kind >= r.INTERNAL:
+            if kind >= _INTERNAL:
                 continue
             if builder is None:
                 builder = block.Builder(
@@ -205,10 +225,10 @@ class Recorder:
         builder.urgent = state.urgent
         sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
         builder = None  # what it has collected takes as much memory again
-        flags = (r.URGENT if state.urgent else 0) | (r.COMPLETE if complete else 0)
-        self._append(r.BLOCK, struct.pack(r.BLOCK_HEAD, state.number + 1, last, flags) + sealed)
+        flags = (_URGENT if state.urgent else 0) | (_COMPLETE if complete else 0)
+        self._append(_BLOCK, struct.pack(_BLOCK_HEAD, state.number + 1, last, flags) + sealed)
         if damaged:
-            self.record(r.LOG_GAP, [state.last or 0, r.DAMAGED, damaged])
+            self.record(_LOG_GAP, [state.last or 0, _DAMAGED, damaged])
         return not complete
 
     def blocks(self, first):
@@ -217,9 +237,9 @@ class Recorder:
         ``sealed`` is valid until the next step, and until anything is recorded.
         """
         for sequence, kind, payload in self.log.records(first):
-            if kind == r.BLOCK:
-                number, _, flags = struct.unpack_from(r.BLOCK_HEAD, payload)
-                yield sequence, number, flags, payload[r.BLOCK_HEAD_SIZE :]
+            if kind == _BLOCK:
+                number, _, flags = struct.unpack_from(_BLOCK_HEAD, payload)
+                yield sequence, number, flags, payload[_BLOCK_HEAD_SIZE:]
 
     def sealed(self, sequence):
         """Return the sealed block that is record ``sequence``, valid as in ``blocks``.
@@ -227,7 +247,7 @@ class Recorder:
         Raises OSError when it cannot be read any more.
         """
         try:
-            return self.log.read(sequence)[1][r.BLOCK_HEAD_SIZE :]
+            return self.log.read(sequence)[1][_BLOCK_HEAD_SIZE:]
         except LookupError as error:
             raise OSError(str(error))
 
@@ -250,11 +270,11 @@ class Recorder:
         # A block that cannot be read any more can never be confirmed: it holds up nothing.
         release, pending = state.release, 0
         for sequence, kind, payload in self.log.records(release):
-            if kind != r.BLOCK:
+            if kind != _BLOCK:
                 continue
-            number, last, _ = struct.unpack_from(r.BLOCK_HEAD, payload)
+            number, last, _ = struct.unpack_from(_BLOCK_HEAD, payload)
             if number == watermark and not proven:
-                if block.digest(payload[r.BLOCK_HEAD_SIZE :]) != digest:
+                if block.digest(payload[_BLOCK_HEAD_SIZE:]) != digest:
                     return False
                 proven = True
             if pending == 0:
@@ -268,7 +288,7 @@ class Recorder:
             return False
         self.log.release(release)
         # Not accepted only by a full log: the gateway says it again, and more of it.
-        return self.record(r.CONFIRMED, [watermark, ranges, release, pending])
+        return self.record(_CONFIRMED, [watermark, ranges, release, pending])
 
 
 def _beyond(watermark, ranges):

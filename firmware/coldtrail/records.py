@@ -1,4 +1,10 @@
-"""Types of the records in the log (uplink.cddl; 28 and above never leave the tracker)."""
+"""Types of the records in the log (uplink.cddl; 28 and above never leave the tracker).
+
+For whoever reads or tests the firmware. Nothing on the tracker imports this module: names of
+another module are looked up while the program runs, and took 3 KiB of heap. So each module
+repeats the constants it uses as ``_NAME``, which the compiler puts in place;
+tests/firmware/test_records.py holds the copies to these originals.
+"""
 
 from micropython import const
 

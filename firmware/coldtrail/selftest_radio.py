@@ -6,8 +6,11 @@ import time
 from micropython import const
 
 import board
-from coldtrail import records as r
 from drivers.at import ModemError
+
+# From records.py, so that the compiler puts them in place.
+_CLOCK_SYNC = const(4)
+_NETWORK = const(1)
 
 _POWER_ON_MS = const(30_000)
 _SIM_MS = const(15_000)
@@ -99,14 +102,14 @@ class Radio:
         state = self._recorder.state
         t, ms = self._port.since_boot(state.boot_rtc)
         now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
-        fields = [now // 1000, now % 1000, unix, 0, off, r.NETWORK]
+        fields = [now // 1000, now % 1000, unix, 0, off, _NETWORK]
         drift = 0
         if state.sync is not None:
             t, ms, since, since_ms = state.sync[:4]
             passed = now - t * 1000 - ms
             off = (unix - since) * 1000 - since_ms - passed
             drift = passed * 2 * board.RTC_PPM // 1000000
-        self._recorder.record(r.CLOCK_SYNC, fields)
+        self._recorder.record(_CLOCK_SYNC, fields)
         return str(off), "ms", abs(off) <= _CLOCK_MS + drift
 
     async def _position(self):

@@ -1,8 +1,22 @@
 """The records that begin a boot and a shipment, and end a shipment; imported for them alone."""
 
+from micropython import const
+
 from coldtrail import VERSION
-from coldtrail import records as r
 from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_BOOT = const(3)
+_CONFIGURATION = const(7)
+_SHIPMENT_START = const(10)
+_SHIPMENT_STOP = const(11)
+_FAULT = const(13)
+_CALIBRATION = const(16)
+_COMMANDED = const(4)
+_OTHER = const(5)
+_BY_OTHER_SHIPMENT = const(4)
+_SUBJECT_LOG = const(5)
+_OTHER_VERSION = const(9)
 
 
 def boot(port, recorder, events):
@@ -13,15 +27,15 @@ def boot(port, recorder, events):
         recorder.settle()
     recorder.seal()
     cause, rtc = recorder.boot
-    if state.taken and cause == r.OTHER:
-        cause = r.COMMANDED  # ports differ in what they call a reset by the program
-    recorder.record(r.BOOT, [0, state.boot + 1, cause, rtc, VERSION])
+    if state.taken and cause == _OTHER:
+        cause = _COMMANDED  # ports differ in what they call a reset by the program
+    recorder.record(_BOOT, [0, state.boot + 1, cause, rtc, VERSION])
     recorder.boot = []
     t = port.since_boot(state.boot_rtc)[0]
-    recorder.record(r.CONFIGURATION, [t, profile.name, profile.digest])
+    recorder.record(_CONFIGURATION, [t, profile.name, profile.digest])
     foreign = recorder.log.unknown > 0
-    if foreign != state.stands(r.SUBJECT_LOG, r.OTHER_VERSION):
-        recorder.record(r.FAULT, [t, r.SUBJECT_LOG, r.OTHER_VERSION, int(foreign)])
+    if foreign != state.stands(_SUBJECT_LOG, _OTHER_VERSION):
+        recorder.record(_FAULT, [t, _SUBJECT_LOG, _OTHER_VERSION, int(foreign)])
     from coldtrail import detector
 
     detector.begin(recorder, events, t)
@@ -45,20 +59,20 @@ def begin(recorder, t):
 def start(recorder, t, shipment):
     """Begin a shipment; one that is under way ends."""
     if recorder.state.shipment is not None:
-        stop(recorder, t, r.BY_OTHER_SHIPMENT)
+        stop(recorder, t, _BY_OTHER_SHIPMENT)
     recorder.seal()
-    recorder.record(r.SHIPMENT_START, [t, shipment])
+    recorder.record(_SHIPMENT_START, [t, shipment])
 
 
 def calibrations(recorder, t, entries):
     """Record under which calibrations this boot measures (see calibration.py)."""
     for entry in entries:
-        recorder.record(r.CALIBRATION, [t] + entry)
+        recorder.record(_CALIBRATION, [t] + entry)
 
 
 def stop(recorder, t, cause):
     """End the shipment under way: ``cause`` as in ``records``. Its last block is sealed."""
     recorder.say_lost(t)
-    recorder.record(r.SHIPMENT_STOP, [t, recorder.state.shipment, cause])
+    recorder.record(_SHIPMENT_STOP, [t, recorder.state.shipment, cause])
     recorder.settle()
     recorder.seal()

@@ -8,9 +8,51 @@ was written, power failed before its alarm event was) comes out of the same fold
 
 import struct
 
+from micropython import const
+
 from coldtrail import block, cbor
-from coldtrail import records as r
 from coldtrail.alarms import RULES_REPLACED, Engine
+
+# From records.py, so that the compiler puts them in place.
+_SAMPLE = const(1)
+_POSITION = const(2)
+_BOOT = const(3)
+_CLOCK_SYNC = const(4)
+_ALARM_START = const(5)
+_ALARM_END = const(6)
+_CONFIGURATION = const(7)
+_LOG_GAP = const(9)
+_SHIPMENT_START = const(10)
+_SHIPMENT_STOP = const(11)
+_FLIGHT_MODE = const(12)
+_FAULT = const(13)
+_SHOCK = const(14)
+_FREE_FALL = const(15)
+_COMMAND_OUTCOME = const(17)
+_BLOCK = const(28)
+_CONFIRMED = const(29)
+_CHECKPOINT = const(30)
+_BLOCK_HEAD_SIZE = const(9)
+_URGENT = const(1)
+_COMPLETE = const(2)
+_POWER_ON = const(1)
+_BROWN_OUT = const(2)
+_COMMANDED = const(4)
+_BY_COMMAND = const(2)
+_CONFIGURE = const(1)
+_ACKNOWLEDGE = const(2)
+_LOCATE = const(3)
+_REBOOT = const(4)
+_START = const(6)
+_STOP = const(7)
+_TAKEN = const(0)
+_DONE = const(1)
+_SUBJECT_LOG = const(5)
+_CHANNEL_SHOCK = const(8)
+_CHANNEL_FREE_FALL = const(9)
+_OVERWRITTEN = const(1)
+_FULL = const(15)
+_BLOCK_HEAD = "<IIB"
 
 _FORMAT = 5
 # Attributes that are saved as they are.
@@ -76,7 +118,7 @@ class State:
     @property
     def full(self):
         """Whether the log stands full of unconfirmed data, so that nothing is sampled."""
-        return self.stands(r.SUBJECT_LOG, r.FULL)
+        return self.stands(_SUBJECT_LOG, _FULL)
 
     def stands(self, subject, code):
         """Whether a fault has begun and not ended."""
@@ -85,7 +127,7 @@ class State:
     @property
     def locate(self):
         """Whether a command that has been taken asks for the position."""
-        return self.taken is not None and self.taken[1] == r.LOCATE and not self.taken[2]
+        return self.taken is not None and self.taken[1] == _LOCATE and not self.taken[2]
 
     def is_confirmed(self, number):
         """Whether the gateway is known to keep block ``number``."""
@@ -95,61 +137,61 @@ class State:
 
     def apply(self, sequence, kind, payload):
         """Fold in one record; ``payload`` may be a memoryview and is not kept."""
-        if kind == r.BLOCK:
+        if kind == _BLOCK:
             self._sealed(sequence, payload)
             return
-        if kind == r.CHECKPOINT:
+        if kind == _CHECKPOINT:
             return
         fields = cbor.decode(payload)
-        if kind == r.SAMPLE:
+        if kind == _SAMPLE:
             self._sample(fields)
-        elif kind == r.BOOT:
+        elif kind == _BOOT:
             self._boot(fields)
-        elif kind == r.CLOCK_SYNC:
+        elif kind == _CLOCK_SYNC:
             self.sync = tuple(fields)
-        elif kind == r.ALARM_START or kind == r.ALARM_END:
+        elif kind in (_ALARM_START, _ALARM_END):
             if self.owed:
                 self.owed.pop(0)
-            if kind == r.ALARM_START:
+            if kind == _ALARM_START:
                 # The engine may be one of other rules that know nothing of it.
                 self.urgent = self.engine.before = True
-        elif kind == r.SHIPMENT_START:
+        elif kind == _SHIPMENT_START:
             self.shipment = fields[1]
             self.judge_from = fields[0] + self.profile.start_delay
             self.engine.reset()
-            if not self._effect(r.START):
+            if not self._effect(_START):
                 self.provisioned = fields[1]
-        elif kind == r.SHIPMENT_STOP:
+        elif kind == _SHIPMENT_STOP:
             self.stopped = fields[1]
-            if fields[2] == r.BY_COMMAND:
-                self._effect(r.STOP)
+            if fields[2] == _BY_COMMAND:
+                self._effect(_STOP)
             self._owe(self.engine.stop(fields[0]))
-        elif kind == r.FAULT:
+        elif kind == _FAULT:
             self._fault(*fields[1:])
-        elif kind == r.SHOCK:
+        elif kind == _SHOCK:
             peak = max([abs(axis) for axis in fields[1:]])
-            self._event(fields[0], r.CHANNEL_SHOCK, peak)
-        elif kind == r.FREE_FALL:
-            self._event(fields[0], r.CHANNEL_FREE_FALL, fields[1])
-        elif kind == r.LOG_GAP:
+            self._event(fields[0], _CHANNEL_SHOCK, peak)
+        elif kind == _FREE_FALL:
+            self._event(fields[0], _CHANNEL_FREE_FALL, fields[1])
+        elif kind == _LOG_GAP:
             _, cause, count = fields
-            if cause == r.OVERWRITTEN:
+            if cause == _OVERWRITTEN:
                 self.given_up = max(self.given_up, self.release) + count
-        elif kind == r.CONFIGURATION:
+        elif kind == _CONFIGURATION:
             self._configuration(fields[2])
-        elif kind == r.POSITION:
-            self._effect(r.LOCATE)
-        elif kind == r.COMMAND_OUTCOME:
+        elif kind == _POSITION:
+            self._effect(_LOCATE)
+        elif kind == _COMMAND_OUTCOME:
             self._command(fields)
-        elif kind == r.FLIGHT_MODE:
+        elif kind == _FLIGHT_MODE:
             self.flight = [fields[0], fields[2]] if fields[1] else None
-        elif kind == r.CONFIRMED:
+        elif kind == _CONFIRMED:
             self.watermark, self.ranges, self.release, self.pending = fields
 
     def _configuration(self, digest):
         if digest == self.configured:
             return
-        self._effect(r.CONFIGURE)
+        self._effect(_CONFIGURE)
         self.configured = digest
         self._other_rules(self.engine.alarmed)
 
@@ -162,11 +204,11 @@ class State:
     def _command(self, fields):
         _, self.command, action, outcome = fields[:4]
         self.taken = None
-        if outcome == r.TAKEN:
+        if outcome == _TAKEN:
             self.taken = [self.command, action, 0]
-            if action == r.CONFIGURE:
+            if action == _CONFIGURE:
                 self._owe(self.engine.stop(fields[0], RULES_REPLACED))
-        if action == r.ACKNOWLEDGE and outcome == r.DONE:
+        if action == _ACKNOWLEDGE and outcome == _DONE:
             self.engine.acknowledge()
 
     def _effect(self, action):
@@ -180,7 +222,7 @@ class State:
         _, self.boot, cause, rtc, _ = fields
         passed, last = rtc - self.boot_rtc, self.last or 0
         self.boot_rtc = rtc
-        if cause in (r.POWER_ON, r.BROWN_OUT) or passed < last:
+        if cause in (_POWER_ON, _BROWN_OUT) or passed < last:
             # The chip's counter began anew: nobody knows how long the power was away.
             self.engine.restart()
             passed = last
@@ -190,8 +232,8 @@ class State:
         if self.flight:
             self.flight[0] -= passed
         self.sync = self.last = self.oldest = None
-        if cause == r.COMMANDED:
-            self._effect(r.REBOOT)
+        if cause == _COMMANDED:
+            self._effect(_REBOOT)
 
     def _fault(self, subject, code, on):
         fault = 16 * subject + code
@@ -225,15 +267,15 @@ class State:
             self.owed.append(list(change))
 
     def _sealed(self, sequence, payload):
-        number, last, flags = struct.unpack_from(r.BLOCK_HEAD, payload)
+        number, last, flags = struct.unpack_from(_BLOCK_HEAD, payload)
         self.number = number
-        self.previous = block.digest(payload[r.BLOCK_HEAD_SIZE :])
+        self.previous = block.digest(payload[_BLOCK_HEAD_SIZE:])
         self.unsealed = last + 1
         if self.pending == 0:
             self.pending = sequence
-        if flags & r.URGENT:
+        if flags & _URGENT:
             self.urgent_number = number
-        if flags & r.COMPLETE:
+        if flags & _COMPLETE:
             self.oldest = None
             self.urgent = False
             if self.stopping:

@@ -5,11 +5,22 @@ import time
 
 from micropython import const
 
-from coldtrail import records as r
 from coldtrail import sampler
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
 from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_SAMPLE = const(1)
+_FAULT = const(13)
+_SHOCK = const(14)
+_FREE_FALL = const(15)
+_OTHER = const(5)
+_BY_BUTTON = const(1)
+_SUBJECT_CLOCK = const(7)
+_SUBJECT_DOWNLINK = const(9)
+_NO_SYNC = const(1)
+_STORM = const(12)
 
 _SAMPLER = "sampler"
 _LOOP_MS = const(250)
@@ -67,7 +78,7 @@ class Tracker:
         t = self._port.since_boot(self._state.boot_rtc)[0]
         lost = self._state.boot == 0 or t < (self._state.last or 0)
         if cause is None and lost and not self._recorder.boot:
-            cause = r.OTHER  # the chip's counter did not survive, whatever the chip says
+            cause = _OTHER  # the chip's counter did not survive, whatever the chip says
         if cause is not None:
             self._recorder.boot = [cause, self._port.counter()[0]]
             self._failures = 0
@@ -145,7 +156,7 @@ class Tracker:
             if self._recorder.boot:
                 # A time needs its boot, and there is room for a few records.
                 shipment.boot(self._port, self._recorder, self._events)
-            shipment.stop(self._recorder, self._now(), r.BY_BUTTON)
+            shipment.stop(self._recorder, self._now(), _BY_BUTTON)
             del shipment
             forget("coldtrail.shipment")
         overdue = self._overdue(self._now())
@@ -189,19 +200,19 @@ class Tracker:
         reading = sampler.sample(self._port, self._repeats, self._tables)
         if self._overdue(t):
             reading[0] |= sampler.OVERDUE
-        recorder.record(r.SAMPLE, [t] + reading)
+        recorder.record(_SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):
             for fault in list(state.faults):
                 # A storm is the detector's, and no reading ends it.
-                if fault >> 4 == subject and fault & 15 not in (code, r.STORM):
-                    recorder.record(r.FAULT, [t, subject, fault & 15, 0])
+                if fault >> 4 == subject and fault & 15 not in (code, _STORM):
+                    recorder.record(_FAULT, [t, subject, fault & 15, 0])
                     self._events[_TO_ARM] |= subject - 1 if subject in (2, 3) else 0
             if code:
                 self._report(t, subject, code, True)
         lost = state.sync is None and t >= _CLOCK_LOST_S
         if lost or state.sync is not None:
-            self._report(t, r.SUBJECT_CLOCK, r.NO_SYNC, lost)
+            self._report(t, _SUBJECT_CLOCK, _NO_SYNC, lost)
         self._lit(reading[4])
         self._moved(t)
         self._port.release_all()
@@ -212,7 +223,7 @@ class Tracker:
     def _report(self, t, subject, code, on):
         """Record a fault's start or end, once."""
         if on != (16 * subject + code in self._state.faults):
-            self._recorder.record(r.FAULT, [t, subject, code, int(on)])
+            self._recorder.record(_FAULT, [t, subject, code, int(on)])
 
     def _overdue(self, t):
         """Tell whether a calibration is past its due date, as far as the time is known."""
@@ -261,9 +272,9 @@ class Tracker:
             return
         peak, fall_ms = accelerometer.pending
         if fall_ms:
-            self._recorder.record(r.FREE_FALL, [t, fall_ms])
+            self._recorder.record(_FREE_FALL, [t, fall_ms])
         if peak is not None:
-            self._recorder.record(r.SHOCK, [t] + list(peak))
+            self._recorder.record(_SHOCK, [t] + list(peak))
         self._recorder.settle()
 
     def _lit(self, light):
@@ -336,7 +347,7 @@ class Tracker:
 
     def _distrusts(self):
         """Whether a message of the gateway's was not believed in the last session."""
-        return any(fault >> 4 == r.SUBJECT_DOWNLINK for fault in self._state.faults)
+        return any(fault >> 4 == _SUBJECT_DOWNLINK for fault in self._state.faults)
 
     async def session(self, again=None):
         """Run one uplink session; samples are taken and the watchdog is fed meanwhile.

@@ -5,8 +5,12 @@ import time
 from micropython import const
 
 from coldtrail import cbor, cose
-from coldtrail import records as r
 from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_CLOCK_SYNC = const(4)
+_URGENT = const(1)
+_GATEWAY = const(3)
 
 TASK = "uplink"
 
@@ -127,7 +131,7 @@ class Session:
         """Record a clock sync: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
         t, ms = self.port.since_boot(self._state.boot_rtc)
         t, ms = _earlier(t, ms, time.ticks_diff(time.ticks_ms(), ticks))
-        self.recorder.record(r.CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
+        self.recorder.record(_CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
 
     async def _exchange(self, stream):
         # Not before: it takes the room that the modem's setup has left.
@@ -165,7 +169,7 @@ class Session:
                 # An alarm that came while the session goes on overtakes the backlog.
                 self.recorder.seal()
             end = self.recorder.log.next
-            found = self._next(urgent, r.URGENT)
+            found = self._next(urgent, _URGENT)
             urgent = found[0] + 1 if found else end
             if found is None:
                 found = self._next(oldest, 0)
@@ -189,7 +193,7 @@ class Session:
         """Return (sequence, number, size) of the first block of that urgency to be published."""
         again = self._again
         for sequence, number, flags, sealed in self.recorder.blocks(first):
-            if flags & r.URGENT == urgent and (
+            if flags & _URGENT == urgent and (
                 not self._state.is_confirmed(number) or (again is not None and number >= again)
             ):
                 return sequence, number, len(sealed)
@@ -239,7 +243,7 @@ class Session:
             # It knows a block that nobody knew before this session, so it is not older than that.
             now = time.ticks_ms()
             unix, unix_ms = document[4:6]
-            self.synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), r.GATEWAY)
+            self.synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), _GATEWAY)
             self._placing = True
 
 

@@ -13,8 +13,8 @@ def fuzz_count() -> int:
     return int(os.environ.get("COLDTRAIL_FUZZ", "50000"))
 
 
-@pytest.fixture(scope="module")
-def few_objects() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True)
+def _few_objects() -> Iterator[None]:
     """Let the firmware's calls of gc.collect look at what is made from now on alone."""
     gc.freeze()
     yield

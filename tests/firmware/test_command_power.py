@@ -24,8 +24,6 @@ from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython h
 from tests.firmware.support.norflash import NorFlash
 from tests.firmware.support.who import Identity
 
-pytestmark = pytest.mark.usefixtures("few_objects")
-
 UNIX = 1_800_000_000
 COUNTER = UNIX * 1000 + 77
 TOPIC = "coldtrail/1/SIM-000001/command"

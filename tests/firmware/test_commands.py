@@ -26,7 +26,6 @@ UNIX = 1_800_000_000
 MADE = UNIX * 1000
 HOUR = 3600
 SLACK = 60
-pytestmark = pytest.mark.usefixtures("few_objects")
 
 TOPIC = "coldtrail/1/SIM-000001/command"
 OLD = host_profiles.load("refrigerated_2_8").encode()

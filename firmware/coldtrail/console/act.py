@@ -3,8 +3,13 @@
 import asyncio
 import sys
 
-from coldtrail import records as r
+from micropython import const
+
 from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_SERVICE = const(20)
+_BY_CONSOLE = const(3)
 
 
 async def do_shipment(console, words):
@@ -33,7 +38,7 @@ async def do_shipment(console, words):
     if starts:
         shipment.start(recorder, t, words[1])
     else:
-        shipment.stop(recorder, t, r.BY_CONSOLE)
+        shipment.stop(recorder, t, _BY_CONSOLE)
     del shipment
     forget("coldtrail.shipment")
     console.put("shipment", state.shipment)
@@ -87,7 +92,7 @@ async def do_repl(console):
 def _note(console, on):
     """Record that service mode begins or ends, in a block that ends with it."""
     t = console.port.since_boot(console.state.boot_rtc)[0]
-    console.recorder.record(r.SERVICE, [t, on])
+    console.recorder.record(_SERVICE, [t, on])
     console.recorder.seal()
 
 

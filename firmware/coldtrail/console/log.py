@@ -20,7 +20,12 @@ import struct
 from micropython import const
 
 from coldtrail import cbor
-from coldtrail import records as r
+
+# From records.py, so that the compiler puts them in place.
+_BLOCK = const(28)
+_CHECKPOINT = const(30)
+_BLOCK_HEAD_SIZE = const(9)
+_BLOCK_HEAD = "<IIB"
 
 _TYPES = (
     "- sample position boot clock-sync alarm-start alarm-end configuration key-change log-gap "
@@ -79,10 +84,10 @@ async def _records(console, log, first, last):
 
 
 def _fields(kind, payload):
-    if kind == r.BLOCK:
-        number, last, flags = struct.unpack_from(r.BLOCK_HEAD, payload)
-        return [number, last, flags, len(payload) - r.BLOCK_HEAD_SIZE]
-    if kind == r.CHECKPOINT:
+    if kind == _BLOCK:
+        number, last, flags = struct.unpack_from(_BLOCK_HEAD, payload)
+        return [number, last, flags, len(payload) - _BLOCK_HEAD_SIZE]
+    if kind == _CHECKPOINT:
         return [len(payload)]
     return [_plain(field) for field in cbor.decode(payload)]
 
@@ -104,9 +109,9 @@ async def _export(console, log, first):
     crc = await _send(console, b"h", 0, json.dumps(head).encode(), 0)
     blocks = 0
     for sequence, kind, payload in log.records(max(first, log.first), log.next - 1):
-        if kind == r.BLOCK:
+        if kind == _BLOCK:
             blocks += 1
-            crc = await _send(console, b"b", sequence, payload[r.BLOCK_HEAD_SIZE :], crc)
+            crc = await _send(console, b"b", sequence, payload[_BLOCK_HEAD_SIZE:], crc)
         elif sequence % _TURN == 0:
             await asyncio.sleep_ms(0)
     await _send(console, b"e", blocks, b"", crc)

@@ -3,8 +3,13 @@
 import esp32
 import machine
 from machine import Pin
+from micropython import const
 
-from coldtrail import records as r
+# From records.py, so that the compiler puts them in place.
+_POWER_ON = const(1)
+_WATCHDOG = const(3)
+_COMMANDED = const(4)
+_OTHER = const(5)
 
 
 def boot_cause():
@@ -13,12 +18,12 @@ def boot_cause():
     if cause == machine.DEEPSLEEP_RESET:
         return None
     if cause == machine.PWRON_RESET:  # the port counts a brown-out among these
-        return r.POWER_ON
+        return _POWER_ON
     if cause == machine.WDT_RESET:
-        return r.WATCHDOG
+        return _WATCHDOG
     if cause == machine.SOFT_RESET:
-        return r.COMMANDED
-    return r.OTHER
+        return _COMMANDED
+    return _OTHER
 
 
 def hold(board, held):
