@@ -31,10 +31,11 @@ _DAY_S = const(86_400)
 
 # What is kept of earlier sessions, times in seconds since boot: begin of the day that the budget
 # counts, seconds spent of it, when the position was last looked for, the cell that was recorded
-# last.
+# last, the block of the last alarm that called beyond the budget.
 _BEGIN = const(0)
 _SPENT = const(1)
 _LAST_CELL = const(3)
+_ALARM = const(4)
 
 _CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 
@@ -44,7 +45,7 @@ async def connect(session):
 
     Raises OSError, "refused: ..." where trying again cannot help.
     """
-    if _is_spent(session):
+    if _is_spent(session) and not _may_overdraw(session):
         raise OSError("refused: the modem's budget for the day is spent")
     modem, recorder, expect = session.modem, session.recorder, session.expect
     identity, unplaced = recorder.identity, recorder.state.sync is None
@@ -94,12 +95,21 @@ def _is_spent(session):
     """Return whether the day's budget is spent; that it begins and ends to be is recorded."""
     radio, now = session.radio, _now(session)
     if not radio:
-        radio.extend((0, 0, None, None))
+        radio.extend((0, 0, None, None, 0))
     if not radio[_BEGIN] <= now < radio[_BEGIN] + _DAY_S:
         radio[_BEGIN], radio[_SPENT] = now, 0
     spent = radio[_SPENT] >= _BUDGET_S
     _tell(session, _BUDGET_SPENT, spent)
     return spent
+
+
+def _may_overdraw(session):
+    """Whether an alarm waits that has not called yet: each gets one attempt."""
+    state, radio = session.recorder.state, session.radio
+    if state.urgent_number == radio[_ALARM] or state.is_confirmed(state.urgent_number):
+        return False
+    radio[_ALARM] = state.urgent_number
+    return True
 
 
 async def _note_cell(session):

@@ -44,3 +44,29 @@ def spent_s(tracker: Tracker, until_s: int) -> float:
         elif since is None:
             since = now_s
     return total
+
+
+def test_each_alarm_gets_one_call_beyond_the_budget(tmp_path: Path) -> None:
+    rules = [(1, 1, 0, 3, 800, 0, 0, 0), (2, 1, 1, 3, 3000, 0, 0, 0)]  # payload 8 °C, ambient 30
+    with Site(tmp_path, tls=False) as site:
+        (site.volume / "profile.cbor").write_bytes(profile(rules, interval=600))
+        with Tracker(site) as tracker:
+            tracker.places.cell = None
+            tracker.power_on()
+            assert tracker.until(lambda: tracker.asleep and is_spent(tracker), DAY_S, 600)
+            quiet = len(tracker.notes("modem-power"))
+            tracker.world.payload = 20.0
+            assert tracker.until(lambda: len(tracker.notes("modem-power")) > quiet, 610)
+            tracker.wait(3600)
+            called = [note["state"] for note in tracker.notes("modem-power")[quiet:]]
+            assert (called[0], called[-1]) == ("off", "unpowered")
+            assert called.count("unpowered") == 1  # in vain, and it does not try again
+            assert not site.keeper.kept
+            tracker.places.cell = type(tracker.places)().cell
+            tracker.world.air = 40.0
+            assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 720)
+
+
+def is_spent(tracker: Tracker) -> bool:
+    """Return whether the tracker has said that its budget is spent."""
+    return [what for _, _, *what in tracker.records(FAULT)][-1:] == [[MODEM, SPENT, 1]]
