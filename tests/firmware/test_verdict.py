@@ -10,6 +10,7 @@ import pytest
 from simulator.kernel import US_PER_MS
 from simulator.models.faults import set_fault
 from simulator.timeline import timeline
+from tests.support import sessions
 from tests.support.bench import Tracker, profile
 
 HOT = (1, 1, 0, 3, 800, 0, 0, 0)
@@ -21,7 +22,7 @@ GREEN, RED, BOTH = (
 SHIPMENT_START, SHIPMENT_STOP, BY_BUTTON = 10, 11, 1
 
 
-def pressed(tracker: Tracker, ms: int = 300) -> str:
+def pressed(tracker: Tracker | sessions.Tracker, ms: int = 300) -> str:
     """Press the button and return what the LED says."""
     tracker.parts["button"].press(ms * US_PER_MS)
     tracker.wait(ms / 1000 + 10)
@@ -76,3 +77,15 @@ def test_without_a_shipment_there_is_no_verdict(tmp_path: Path) -> None:
         tracker.wait(130)
         assert pressed(tracker) == BOTH
         assert tracker.records(1) == []
+
+
+@pytest.mark.parametrize(("due", "verdict"), [(1_650_000_000, BOTH), (4_000_000_000, GREEN)])
+def test_a_calibration_that_is_overdue_is_no_verdict(tmp_path: Path, due: int, verdict: str):
+    entry = [0, "PT1000-1", "CERT-1", 1_600_000_000, due, [[0, 0]]]
+    with sessions.Site(tmp_path, tls=False) as site:
+        (site.volume / "profile.cbor").write_bytes(profile([HOT]))
+        (site.volume / "calibration.cbor").write_bytes(cbor2.dumps([entry], canonical=True))
+        with sessions.Tracker(site) as tracker:
+            tracker.power_on()
+            assert tracker.until(lambda: tracker.asleep, 600)
+            assert pressed(tracker) == verdict
