@@ -201,18 +201,19 @@ class Session:
 
     def _message(self, topic, payload, retain):
         """Take a message of the gateway's; anything that does not verify changes nothing."""
-        from coldtrail import confirmation
-
+        is_command = topic.endswith("/command")
+        if is_command and not len(payload):
+            return  # there is none any more
         try:
-            if not topic.endswith("/command"):
-                self._confirmation(confirmation.parse(self._open(payload, cose.CONFIRMATION)))
-            elif len(payload):  # else there is none any more
-                self._command(self._open(payload, cose.COMMAND))
+            opened = self._open(payload, cose.COMMAND if is_command else cose.CONFIRMATION)
+            if is_command:
+                self._command(opened)
+            else:
+                self._confirmation(opened)
         except ValueError as error:
             self.refused += 1
             self.reason = "message refused: %s" % error
-        finally:
-            forget("coldtrail.confirmation")
+        forget("coldtrail.confirmation")
 
     def _open(self, message, content_type):
         identity = self._identity
@@ -234,7 +235,11 @@ class Session:
             self.refused += 1
             self.replayed += 1
 
-    def _confirmation(self, document):
+    def _confirmation(self, payload):
+        # Not before: to open the message takes room, too.
+        from coldtrail import confirmation
+
+        document = confirmation.parse(payload)
         state = self._state
         known = state.is_confirmed(self._fresh)
         if not self.recorder.confirm(document):
