@@ -192,8 +192,8 @@ def _check_profile(port, digest, content):
         if hashlib.sha256(content).digest()[:8] != digest:
             raise ValueError("its digest is another")
         sensors = [s[1] for s in sampler.SENSORS if port.sensor(s[1]) is not None]
-        # As start.py does: what it refuses would never start.
-        lacking = sampler.missing(profile.wanted(profile.load(content)), sensors)
+        # As provisioned.py does: what it refuses would never start.
+        lacking = profile.missing(profile.wanted(profile.load(content)), sensors)
         if lacking:
             raise ValueError("no sensor measures " + profile.named(lacking))
     finally:

@@ -6,8 +6,10 @@ from collections import namedtuple
 from micropython import const
 
 from coldtrail.cbor import decode
+from coldtrail.sampler import SENSORS
 
 MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
+_EVENTS = (8, 9)  # channels of events, which the accelerometer measures
 _MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
 
 _RULE = (
@@ -50,6 +52,17 @@ def wanted(profile):
     A rule on what no sensor measures would look like one that was never broken.
     """
     return sorted(set(profile.required) | {rule[2] for rule in profile.rules})
+
+
+def missing(required, fitted):
+    """Return those of the channels in ``required`` that no sensor in ``fitted`` measures."""
+    measured = []
+    for _, name, channels in SENSORS:
+        if name in fitted:
+            measured += channels
+    if "accelerometer" in fitted:
+        measured += _EVENTS
+    return [channel for channel in required if channel not in measured]
 
 
 def named(channels):

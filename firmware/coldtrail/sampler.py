@@ -15,22 +15,10 @@ SENSORS = (
     (3, "accelerometer", (5, 6, 7)),
     (4, "battery", (4,)),
 )
-_EVENTS = (8, 9)  # channels of events, which the accelerometer measures
 
 # So many readings in a row that agree in every bit are no measurement. Each driver whose noise
 # makes that impossible offers the bits as ``raw``; figures in README.md.
 STUCK = const(16)
-
-
-def missing(required, fitted):
-    """Return those of the channels in ``required`` that no sensor in ``fitted`` measures."""
-    measured = []
-    for _, name, channels in SENSORS:
-        if name in fitted:
-            measured += channels
-    if "accelerometer" in fitted:
-        measured += _EVENTS
-    return [channel for channel in required if channel not in measured]
 
 
 def repeats():

@@ -1,0 +1,41 @@
+"""What was provisioned on the tracker's file system. Given back once it has been read."""
+
+import os
+
+from coldtrail import calibration, identity, profile
+
+PROFILE = "profile.cbor"
+IDENTITY = "identity.cbor"
+CALIBRATION = "calibration.cbor"
+
+
+def _read(name):
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except OSError:
+        raise ValueError("%s is missing: provision the tracker" % name)
+
+
+def load(fitted):
+    """Return (profile, identity, calibrations) of a board on which the sensors ``fitted`` are.
+
+    ValueError when the tracker is not provisioned, or with what it cannot measure.
+    """
+    loaded = profile.load(_read(PROFILE))
+    lacking = profile.missing(profile.wanted(loaded), fitted)
+    if lacking:
+        raise ValueError(
+            "profile %s needs %s, which no sensor on this board measures: "
+            "provision another profile" % (loaded.name, profile.named(lacking))
+        )
+    calibrations = []
+    if CALIBRATION in os.listdir():
+        calibrations = calibration.load(_read(CALIBRATION))
+    unfitted = profile.missing([entry[0] for entry in calibrations], fitted)
+    if unfitted:
+        raise ValueError(
+            "calibration.cbor has channels %s, and no sensor on this board measures them: "
+            "provision again" % unfitted
+        )
+    return loaded, identity.load(_read(IDENTITY)), calibrations
