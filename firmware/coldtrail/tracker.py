@@ -333,7 +333,7 @@ class Tracker:
             self._go_on()
             if not (command or refused or self._state.taken or (reached and self._distrusts())):
                 return
-            forget("coldtrail.uplink", "coldtrail.mqtt")
+            forget("coldtrail.uplink", "coldtrail.mqtt", "drivers.bg95", "drivers.at")
             self._watchdog.feed()
             from coldtrail import commands
 
