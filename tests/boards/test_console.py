@@ -149,8 +149,13 @@ def test_line_editing_completion_and_history_at_a_terminal(cabled, tmp_path: Pat
     until(b"code: ")
     os.write(fd, CODE.encode() + b"\r")
     until(b"stopped last")
+    until(b">")  # before it, the terminal itself would take the end of input
     os.write(fd, b"\x04")
-    assert os.waitpid(pid, 0)[1] == 0
+    end = time.monotonic() + 20
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        assert time.monotonic() < end, "it does not end"
+        time.sleep(0.05)
+    assert ended[1] == 0
     os.close(fd)
     kept = (tmp_path / "coldtrail" / "console_history").read_text()
     assert "shipment stop" in kept
