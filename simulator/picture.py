@@ -47,17 +47,7 @@ def draw(drawing: Drawing, path: Path) -> None:
         lower.set_xlabel("Hours since the start")
         for row, (start, place) in enumerate(drawing.legs):
             lower.axvline(start, color=GREY, linewidth=0.8)
-            late = start > 0.85 * drawing.end_h
-            lower.annotate(
-                place,
-                (start, 0),
-                (-3 if late else 3, 3 + 11 * (row % 2)),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="right" if late else "left",
-                fontsize=7.5,
-                color="#555555",
-            )
+            _label(lower, drawing, place, start, 0, 3 + 11 * (row % 2), 7.5, "#555555")
         for axes in (upper, lower):
             axes.grid(visible=True, alpha=0.25)
             for start, end in drawing.offline:
@@ -67,6 +57,26 @@ def draw(drawing: Drawing, path: Path) -> None:
         figure.savefig(path, dpi=110)
     finally:
         plt.close(figure)
+
+
+def _label(
+    axes: Axes,
+    drawing: Drawing,
+    text: str,
+    at: float,
+    edge: int,
+    dy: float,
+    size: float,
+    colour: str,
+) -> None:
+    """Write beside a moment, at the lower (0) or upper (1) edge, on the side with room for it."""
+    late = at > 0.85 * drawing.end_h
+    axes.annotate(
+        text, (at, edge), (-4 if late else 4, dy),
+        xycoords=("data", "axes fraction"), textcoords="offset points",
+        ha="right" if late else "left", fontsize=size, color=colour,
+        bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0},
+    )  # fmt: skip
 
 
 def _split(curve: Curve) -> tuple[list[float], list[float]]:
@@ -100,10 +110,6 @@ def _payload(axes: Axes, drawing: Drawing) -> None:
     marks += [(at, text, BLUE) for at, text in drawing.events]
     for row, (at, text, colour) in enumerate(sorted(marks)):
         axes.axvline(at, color=colour, linewidth=1.2)
-        axes.annotate(
-            f"{text}, {at:.1f} h", (at, 1), (4, -12 - 13 * (row % 5)),
-            xycoords=("data", "axes fraction"), textcoords="offset points",
-            fontsize=8.5, color=colour,
-        )  # fmt: skip
+        _label(axes, drawing, f"{text}, {at:.1f} h", at, 1, -12 - 13 * (row % 5), 8.5, colour)
     axes.set_ylabel("Payload, °C")
     axes.legend(loc="center left", fontsize=8.5, framealpha=0.9)
