@@ -124,7 +124,7 @@ def _run(
             out,
             broker_url=broker,
             progress=lambda hours: bar.update(task, completed=hours),
-            console=(lambda name: bar.console.print(f"console: {name}")) if console else None,
+            console=(lambda name, _: bar.console.print(f"console: {name}")) if console else None,
             speed=speed,
         )
         return shipment, twin.result() if twin else None

@@ -187,7 +187,7 @@ def run(
     argv: Sequence[str] | None = None,
     heap_kib: int | None = None,
     progress: Progress | None = None,
-    console: Callable[[str], None] | None = None,
+    console: Callable[[str, Simulation], None] | None = None,
     speed: float = 1,
     flashed: Flashed | None = None,
 ) -> Shipment:
@@ -195,8 +195,9 @@ def run(
 
     ``broker_url`` names a broker that is running; ``argv`` and ``heap_kib`` another interpreter
     and the size of its heap. ``console`` is told the pseudo-terminal that is the tracker's
-    console; the run then keeps real time, or ``speed`` times that. Without a cable among the
-    scenario's events it is in from the start. ``flashed`` travels instead of one made for the run.
+    console, and given what runs behind it; the run then keeps real time, or ``speed`` times that.
+    Without a cable among the scenario's events it is in from the start. ``flashed`` travels
+    instead of one made for the run.
 
     Raises:
         ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
@@ -295,7 +296,7 @@ def run(
 
 
 def _attach(
-    simulation: Simulation, world: World, link: Path, console: Callable[[str], None]
+    simulation: Simulation, world: World, link: Path, console: Callable[[str, Simulation], None]
 ) -> None:
     comes_later = any(isinstance(event, Cable) for _, event in world.events)
     name = simulation.console.attach(link.absolute(), plugged=not comes_later)
@@ -303,7 +304,7 @@ def _attach(
         name = "as soon as the cable is in"
     else:
         simulation.plug()
-    console(f"{name} ({link})")
+    console(f"{name} ({link})", simulation)
 
 
 class Cells:

@@ -8,7 +8,6 @@ import threading
 
 from simulator import scenario, tools
 from simulator.shipment import run
-from simulator.simulation import Simulation
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
 from tests.support.cabled import CODE, Cabled, provisioned
@@ -53,30 +52,24 @@ class Over(Exception):
     """Ends a run that has shown what it should."""
 
 
-class Packing(Simulation):
-    """A simulation with an operator, who presses the button when told to."""
-
-    told, over = threading.Event(), threading.Event()
-
-    def power_on(self):
-        super().power_on()
-        self._look()
-
-    def _look(self):
-        if self.told.is_set():
-            self.told.clear()
-            self.parts["button"].press(600_000)
-        if self.over.is_set():
-            raise Over
-        self.clock.call_after(500_000, self._look)
-
-
-def test_a_tracker_that_is_well_passes(tmp_path, monkeypatch):
+def test_a_tracker_that_is_well_passes(tmp_path):
     story = scenario.load("fair_weather")
     header = story.scenario.model_copy(update={"duration_h": 0.5})
     story = story.model_copy(update={"scenario": header})
-    attached = threading.Event()
-    monkeypatch.setattr("simulator.shipment.Simulation", Packing)
+    attached, told, over = threading.Event(), threading.Event(), threading.Event()
+
+    def operate(_name, simulation):
+        def look():
+            if told.is_set():
+                told.clear()
+                simulation.parts["button"].press(600_000)
+            if over.is_set():
+                raise Over
+            simulation.clock.call_after(500_000, look)
+
+        look()
+        attached.set()
+
     # On the 32-bit interpreter, in little more heap than a journey is held to.
     kib = FIRMWARE_KIB + SPARE_KIB + heap.shims_bytes() // 1024
     out = tmp_path / "out"
@@ -85,7 +78,7 @@ def test_a_tracker_that_is_well_passes(tmp_path, monkeypatch):
         with contextlib.suppress(Over):
             run(
                 story, 1, out, argv=tools.micropython32(), heap_kib=kib,
-                console=lambda _: attached.set(), speed=SPEED,
+                console=operate, speed=SPEED,
             )  # fmt: skip
 
     thread = threading.Thread(target=journey)
@@ -97,10 +90,10 @@ def test_a_tracker_that_is_well_passes(tmp_path, monkeypatch):
         for line in process.stderr:
             said += line
             if "press the button" in line:
-                Packing.told.set()
+                told.set()
         document = process.communicate(timeout=LIMIT_S)[0]
     finally:
-        Packing.over.set()
+        over.set()
         thread.join(LIMIT_S)
     assert process.returncode == 0, document + said
     summary = json.loads(document)
