@@ -12,6 +12,7 @@ from drivers.bg95 import left
 # Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
 # 650...1500 ms turns off, and for 2 s resets. One width does both.
 _PWRKEY_MS = const(700)
+_REST_MS = const(200)
 
 # AT manual 1.8: after 65 s without POWERED DOWN the supply is cut; otherwise 1 s after it.
 _POWERED_DOWN_MS = const(65_000)
@@ -38,7 +39,7 @@ async def power_on(modem, limit_ms, silent=False):
     while True:
         modem.ready = modem.is_on()
         if not modem.is_on():
-            press(modem)
+            await press(modem)
             await status_within(modem, True, min(_STATUS_MS, left(deadline)))
             await asyncio.sleep_ms(_UART_MS)
         if await _wake(at, min(_DEAF_MS, left(deadline))):
@@ -62,7 +63,7 @@ async def power_on(modem, limit_ms, silent=False):
 async def cut(modem, limit_ms):
     """Turn off a modem that does not answer."""
     if modem.is_on():
-        press(modem)
+        await press(modem)
         await status_within(modem, False, limit_ms)
     modem.supply(False)
     await asyncio.sleep_ms(_DISCHARGE_MS)
@@ -107,19 +108,26 @@ async def power_off(modem):
         try:
             await modem.at.command(b"AT+QPOWD")
         except ModemError:
-            press(modem)
+            await press(modem)
         if await status_within(modem, False, left(deadline)):
             await asyncio.sleep_ms(_SAFE_MS)
     await modem.at.stop()
     modem.supply(False)
 
 
-def press(modem):
-    """Press PWRKEY so long that it turns the modem on or off."""
-    # Not asyncio.sleep_ms: another task could stretch the pulse into a reset.
+async def press(modem):
+    """Press PWRKEY so long that it turns the modem on or off.
+
+    Other tasks have the first half second. The rest is waited out: one that took it could stretch
+    the pulse into a reset, and a sample that is due meanwhile is not yet late.
+    """
+    end = time.ticks_add(time.ticks_ms(), _PWRKEY_MS)
     modem.press(True)
-    time.sleep_ms(_PWRKEY_MS)
-    modem.press(False)
+    try:
+        await asyncio.sleep_ms(_PWRKEY_MS - _REST_MS)
+        time.sleep_ms(left(end))
+    finally:
+        modem.press(False)
 
 
 async def status_within(modem, on, limit_ms):

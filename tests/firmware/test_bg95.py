@@ -8,6 +8,7 @@ import ast
 import asyncio
 import datetime as dt
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from errno import ECONNRESET, ETIMEDOUT
 from pathlib import Path
@@ -253,6 +254,25 @@ async def test_power_on() -> None:
         b"AT+QISDE=0",
         b'AT+QURCCFG="urcport"',
     ]
+
+
+@story
+async def test_a_sample_due_while_pwrkey_is_pressed_is_half_a_second_late_at_most() -> None:
+    module = Module()
+    late_ms: list[int] = []
+
+    async def sampler() -> None:
+        while True:
+            looked = on_cpython.now_ms()
+            await asyncio.sleep(0.25)
+            late_ms.append(on_cpython.now_ms() - looked - 250)
+            time.sleep_ms(250)  # type: ignore[attr-defined]
+
+    task = asyncio.create_task(sampler())
+    await module.modem.power_on(30_000)
+    task.cancel()
+    assert 500 <= module.at("released")[0] - module.at("pressed")[0] <= 1000
+    assert max(late_ms) < 250
 
 
 @story
