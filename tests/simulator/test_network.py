@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
-from simulator import network
+from simulator import link, network
 from simulator.journal import Journal
 from simulator.kernel import US_PER_S, Clock, RunInvalidError, rng
 from simulator.mqtt_packet import MalformedError, take_packet
@@ -410,7 +410,7 @@ def test_a_broker_that_is_killed_ends_the_connections_and_can_come_back(
 def test_an_answer_that_does_not_come_makes_the_run_invalid(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(network, "ANSWER_LIMIT_S", 1.0)
+    monkeypatch.setattr(link, "ANSWER_LIMIT_S", 1.0)
     server = Server()
     bench = Bench(server.address)
     with pytest.raises(RunInvalidError, match=r"no CONNACK came from the broker within 1 s"):
@@ -425,7 +425,7 @@ def test_a_confirmation_that_does_not_come_makes_the_run_invalid(
     bench.ask(connect("SIM-1"))
     assert far_side.responder is not None
     far_side.responder.close()
-    monkeypatch.setattr(network, "ANSWER_LIMIT_S", 1.0)
+    monkeypatch.setattr(link, "ANSWER_LIMIT_S", 1.0)
     with pytest.raises(RunInvalidError, match=f"no confirmation on {DOWN} came"):
         bench.ask(publish(UP, b"x", 1))
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from simulator.kernel import US_PER_MS, US_PER_S, Handle
-from simulator.network import Handshake, Link, Network
+from simulator.link import Handshake, Link
+from simulator.network import Network
 
 from .at import Answer, Args, AtError, AtPort, Command, Form, Later, Prompt, Result, answer
 from .radio import Radio

@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from simulator.network import Handshake
+from simulator.link import Handshake
 
 from .at import Args, AtError, Command, Form, Prompt, Result, answer
 from .files import Files
