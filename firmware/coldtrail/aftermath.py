@@ -74,11 +74,11 @@ async def _locate(session):
 
     state = session.recorder.state
     session.expect(_LOCATE_MS)
-    session.radio[_LOCATED] = _now(session)
+    session.radio[_LOCATED] = session.now()
     found = await bg95_gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
     forget("drivers.bg95_gnss")
     if found is not None:
-        session.recorder.record(_POSITION, [_now(session)] + list(found) + [_BY_GNSS])
+        session.recorder.record(_POSITION, [session.now()] + list(found) + [_BY_GNSS])
 
 
 def _is_due(session):
@@ -87,7 +87,7 @@ def _is_due(session):
     if not interval or state.shipment is None or state.urgent:
         return False
     last = session.radio[_LOCATED]
-    return last is None or not 0 <= _now(session) - last < interval
+    return last is None or not 0 <= session.now() - last < interval
 
 
 def _tell(session):
@@ -95,12 +95,8 @@ def _tell(session):
     counts = session.modem.counts + [session.refused]
     if any(counts):
         fields = [min(0xFFFF, count) for count in counts]
-        session.recorder.record(_RADIO, [_now(session)] + fields)
+        session.recorder.record(_RADIO, [session.now()] + fields)
 
 
 def _passed_ms(session):
     return time.ticks_diff(time.ticks_ms(), session.began)
-
-
-def _now(session):
-    return session.port.since_boot(session.recorder.state.boot_rtc)[0]

@@ -1,11 +1,10 @@
 """Block: the records of the log as columns, sealed (firmware/uplink.cddl, `block`)."""
 
-from hashlib import sha256
-
 from micropython import const
 
 from coldtrail.cbor import NULL, Encoder, decode, encode, head_size, int_size
 from coldtrail.cose import BLOCK, Mac0
+from coldtrail.limits import NUMBER, check, check_all
 
 SAMPLE = const(1)  # record type; every other is the type of an event
 _CLOCK_SYNC = const(4)
@@ -23,11 +22,8 @@ _SECONDS = const(1073741823)
 _LONGEST_INTERVAL = const(86400)
 _VALUE = const(16777215)
 
-# What a field may hold: an integer (smallest, largest), with a third item None also null; text,
-# bytes or an array (type, shortest, longest), lengths of the first two in bytes; for an array also
-# what the items of each of its items may hold.
+# What a field may hold, as in limits.py.
 _UINT32 = (0, 4294967295)
-NUMBER = (1, 4294967295)
 _TIME = (0, _SECONDS)
 _READING = (-_VALUE, _VALUE)
 _AXIS = (-32767, 32767)
@@ -67,35 +63,6 @@ _FIELDS = """
 20 t 0..1
 """
 _ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample
-
-
-def check(name, value, allowed):
-    """Raise ValueError unless `value` is what `allowed` says, in the notation of this module."""
-    kind = allowed[0]
-    if not isinstance(kind, int):
-        fits = isinstance(value, kind)
-        if fits:
-            size = len(value.encode() if kind is str else value)
-            fits = allowed[1] <= size <= allowed[2]
-        if fits and len(allowed) > 3:
-            for item in value:
-                check_all(name, item, allowed[3])
-    elif value is None:
-        fits = allowed[-1] is None
-    else:
-        # To CPython, True is an integer too.
-        fits = isinstance(value, int) and not isinstance(value, bool)
-        fits = fits and kind <= value <= allowed[1]
-    if not fits:
-        raise ValueError("%s: %r is not in %r" % (name, value, allowed))
-
-
-def check_all(name, values, allowed):
-    """`check` every one of an array of values, all of which must be there."""
-    if not isinstance(values, (list, tuple)) or len(values) != len(allowed):
-        raise ValueError("%s: not an array of %d" % (name, len(allowed)))
-    for i in range(len(allowed)):
-        check(name, values[i], allowed[i])
 
 
 def _limits(field):
@@ -304,8 +271,3 @@ class Builder:
                         payload.buffer[ends[i]] = rows[at]
                         ends[i] += 1
                         at += 1
-
-
-def digest(sealed):
-    """Return the first 16 bytes of SHA-256 over a sealed block: key 3 of the next one."""
-    return sha256(sealed).digest()[:16]

@@ -20,7 +20,7 @@ import os
 from micropython import const
 
 from coldtrail import cbor, sampler, shipment
-from coldtrail.block import check, check_all
+from coldtrail.limits import check, check_all
 
 # From records.py, so that the compiler puts them in place.
 _FAULT = const(13)

@@ -2,8 +2,8 @@
 
 from micropython import const
 
-from coldtrail.block import NUMBER, check, check_all
 from coldtrail.cbor import decode
+from coldtrail.limits import NUMBER, check, check_all
 
 _VERSION = const(1)
 _RANGES = const(16)

@@ -131,3 +131,8 @@ def open_mac0(message, key_for_kid, content_type, direction, tracker_id):
     ):
         raise CoseError("wrong MAC")
     return payload
+
+
+def digest(message):
+    """Return the first 16 bytes of SHA-256 over a message; each block holds that of the last."""
+    return sha256(message).digest()[:16]

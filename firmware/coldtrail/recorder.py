@@ -6,9 +6,10 @@ import struct
 
 from micropython import const
 
-from coldtrail import block, cbor
+from coldtrail import cbor, cose
 from coldtrail.flashlog import Log, LogFull
 from coldtrail.state import State
+from drivers import forget
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)
@@ -186,7 +187,8 @@ class Recorder:
             while self._seal_one():
                 pass
         except LogFull:
-            return
+            pass
+        forget("coldtrail.block", "coldtrail.limits")
 
     def _seal_one(self):
         state, identity = self.state, self.identity
@@ -200,6 +202,8 @@ class Recorder:
             if kind >= _INTERNAL:
                 continue
             if builder is None:
+                from coldtrail import block
+
                 builder = block.Builder(
                     state.chain,
                     state.number + 1,
@@ -274,7 +278,7 @@ class Recorder:
                 continue
             number, last, _ = struct.unpack_from(_BLOCK_HEAD, payload)
             if number == watermark and not proven:
-                if block.digest(payload[_BLOCK_HEAD_SIZE:]) != digest:
+                if cose.digest(payload[_BLOCK_HEAD_SIZE:]) != digest:
                     return False
                 proven = True
             if pending == 0:

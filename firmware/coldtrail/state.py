@@ -10,7 +10,7 @@ import struct
 
 from micropython import const
 
-from coldtrail import block, cbor
+from coldtrail import cbor, cose
 from coldtrail.alarms import RULES_REPLACED, Engine
 
 # From records.py, so that the compiler puts them in place.
@@ -269,7 +269,7 @@ class State:
     def _sealed(self, sequence, payload):
         number, last, flags = struct.unpack_from(_BLOCK_HEAD, payload)
         self.number = number
-        self.previous = block.digest(payload[_BLOCK_HEAD_SIZE:])
+        self.previous = cose.digest(payload[_BLOCK_HEAD_SIZE:])
         self.unsealed = last + 1
         if self.pending == 0:
             self.pending = sequence

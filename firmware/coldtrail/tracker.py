@@ -341,7 +341,7 @@ class Tracker:
                 self._port, self._recorder, command, refused, replayed, sent
             )
             del commands
-            forget("coldtrail.commands", "coldtrail.shipment")
+            forget("coldtrail.commands", "coldtrail.shipment", "coldtrail.limits")
             if not reached or not told or self._silent():
                 return
 

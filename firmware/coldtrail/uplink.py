@@ -9,6 +9,8 @@ from drivers import forget
 
 # From records.py, so that the compiler puts them in place.
 _CLOCK_SYNC = const(4)
+_FAULT = const(13)
+_SUBJECT_MODEM = const(6)
 _URGENT = const(1)
 _GATEWAY = const(3)
 
@@ -105,22 +107,44 @@ class Session:
         """Return whether another attempt is worth while."""
         failure = None
         try:
-            from coldtrail import bearer
-
-            stream = await bearer.connect(self)
-            del bearer
-            forget("coldtrail.bearer")
-            await self._exchange(stream)
+            await self._exchange(await self._connected())
         except OSError as error:
             failure = error
             self.reason = "%s %s" % (type(error).__name__, error)
-        forget("coldtrail.mqtt", "coldtrail.bearer", "drivers.bg95_setup")
+        forget("coldtrail.mqtt", "coldtrail.bearer", "coldtrail.connection", "drivers.bg95_setup")
         from coldtrail import aftermath
 
         again = await aftermath.follow(self, failure)
         del aftermath
         forget("coldtrail.aftermath")
         return again
+
+    async def _connected(self):
+        """Return a stream to the broker; each step's code is given back before the next."""
+        unplaced = self._state.sync is None
+        from coldtrail import bearer
+
+        await bearer.attach(self)
+        del bearer
+        forget("coldtrail.bearer")
+        if unplaced:
+            # So that the gateway can place what this session brings, not only the next one.
+            self.recorder.seal()
+        from coldtrail import connection
+
+        stream = await connection.connect(self)
+        del connection
+        forget("coldtrail.connection")
+        return stream
+
+    def now(self):
+        """Return the seconds since boot."""
+        return self.port.since_boot(self._state.boot_rtc)[0]
+
+    def tell(self, code, stands):
+        """Record that a fault of the modem begins or ends, where that is news."""
+        if stands != self._state.stands(_SUBJECT_MODEM, code):
+            self.recorder.record(_FAULT, [self.now(), _SUBJECT_MODEM, code, int(stands)])
 
     def expect(self, limit_ms):
         """Tell the watchdog that the next step keeps this limit."""
@@ -213,7 +237,7 @@ class Session:
         except ValueError as error:
             self.refused += 1
             self.reason = "message refused: %s" % error
-        forget("coldtrail.confirmation")
+        forget("coldtrail.confirmation", "coldtrail.limits")
 
     def _open(self, message, content_type):
         identity = self._identity

@@ -24,7 +24,7 @@ sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "tests" / "firmware" / "suppo
 from boards import profile as host_profiles  # noqa: E402
 from coldtrail import profile as profiles  # noqa: E402
 from coldtrail import records as r  # noqa: E402
-from coldtrail.block import digest  # noqa: E402
+from coldtrail.cose import digest  # noqa: E402
 from coldtrail.flashlog import Log  # noqa: E402
 from coldtrail.recorder import Recorder  # noqa: E402
 from simulator import board  # noqa: E402

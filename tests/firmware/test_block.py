@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldtrail import block, cbor
+from coldtrail import block, cbor, cose
 from gateway import block as gateway_block
 from gateway import envelope
 from gateway.history import assemble
@@ -337,7 +337,7 @@ def test_a_difference_out_of_range_begins_a_new_block() -> None:
 
 @pytest.mark.parametrize("data", [b"", b"a", bytes(1400)])
 def test_digest(data: bytes) -> None:
-    assert block.digest(data) == hashlib.sha256(data).digest()[:16]
+    assert cose.digest(data) == hashlib.sha256(data).digest()[:16]
 
 
 # ---- memory, on the 32-bit reference interpreter --------------------------------------------

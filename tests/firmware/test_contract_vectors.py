@@ -13,7 +13,7 @@ import pytest
 from pycose.keys.symmetric import SymmetricKey
 from pycose.messages.mac0message import Mac0Message
 
-from coldtrail import block, confirmation
+from coldtrail import confirmation, cose
 from gateway import block as gateway_block
 from gateway import command, envelope
 from tests.support import cddl, contract, interpreters, vectors
@@ -91,7 +91,7 @@ def test_blocks_are_one_chain() -> None:
     for vector in blocks:
         assert cbor2.loads(vector["payload"])[3] == previous
         previous = hashlib.sha256(vector["sealed"]).digest()[:16]
-        assert previous == vector["digest"] == block.digest(vector["sealed"])
+        assert previous == vector["digest"] == cose.digest(vector["sealed"])
 
 
 def test_the_confirmation_names_a_block_of_the_chain() -> None:

@@ -11,7 +11,7 @@ from boards import profile as host_profiles
 from coldtrail import cbor, confirmation, cose, shipment
 from coldtrail import profile as profiles
 from coldtrail import records as r
-from coldtrail.block import digest
+from coldtrail.cose import digest
 from coldtrail.recorder import Recorder
 from gateway import intake
 from gateway.intake import Arrival, Kept

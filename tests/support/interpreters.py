@@ -14,7 +14,7 @@ from simulator import process, tools
 from tests.firmware.support import uplink_commands
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("__init__", "block", "cbor", "confirmation", "cose")
+MODULES = ("__init__", "block", "cbor", "confirmation", "cose", "limits")
 ANSWER_S = 60.0
 
 INTERPRETERS = {"micropython": tools.micropython, "micropython32": tools.micropython32}

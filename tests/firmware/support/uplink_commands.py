@@ -49,7 +49,7 @@ def seal_all(first, records, optional, key, kid, tracker_id):
         if not builder.add(kind, memoryview(payload)):
             sealed.append(finish(builder, optional, key, kid, tracker_id))
             number += 1
-            previous = block.digest(sealed[-1])
+            previous = cose.digest(sealed[-1])
             builder = block.Builder(chain, number, previous, boot, sequence, interval, shipment)
             if not builder.add(kind, payload):
                 raise RuntimeError("a record does not fit an empty block")
@@ -78,7 +78,7 @@ COMMANDS = {
     "hmac": lambda key, parts: cose.hmac_sha256(key, *parts),
     "mac0": cose.mac0,
     "open_mac0": open_mac0,
-    "digest": block.digest,
+    "digest": cose.digest,
     "seal_all": seal_all,
     "confirmation": confirmation.parse,
 }
