@@ -8,22 +8,31 @@ import asyncio
 import json
 
 
-def run(tracker, port, recorder, as_json, gnss, failed=0, block=None, called=False):
+def run(tracker, port, recorder, silent, as_json, gnss, failed=0, block=None, called=False):
     """Make the checks up to the session; or, with a ``block``, the session; or what is behind it.
 
-    Return the arguments for the next wake, or None when all is done. With ``as_json`` each check
-    is an object of its own: "check", "ok", "value", "unit", "limit"; the last has "failed_checks".
+    Where nothing may be sent (``silent``), and where a planned flight begins meanwhile, it ends
+    without the rest. Return the arguments for the next wake, or None when all is done. With
+    ``as_json`` each check is an object of its own: "check", "ok", "value", "unit", "limit"; the
+    last has "failed_checks", or "error".
     """
     report = _object if as_json else _line
     if called:
         asyncio.run(tracker.attended(_conclude(port, recorder, report, failed, block)))
         return None
-    if block is None:
+    if block is None and not silent:
         from coldtrail import selftest
 
         checks = selftest.before(port, recorder, report, gnss)
-        failed, block = asyncio.run(tracker.attended(checks))
-        return [as_json, gnss, failed, block, not block]
+        try:
+            failed, block = asyncio.run(tracker.attended(checks))
+            return [as_json, gnss, failed, block, not block]
+        except asyncio.CancelledError:
+            silent = True
+    if silent:
+        words = "in a flight nothing may be sent"
+        print(json.dumps({"error": words}) if as_json else "self-test: ended, " + words)
+        return None
     asyncio.run(tracker.session())
     return [as_json, gnss, failed, block, True]
 

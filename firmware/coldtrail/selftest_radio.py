@@ -46,22 +46,10 @@ class Radio:
         ]
         if gnss:
             rows.append(("GNSS", self._position, "a fix within %d s" % (_GNSS_MS // 1000)))
-        missing = None
-        failed = 0
-        for name, check, limit in rows:
-            if missing:
-                failed += 1
-                report(name, False, "no " + missing, "", limit)
-                continue
-            try:
-                value, unit, ok = await check()
-            except (OSError, ValueError) as error:
-                value, unit, ok = str(error), "", False
-                if name in _NEEDED:
-                    missing = name
-            failed += not ok
-            report(name, ok, value, unit, limit)
-        await self._modem.power_off()
+        try:
+            failed, missing = await _made(rows, report)
+        finally:
+            await self._modem.power_off()
         if missing:
             return failed, 0
         self._recorder.seal()
@@ -119,3 +107,23 @@ class Radio:
         if found is None:
             raise ModemError("no fix")
         return str(found[2]), "m", True
+
+
+async def _made(rows, report):
+    """Make the checks; return (how many failed, what is missing that the others need)."""
+    missing = None
+    failed = 0
+    for name, check, limit in rows:
+        if missing:
+            failed += 1
+            report(name, False, "no " + missing, "", limit)
+            continue
+        try:
+            value, unit, ok = await check()
+        except (OSError, ValueError) as error:
+            value, unit, ok = str(error), "", False
+            if name in _NEEDED:
+                missing = name
+        failed += not ok
+        report(name, ok, value, unit, limit)
+    return failed, missing

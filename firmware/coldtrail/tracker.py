@@ -87,7 +87,8 @@ class Tracker:
         if self._test:
             from coldtrail import selftest_press
 
-            self._test = selftest_press.run(self, self._port, self._recorder, *self._test)
+            silent = self._silent()
+            self._test = selftest_press.run(self, self._port, self._recorder, silent, *self._test)
             self._sleep()
         call = self._button() if self._port.woken_by_button() else False
         self._sample_when_due(self._detect())

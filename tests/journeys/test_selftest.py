@@ -10,8 +10,9 @@ from simulator import scenario, tools
 from simulator.models.bg95 import BG95, Cell, Sim
 from simulator.models.faults import set_fault
 from simulator.network import Network
-from simulator.scenario import Button
+from simulator.scenario import Button, Flight
 from simulator.shipment import run
+from simulator.world import World
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
 from tests.support.bench import Tracker
@@ -205,3 +206,29 @@ def test_power_lost_while_the_flash_is_tried_leaves_the_log_whole(bench):
         assert after[: len(before)] == before
         assert len(after) > len(before)
     assert torn > 2
+
+
+# --- before a flight -----------------------------------------------------------------------
+
+
+def test_a_planned_leg_ends_it_with_the_modem_off_and_no_reset(tmp_path):
+    flight = Flight(kind="flight", at_h=0.75, for_h=1, planned=True)
+    story = scenario.load("fair_weather")
+    story = story.model_copy(update={"event": [flight]})
+    [[off_block, _]] = World(story, 1).planned_flights
+    off_block -= round(story.scenario.start.timestamp())
+    silent = off_block - 120
+    moments = [silent - 12, silent - 11.2, silent - 10.5]
+    presses = [Button(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
+    header = story.scenario.model_copy(update={"duration_h": (off_block + 60) / 3600})
+    story = story.model_copy(update={"scenario": header, "event": [flight, *presses]})
+    shipment = run(story, 1, tmp_path / "out")
+    console = (shipment.out / "console.log").read_text(encoding="utf-8")
+    assert "Traceback" not in console
+    assert "self-test: ended, in a flight nothing may be sent" in console
+    at = [note["us"] / S for note in shipment.of("at")]
+    assert any(silent - 10 < moment < silent for moment in at)
+    assert not any(moment > off_block for moment in at)
+    assert shipment.of("modem-power")[-1]["state"] == "unpowered"
+    dump = logdump.decode((shipment.out / "flash.bin").read_bytes())
+    assert sum(record.kind == 3 for record in dump.records) == 1  # one boot
