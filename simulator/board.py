@@ -7,32 +7,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import pads as esp32
+from .chips import CHIPS, Rules
 from .process import ROOT
 
 BOARDS = ROOT / "boards"
 
-REQUIRED = {
-    "NAME": str,
-    "CHIP": str,
-    "RTC_PPM": int,
-    "BOOT_MS": int,
-    "CALL_US": int,
-    "TICKS_US": int,
-}
+REQUIRED = {"NAME": str, "CHIP": str, "RTC_PPM": int}
 OPTIONAL = {
     "BUSES": dict,
     "SENSORS": dict,
     "FLASH": dict,
     "MODEM": dict,
     "BUTTON": int,
-    "VBUS": int,
     "LED_GREEN": int,
     "LED_RED": int,
-    "WAKE_ANY_HIGH": tuple,
-    "WAKE_ALL_LOW": tuple,
-    "WAKE_EXT0": tuple,
-    "HELD": tuple,
     "PULLS": tuple,
 }
 BUS_PINS = {
@@ -40,7 +28,6 @@ BUS_PINS = {
     "SPI": {"sck": "output", "mosi": "output", "miso": "input"},
     "UART": {"tx": "output", "rx": "input"},
 }
-BUS_NUMBERS = {"I2C": (0, 1), "SPI": (1, 2), "UART": (1, 2)}
 PART_PINS = {
     "cs": "output",
     "adc": "analog",
@@ -133,38 +120,45 @@ def check(board: Mapping[str, Any]) -> None:
 
 
 def _check_wiring(board: Mapping[str, Any]) -> None:
+    rules = CHIPS[board["CHIP"]]
     uses: dict[int, str] = {}
-    for pin, kind, use in _uses(board):
-        _check_pin(pin, kind, use)
+    for pin, kind, use in _uses(board, rules):
+        _check_pin(rules, pin, kind, use)
         if pin in uses:
             raise BoardError(f"pin {pin} is used twice, as {uses[pin]} and as {use}.")
         uses[pin] = use
-    _check_buses(board)
-    _check_wakes(board, uses)
-    outputs = {pin for pin, kind, _ in _uses(board) if kind == "output"}
+    _check_buses(board, rules)
+    _check_wakes(board, rules, uses)
+    outputs = {pin for pin, kind, _ in _uses(board, rules) if kind == "output"}
     for pin, _ in board.get("HELD", ()):
         if pin not in outputs:
             raise BoardError(f"pin {pin} cannot be held: no output is on it.")
 
 
 def _check_names(board: Mapping[str, Any]) -> None:
-    for name, kind in REQUIRED.items():
-        if not isinstance(board.get(name), kind):
-            raise BoardError(f"{name} is missing or not of type {kind.__name__}.")
+    _check_required(board, REQUIRED)
+    rules = CHIPS.get(board["CHIP"])
+    if rules is None:
+        raise BoardError(f"CHIP {board['CHIP']} is not known; {', '.join(CHIPS)} are.")
+    _check_required(board, rules.required)
+    kinds = {**REQUIRED, **OPTIONAL, **rules.required, **rules.optional}
     for name, value in board.items():
-        kinds = REQUIRED | OPTIONAL
         if name not in kinds:
-            raise BoardError(f"{name} is not a name that boards have.")
+            raise BoardError(f"{name} is not a name that boards with this chip have.")
         if not isinstance(value, kinds[name]):
             raise BoardError(f"{name} must be of type {kinds[name].__name__}.")
-    if board["CHIP"] != "esp32":
-        raise BoardError(f"CHIP {board['CHIP']} is not simulated; esp32 is.")
 
 
-def _uses(board: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
+def _check_required(board: Mapping[str, Any], required: Mapping[str, type]) -> None:
+    for name, kind in required.items():
+        if not isinstance(board.get(name), kind):
+            raise BoardError(f"{name} is missing or not of type {kind.__name__}.")
+
+
+def _uses(board: Mapping[str, Any], rules: Rules) -> Iterator[tuple[int, str, str]]:
     """Yield every use of a pin: its number, kind of use and name."""
     for (kind, number), bus in board.get("BUSES", {}).items():
-        if kind not in BUS_PINS or number not in BUS_NUMBERS[kind]:
+        if kind not in BUS_PINS or number not in rules.buses[kind]:
             raise BoardError(f"there is no {kind} {number} for parts on the chip.")
         if bus["pins"].keys() != BUS_PINS[kind].keys():
             raise BoardError(f"{kind} {number} needs the pins {', '.join(BUS_PINS[kind])}.")
@@ -179,20 +173,27 @@ def _uses(board: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
             yield board[name], kind, name
 
 
-def _check_pin(pin: int, kind: str, use: str) -> None:
-    if pin not in esp32.PINS:
+def _check_pin(rules: Rules, pin: int, kind: str, use: str) -> None:
+    if pin not in rules.pins:
         raise BoardError(f"pin {pin} ({use}) does not exist on the chip.")
-    if pin in esp32.MODULE_FLASH_PINS:
-        raise BoardError(f"pin {pin} ({use}) belongs to the module's own flash.")
-    if pin in esp32.CONSOLE_PINS:
-        raise BoardError(f"pin {pin} ({use}) belongs to the console.")
-    if kind == "output" and pin in esp32.INPUT_ONLY_PINS:
+    for owner, pins in rules.taken.items():
+        if pin in pins:
+            raise BoardError(f"pin {pin} ({use}) belongs to {owner}.")
+    if kind == "output" and pin in rules.input_only:
         raise BoardError(f"pin {pin} can only be an input, not {use}.")
-    if kind == "analog" and pin not in esp32.ADC_PINS:
+    if kind == "analog" and pin not in rules.analog:
         raise BoardError(f"pin {pin} ({use}) has no ADC.")
 
 
-def _check_buses(board: Mapping[str, Any]) -> None:
+def _check_buses(board: Mapping[str, Any], rules: Rules) -> None:
+    buses = board.get("BUSES", {})
+    for (kind, number), bus in buses.items():
+        fixed = rules.fixed.get((kind, number))
+        if fixed is not None and bus["pins"] != fixed:
+            pins = ", ".join(f"{role} {pin}" for role, pin in fixed.items())
+            raise BoardError(f"{kind} {number} has its pins from the image: {pins}.")
+        if kind == "SPI" and number in rules.shared and ("I2C", number) in buses:
+            raise BoardError(f"SPI {number} and I2C {number} are one peripheral of the chip.")
     taken: dict[tuple[int, int], str] = {}
     for name, entry in parts(board).items():
         for kind in BUS_PINS:
@@ -208,7 +209,7 @@ def _check_buses(board: Mapping[str, Any]) -> None:
             taken[place] = name
 
 
-def _check_wakes(board: Mapping[str, Any], uses: Mapping[int, str]) -> None:
+def _check_wakes(board: Mapping[str, Any], rules: Rules, uses: Mapping[int, str]) -> None:
     """Hold the wake sources to what the chip can do (ESP32 datasheet, sleep modes)."""
     resting = dict(board.get("PULLS", ()))
     high, low = board.get("WAKE_ANY_HIGH", ()), board.get("WAKE_ALL_LOW", ())
@@ -227,7 +228,7 @@ def _check_wakes(board: Mapping[str, Any], uses: Mapping[int, str]) -> None:
     }
     seen = set()
     for pin, level in wakes:
-        if pin not in esp32.RTC_PINS:
+        if pin not in rules.wakes:
             raise BoardError(f"pin {pin} cannot wake the chip: it is not an RTC pin.")
         if pin in seen:
             raise BoardError(f"pin {pin} is to wake the chip in two ways.")

@@ -61,6 +61,11 @@ class Simulation:
         speed: float = 1,
     ) -> None:
         boards.check(board)
+        if board["CHIP"] != "esp32":
+            raise boards.BoardError(
+                f"{board['NAME']}: the {board['CHIP']} is not simulated here but emulated by "
+                "Renode (make renode)."
+            )
         argv = argv or tools.micropython()
         self.clock = Clock()
         self.journal = Journal(self.clock, out / "journal.jsonl" if out else None)

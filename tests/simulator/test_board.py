@@ -19,6 +19,14 @@ def test_the_project_s_board_can_be_wired_and_fits_into_the_firmware():
     assert set(board.parts(whole)) == sensors | {"flash", "modem"}
 
 
+def test_the_nrf_s_board_has_the_same_parts_and_is_not_simulated_here(tmp_path):
+    nrf = board.named("nrf52840dk_bg95")
+    fitted, there = (board.parts(b) for b in (nrf, board.named("esp32_bg95")))
+    assert {n: e["part"] for n, e in fitted.items()} == {n: e["part"] for n, e in there.items()}
+    with pytest.raises(BoardError, match="emulated by Renode"):
+        Simulation(nrf, tmp_path, Still())
+
+
 BUSES = board.named("esp32_bg95")["BUSES"]
 SENSORS = board.named("esp32_bg95")["SENSORS"]
 
@@ -29,7 +37,8 @@ def sensors(name, **changes):
 
 REFUSED = [
     ({"CHIP": None}, "CHIP"),
-    ({"CHIP": "nrf52840"}, "not simulated"),
+    ({"CHIP": "rp2040"}, "rp2040 is not known; esp32, nrf52840 are"),
+    ({"BOOT_MS": None}, "BOOT_MS is missing"),
     ({"COLOUR": 3}, "COLOUR"),
     ({"BUTTON": "33"}, "BUTTON must be of type int"),
     ({"LED_RED": 2}, "pin 2 is used twice"),
@@ -78,6 +87,42 @@ REFUSED = [
 def test_impossible_wiring_is_refused_in_one_sentence(changes, sentence):
     with pytest.raises(BoardError, match=sentence) as caught:
         board.check(small_board(**changes))
+    assert "\n" not in str(caught.value)
+
+
+NRF = board.named("nrf52840dk_bg95")
+NRF_BUSES = NRF["BUSES"]
+
+
+def nrf_sensors(name, **changes):
+    return NRF["SENSORS"] | {name: NRF["SENSORS"][name] | changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"LED_RED": 48}, "pin 48 .* does not exist"),
+        ({"LED_RED": 0}, "pin 0 .* crystal"),
+        ({"LED_RED": 10}, "pin 10 .* NFC"),
+        ({"LED_RED": 18}, "pin 18 .* reset"),
+        ({"LED_RED": 6}, "pin 6 is used twice"),
+        ({"SENSORS": nrf_sensors("battery", adc=32)}, "pin 32 .* has no ADC"),
+        ({"BUSES": NRF_BUSES | {("UART", 1): NRF_BUSES["UART", 0]}}, "no UART 1"),
+        (
+            {"BUSES": NRF_BUSES | {("UART", 0): {"pins": {"tx": 5, "rx": 8}}}},
+            "UART 0 has its pins from the image: tx 6, rx 8",
+        ),
+        (
+            {"BUSES": NRF_BUSES | {("SPI", 0): {"pins": {"sck": 2, "mosi": 3, "miso": 4}}}},
+            "SPI 0 and I2C 0 are one peripheral",
+        ),
+        ({"WAKE_EXT0": (38, 1)}, "WAKE_EXT0 is not a name that boards with this chip have"),
+        ({"VBUS": 2}, "VBUS is not a name"),
+    ],
+)
+def test_what_the_nrf_cannot_is_refused_in_one_sentence(changes, sentence):
+    with pytest.raises(BoardError, match=sentence) as caught:
+        board.check(NRF | changes)
     assert "\n" not in str(caught.value)
 
 
