@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from .bus import Op
 from .kernel import US_PER_MS, US_PER_S
 from .models.bg95.modem import BG95, Power
 from .models.faults import set_fault
@@ -68,7 +67,7 @@ class Actions:
                 set_fault(part, event.fault, on=True)
                 self._later(event.for_h, partial(set_fault, part, event.fault, on=False))
             case Hang():
-                self._simulation.chip.hang_next.add(Op.SPI_READ)
+                self._simulation.hang()
             case Button():
                 self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
             case Command():
@@ -88,7 +87,7 @@ class Actions:
         off_us = round(event.off_s * US_PER_S)
         if event.during == "any":
             self._simulation.power_cut(off_us)
-        elif event.during == "awake" and self._simulation.chip.state == "running":
+        elif event.during == "awake" and self._simulation.awake:
             # Anywhere in what it does now: most wakes are over within half a second.
             self._cut_within(AWAKE_US, off_us)
         elif event.during == "after_call" and self._modem is not Power.UNPOWERED:

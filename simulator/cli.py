@@ -12,10 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from . import scenario as scenarios
 from .board import BoardError
 from .kernel import RunInvalidError
+from .packing import ShipmentError
 from .report import lines, report
 from .scenario import Scenario
 from .services import ServiceError
-from .shipment import Shipment, ShipmentError, run
+from .shipment import Shipment, run
 from .tools import ToolError
 
 DISAGREES, BAD_INPUT, INVALID = 1, 2, 3

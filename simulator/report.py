@@ -14,9 +14,10 @@ import cbor2
 
 from .agreement import Agreement, compare, samples_stored, samples_taken
 from .kernel import US_PER_S
+from .packing import ShipmentError, command
 from .picture import Curve, Drawing, draw
 from .scenario import ReIce
-from .shipment import Shipment, ShipmentError, command
+from .shipment import Shipment
 from .timeline import timeline
 
 HOUR_US = 3600 * US_PER_S

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from . import board as boards
 from . import tools, wiring
+from .bus import Op
 from .chip import Chip
 from .console import Console
 from .journal import Journal
@@ -122,6 +123,15 @@ class Simulation:
         """Pull the cable, in the middle of anything."""
         self.console.unplug()
         self.parts["vbus"].unplug()
+
+    @property
+    def awake(self) -> bool:
+        """Whether the firmware runs at this moment."""
+        return self.chip.state == "running"
+
+    def hang(self) -> None:
+        """Let the firmware compute for ever, from its next reading over SPI on."""
+        self.chip.hang_next.add(Op.SPI_READ)
 
     def run(self, until_us: int) -> None:
         """Let virtual time pass until that moment; as fast as it goes, or with a console in step.

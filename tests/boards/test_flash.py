@@ -15,7 +15,8 @@ from simulator import board as boards
 from simulator import scenario
 from simulator.identity import Identity
 from simulator.kernel import RunInvalidError
-from simulator.shipment import Flashed, run
+from simulator.packing import Flashed
+from simulator.shipment import run
 from simulator.simulation import Simulation
 from tests.boards.packing import (
     BOARD,

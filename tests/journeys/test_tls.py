@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from simulator import shipment
+from simulator import packing
 from simulator.models.bg95 import BG96
 from simulator.observer import PREFIX
 from simulator.services import Broker
@@ -37,7 +37,7 @@ def issue(folder: Path, *options: str) -> Path:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One with certificates for the broker and the tracker."""
     folder = tmp_path_factory.mktemp("tls") / "authority"
-    shipment.certify(folder, WHO.tracker, Site.START)
+    packing.certify(folder, WHO.tracker, Site.START)
     return folder
 
 
@@ -85,7 +85,7 @@ def reasons(tracker: Tracker) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("made", "code", "words"),
     [
-        (("--broker", shipment.BROKER_NAME, "--from", NEVER), DATE, "is not valid at this time"),
+        (("--broker", packing.BROKER_NAME, "--from", NEVER), DATE, "is not valid at this time"),
         (("--broker", "elsewhere.example"), HOST, "is for another host"),
     ],
     ids=["expired", "wrong host"],

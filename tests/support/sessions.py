@@ -21,7 +21,7 @@ from boards import logdump
 from gateway import confirmation, envelope, ranges
 from gateway.envelope import Kind
 from simulator import board as boards
-from simulator import identity, shipment
+from simulator import identity, packing
 from simulator.kernel import US_PER_S
 from simulator.models.bg95 import BG95, Cell, Fault, Faults, Sim
 from simulator.network import Network
@@ -93,15 +93,15 @@ class Site(Services):
     ) -> None:
         authority = work / "authority" if tls else None
         if authority and not authority.exists():
-            shipment.certify(authority, WHO.tracker, START)
+            packing.certify(authority, WHO.tracker, START)
         super().__init__(work, lambda: 0, "", authority=authority)
         self.volume = work / "volume"
-        shipment.build_volume(
+        packing.build_volume(
             self.volume,
             BOARD,
             "refrigerated_2_8",
             WHO,
-            shipment.PORTS[tls],
+            packing.PORTS[tls],
             (trusted or authority) if tls else None,
         )
         # A search for a position makes a session long; test_position.py is about it.
@@ -109,7 +109,7 @@ class Site(Services):
         document = cbor2.loads(profile.read_bytes()) | {POSITION_INTERVAL: 0}
         profile.write_bytes(cbor2.dumps(document, canonical=True))
         self.utc_ms: Callable[[], int] = lambda: 0
-        self.host = host or shipment.BROKER_NAME
+        self.host = host or packing.BROKER_NAME
         self.start_broker()
         self.keeper = Keeper(self.broker_address, self.now_ms)
 
