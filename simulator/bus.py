@@ -130,6 +130,16 @@ class UARTDevice(Protocol):
         """Take what the controller wrote, at the moment its last bit has arrived."""
 
 
+class Analog(Protocol):
+    """What is at an ADC pin."""
+
+    def volts(self) -> float:
+        """Return the voltage at the pin now."""
+
+    def given(self, microvolts: int) -> None:
+        """Take note of the reading that the firmware is given."""
+
+
 class Terminal:
     """One part's connection to a net."""
 
@@ -211,11 +221,16 @@ class I2CBus:
         if level and self.owed_clocks:
             self.owed_clocks -= 1
 
-    def _pass(self, n: int) -> bool:
-        """Let the time of ``n`` bytes after the address pass; return whether the bus works."""
-        stuck = self.owed_clocks > 0 or any(
+    @property
+    def stuck(self) -> bool:
+        """Whether a part holds SDA low."""
+        return self.owed_clocks > 0 or any(
             getattr(d, "holds_bus", False) for d in self.devices.values()
         )
+
+    def _pass(self, n: int) -> bool:
+        """Let the time of ``n`` bytes after the address pass; return whether the bus works."""
+        stuck = self.stuck
         us = self.timeout_us if stuck else ((n + 1) * 9 + 2) * US_PER_S // self.freq + 1
         self._clock.advance_to(self._clock.now_us + us)
         return not stuck

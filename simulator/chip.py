@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from .bus import (
     CONSOLE_LINE,
@@ -20,6 +19,7 @@ from .bus import (
     INTERRUPTED,
     REPLY,
     UART,
+    Analog,
     I2CBus,
     Net,
     Op,
@@ -61,16 +61,6 @@ CAUSE_NAMES = {
 
 class Halted(Exception):
     """The chip has stopped in the middle of a request."""
-
-
-class Analog(Protocol):
-    """What is at an ADC pin."""
-
-    def volts(self) -> float:
-        """Return the voltage at the pin now."""
-
-    def given(self, microvolts: int) -> None:
-        """Take note of the reading that the firmware is given."""
 
 
 class _NoReply:

@@ -9,8 +9,7 @@ from typing import Any, Protocol
 
 from .board import BUS_PINS, BoardError
 from .board import parts as fitted
-from .bus import I2CBus, Net, SPIBus, Terminal
-from .chip import Chip
+from .bus import Analog, I2CBus, Net, SPIBus, Terminal
 from .journal import Journal
 from .kernel import Clock, rng
 from .models.battery import Battery
@@ -47,6 +46,34 @@ class World(Protocol):
 
     def acceleration(self, t_s: float) -> tuple[float, float, float]:
         """Return what an accelerometer in the box feels, in g; upright and at rest (0, 0, 1)."""
+
+
+class Edge(Protocol):
+    """A chip, as far as parts are wired to it."""
+
+    @property
+    def nets(self) -> dict[int, Net]:
+        """The nets of its pins."""
+
+    @property
+    def analog(self) -> dict[int, Analog]:
+        """What is at the inputs of its converter, by pin."""
+
+    @property
+    def i2c(self) -> dict[tuple[int, int], I2CBus]:
+        """I2C buses by their pins scl, sda."""
+
+    @property
+    def spi(self) -> dict[tuple[int, int, int], SPIBus]:
+        """SPI buses by their pins sck, mosi, miso."""
+
+    @property
+    def uarts(self) -> Mapping[int, Any]:
+        """Its UARTs."""
+
+    @property
+    def uart_pins(self) -> dict[int, tuple[int, int]]:
+        """Their pins tx, rx."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +163,7 @@ FACTORIES: Mapping[str, Factory] = {
 
 
 def build(
-    board: Mapping[str, Any], chip: Chip, bench: Bench, factories: Mapping[str, Factory]
+    board: Mapping[str, Any], chip: Edge, bench: Bench, factories: Mapping[str, Factory]
 ) -> dict[str, Any]:
     """Build every part that is fitted and wire it to the chip; return the parts by name.
 
@@ -184,7 +211,7 @@ def _connect(
     name: str,
     entry: Mapping[str, Any],
     part: Any,
-    chip: Chip,
+    chip: Edge,
     buses: Mapping[tuple[str, int], Any],
 ) -> None:
     if "i2c" in entry:

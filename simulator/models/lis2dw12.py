@@ -12,7 +12,8 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from itertools import islice
 from typing import ClassVar
 
 from simulator.bus import Nak, Terminal
@@ -349,19 +350,33 @@ class LIS2DW12:
     def read(self, n: int) -> bytes:
         """Answer registers; a read of the outputs goes round among them."""
         self._answers()
+        stream = self.stream()
+        answer = bytes(islice(stream, n))
+        stream.close()
+        return answer
+
+    def stream(self) -> Generator[int, None, None]:
+        """Answer registers byte by byte; close it when the controller has enough.
+
+        For controllers that say only with the last byte that it is the last one.
+        """
+        self._answers()
         self._catch_up()
         first = self._pointer
         handed: list[Sample] = []
-        answer = bytearray()
-        for _ in range(n):
-            if self._pointer == r.OUT_X_L:
-                handed.append(self._next())
-            answer.append(self._read(self._pointer))
-            self._advance()
-        if handed:
-            self._note(handed, whole=first == r.OUT_X_L and n == 6 * len(handed))
-        self._drive()
-        return bytes(answer)
+        n = 0
+        try:
+            while True:
+                if self._pointer == r.OUT_X_L:
+                    handed.append(self._next())
+                value = self._read(self._pointer)
+                self._advance()
+                n += 1
+                yield value
+        finally:
+            if handed:
+                self._note(handed, whole=first == r.OUT_X_L and n == 6 * len(handed))
+            self._drive()
 
     def _advance(self) -> None:
         if self._registers[r.CTRL2] & r.IF_ADD_INC:
