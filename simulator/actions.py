@@ -8,6 +8,7 @@ from functools import partial
 from .kernel import US_PER_MS, US_PER_S
 from .models.bg95.modem import BG95, Power
 from .models.faults import set_fault
+from .models.w25q64 import W25Q64
 from .network import Network
 from .operator import Operator
 from .scenario import (
@@ -28,7 +29,7 @@ from .scenario import (
     Tilt,
 )
 from .services import Services
-from .simulation import Simulation
+from .tracker import Tracker
 
 AWAKE_US = 400 * US_PER_MS
 COMMAND_US = 200 * US_PER_MS
@@ -40,7 +41,7 @@ class Actions:
     """What a scenario's events do to the tracker and to the world beyond it."""
 
     def __init__(
-        self, simulation: Simulation, services: Services, network: Network, operator: Operator
+        self, simulation: Tracker, services: Services, network: Network, operator: Operator
     ) -> None:
         self._simulation = simulation
         self._services = services
@@ -87,6 +88,8 @@ class Actions:
         off_us = round(event.off_s * US_PER_S)
         if event.during == "any":
             self._simulation.power_cut(off_us)
+        elif event.during == "flash_write":
+            self._cut_in_write(event.share, off_us)
         elif event.during == "awake" and self._simulation.awake:
             # Anywhere in what it does now: most wakes are over within half a second.
             self._cut_within(AWAKE_US, off_us)
@@ -100,6 +103,19 @@ class Actions:
             self._cut_within(COMMAND_US, off_us)
         else:
             self._clock.call_after(LOOK_US, partial(self._cut_after_call, off_us))
+
+    def _cut_in_write(self, share: float | None, off_us: int) -> None:
+        flash: W25Q64 = self._simulation.parts["flash"]
+
+        nothing = flash.on_write
+
+        def begun(took_us: int) -> None:
+            flash.on_write = nothing
+            done = self._rng.random() if share is None else share
+            cut = partial(self._simulation.power_cut, off_us)
+            self._clock.call_after(int(took_us * done), cut)
+
+        flash.on_write = begun
 
     def _cut_within(self, span_us: int, off_us: int) -> None:
         delay_us = self._rng.randrange(span_us)

@@ -221,12 +221,14 @@ class PowerCut(_Event):
     """The battery is gone for off_s.
 
     During "awake": from a seeded moment of the next wake on; "after_call": of what the tracker
-    does once the next call has ended, when it carries a command out.
+    does once the next call has ended, when it carries a command out; "flash_write": within the
+    next program or erase of the flash, when ``share`` of it is done, or at a seeded moment.
     """
 
     kind: Literal["power_cut"]
     off_s: Positive
-    during: Literal["any", "awake", "after_call"] = "any"
+    during: Literal["any", "awake", "after_call", "flash_write"] = "any"
+    share: float | None = Field(default=None, ge=0, lt=1)
 
 
 class BrokerDown(_Event):

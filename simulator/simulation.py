@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,8 +68,8 @@ class Simulation:
                 "Renode (make renode)."
             )
         argv = argv or tools.micropython()
-        self.clock = Clock()
-        self.journal = Journal(self.clock, out / "journal.jsonl" if out else None)
+        self.clock: Clock = Clock()
+        self.journal: Journal = Journal(self.clock, out / "journal.jsonl" if out else None)
         self.console = Console(self.clock, out / "console.log" if out else None)
         self._bench = Bench(self.clock, self.journal, world, seed)
         self._interpreter = Interpreter(argv, volume, self.console, heap_kib)
@@ -87,7 +87,7 @@ class Simulation:
         )
         self.speed = speed
         self._closed = False
-        self.parts = wiring.build(board, self.chip, self._bench, factories or {})
+        self.parts: dict[str, Any] = wiring.build(board, self.chip, self._bench, factories or {})
         self._switched = {name for name, entry in boards.parts(board).items() if "supply" in entry}
 
     def rng(self, name: str) -> random.Random:
@@ -132,6 +132,10 @@ class Simulation:
     def hang(self) -> None:
         """Let the firmware compute for ever, from its next reading over SPI on."""
         self.chip.hang_next.add(Op.SPI_READ)
+
+    def do(self, action: Callable[[], Any]) -> Any:
+        """Have something done between two steps of the run, and return its result."""
+        return action()
 
     def run(self, until_us: int) -> None:
         """Let virtual time pass until that moment; as fast as it goes, or with a console in step.

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from .actions import Actions
 from .identity import Identity
@@ -22,22 +22,21 @@ from .network import Network
 from .operator import Operator
 from .packing import BROKER_NAME, command
 from .services import Services
-from .simulation import Simulation
+from .tracker import Tracker
 from .wiring import Bench, Factory
 from .world import World
 
-Fit = Callable[[Mapping[str, Factory]], Simulation]
-"""Builds the tracker; the factories are of the parts that reach beyond it."""
+T = TypeVar("T", bound=Tracker)
 
 
-class Underway:
+class Underway(Generic[T]):
     """Between ``with`` and its end.
 
     Args:
         world: where it travels.
         identity: who the tracker is.
         registration: the file that makes it known to the gateway.
-        fit: builds the tracker.
+        fit: builds the tracker, with the factories it is given for parts that reach beyond it.
         out: where broker, gateway and their database leave what they write.
         broker_url: a broker that is running; one of our own without it.
         authority: certificates, where the tracker is to use TLS.
@@ -51,7 +50,7 @@ class Underway:
         world: World,
         identity: Identity,
         registration: Path,
-        fit: Fit,
+        fit: Callable[[Mapping[str, Factory]], T],
         out: Path,
         *,
         broker_url: str | None = None,

@@ -61,7 +61,7 @@ class World:
         ]
         knots = {t for start, end, _ in self._openings for t in (start, end)}
         self.light_changes = sorted(knots | {t for t in self._starts if self.is_open(t)})
-        self._motion = _motion(self.events)
+        self._motion = movements(self.events)
         self.motions = self._motion.spans
 
     def leg(self, t_s: float) -> Leg:
@@ -139,7 +139,8 @@ def _either_way(rng: random.Random, most: float) -> float:
     return rng.uniform(-most, most)
 
 
-def _motion(events: list[tuple[float, Event]]) -> motion.Motion:
+def movements(events: list[tuple[float, Event]]) -> motion.Motion:
+    """Return how the box moves in these events."""
     turns, drops, flights = [], [], []
     for t, event in events:
         if isinstance(event, Tilt):

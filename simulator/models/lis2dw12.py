@@ -69,7 +69,6 @@ class LIS2DW12:
         self.address = address
         self._acceleration = acceleration
         self._motions = motions
-        self._ends = [end for _, end in motions]
         # This specimen: zero-g offset within 20 mg typically, self-test within 70...1500 mg.
         self._offset = tuple(max(-0.04, min(0.04, rng.gauss(0, 0.01))) for _ in range(3))
         self.deflection = tuple(rng.uniform(0.2, 0.6) for _ in range(3))
@@ -199,6 +198,10 @@ class LIS2DW12:
         else:
             self.load.become("low power, 200 Hz")
 
+    def look(self) -> None:
+        """Take in that the world moves, or is going to."""
+        self._watch()
+
     def _watch(self) -> None:
         """Make the next samples one by one: something may come of each."""
         self._until = self._made + r.LONGEST_DURATION + 2
@@ -213,7 +216,7 @@ class LIS2DW12:
             return
         next_one = (now - self._begun_us) // period + 1
         if next_one > self._until:
-            position = bisect_right(self._ends, now / US_PER_S)
+            position = bisect_right(self._motions, now / US_PER_S, key=lambda span: span[1])
             if position == len(self._motions):
                 return
             start, end = self._motions[position]

@@ -228,6 +228,10 @@ class OPT3001:
 
     # --- conversion
 
+    def look(self) -> None:
+        """Take in that the world has got another light, or is going to."""
+        self._look_again()
+
     @property
     def _end_of_conversion(self) -> bool:
         return self._registers[LOW_LIMIT] >> 14 == 3

@@ -91,6 +91,8 @@ class W25Q64:
         """Fault: every operation takes the longest time."""
         self.hangs = False
         """Fault: the next program or erase never ends."""
+        self.on_write: Callable[[int], object] = lambda _: None
+        """Called as a program or erase begins, with the us that it is going to take."""
         self.load = Load(clock, currents.W25Q64)
         self._powered = False
         self._under_way: tuple[Handle, int, int, Callable[[Tear], None], str] | None = None
@@ -170,6 +172,7 @@ class W25Q64:
             handle.cancel()
         self._under_way = (handle, begun, begun + took, act, state)
         self._draw()
+        self.on_write(took)
 
     # ---- bus ----
 
