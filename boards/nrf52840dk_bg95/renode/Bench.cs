@@ -1,0 +1,249 @@
+// The board around the chip: one loopback connection to the simulator, which has its parts.
+//
+// Every bus transfer, change of an output and conversion is asked there, together with the
+// virtual time; the reply brings the levels at all pins. The protocol is described in
+// simulator/emulation_server.py. While the simulator takes its time, virtual time stands still.
+using System;
+using System.IO;
+using System.Net.Sockets;
+using Antmicro.Renode.Core;
+using Antmicro.Renode.Exceptions;
+using Antmicro.Renode.Logging;
+using Antmicro.Renode.Peripherals.Bus;
+using Antmicro.Renode.Peripherals.CPU;
+using Antmicro.Renode.Peripherals.Timers;
+using Antmicro.Renode.Time;
+
+namespace Antmicro.Renode.Peripherals.Coldtrail
+{
+    public enum Operation : byte
+    {
+        Hello = 0, Tick = 1, Pins = 2, I2CStart = 3, I2CWrite = 4, I2CNext = 5, I2CStop = 6,
+        Spi = 7, Adc = 8, Baud = 9, Reset = 10, Off = 11, Nvmc = 12,
+    }
+
+    // A call at a moment of virtual time, exact to the microsecond.
+    public class Alarm
+    {
+        public Alarm(IMachine machine, IPeripheral owner, string name, Action action)
+        {
+            timer = new LimitTimer(machine.ClockSource, 1000000, owner, name, limit: 1,
+                direction: Direction.Ascending, workMode: WorkMode.OneShot, eventEnabled: true);
+            timer.LimitReached += action;
+        }
+
+        public void After(ulong microseconds)
+        {
+            timer.Enabled = false;
+            timer.Limit = Math.Max(1, microseconds);
+            timer.Value = 0;
+            timer.Enabled = true;
+        }
+
+        public void Cancel()
+        {
+            timer.Enabled = false;
+        }
+
+        public bool Pending { get { return timer.Enabled; } }
+
+        private readonly LimitTimer timer;
+    }
+
+    public class Bench : IDoubleWordPeripheral, IKnownSize
+    {
+        public Bench(IMachine machine, ICPU cpu)
+        {
+            this.machine = machine;
+            this.cpu = cpu;
+            tick = new Alarm(machine, this, "tick", () => Ask(Operation.Tick, 0, 0, null));
+        }
+
+        // Connects to the simulator's bench port, before the machine is started; with port 0 the chip is
+        // alone: its inputs read 0 and nobody acknowledges.
+        public void Connect(int port)
+        {
+            if(port == 0)
+            {
+                return;
+            }
+            lock(sync)
+            {
+                if(stream != null)
+                {
+                    throw new RecoverableException("The board is connected already.");
+                }
+                var client = new TcpClient();
+                try
+                {
+                    client.Connect("127.0.0.1", port);
+                }
+                catch(SocketException e)
+                {
+                    throw new RecoverableException(String.Format(
+                        "No board at port {0}: {1}. Start the simulator's bench first.", port, e.Message));
+                }
+                client.NoDelay = true;
+                client.ReceiveTimeout = LimitMilliseconds;
+                client.SendTimeout = LimitMilliseconds;
+                stream = client.GetStream();
+                Powered = false;
+                outages = 0;
+            }
+            Ask(Operation.Hello, 0, Version, null);
+            if(!Powered)
+            {
+                cpu.IsHalted = true;
+            }
+        }
+
+        // Asks the board; without one, or when it is gone, the answer is `missing`.
+        public byte[] Ask(Operation operation, byte unit, uint argument, byte[] data, byte missing = 0)
+        {
+            byte status;
+            return Ask(operation, unit, argument, data, out status, missing);
+        }
+
+        public byte[] Ask(Operation operation, byte unit, uint argument, byte[] data, out byte status, byte missing = 0)
+        {
+            byte[] answer;
+            bool levelsChanged, lost, returned, vbusChanged;
+            lock(sync)
+            {
+                status = missing;
+                if(stream == null)
+                {
+                    return null;
+                }
+                try
+                {
+                    Send(operation, unit, argument, data ?? new byte[0]);
+                    Receive(header, header.Length);
+                    answer = new byte[BitConverter.ToUInt16(header, 4)];
+                    Receive(answer, answer.Length);
+                }
+                catch(IOException e)
+                {
+                    this.Log(LogLevel.Error, "The board is gone: {0} The chip is halted.", e.Message);
+                    stream = null;
+                    cpu.IsHalted = true;
+                    return null;
+                }
+                status = header[0];
+                var flags = header[1];
+                var cuts = BitConverter.ToUInt16(header, 2);
+                var due = BitConverter.ToUInt64(header, 8);
+                var levels = BitConverter.ToUInt64(header, 16);
+                var powered = (flags & 1) != 0;
+                var vbus = (flags & 2) != 0;
+                lost = Powered && (!powered || cuts != outages);
+                returned = powered && (!Powered || cuts != outages);
+                vbusChanged = vbus != Vbus;
+                levelsChanged = levels != Levels;
+                outages = cuts;
+                Powered = powered;
+                Vbus = vbus;
+                Levels = levels;
+                var now = Now;
+                tick.After(due <= now ? ShortestTick : Math.Min(Math.Max(due - now, ShortestTick), LongestTick));
+            }
+            if(lost && PowerLost != null)
+            {
+                PowerLost();
+            }
+            if(returned && PowerReturned != null)
+            {
+                PowerReturned();
+            }
+            if(vbusChanged && VbusChanged != null)
+            {
+                VbusChanged();
+            }
+            if(levelsChanged && LevelsChanged != null)
+            {
+                LevelsChanged();
+            }
+            return answer;
+        }
+
+        public void Reset()
+        {
+        }
+
+        public uint ReadDoubleWord(long offset)
+        {
+            return 0;
+        }
+
+        public void WriteDoubleWord(long offset, uint value)
+        {
+        }
+
+        // Virtual microseconds since the machine was made.
+        public ulong Now
+        {
+            get
+            {
+                ICPU current;
+                if(machine.SystemBus.TryGetCurrentCPU(out current))
+                {
+                    current.SyncTime();
+                }
+                return machine.ClockSource.CurrentValue.Ticks / TimeInterval.TicksPerMicrosecond;
+            }
+        }
+
+        public bool Powered { get; private set; } = true;
+        public bool Vbus { get; private set; }
+        public ulong Levels { get; private set; }
+        public long Size { get { return 0x10; } }
+
+        public event Action LevelsChanged;
+        public event Action VbusChanged;
+        public event Action PowerLost;
+        public event Action PowerReturned;
+
+        public const byte Acknowledged = 0;
+        public const byte NotAcknowledged = 1;
+        public const byte Stuck = 2;
+
+        private void Send(Operation operation, byte unit, uint argument, byte[] data)
+        {
+            var frame = new byte[16 + data.Length];
+            frame[0] = (byte)operation;
+            frame[1] = unit;
+            BitConverter.GetBytes((ushort)data.Length).CopyTo(frame, 2);
+            BitConverter.GetBytes(argument).CopyTo(frame, 4);
+            BitConverter.GetBytes(Now).CopyTo(frame, 8);
+            data.CopyTo(frame, 16);
+            stream.Write(frame, 0, frame.Length);
+        }
+
+        private void Receive(byte[] buffer, int count)
+        {
+            for(var got = 0; got < count;)
+            {
+                var n = stream.Read(buffer, got, count - got);
+                if(n == 0)
+                {
+                    throw new IOException("it has closed the connection.");
+                }
+                got += n;
+            }
+        }
+
+        private NetworkStream stream;
+        private ushort outages;
+        private readonly byte[] header = new byte[24];
+        private readonly object sync = new object();
+        private readonly Alarm tick;
+        private readonly ICPU cpu;
+        private readonly IMachine machine;
+
+        private const uint Version = 1;
+        private const ulong ShortestTick = 20;
+        private const ulong LongestTick = 10000;
+        // A broker's answer may take 20 s; the simulator gives up before this does.
+        private const int LimitMilliseconds = 120000;
+    }
+}

@@ -1,0 +1,128 @@
+// What the peripherals of the nRF52840 have in common (product specification, "Peripheral
+// interface"): tasks that are triggered by writing 1, events, and interrupts for them.
+using System;
+using System.Collections.Generic;
+using Antmicro.Renode.Core;
+using Antmicro.Renode.Core.Structure.Registers;
+using Antmicro.Renode.Logging;
+using Antmicro.Renode.Peripherals.Bus;
+
+namespace Antmicro.Renode.Peripherals.Coldtrail
+{
+    public abstract class NrfPeripheral : BasicDoubleWordPeripheral, IKnownSize
+    {
+        protected NrfPeripheral(IMachine machine) : base(machine)
+        {
+            IRQ = new GPIO();
+        }
+
+        public override void Reset()
+        {
+            base.Reset();
+            interrupts = 0;
+            foreach(var e in events)
+            {
+                e.Set = false;
+            }
+            UpdateInterrupt();
+        }
+
+        public virtual long Size { get { return 0x1000; } }
+
+        public GPIO IRQ { get; private set; }
+
+        protected class Event
+        {
+            public bool Set;
+            public int Bit;
+        }
+
+        protected void Task(long offset, string name, Action action)
+        {
+            RegistersCollection.DefineRegister(offset)
+                .WithFlag(0, FieldMode.Write, name: "TASKS_" + name,
+                    writeCallback: (_, value) => { if(value) action(); })
+                .WithReservedBits(1, 31);
+        }
+
+        // `bit` is the event's place in INTENSET and INTENCLR.
+        protected Event DefineEvent(long offset, string name, int bit)
+        {
+            var e = new Event { Bit = bit };
+            events.Add(e);
+            RegistersCollection.DefineRegister(offset)
+                .WithFlag(0, name: "EVENTS_" + name, valueProviderCallback: _ => e.Set,
+                    writeCallback: (_, value) =>
+                    {
+                        // Only the hardware sets an event.
+                        e.Set &= value;
+                        UpdateInterrupt();
+                    })
+                .WithReservedBits(1, 31);
+            return e;
+        }
+
+        protected void DefineInterrupts(bool both = false)
+        {
+            if(both)
+            {
+                RegistersCollection.DefineRegister(0x300).WithValueField(0, 32, name: "INTEN",
+                    valueProviderCallback: _ => interrupts,
+                    writeCallback: (_, value) => Interrupts = (uint)value);
+            }
+            RegistersCollection.DefineRegister(0x304).WithValueField(0, 32, name: "INTENSET",
+                valueProviderCallback: _ => interrupts,
+                writeCallback: (_, value) => Interrupts = interrupts | (uint)value);
+            RegistersCollection.DefineRegister(0x308).WithValueField(0, 32, name: "INTENCLR",
+                valueProviderCallback: _ => interrupts,
+                writeCallback: (_, value) => Interrupts = interrupts & ~(uint)value);
+        }
+
+        // A register that keeps what is written and does nothing.
+        protected IValueRegisterField Keep(long offset, string name, uint reset = 0)
+        {
+            IValueRegisterField field;
+            RegistersCollection.DefineRegister(offset, reset).WithValueField(0, 32, out field, name: name);
+            return field;
+        }
+
+        protected void Raise(Event e)
+        {
+            e.Set = true;
+            UpdateInterrupt();
+        }
+
+        protected void Refuse(string register, string why, params object[] args)
+        {
+            this.Log(LogLevel.Warning, register + ": " + why, args);
+        }
+
+        protected uint Interrupts
+        {
+            get { return interrupts; }
+            set
+            {
+                interrupts = value;
+                UpdateInterrupt();
+                InterruptsChanged();
+            }
+        }
+
+        protected virtual void InterruptsChanged()
+        {
+        }
+
+        protected void UpdateInterrupt()
+        {
+            var active = false;
+            foreach(var e in events)
+            {
+                active |= e.Set && (interrupts >> e.Bit & 1) != 0;
+            }
+            IRQ.Set(active);
+        }
+
+        private uint interrupts;
+        private readonly List<Event> events = new List<Event>();
+    }
+}
