@@ -1,4 +1,4 @@
-"""Makes a skipped test visible, and in CI an unexpected one an error."""
+"""Makes a skipped test visible, and in CI an unexpected one an error; shows figures."""
 
 import os
 import re
@@ -92,6 +92,25 @@ class SkipReport:
             )
 
 
+class Figures:
+    """Shows at the end what tests have measured: ``record_property("figure", "…")``."""
+
+    def __init__(self) -> None:
+        self._figures: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._figures += [
+                str(text) for name, text in report.user_properties if name == "figure"
+            ]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._figures:
+            terminalreporter.section("figures")
+        for figure in self._figures:
+            terminalreporter.line(figure)
+
+
 def _reason(longrepr: object) -> str:
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
     return str(text).removeprefix("Skipped: ")
@@ -101,6 +120,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         strict = os.environ.get("CI", "") not in {"", "0", "false"}
         config.pluginmanager.register(SkipReport(read_allowed(ALLOWED_SKIPS), strict=strict))
+        config.pluginmanager.register(Figures())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
