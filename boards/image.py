@@ -67,11 +67,19 @@ def load(path: Path, chip: str) -> Firmware:
     for name, image in (("bootloader", bootloader), ("application", application)):
         if not _is_whole(image, chip):
             raise BoardError(f"{path}: its {name} is damaged: download it again.")
-    found = _VERSION.search(application)
-    if found is None:
+    version = version_in(application)
+    if version is None:
         raise BoardError(f"{path} is not MicroPython: {_ADVICE}.")
+    return Firmware(bootloader, application, version)
+
+
+def version_in(data: bytes) -> tuple[int, int, int] | None:
+    """Return the MicroPython version that is named in an image, or None."""
+    found = _VERSION.search(data)
+    if found is None:
+        return None
     major, minor, patch = (int(part or 0) for part in found.groups()[:3])
-    return Firmware(bootloader, application, (major, minor, patch))
+    return major, minor, patch
 
 
 _ADVICE = "take the stock image for ESP32_GENERIC, the .bin that is flashed at 0x1000"

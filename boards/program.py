@@ -98,13 +98,22 @@ def files(board: Path) -> dict[str, bytes]:
 
     Last comes `version`: of a volume that was written in part, that is what is missing.
     """
-    sources = {
+    made = compiled(_sources() | {"board.py": board / "board.py"})
+    return made | {"version": digest(made).encode()}
+
+
+def firmware() -> dict[str, bytes]:
+    """Return the firmware alone, compiled, and its `version`."""
+    made = compiled(_sources())
+    return made | {"version": digest(made).encode()}
+
+
+def _sources() -> dict[str, Path]:
+    return {
         str(path.relative_to(FIRMWARE)): path
         for package in ("coldtrail", "drivers")
         for path in sorted((FIRMWARE / package).rglob("*.py"))
     }
-    made = compiled(sources | {"board.py": board / "board.py"})
-    return made | {"version": digest(made).encode()}
 
 
 def digest(program: Files) -> str:

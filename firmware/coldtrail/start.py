@@ -7,9 +7,9 @@ from drivers import forget
 
 
 def start():
-    """Run one wake; returns only when the tracker is not provisioned, to the prompt."""
+    """Run the tracker; returns only when it is not provisioned, to the prompt."""
     micropython.kbd_intr(-1)  # Ctrl-C is the console's: it ends no tracker
-    if board.CHIP != "esp32":
+    if board.CHIP not in ("esp32", "nrf52840"):
         print("coldtrail: there is no port layer for the chip", board.CHIP)
         return
     from coldtrail import provisioned
@@ -24,7 +24,9 @@ def start():
     forget("coldtrail.provisioned", "coldtrail.profile")
     forget("coldtrail.identity", "coldtrail.calibration")
 
-    from coldtrail.ports.esp32 import Port
+    port = __import__("coldtrail.ports." + board.CHIP, None, None, ("*",)).Port(board)
     from coldtrail.tracker import Tracker
 
-    Tracker(Port(board), profile, identity, calibrations).wake()
+    while True:
+        # Where a wake is a reset, this comes no further.
+        Tracker(port, profile, identity, calibrations).wake()

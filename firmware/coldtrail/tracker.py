@@ -5,6 +5,7 @@ import time
 
 from micropython import const
 
+import board
 from coldtrail import sampler
 from coldtrail.recorder import Recorder
 from coldtrail.watchdog import Watchdog
@@ -22,6 +23,7 @@ _SUBJECT_DOWNLINK = const(9)
 _NO_SYNC = const(1)
 _STORM = const(12)
 
+_MODEM = bool(getattr(board, "MODEM", None))  # on a bench there is none: it never calls
 _SAMPLER = "sampler"
 _LOOP_MS = const(250)
 _SAMPLE_LIMIT_MS = const(20_000)
@@ -33,7 +35,6 @@ _RETRY_LONGEST_S = const(3600)
 
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
-_IDLE_S = const(86400)
 _TEST_PRESSES = const(2)  # beside the one that woke the tracker
 _FLIGHT_S = const(600)  # a landing is looked for so often at least
 
@@ -73,7 +74,7 @@ class Tracker:
         self._departure = None  # when a call must be over, in seconds since boot
 
     def wake(self):
-        """Do what this wake is for, then sleep; does not return."""
+        """Do what this wake is for, then sleep; returns where the chip's sleep does."""
         cause = self._port.boot_cause
         t = self._port.since_boot(self._state.boot_rtc)[0]
         lost = self._state.boot == 0 or t < (self._state.last or 0)
@@ -90,6 +91,7 @@ class Tracker:
             silent = self._silent()
             self._test = selftest_press.run(self, self._port, self._recorder, silent, *self._test)
             self._sleep()
+            return
         call = self._button() if self._port.woken_by_button() else False
         self._sample_when_due(self._detect())
         self._watchdog.feed()
@@ -165,7 +167,7 @@ class Tracker:
         presses = panel.show(self._port, state.engine.alarmed, unclear)
         del panel
         forget("coldtrail.panel")
-        if presses >= _TEST_PRESSES and not stop and not self._silent():
+        if presses >= _TEST_PRESSES and not stop and not (_MODEM and self._silent()):
             self._test = [False, False]
         return stop
 
@@ -314,6 +316,8 @@ class Tracker:
         """
         recorder = self._recorder
         self._departure = None
+        if not _MODEM:
+            return True
         if not (recorder.profile.flight_limit or recorder.identity.flights or self._state.flight):
             return False
         from coldtrail import flight
@@ -407,12 +411,13 @@ class Tracker:
     def _sleep(self):
         """Keep the hint and sleep until the next sample, call or button."""
         wait = self._wait_s()
-        if wait is None:
-            wait = _IDLE_S
+        sooner = None
         if self._state.flight:
-            wait = min(wait, _FLIGHT_S)
-        elif self._state.urgent or self._retries():
-            wait = min(wait, self._not_before - self._now())
+            sooner = _FLIGHT_S
+        elif _MODEM and (self._state.urgent or self._retries()):
+            sooner = self._not_before - self._now()
+        if wait is None or (sooner is not None and sooner < wait):
+            wait = sooner
         if self._test:
             wait = 0
         self._arm()
@@ -430,4 +435,4 @@ class Tracker:
         self._port.retain(self._recorder.retain())
         armed = self._events[_ARMED]
         masked = [name for bit, name in _SOURCES if not armed & bit]
-        self._port.deep_sleep(max(0, wait * 1000 - ms), masked)
+        self._port.deep_sleep(None if wait is None else max(0, wait * 1000 - ms), masked)

@@ -64,6 +64,7 @@ class BG95:
         reset_n,
         status,
         supply,
+        baud=115_200,
         pwrkey_active=1,
         reset_active=1,
         status_active=1,
@@ -71,7 +72,7 @@ class BG95:
     ):
         """Take the modem's UART and pins; the modem is left as it is.
 
-        ``uart``: 115,200 baud, timeout 0, a receive buffer of 2 KiB so that a whole answer fits.
+        ``uart``: at ``baud``, timeout 0, a receive buffer of 2 KiB so that a whole answer fits.
         ``pwrkey``, ``reset_n``, ``supply``: outputs; ``status``: input. ``..._active`` is the
         level at the chip's pin at which the function is asserted (1 where a transistor inverts).
         """
@@ -85,6 +86,7 @@ class BG95:
         self._reset_active = reset_active
         pwrkey.value(not pwrkey_active)
         reset_n.value(not reset_active)
+        self.baud = baud
         self.at = AT(uart, self._unsolicited)
         self.ready = False  # APP RDY: the module has started
         # Since the driver was made: attempts repeated, re-attachments, resets by command and by

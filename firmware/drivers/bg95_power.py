@@ -44,7 +44,7 @@ async def power_on(modem, limit_ms, silent=False):
             await asyncio.sleep_ms(_UART_MS)
         if await _wake(at, min(_DEAF_MS, left(deadline))):
             break
-        if modem.is_on() and await _retune(at, left(deadline)):
+        if modem.is_on() and await _retune(modem, left(deadline)):
             break
         if not left(deadline):
             raise NoAnswer("the modem does not answer after power-on")
@@ -81,10 +81,10 @@ async def _wake(at, limit_ms):
     return False
 
 
-async def _retune(at, limit_ms):
+async def _retune(modem, limit_ms):
     from drivers import bg95_baud
 
-    found = await bg95_baud.find(at, min(_RATES_MS, limit_ms))
+    found = await bg95_baud.find(modem.at, modem.baud, min(_RATES_MS, limit_ms))
     forget("drivers.bg95_baud")
     return found
 

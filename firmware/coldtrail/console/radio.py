@@ -19,6 +19,8 @@ _SECRET = ("+QF", "+QICSGP", "+CGAUTH", "+QSSLCFG", "+CPIN", "+CLCK", "+CPWD")
 async def _on(console):
     """Return the modem's driver, switched on."""
     attended = console.attended
+    if not getattr(board, "MODEM", None):
+        raise ValueError("there is no modem on this board")
     if attended.calling:
         raise ValueError("a call is under way: the modem is free when it has ended")
     if console.state.flight is not None:

@@ -11,6 +11,8 @@ _WATCHDOG = const(3)
 _COMMANDED = const(4)
 _OTHER = const(5)
 
+_IDLE_MS = const(86_400_000)
+
 
 def boot_cause():
     """Return why the chip booted (``records``), or None when it woke from deep sleep."""
@@ -35,7 +37,11 @@ def hold(board, held):
 
 
 def sleep(board, ms, masked):
-    """Sleep for ``ms``, or until button, cable or the interrupt of a sensor not in ``masked``."""
+    """Sleep until a boot can be over in ``ms``, or for a day where that is None.
+
+    Button, cable and the interrupt of a sensor not in ``masked`` end it sooner.
+    """
+    ms = _IDLE_MS if ms is None else max(1, ms - board.BOOT_MS)
     lines = [board.SENSORS.get(name, {}).get(role) for name in masked for role in ("int", "int1")]
     hold(board, True)
     high = [Pin(pin, Pin.IN) for pin in board.WAKE_ANY_HIGH if pin not in lines]

@@ -1,0 +1,77 @@
+"""Makes the drivers of a board's parts, and frees its bus. Imported for that alone."""
+
+import time
+
+from machine import Pin
+
+_PERIOD_US = 5  # half a clock at 100 kHz, which every part on the bus can follow
+
+
+def make(port, chip, wiring):
+    """Return the driver of the sensor that the board file wires so."""
+    part = wiring["part"]
+    if part == "SHT45":
+        from drivers.sht45 import SHT45
+
+        return SHT45(port.bus("I2C", wiring["i2c"]), wiring["address"])
+    if part == "OPT3001":
+        from drivers.opt3001 import OPT3001
+
+        return OPT3001(port.bus("I2C", wiring["i2c"]), wiring["address"])
+    if part == "LIS2DW12":
+        from drivers.lis2dw12 import LIS2DW12
+
+        return LIS2DW12(port.bus("I2C", wiring["i2c"]), wiring["address"])
+    if part == "MAX31865":
+        from drivers.max31865 import MAX31865
+
+        cs = Pin(wiring["cs"], Pin.OUT, value=1)
+        return MAX31865(port.bus("SPI", wiring["spi"]), cs, wiring["rref"], wiring["wires"])
+    if part == "battery":
+        from coldtrail.ports.battery import Battery
+
+        adc = __import__("coldtrail.ports." + chip + "_adc", None, None, ("*",))
+        return Battery(adc.reader(wiring["adc"]), wiring["numerator"], wiring["denominator"])
+    raise ValueError("the board file names a part without a driver: " + part)
+
+
+def modem(port, board):
+    """Return the modem's driver."""
+    from drivers.bg95 import BG95
+
+    wiring = board.MODEM
+    return BG95(
+        port.bus("UART", wiring["uart"]),
+        Pin(wiring["pwrkey"], Pin.OUT, value=0),
+        Pin(wiring["reset_n"], Pin.OUT, value=0),
+        Pin(wiring["status"], Pin.IN),
+        Pin(wiring["supply"], Pin.OUT),
+        board.BUSES["UART", wiring["uart"]]["settings"]["baudrate"],
+    )
+
+
+def free(pins):
+    """Clock a part off an I2C bus that holds SDA because it waits for the rest of a byte.
+
+    Nine clocks and a stop (UM10204, 3.1.16): bounded, whether it lets go or not. Not every chip
+    has an open drain for its own pins, so a line is driven low, or it is an input.
+    """
+    scl, sda = pins["scl"], pins["sda"]
+    Pin(sda, Pin.IN)
+    for _ in range(9):
+        _pull(scl)
+        _let_go(scl)
+    _pull(scl)
+    _pull(sda)
+    _let_go(scl)
+    _let_go(sda)
+
+
+def _pull(pin):
+    Pin(pin, Pin.OUT, value=0)
+    time.sleep_us(_PERIOD_US)
+
+
+def _let_go(pin):
+    Pin(pin, Pin.IN)
+    time.sleep_us(_PERIOD_US)
