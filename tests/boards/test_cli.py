@@ -45,6 +45,7 @@ def test_every_part_is_registered():
         "provision": "boards.provision:command",
         "selftest": "boards.selftest:command",
         "simulate": "simulator.cli:simulate",
+        "volume": "boards.volume:command",
     }
 
 
