@@ -8,7 +8,6 @@ import time
 import machine
 from machine import Pin
 from micropython import const
-from uctypes import addressof
 
 from coldtrail.ports import nrf52840_registers as registers
 from coldtrail.ports.nrf52840_uart import UART
@@ -24,25 +23,31 @@ _WATCHDOG_MS = const(30_000)  # the longest single step is a cold mount of the l
 _LOOK_MS = const(1_000)
 _SUPPLY_MS = const(2)  # a sensor's own supply has risen
 _MARK = const(0x43)  # none that a bootloader takes for its own
-_RAM = const(0x20000000)
+_PIECE = const(256)  # as much as the flash is given at once
 
 
 class SPI:
-    """The bus for its drivers: EasyDMA reads no flash, where the constants of a ROMFS lie.
+    """The bus for its drivers, with all that EasyDMA sends and receives in RAM.
 
-    The interpreter would send nothing, and say nothing.
+    It reads no flash, where the constants of a ROMFS lie: the interpreter would then send nothing
+    and say nothing. And where it only writes, the interpreter has what comes back put at address
+    0, which the product specification does not allow (6.25.2).
     """
 
     def __init__(self, spi):
         """Use ``spi``, the interpreter's."""
         self._spi = spi
+        self._buffer = memoryview(bytearray(_PIECE))
         self.readinto = spi.readinto
         self.write_readinto = spi.write_readinto
         self.deinit = spi.deinit
 
     def write(self, data):
         """Send ``data``, from wherever it lies."""
-        self._spi.write(data if addressof(data) >= _RAM else bytearray(data))
+        for start in range(0, len(data), _PIECE):
+            piece = self._buffer[: min(_PIECE, len(data) - start)]
+            piece[:] = data[start : start + len(piece)]
+            self._spi.write_readinto(piece, piece)
 
 
 class Port(Wired):
