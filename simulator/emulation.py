@@ -32,6 +32,10 @@ SILENCE_LIMIT_S = 60.0
 """An emulator that asks nothing for so long, in real time, has stopped."""
 CALL_LIMIT_S = 60.0
 LOOK_S = 0.02
+WORKING_US = 20_000
+"""A chip that works uses a bus at least so often, mostly."""
+STALLED = 1
+"""Status of an SPI transfer that never ends."""
 
 REASONS = {
     0x1: "reset pin",
@@ -92,6 +96,10 @@ class Emulation:
         """Whether the chip is in System OFF."""
         self.on_nvmc: Callable[[str, int, int], object] = lambda *_: None
         """Called when the chip's own flash begins a "write" or "erase", with address and time."""
+        self._until_us = 0
+        self._greeted = False
+        self._worked_us = -WORKING_US
+        self._hangs = False
         self._outages = 0
         self._heard_s = time.monotonic()
         self._ops: dict[int, Callable[[int, int, bytes], tuple[int, bytes]]] = {
@@ -184,13 +192,27 @@ class Emulation:
             )
         self._heard_s = time.monotonic()
 
+    @property
+    def awake(self) -> bool:
+        """Whether the firmware works, as far as its use of the SPI bus tells."""
+        return self.powered and self.clock.now_us - self._worked_us < WORKING_US
+
+    def hang(self) -> None:
+        """Let the firmware wait for its hardware for ever, from its next SPI transfer on."""
+
+        def fail() -> None:
+            self._hangs = True
+
+        self.do(fail)
+
     def run(self, until_us: int) -> None:
-        """Wait until the emulator's virtual time has reached that moment.
+        """Let the emulator's virtual time pass until that moment, where it stands still.
 
         Raises:
             RunInvalidError: the emulator is gone, stands still or never came.
         """
         self.await_emulator()
+        self._let_pass(until_us)
         while self.clock.now_us < until_us:
             self.check()
             if time.monotonic() - self._heard_s > SILENCE_LIMIT_S:
@@ -200,6 +222,21 @@ class Emulation:
             if self._server.done.wait(LOOK_S):
                 self.check()
                 raise RunInvalidError("The emulation is closed.")
+
+    def release(self) -> None:
+        """Let virtual time pass on its own from now on; an emulator that waits obeys nobody else.
+
+        Before anything is asked of the emulator itself.
+        """
+        self._let_pass(NEVER)
+
+    def _let_pass(self, until_us: int) -> None:
+        def let() -> None:
+            self._until_us = until_us
+            if not self.holds:
+                self._server.go_on()
+
+        self.do(let)
 
     def check(self) -> None:
         """Raise why the run proves nothing any more, if it does not."""
@@ -256,8 +293,15 @@ class Emulation:
         if self.powered:
             self.chip.uarts[0].receive(data)
 
-    def request(self, op: int, unit: int, argument: int, now_us: int, data: bytes) -> bytes:
-        """Move to the emulator's time, do one operation and return the reply.
+    @property
+    def holds(self) -> bool:
+        """Whether the emulator has come as far as ``run`` lets it: time stands still there."""
+        return self.clock.now_us >= self._until_us and self._greeted
+
+    def request(
+        self, op: int, unit: int, argument: int, now_us: int, data: bytes
+    ) -> tuple[int, bytes]:
+        """Move to the emulator's time, do one operation and return status and bytes.
 
         Raises:
             ProtocolError: there is no such operation, or its bytes are not its form.
@@ -270,11 +314,18 @@ class Emulation:
         clock.advance_to(now_us)
         # A chip that has lost its supply meanwhile asks in vain.
         try:
-            status, answer = handler(unit, argument, data)
+            answer = handler(unit, argument, data)
         except (struct.error, IndexError, KeyError) as error:
             raise ProtocolError(
                 f"The emulator's operation {Op(op).name} has not its form: {error!r}."
             ) from error
+        # Whoever connects is let go on to where its time begins to count.
+        self._greeted = op != Op.HELLO
+        return answer
+
+    def reply(self, status: int, answer: bytes) -> bytes:
+        """Return the reply, with supply and pins as they are now."""
+        clock = self.clock
         flags = (POWERED if self.powered else 0) | (VBUS if self._vbus.level else 0)
         return (
             REPLY.pack(
@@ -328,6 +379,11 @@ class Emulation:
 
     def _do_spi(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         sck, mosi, miso = data[:3]
+        self._worked_us = self.clock.now_us
+        if self._hangs:
+            self._hangs = False
+            self.journal.note("hung", how="waits for an SPI transfer that never ends")
+            return STALLED, bytes(len(data) - 3)
         return 0, self.chip.spi_transfer((sck, mosi, miso), unit, argument, data[3:])
 
     def _do_adc(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:

@@ -28,7 +28,7 @@ and RAM is gone, however short the outage was.
     I2C_WRITE  controller, 0, all bytes of a write          0, 1
     I2C_NEXT   controller, 0                                0; the next byte of a read
     I2C_STOP   controller, 0                                0
-    SPI        mode 0..3, Hz, u8 sck, mosi, miso, bytes out 0; as many bytes in
+    SPI        mode 0..3, Hz, u8 sck, mosi, miso, bytes out 0, 1 it never ends; as many bytes in
     ADC        pin, full scale in uV, u8 bits               0; u16 code
     BAUD       UART, baud                                   0
     RESET      0, RESETREAS as the firmware is to find it   0
@@ -83,8 +83,17 @@ class ProtocolError(RunInvalidError):
 class Board(Protocol):
     """What answers the requests; all calls come from the server's thread."""
 
-    def request(self, op: int, unit: int, argument: int, now_us: int, data: bytes) -> bytes:
-        """Return the whole reply."""
+    def request(
+        self, op: int, unit: int, argument: int, now_us: int, data: bytes
+    ) -> tuple[int, bytes]:
+        """Do an operation; return status and bytes of the reply."""
+
+    def reply(self, status: int, answer: bytes) -> bytes:
+        """Return the whole reply as it is to be sent now."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the emulator is to wait for its reply until ``go_on``."""
 
     def received(self, data: bytes) -> None:
         """Take bytes from the chip's UART."""
@@ -108,6 +117,7 @@ class Server:
         self._bench: socket.socket | None = None
         self._uart: socket.socket | None = None
         self._pending = bytearray()
+        self._held: tuple[int, bytes] | None = None
         self.connected = threading.Event()
         self.done = threading.Event()
         self.failure: RunInvalidError | None = None
@@ -222,9 +232,16 @@ class Server:
                 return
             body = bytes(pending[REQUEST.size : end])
             del pending[:end]
-            reply = self._board.request(op, unit, argument, now_us, body)
+            self._held = self._board.request(op, unit, argument, now_us, body)
+            if not self._board.holds:
+                self.go_on()
+
+    def go_on(self) -> None:
+        """Send the reply that an emulator has been waiting for, if there is one."""
+        held, self._held = self._held, None
+        if held and self._bench:
             try:
-                peer.sendall(reply)
+                self._bench.sendall(self._board.reply(*held))
             except OSError as error:
                 raise RunInvalidError(f"The emulator is gone: {error}.") from error
 

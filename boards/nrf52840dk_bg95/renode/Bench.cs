@@ -206,6 +206,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         public const byte Acknowledged = 0;
         public const byte NotAcknowledged = 1;
         public const byte Stuck = 2;
+        public const byte Stalled = 1;
 
         private void Send(Operation operation, byte unit, uint argument, byte[] data)
         {

@@ -98,7 +98,13 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             // CONFIG has CPHA in bit 1 and CPOL in bit 2; the usual mode number has them as 1 and 2.
             var mode = (byte)(config.Value >> 1 & 1 | config.Value >> 1 & 2);
             var hertz = (uint)(frequency.Value / 0x02000000 * 125000);
-            var answer = bench.Ask(Operation.Spi, mode, hertz, request);
+            byte status;
+            var answer = bench.Ask(Operation.Spi, mode, hertz, request, out status);
+            if(status == Bench.Stalled)
+            {
+                // A fault that the board asks for: END never comes.
+                return;
+            }
             if(answer != null && receiving > 0)
             {
                 sysbus.WriteBytes(answer, rxPointer.Value, receiving);
