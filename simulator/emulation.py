@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar
 from . import board as boards
 from . import wiring
 from .bus import Net
-from .emulation_chip import ChipEdge
+from .emulation_chip import NAK, ChipEdge
 from .emulation_server import POWERED, REPLY, VBUS, VERSION, Op, ProtocolError, Server
 from .journal import Journal
 from .kernel import NEVER, Clock, RunInvalidError
@@ -100,7 +100,7 @@ class Emulation:
         self._greeted = False
         self._worked_us = -WORKING_US
         self._hangs = False
-        self._outages = 0
+        self._outages = self._told = 0
         self._heard_s = time.monotonic()
         self._ops: dict[int, Callable[[int, int, bytes], tuple[int, bytes]]] = {
             op: getattr(self, f"_do_{op.name.lower()}") for op in Op
@@ -312,9 +312,10 @@ class Emulation:
             raise ProtocolError(f"The emulator asks for operation {op} at {now_us} us.")
         self._heard_s = time.monotonic()
         clock.advance_to(now_us)
-        # A chip that has lost its supply meanwhile asks in vain.
         try:
-            answer = handler(unit, argument, data)
+            # A chip that has lost its supply since the last reply asks in vain.
+            told = op == Op.HELLO or self._told == self._outages
+            answer = handler(unit, argument, data) if told else (NAK, b"")
         except (struct.error, IndexError, KeyError) as error:
             raise ProtocolError(
                 f"The emulator's operation {Op(op).name} has not its form: {error!r}."
@@ -325,7 +326,7 @@ class Emulation:
 
     def reply(self, status: int, answer: bytes) -> bytes:
         """Return the reply, with supply and pins as they are now."""
-        clock = self.clock
+        self._told = self._outages
         flags = (POWERED if self.powered else 0) | (VBUS if self._vbus.level else 0)
         return (
             REPLY.pack(
@@ -333,7 +334,7 @@ class Emulation:
                 flags,
                 self._outages & 0xFFFF,
                 len(answer),
-                min(clock.next_us, NEVER),
+                min(self.clock.next_us, NEVER),
                 self.chip.levels,
             )
             + answer

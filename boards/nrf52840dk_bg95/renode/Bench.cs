@@ -22,6 +22,20 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         Spi = 7, Adc = 8, Baud = 9, Reset = 10, Off = 11, Nvmc = 12,
     }
 
+    public static class Processor
+    {
+        // Lets time pass for the processor that is executing, without executing: what it would spend in
+        // a loop that waits costs nothing then. It takes no interrupt meanwhile.
+        public static void Skip(IMachine machine, ulong microseconds)
+        {
+            ICPU cpu;
+            if(machine.SystemBus.TryGetCurrentCPU(out cpu) && cpu is BaseCPU)
+            {
+                ((BaseCPU)cpu).SkipTime(TimeInterval.FromMicroseconds(microseconds));
+            }
+        }
+    }
+
     // A call at a moment of virtual time, exact to the microsecond.
     public class Alarm
     {
@@ -46,6 +60,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         }
 
         public bool Pending { get { return timer.Enabled; } }
+        public ulong Remaining { get { return timer.Limit - timer.Value; } }
 
         private readonly LimitTimer timer;
     }
@@ -97,7 +112,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             }
         }
 
-        // Asks the board; without one, or when it is gone, the answer is `missing`.
+        // Asks the board; without one, when it is gone or the supply is, the answer is null and `missing`.
         public byte[] Ask(Operation operation, byte unit, uint argument, byte[] data, byte missing = 0)
         {
             byte status;
@@ -129,7 +144,6 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     cpu.IsHalted = true;
                     return null;
                 }
-                status = header[0];
                 var flags = header[1];
                 var cuts = BitConverter.ToUInt16(header, 2);
                 var due = BitConverter.ToUInt64(header, 8);
@@ -144,6 +158,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 Powered = powered;
                 Vbus = vbus;
                 Levels = levels;
+                status = lost ? missing : header[0];
+                answer = lost ? null : answer;
                 var now = Now;
                 tick.After(due <= now ? ShortestTick : Math.Min(Math.Max(due - now, ShortestTick), LongestTick));
             }

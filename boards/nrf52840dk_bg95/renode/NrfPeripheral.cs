@@ -31,6 +31,9 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public GPIO IRQ { get; private set; }
 
+        // What brings the next events: a firmware that polls for them in a loop need not execute it.
+        protected Alarm Awaited { get; set; }
+
         protected class Event
         {
             public bool Set;
@@ -51,7 +54,14 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             var e = new Event { Bit = bit };
             events.Add(e);
             RegistersCollection.DefineRegister(offset)
-                .WithFlag(0, name: "EVENTS_" + name, valueProviderCallback: _ => e.Set,
+                .WithFlag(0, name: "EVENTS_" + name, valueProviderCallback: _ =>
+                    {
+                        if(!e.Set && Awaited != null && Awaited.Pending)
+                        {
+                            Processor.Skip(machine, Math.Min(Awaited.Remaining, LongestSkip));
+                        }
+                        return e.Set;
+                    },
                     writeCallback: (_, value) =>
                     {
                         // Only the hardware sets an event.
@@ -124,5 +134,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         private uint interrupts;
         private readonly List<Event> events = new List<Event>();
+
+        // So far an interrupt may be late.
+        private const ulong LongestSkip = 50;
     }
 }

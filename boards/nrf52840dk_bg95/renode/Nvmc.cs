@@ -12,7 +12,6 @@ using Antmicro.Renode.Core.Structure.Registers;
 using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Logging;
 using Antmicro.Renode.Peripherals.Bus;
-using Antmicro.Renode.Peripherals.CPU;
 using Antmicro.Renode.Peripherals.Memory;
 
 namespace Antmicro.Renode.Peripherals.Coldtrail
@@ -94,11 +93,10 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
     public class Nvmc : NrfPeripheral
     {
-        public Nvmc(IMachine machine, Bench bench, ICPU cpu, MappedMemory code, NorFlash volume, uint volumeStart,
+        public Nvmc(IMachine machine, Bench bench, MappedMemory code, NorFlash volume, uint volumeStart,
             NorFlash uicr, int seed = 1) : base(machine)
         {
             this.bench = bench;
-            this.cpu = cpu;
             this.code = code;
             this.volume = volume;
             this.volumeStart = volumeStart;
@@ -106,8 +104,6 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             random = new Random(seed);
             volume.Controller = uicr.Controller = this;
             bench.PowerLost += Tear;
-            // The processor executes from the flash that is busy: it stands still.
-            done = new Alarm(machine, this, "done", () => cpu.IsHalted = !bench.Powered);
             DefineRegisters();
         }
 
@@ -245,15 +241,14 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             bench.Ask(Operation.Nvmc, kind, address, BitConverter.GetBytes((uint)microseconds));
         }
 
+        // The processor executes from the flash that is busy: it stands still.
         private void Stall()
         {
-            cpu.IsHalted = true;
-            done.After(ready - bench.Now);
+            Processor.Skip(machine, ready - bench.Now);
         }
 
         private void Tear()
         {
-            done.Cancel();
             var now = bench.Now;
             underWay.Reverse();
             foreach(var change in underWay)
@@ -284,8 +279,6 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private IValueRegisterField config;
         private readonly List<Change> underWay = new List<Change>();
         private readonly Random random;
-        private readonly Alarm done;
-        private readonly ICPU cpu;
         private readonly uint volumeStart;
         private readonly MappedMemory code;
         private readonly NorFlash volume;

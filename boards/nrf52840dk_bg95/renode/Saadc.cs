@@ -12,7 +12,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         {
             this.bench = bench;
             supply = supplyMillivolts * 1000;
-            converted = new Alarm(machine, this, "converted", Converted);
+            Awaited = converted = new Alarm(machine, this, "converted", Converted);
             DefineRegisters();
         }
 

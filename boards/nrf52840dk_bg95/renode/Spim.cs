@@ -11,7 +11,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         public Spim(IMachine machine, Bench bench) : base(machine)
         {
             this.bench = bench;
-            end = new Alarm(machine, this, "end", End);
+            Awaited = end = new Alarm(machine, this, "end", End);
             DefineRegisters();
         }
 

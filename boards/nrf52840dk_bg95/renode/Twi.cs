@@ -16,7 +16,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         {
             this.bench = bench;
             this.number = number;
-            alarm = new Alarm(machine, this, "bus", Elapsed);
+            Awaited = alarm = new Alarm(machine, this, "bus", Elapsed);
             DefineRegisters();
         }
 
@@ -84,10 +84,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 phase = Phase.Held;
                 return;
             }
-            if(read && acknowledged)
-            {
-                next = answer[0];
-            }
+            next = read && acknowledged ? answer[0] : (byte)0xFF;
             phase = Phase.Addressing;
             Wait(10 + (read && acknowledged ? 9u : 0));
         }
