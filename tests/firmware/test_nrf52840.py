@@ -286,6 +286,14 @@ def test_ship_mode_is_ended_by_button_and_cable_alone(port, chip):
     assert spi.sent[-1] == b"\xb9", "the flash is in power-down"
 
 
+@pytest.mark.parametrize("source", ["button", "cable"])
+def test_what_would_end_ship_mode_keeps_the_chip_from_it(port, chip, source):
+    chip.vbus = source == "cable"
+    chip.levels[WIRING.BUTTON] = int(source == "button")
+    port.deep_sleep(None)
+    assert port.woken_by_button() == (source == "button")
+
+
 def test_what_is_kept_is_kept_through_sleeps(port):
     port.retain(b"hint")
     port.deep_sleep(10)

@@ -121,6 +121,10 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         private void Expired()
         {
+            if(power.SystemOff)
+            {
+                return; // no clock runs there, and the reset that ends it resets this as well
+            }
             if(!bitten)
             {
                 bitten = true;

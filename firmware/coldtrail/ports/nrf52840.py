@@ -100,17 +100,19 @@ class Port(Wired):
         """Idle for ``ms``, or until button, cable or a sensor's interrupt; the heap is kept.
 
         The interrupts of the sensors named in ``masked`` do not wake. ``ms`` None: there is
-        nothing to do; the chip goes off, does not return, and button or cable boot it.
+        nothing to do; unless one of the two wakes at once, the chip goes off, does not return,
+        and button or cable boot it.
         """
         if self._flash:
             self._flash.power_down()
         self._rest()
-        if ms is None:
+        # A cable that is in already does not end System OFF: only its coming does (5.3.3).
+        if ms is None and not self.button() and not registers.vbus():
             self.led(0, 0)
             Pin(self._board.BUTTON, Pin.IN)
             registers.sense_high(self._board.BUTTON)
             registers.system_off()
-        self._by_button = self._idle(ms, masked)
+        self._by_button = self._idle(ms or 0, masked)
         self.boot_cause = None
         self._supply(True)
 
@@ -125,13 +127,11 @@ class Port(Wired):
         looked = time.ticks_ms()
         end = time.ticks_add(looked, ms)
         while True:
-            now = time.ticks_ms()
-            if time.ticks_diff(end, now) <= 0:
-                return False
             for pin, level in wakes:
                 if pin.value() == level:
                     return pin is button
-            if registers.vbus():
+            now = time.ticks_ms()
+            if registers.vbus() or time.ticks_diff(end, now) <= 0:
                 return False
             if time.ticks_diff(now, looked) >= _LOOK_MS:
                 looked = now
