@@ -71,7 +71,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Define(0x024, "DETECTMODE", () => latched ? 1u : 0, v => latched = (v & 1) != 0);
             for(var i = pins; i < 32; i++)
             {
-                RegistersCollection.DefineRegister(0x200 + 4 * i).WithReservedBits(0, 32);
+                RegistersCollection.DefineRegister(0x200 + 4 * i).WithValueField(0, 32, name: "PIN_CNF of no pin");
             }
             for(var i = 0; i < pins; i++)
             {

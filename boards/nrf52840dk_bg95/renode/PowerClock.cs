@@ -56,6 +56,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             reasons |= LastCause;
             cold = SystemOff = false;
             HighFrequency = LowFrequency = false;
+            lowSource = 0;
             cpu.IsHalted = !bench.Powered;
             bench.Ask(Operation.Reset, 0, reasons, null);
         }
@@ -67,6 +68,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         public bool HighFrequency { get; private set; }
 
         public event Action LowFrequencyChanged;
+        // No clock runs any more: in System OFF, or without a supply.
+        public event Action Stopped;
 
         public void StartLowFrequency()
         {
@@ -112,14 +115,25 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Status(0x408, "HFCLKRUN", () => HighFrequency ? 1u : 0);
             Status(0x40C, "HFCLKSTAT", () => (HighFrequency ? 1u : 0) | 1u << 16);
             Status(0x414, "LFCLKRUN", () => LowFrequency ? 1u : 0);
-            Status(0x418, "LFCLKSTAT", () => (uint)lowSource.Value & 3 | (LowFrequency ? 1u << 16 : 0));
-            Status(0x41C, "LFCLKSRCCOPY", () => (uint)lowSource.Value & 3);
+            Status(0x418, "LFCLKSTAT", () => lowSource & 3 | (LowFrequency ? 1u << 16 : 0));
+            Status(0x41C, "LFCLKSRCCOPY", () => lowSource & 3);
             Status(0x428, "RAMSTATUS", () => 0xF);
             Status(0x438, "USBREGSTATUS", () => bench.Vbus ? 3u : 0);
             RegistersCollection.DefineRegister(0x500).WithFlag(0, FieldMode.Write, name: "SYSTEMOFF",
                 writeCallback: (_, value) => { if(value) SwitchOff(); });
             Keep(0x510, "POFCON");
-            RegistersCollection.DefineRegister(0x518).WithValueField(0, 32, out lowSource, name: "LFCLKSRC");
+            RegistersCollection.DefineRegister(0x518).WithValueField(0, 32, name: "LFCLKSRC",
+                valueProviderCallback: _ => lowSource, writeCallback: (_, value) =>
+                {
+                    if(LowFrequency)
+                    {
+                        Refuse("LFCLKSRC", "written while the clock runs; ignored.");
+                    }
+                    else
+                    {
+                        lowSource = (uint)value;
+                    }
+                });
             Keep(0x538, "CTIV");
             RegistersCollection.DefineRegister(0x51C).WithValueField(0, 8, name: "GPREGRET",
                 valueProviderCallback: _ => retained, writeCallback: (_, value) => retained = (uint)value);
@@ -153,9 +167,18 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             {
                 LowFrequencyChanged();
             }
+            Stop();
             bench.Ask(Operation.Off, 0, 0, null);
             // A level that is sensed as it goes off wakes it at once; a cable that is in does not.
             Wake();
+        }
+
+        private void Stop()
+        {
+            if(Stopped != null)
+            {
+                Stopped();
+            }
         }
 
         private void Wake()
@@ -191,6 +214,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             cold = true;
             SystemOff = false;
             cpu.IsHalted = true;
+            Stop();
         }
 
         private void PowerReturned()
@@ -205,7 +229,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private uint retained;
         private uint retained2;
         private Event highStarted, lowStarted, usbDetected, usbRemoved, usbReady;
-        private IValueRegisterField lowSource;
+        private uint lowSource;
         private readonly Random random;
         private readonly Gpio[] ports;
         private readonly MappedMemory ram;

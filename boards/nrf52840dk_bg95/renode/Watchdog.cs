@@ -12,6 +12,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         {
             this.power = power;
             alarm = new Alarm(machine, this, "timeout", Expired);
+            power.Stopped += alarm.Cancel;
             DefineRegisters();
         }
 
