@@ -362,7 +362,7 @@ class Emulation:
 
     def _do_i2c_start(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
         del argument
-        scl, sda, address = data
+        scl, sda, address = struct.unpack("<3B", data)
         return self.chip.i2c_start(unit, (scl, sda), address >> 1, read=bool(address & 1))
 
     def _do_i2c_write(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
@@ -379,7 +379,7 @@ class Emulation:
         return 0, b""
 
     def _do_spi(self, unit: int, argument: int, data: bytes) -> tuple[int, bytes]:
-        sck, mosi, miso = data[:3]
+        sck, mosi, miso = struct.unpack_from("<3B", data)
         self._worked_us = self.clock.now_us
         if self._hangs:
             self._hangs = False
