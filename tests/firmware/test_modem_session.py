@@ -94,3 +94,21 @@ def test_it_hears_whether_there_is_a_network_and_registers_in_none(
     on_cpython.run(listen(), lambda now_s: benches[0].tick(now_s) if benches else None)
     notes = benches[0].rig.journal.notes
     assert {note["stat"] for note in notes if note["kind"] == "registration"} <= {0, 2}
+
+
+@pytest.mark.parametrize("baud", [38_400, 115_200])
+def test_a_modem_from_the_factory_takes_the_board_s_rate_for_good(baud: int) -> None:
+    benches: list[Bench] = []
+
+    async def session() -> None:
+        bench = Bench(BG95_M3, baud=baud)
+        benches.append(bench)
+        for _ in range(2):
+            await bench.modem.power_on(30_000)
+            assert bench.rig.modem.general.baud == bench.rig.baud == baud
+            await bench.modem.power_off()
+
+    on_cpython.run(session(), lambda now_s: benches[0].tick(now_s) if benches else None)
+    notes = benches[0].rig.journal.notes
+    turned = [note["command"] for note in notes if "+IPR" in note.get("command", "")]
+    assert turned == ([] if baud == 115_200 else [f"AT+IPR={baud}"])

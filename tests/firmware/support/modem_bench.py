@@ -31,13 +31,21 @@ class Bench:
     """The model on a bench, wired to the driver; its clock follows the event loop's."""
 
     def __init__(
-        self, part: Part, port: int = 1, *, world: Places | None = None, sim: Sim | None = None
+        self,
+        part: Part,
+        port: int = 1,
+        *,
+        world: Places | None = None,
+        sim: Sim | None = None,
+        baud: int = 115_200,
     ) -> None:
         resolve = {"broker.example": ("127.0.0.1", port)}
         self.rig = rig = Rig(part=part, resolve=resolve, world=world, sim=sim)
         rig.modem.supply(0)
         self._origin: float | None = None
         near, self._far = on_cpython.uart_pair()
+        rig.baud = baud
+        near.init = self._turn  # type: ignore[method-assign]
         rig.send = self._far.write  # type: ignore[method-assign, assignment]
         self.modem = bg95.BG95(
             near,
@@ -45,8 +53,12 @@ class Bench:
             Pin(lambda level: rig.modem.reset_n(0 if level else None)),
             Pin(sense=lambda: rig.status.level or 0),
             Pin(rig.modem.supply),
+            baud,
         )
         self._task = asyncio.create_task(self._pass_on())
+
+    def _turn(self, **options: int) -> None:
+        self.rig.baud = options["baudrate"]
 
     def tick(self, now_s: float) -> None:
         if self._origin is None:
