@@ -24,6 +24,8 @@ from boards.errors import BoardError
 
 BOARDS = Path(__file__).parent
 ROMFS, LITTLEFS = "romfs.img", "littlefs.img"
+FILES = "flash"
+"""Folder with the files of the littlefs, for whoever copies them one by one."""
 _LIMIT_S = 60
 _ADVICE = "name the .hex or .bin that is flashed onto the board"
 _LARGEST = 4 * 1024 * 1024
@@ -35,6 +37,7 @@ class Volume:
 
     offset: int
     size: int
+    files: Mapping[str, bytes]
     data: bytes
 
 
@@ -65,8 +68,8 @@ def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> d
     }
     rom, own = layout["romfs"], layout["littlefs"]
     return {
-        ROMFS: Volume(rom["offset"], rom["size"], romfs(firmware, rom["size"])),
-        LITTLEFS: Volume(own["offset"], own["size"], program.volume(lies, own["size"])),
+        ROMFS: Volume(rom["offset"], rom["size"], firmware, romfs(firmware, rom["size"])),
+        LITTLEFS: Volume(own["offset"], own["size"], lies, program.volume(lies, own["size"])),
     }
 
 
@@ -123,7 +126,7 @@ def version(path: Path) -> tuple[int, int, int]:
 @click.option("--identity", type=click.Path(dir_okay=False, path_type=Path),
               help="What 'provision tracker' wrote.")  # fmt: skip
 @click.option("--bench", is_flag=True, help="Console on the UART, no modem.")
-@click.option("-o", "--output", required=True, help="Folder for the two images.",
+@click.option("-o", "--output", required=True, help="Folder for the images and for the files of the second.",
               type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
 def command(
     board: str, micropython: Path, identity: Path | None, bench: bool, output: Path
@@ -131,7 +134,10 @@ def command(
     """Build the volumes of a board that is not flashed by `flash`."""
     program.check_bytecode(version(micropython))
     bundle = Bundle.load(identity) if identity else None
-    for name, made in build(board, bundle, bench=bench).items():
-        # The littlefs holds the tracker's keys.
+    volumes = build(board, bundle, bench=bench)
+    # The littlefs holds the tracker's keys: what is written is its owner's alone.
+    for name, data in volumes[LITTLEFS].files.items():
+        files.write(output / FILES / name, data, replace=True)
+    for name, made in volumes.items():
         files.write(output / name, made.data, replace=True)
         click.echo(f"{output / name}: {len(made.data)} of {made.size} bytes, at {made.offset:#x}")

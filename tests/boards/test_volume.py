@@ -114,7 +114,11 @@ def test_what_holds_keys_is_its_owner_s_alone_and_is_written_anew(tmp_path):
         assert done.exit_code == 0, done.output
         made = tmp_path / "made" / volume.LITTLEFS
         assert stat.S_IMODE(made.stat().st_mode) == 0o600
-        assert tracker.encode() in mounted(made.read_bytes())["identity.cbor"]
+        lies = mounted(made.read_bytes())
+        assert tracker.encode() in lies["identity.cbor"]
+        assert {path.name: path.read_bytes() for path in made.parent.glob("flash/*")} == lies
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in made.parent.glob("flash/*")}
+        assert modes == {0o600}
 
 
 def test_a_firmware_that_does_not_fit_is_refused():
