@@ -126,7 +126,7 @@ def version(path: Path) -> tuple[int, int, int]:
 @click.option("--identity", type=click.Path(dir_okay=False, path_type=Path),
               help="What 'provision tracker' wrote.")  # fmt: skip
 @click.option("--bench", is_flag=True, help="Console on the UART, no modem.")
-@click.option("-o", "--output", required=True, help="Folder for the images and for the files of the second.",
+@click.option("-o", "--output", required=True, help="Folder for what is made.",
               type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
 def command(
     board: str, micropython: Path, identity: Path | None, bench: bool, output: Path
@@ -136,7 +136,11 @@ def command(
     bundle = Bundle.load(identity) if identity else None
     volumes = build(board, bundle, bench=bench)
     # The littlefs holds the tracker's keys: what is written is its owner's alone.
-    for name, data in volumes[LITTLEFS].files.items():
+    lies = volumes[LITTLEFS].files
+    for other in (output / FILES).glob("*"):
+        if other.name not in lies:
+            other.unlink()  # another tracker's, which would be copied with this one's
+    for name, data in lies.items():
         files.write(output / FILES / name, data, replace=True)
     for name, made in volumes.items():
         files.write(output / name, made.data, replace=True)
