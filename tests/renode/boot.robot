@@ -3,6 +3,8 @@ Documentation       From the battery to the first samples.
 Resource            shipment.resource
 Suite Setup         Start Shipment
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 
 
 *** Test Cases ***

@@ -3,6 +3,8 @@ Documentation       The tracker answers whoever is at its console; no network ne
 Resource            shipment.resource
 Suite Setup         Start On The Bench
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 Test Template       Asked It Says
 
 

@@ -3,6 +3,8 @@ Documentation       The product gets warm: an alarm while there is time to act, 
 Resource            shipment.resource
 Suite Setup         Start Shipment
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 
 
 *** Test Cases ***

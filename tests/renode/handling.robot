@@ -3,6 +3,8 @@ Documentation       What is done to the box between two samples is noticed as it
 Resource            shipment.resource
 Suite Setup         Start Shipment
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 
 
 *** Test Cases ***

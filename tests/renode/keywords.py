@@ -27,12 +27,14 @@ from simulator.live import LiveWorld
 from simulator.packing import clear
 from simulator.report import Evidence
 from simulator.scenario import Button, Door, Drop, Hang, PowerCut, Tilt
+from simulator.services import free_port
 from simulator.shipment import Shipment
 from simulator.underway import Underway
 from tests.renode import times
+from tests.renode.emulated import Emulated
 from tests.renode.targets import HERE, SEED, Simulated, Target
 
-TARGETS: dict[str, type[Target]] = {"simulated": Simulated}
+TARGETS: dict[str, type[Target]] = {"simulated": Simulated, "emulated": Emulated}
 ANSWER_S = 20
 """A console's answer is there by then; so is a reading that somebody asked for."""
 IN_PROGRESS_S = 1.5
@@ -61,8 +63,8 @@ class Keywords:
     # ---- begin and end
 
     @keyword
-    def pack_a_shipment(self, watched: bool = False) -> None:
-        """Provision a tracker and set up broker, gateway and modem for it."""
+    def pack_a_shipment(self, watched: bool = False, bench: bool = False) -> Path:
+        """Provision a tracker, set up broker, gateway and modem; return the folder of it all."""
         Keywords._serial += 1
         out = Path(BuiltIn().get_variable_value("${OUTPUT DIR}")) / f"shipment-{self._serial}"
         clear(out)
@@ -71,7 +73,7 @@ class Keywords:
         story = story.model_copy(update={"scenario": story.scenario.model_copy(update=header)})
         world = LiveWorld(story, SEED)
         identity = identities.simulated(SEED, story.name)
-        self._target.pack(out, identity, watched=watched)
+        self._target.pack(out, identity, watched=watched, bench=bench)
         registration = out / "registration.json"
         identity.write_registration(registration)
         self._shipment = Shipment(story, world, identity, out)
@@ -91,6 +93,7 @@ class Keywords:
         self._heard = 0
         self._written: object = None
         self._held: Evidence | None = None
+        return out
 
     @keyword
     def put_the_battery_in(self) -> None:
@@ -98,11 +101,54 @@ class Keywords:
         self._tracker.power_on()
 
     @keyword
-    def clear_away(self) -> None:
+    def close_everything(self) -> None:
         """End everything that a shipment has started."""
         if hasattr(self, "_stack"):
             self._stack.close()
             del self._stack
+
+    @keyword
+    def a_case_begins(self) -> None:
+        """Say when, in virtual time."""
+        self._begun_s = self._hands.now_s
+        logger.info(f"begins at {self._begun_s:.3f} s")
+
+    @keyword
+    def a_case_ends(self) -> None:
+        """Leave what happened in the log of the run."""
+        logger.info(f"ends at {self._hands.now_s:.3f} s")
+        for record in self._log().records[-12:]:
+            logger.info(logdump.describe(record)[:160])
+        for note in self._tracker.journal.notes[-40:]:
+            logger.debug(str(note))
+
+    # ---- the emulator
+
+    @keyword
+    def bench_port(self) -> int:
+        """Return the port at which the board waits for an emulated chip."""
+        return self._emulated().tracker.port
+
+    @keyword
+    def free_port(self) -> int:
+        """Return a port for the chip's UART."""
+        return free_port()
+
+    @keyword
+    def join_the_chip(self, uart_port: int) -> None:
+        """Connect modem or terminal with the chip's UART."""
+        tracker = self._emulated().tracker
+        tracker.await_emulator()
+        tracker.join_uart(uart_port)
+
+    @keyword
+    def let_time_run(self) -> None:
+        """From now on the emulator waits for nobody, so that its monitor can be asked."""
+        self._emulated().tracker.release()
+
+    def _emulated(self) -> Emulated:
+        assert isinstance(self._target, Emulated), "this target has no emulator"
+        return self._target
 
     @keyword
     def arrive(self) -> None:
@@ -411,9 +457,13 @@ class Keywords:
     # ---- the heap
 
     @keyword
-    def smallest_free_heap(self) -> int:
-        """Return the least bytes that were free after a collection; print them."""
-        least = min(map(int, LEAST.findall(self._target.console.text)), default=None)
+    def smallest_free_heap(self, said: str = "") -> int:
+        """Return the least bytes that were free after a collection; print them.
+
+        They are on the console, or in ``said``.
+        """
+        told = LEAST.findall(said or self._target.console.text)
+        least = min(map(int, told), default=None)
         assert least is not None, "nobody has watched the heap"
         logger.console(f"\n  smallest free heap: {least} bytes")
         return least

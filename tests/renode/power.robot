@@ -3,6 +3,8 @@ Documentation       The battery comes loose in the middle of a flash write: what
 Resource            shipment.resource
 Suite Setup         Start Shipment
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 Test Template       Power Fails In A Flash Write
 
 

@@ -3,6 +3,8 @@ Documentation       Each sensor's value, set in the world, arrives at the consol
 Resource            shipment.resource
 Suite Setup         Start On The Bench
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 
 
 *** Test Cases ***

@@ -1,4 +1,4 @@
-"""The two targets of the cases: a board on the host simulator, and one in Renode."""
+"""What the cases need of a target, and the one on the host simulator."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Target(Protocol):
     profile: Path
     console: Line
 
-    def pack(self, out: Path, identity: Identity, *, watched: bool) -> None:
+    def pack(self, out: Path, identity: Identity, *, watched: bool, bench: bool) -> None:
         """Put firmware, board file, profile and identity on the tracker's volume in ``out``."""
 
     def fit(self, world: LiveWorld, factories: Mapping[str, Factory]) -> Tracker:
@@ -55,8 +55,9 @@ class Simulated:
     board = "esp32_bg95"
     profile = HERE / "usual.toml"
 
-    def pack(self, out: Path, identity: Identity, *, watched: bool) -> None:
-        """Put everything on a folder that is the volume."""
+    def pack(self, out: Path, identity: Identity, *, watched: bool, bench: bool) -> None:
+        """Put everything on a folder that is the volume; the bench needs nothing else."""
+        del bench
         self._out, self._watched = out, watched
         volume = out / "volume"
         packing.build_volume(volume, self.board, str(self.profile), identity, packing.PORTS[0])

@@ -2,7 +2,7 @@
 Documentation       What was measured is at the gateway, verified and confirmed; also after a time without coverage.
 Resource            shipment.resource
 Test Setup          Start Shipment
-Test Teardown       Clear Away
+Test Teardown       Run Keywords    A Case Ends    AND    Clear Away
 
 
 *** Test Cases ***

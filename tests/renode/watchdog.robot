@@ -3,6 +3,8 @@ Documentation       A task that hangs ends in a reset by the watchdog, and costs
 Resource            shipment.resource
 Suite Setup         Start Shipment
 Suite Teardown      Clear Away
+Test Setup          A Case Begins
+Test Teardown       A Case Ends
 
 
 *** Test Cases ***

@@ -1,0 +1,74 @@
+"""The target in Renode: an nRF52840 board whose chip runs the firmware as machine code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from boards import profile as profiles
+from boards import volume
+from boards.bundle import IDENTITY, PROFILE, Bundle
+from simulator import board as boards
+from simulator import packing
+from simulator.emulation import Emulation
+from simulator.emulation_chip import TcpUart
+from simulator.identity import Identity
+from simulator.live import LiveWorld
+from simulator.wiring import Factory
+from tests.renode.targets import HERE, SEED, Line
+
+PORT = packing.PORTS[0]
+
+
+class Terminal:
+    """Somebody's terminal at the chip's UART."""
+
+    def __init__(self, uart: TcpUart) -> None:
+        self._uart = uart
+        self.text = ""
+        """All that was said."""
+
+    def receive(self, data: bytes) -> None:
+        """Take what the chip says."""
+        self.text += data.decode("utf-8", "replace")
+
+    def type(self, data: bytes) -> None:
+        """Send what somebody types."""
+        self._uart.send(data)
+
+
+class Emulated:
+    """An nRF52840 board in Renode, with the simulator's parts and modem on its virtual time.
+
+    In the field its UART is the modem's, and there is no console; on the bench it is the
+    console's, and there is no modem.
+    """
+
+    board = "nrf52840dk_bg95"
+    profile = HERE / "fast.toml"
+    tracker: Emulation
+    console: Line
+
+    def pack(self, out: Path, identity: Identity, *, watched: bool, bench: bool) -> None:
+        """Make the images of the volumes."""
+        self._out, self._bench = out, bench
+        files = {
+            IDENTITY: identity.device_file(packing.BROKER_NAME, PORT),
+            PROFILE: profiles.load(str(self.profile)).encode(),
+        }
+        if watched:
+            files["main.py"] = (HERE / "watched" / "main.py").read_bytes()
+        for name, made in volume.build(self.board, Bundle(files), bench=bench).items():
+            (out / name).write_bytes(made.data)
+
+    def fit(self, world: LiveWorld, factories: Mapping[str, Factory]) -> Emulation:
+        """Build the board around the chip; Renode has to connect to it."""
+        emulation = Emulation(
+            boards.named(self.board), world, seed=SEED, out=self._out, factories=factories
+        )
+        uart = emulation.chip.uarts[0]
+        terminal = Terminal(uart)
+        self.console, self.tracker = terminal, emulation
+        if self._bench:
+            uart.device = terminal
+        return emulation
