@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from simulator.live import LiveWorld
 from simulator.wiring import Factory
 from tests.renode.targets import HERE, SEED, Line
 
+RESET_PIN = 18
+"""P0.18, as the two words PSELRESET of UICR have it on a board that was flashed (PS, UICR)."""
 PORT = packing.PORTS[0]
 
 
@@ -58,6 +61,7 @@ class Emulated:
         }
         if watched:
             files["main.py"] = (HERE / "watched" / "main.py").read_bytes()
+        (out / "uicr.img").write_bytes(struct.pack("<2I", RESET_PIN, RESET_PIN))
         for name, made in volume.build(self.board, Bundle(files), bench=bench).items():
             (out / name).write_bytes(made.data)
 

@@ -162,9 +162,9 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         private void Schedule()
         {
-            next.Cancel();
             if(!running)
             {
+                next.Cancel();
                 return;
             }
             var enabled = Interrupts | eventsEnabled;
@@ -184,6 +184,12 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             // The moment the counter reaches it, rounded up to microseconds.
             var units = (at - passed) * (prescaler + 1);
             var due = begun + units / Hertz * Second + (units % Hertz * Second + Hertz - 1) / Hertz;
+            if(next.Pending && due == aimed)
+            {
+                // Most writes do not change it, and setting a timer costs the host most of a tick.
+                return;
+            }
+            aimed = due;
             var wait = due > Ticks ? due - Ticks : 0;
             next.After((wait + Microsecond - 1) / Microsecond);
         }
@@ -221,6 +227,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private ulong passed;
         private ulong begun;
         private ulong seen;
+        private ulong aimed;
         private uint prescaler;
         private uint eventsEnabled;
         private Event tick, overflow;
