@@ -22,11 +22,16 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             foreach(var port in ports)
             {
                 port.DetectChanged += Wake;
-                port.Keeps = () => cause == Off || cause == VbusDetected;
+                port.Keeps = () => Cause == Off || Cause == VbusDetected;
             }
             bench.VbusChanged += VbusChanged;
             bench.PowerLost += PowerLost;
             bench.PowerReturned += PowerReturned;
+            machine.MachineReset += _ =>
+            {
+                cold = false;
+                cause = 0;
+            };
             DefineRegisters();
         }
 
@@ -41,28 +46,27 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         public override void Reset()
         {
             base.Reset();
-            // A reset that nobody here has asked for is the processor's own (AIRCR.SYSRESETREQ).
-            LastCause = cold ? 0 : cause == 0 ? SoftReset : cause;
             if(cold)
             {
                 reasons = retained = retained2 = 0;
             }
-            if(cold || LastCause == Off || LastCause == VbusDetected)
+            if(cold || Cause == Off || Cause == VbusDetected)
             {
                 var noise = new byte[ram.Size];
                 random.NextBytes(noise);
                 ram.WriteBytes(0, noise);
             }
-            reasons |= LastCause;
-            cold = SystemOff = false;
+            reasons |= Cause;
+            SystemOff = false;
             HighFrequency = LowFrequency = false;
             lowSource = 0;
             cpu.IsHalted = !bench.Powered;
             bench.Ask(Operation.Reset, 0, reasons, null);
         }
 
-        // For those that are reset later than this one and keep something in some resets.
-        public uint LastCause { get; private set; }
+        // Why the chip is being reset, for those that keep something in some resets; 0 when the supply
+        // comes. A reset that nobody here has asked for is the processor's own (AIRCR.SYSRESETREQ).
+        public uint Cause { get { return cold ? 0 : cause == 0 ? SoftReset : cause; } }
         public bool SystemOff { get; private set; }
         public bool LowFrequency { get; private set; }
         public bool HighFrequency { get; private set; }

@@ -18,7 +18,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public override void Reset()
         {
-            if(power.LastCause == PowerClock.SoftReset && running)
+            if(power.Cause == PowerClock.SoftReset && running)
             {
                 power.StartLowFrequency();
                 return;
