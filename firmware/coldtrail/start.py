@@ -28,5 +28,8 @@ def start():
     from coldtrail.tracker import Tracker
 
     while True:
-        # Where a wake is a reset, this comes no further.
         Tracker(port, profile, identity, calibrations).wake()
+        # Where a wake is a reset, this comes no further.
+        import asyncio
+
+        asyncio.new_event_loop()  # with all that the wake has left behind unfinished

@@ -25,6 +25,7 @@ _LFCLKSRC = const(0x40000518)
 _XTAL = const(1)  # LFCLKSRC.SRC, LFCLKSTAT.SRC
 _SRC = const(3)
 _RUNNING = const(0x10000)  # LFCLKSTAT.STATE
+_LOOKS = const(1000)  # some ms; it stops within one period
 _VBUSDETECT = const(1)
 
 # RESETREAS
@@ -110,9 +111,12 @@ def start_crystal():
     """
     if mem32[_LFCLKSTAT] & (_RUNNING | _SRC) == _RUNNING | _XTAL:
         return
-    # The source cannot be changed while the clock runs.
+    # The source cannot be changed while the clock runs. It is what the interpreter's ticks count:
+    # no time can be told until it runs again.
     mem32[_LFCLKSTOP] = 1
-    _until(_LFCLKSTAT, _RUNNING, 0)
+    for _ in range(_LOOKS):
+        if not mem32[_LFCLKSTAT] & _RUNNING:
+            break
     mem32[_LFCLKSRC] = _XTAL
     mem32[_LFCLKSTART] = 1
 

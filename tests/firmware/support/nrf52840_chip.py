@@ -232,7 +232,8 @@ class Chip:
         raise ResetBySoftware
 
     def ticks_ms(self):
-        """Return ``time.ticks_ms()``."""
+        """Return ``time.ticks_ms()``, which counts the clock that CLOCK starts and stops."""
+        assert self.clock_runs, "waits by a clock that stands"
         self.pass_us(1)
         return self.us // 1000 & (1 << 30) - 1
 
