@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format test torture demo flash bench-size bench-flash bench-heap clean
+.PHONY: help venv tools lint format test renode torture demo flash bench-size bench-flash bench-heap clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ test: venv tools ## run every test
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) || failed=1; \
 	$(BIN)/python -m tests.torture.power_cuts --share 0.052 || failed=1; \
 	exit $$failed
+
+RENODE_TEST ?= renode-test
+renode: venv tools ## the cases on a chip in Renode: MICROPYTHON_NRF=firmware.hex [RENODE_TEST=renode-test]
+	@$(BIN)/python -m tests.renode.run --micropython "$(MICROPYTHON_NRF)" --renode-test "$(RENODE_TEST)"
 
 torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings
 	@$(BIN)/python -m tests.torture.exchanges

@@ -66,7 +66,10 @@ class Keywords:
     def pack_a_shipment(self, watched: bool = False, bench: bool = False) -> Path:
         """Provision a tracker, set up broker, gateway and modem; return the folder of it all."""
         Keywords._serial += 1
-        out = Path(BuiltIn().get_variable_value("${OUTPUT DIR}")) / f"shipment-{self._serial}"
+        said = BuiltIn().get_variable_value
+        results = said("${RESULTS_DIRECTORY}") or said("${OUTPUT DIR}")  # renode-test's or robot's
+        suite = Path(said("${SUITE SOURCE}")).stem
+        out = Path(results).resolve() / "shipments" / f"{suite}-{self._serial}"
         clear(out)
         story = scenario.load(str(HERE / "journey.toml"))
         header = {"board": self._target.board, "profile": str(self._target.profile)}
@@ -457,13 +460,13 @@ class Keywords:
     # ---- the heap
 
     @keyword
-    def smallest_free_heap(self, said: str = "") -> int:
+    def smallest_free_heap(self, memory: Path | None = None) -> int:
         """Return the least bytes that were free after a collection; print them.
 
-        They are on the console, or in ``said``.
+        They are on the console, or in what a chip's ``memory`` holds.
         """
-        told = LEAST.findall(said or self._target.console.text)
-        least = min(map(int, told), default=None)
+        said = memory.read_bytes().decode("latin-1") if memory else self._target.console.text
+        least = min(map(int, LEAST.findall(said)), default=None)
         assert least is not None, "nobody has watched the heap"
         logger.console(f"\n  smallest free heap: {least} bytes")
         return least
