@@ -42,24 +42,35 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         public Alarm(IMachine machine, IPeripheral owner, string name, Action action)
         {
             timer = new LimitTimer(machine.ClockSource, 1000000, owner, name, limit: 1,
-                direction: Direction.Ascending, workMode: WorkMode.OneShot, eventEnabled: true);
-            timer.LimitReached += action;
+                direction: Direction.Ascending, workMode: WorkMode.OneShot, eventEnabled: true, autoUpdate: true);
+            timer.LimitReached += () =>
+            {
+                Pending = false;
+                action();
+            };
         }
 
         public void After(ulong microseconds)
         {
-            timer.Enabled = false;
+            // Each of these is a search among all timers; the limit sets the value to 0.
             timer.Limit = Math.Max(1, microseconds);
-            timer.Value = 0;
-            timer.Enabled = true;
+            if(!Pending)
+            {
+                Pending = true;
+                timer.Enabled = true;
+            }
         }
 
         public void Cancel()
         {
-            timer.Enabled = false;
+            if(Pending)
+            {
+                Pending = false;
+                timer.Enabled = false;
+            }
         }
 
-        public bool Pending { get { return timer.Enabled; } }
+        public bool Pending { get; private set; }
         public ulong Remaining { get { return timer.Limit - timer.Value; } }
 
         private readonly LimitTimer timer;
@@ -161,7 +172,13 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 status = lost ? missing : header[0];
                 answer = lost ? null : answer;
                 var now = Now;
-                tick.After(due <= now ? ShortestTick : Math.Min(Math.Max(due - now, ShortestTick), LongestTick));
+                var next = Math.Min(Math.Max(due, now + ShortestTick), now + LongestTick);
+                // One that comes sooner brings the same due moment again.
+                if(!tick.Pending || next < aimed)
+                {
+                    aimed = next;
+                    tick.After(next - now);
+                }
             }
             if(lost && PowerLost != null)
             {
@@ -251,6 +268,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         private NetworkStream stream;
         private ushort outages;
+        private ulong aimed;
         private readonly byte[] header = new byte[24];
         private readonly object sync = new object();
         private readonly Alarm tick;
