@@ -64,6 +64,23 @@ def test_registers_after_power_on(make):
     assert values == dict.fromkeys(range(0x20, 0x27), 0) | {0x21: 0x04}
 
 
+@pytest.mark.parametrize("register", [r.WHO_AM_I, r.CTRL1, r.OUT_X_L])
+@pytest.mark.parametrize("n", [1, 6, 12])
+def test_bytes_one_by_one_are_those_read_together(make, register, n):
+    rigs = make(), make()
+    for rig in rigs:
+        write(rig, r.CTRL1, 0x50)
+        write(rig, r.FIFO_CTRL, r.CONTINUOUS << 5)
+        rig.after(100 * MS)
+        write(rig, register)
+    whole = rigs[0].part.read(n)
+    stream = rigs[1].part.stream()
+    assert bytes(next(stream) for _ in range(n)) == whole
+    stream.close()
+    assert rigs[1].journal.notes == rigs[0].journal.notes
+    assert level(rigs[1]) == level(rigs[0])
+
+
 @pytest.mark.parametrize(("mode", "rates"), [(0, RATES), (4, HIGH_PERFORMANCE)])
 def test_data_come_at_the_rate_that_is_set(make, mode, rates):
     for code, hertz in rates.items():

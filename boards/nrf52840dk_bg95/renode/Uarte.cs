@@ -5,12 +5,13 @@ using System.Collections.Generic;
 using Antmicro.Migrant;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
+using Antmicro.Renode.Exceptions;
 using Antmicro.Renode.Logging;
 using Antmicro.Renode.Peripherals.UART;
 
 namespace Antmicro.Renode.Peripherals.Coldtrail
 {
-    public class Uarte : NrfPeripheral, IUART
+    public class Uarte : NrfPeripheral, IUART, IDisposable
     {
         public Uarte(IMachine machine, Bench bench, byte number = 0) : base(machine)
         {
@@ -28,8 +29,9 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             {
                 // What is on the line while the chip restarts reaches nobody.
                 line.Clear();
-                arrival.Cancel();
+                moving = false;
             }
+            arrival.Cancel();
             departure.Cancel();
             fifo.Clear();
             sending.Clear();
@@ -39,13 +41,35 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         // A byte from the other end; bytes follow each other at the rate of the line.
         public void WriteChar(byte value)
         {
+            bool first;
             lock(line)
             {
                 line.Enqueue(value);
-                if(!arrival.Pending)
-                {
-                    arrival.After(ByteMicroseconds);
-                }
+                first = !moving;
+                moving = true;
+            }
+            if(first)
+            {
+                arrival.After(ByteMicroseconds);
+            }
+        }
+
+        // Makes the other end of the line a TCP port on loopback.
+        public void Listen(int port)
+        {
+            if(tcp != null)
+            {
+                throw new RecoverableException("The UART has a port already.");
+            }
+            tcp = new TcpLine(machine, port, WriteChar);
+            CharReceived += tcp.Send;
+        }
+
+        public void Dispose()
+        {
+            if(tcp != null)
+            {
+                tcp.Dispose();
             }
         }
 
@@ -172,10 +196,11 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     return;
                 }
                 value = line.Dequeue();
-                if(line.Count > 0)
-                {
-                    arrival.After(ByteMicroseconds);
-                }
+                moving = line.Count > 0;
+            }
+            if(moving)
+            {
+                arrival.After(ByteMicroseconds);
             }
             if(!Enabled || !listening)
             {
@@ -271,6 +296,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         }
 
         private uint rate = 0x04000000;
+        private bool moving;
         private bool receiving;
         private bool listening;
         private bool transmitting;
@@ -278,6 +304,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private IValueRegisterField shorts, errors, enable, config;
         private IValueRegisterField rxPointer, rxMaximum, receivedCount;
         private IValueRegisterField txPointer, txMaximum, sentCount;
+        private TcpLine tcp;
         private readonly Queue<byte> line = new Queue<byte>();
         private readonly Queue<byte> fifo = new Queue<byte>();
         private readonly Queue<byte> sending = new Queue<byte>();
