@@ -76,7 +76,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private readonly LimitTimer timer;
     }
 
-    public class Bench : IDoubleWordPeripheral, IKnownSize
+    public class Bench : IDoubleWordPeripheral, IKnownSize, IDisposable
     {
         public Bench(IMachine machine, ICPU cpu)
         {
@@ -148,6 +148,11 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     answer = new byte[BitConverter.ToUInt16(header, 4)];
                     Receive(answer, answer.Length);
                 }
+                catch(ObjectDisposedException)
+                {
+                    stream = null;
+                    return null;
+                }
                 catch(IOException e)
                 {
                     this.Log(LogLevel.Error, "The board is gone: {0} The chip is halted.", e.Message);
@@ -201,6 +206,15 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public void Reset()
         {
+        }
+
+        public void Dispose()
+        {
+            var connection = stream;
+            if(connection != null)
+            {
+                connection.Close();
+            }
         }
 
         public uint ReadDoubleWord(long offset)
