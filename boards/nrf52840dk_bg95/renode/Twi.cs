@@ -36,7 +36,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Task(0x000, "STARTRX", () => Start(true));
             Task(0x008, "STARTTX", () => Start(false));
             Task(0x014, "STOP", Stop);
-            Task(0x01C, "SUSPEND", () => suspended = true);
+            // Between two bytes it waits for the firmware anyway.
+            Task(0x01C, "SUSPEND", () => { });
             Task(0x020, "RESUME", Resume);
             stopped = DefineEvent(0x104, "STOPPED", 1);
             received = DefineEvent(0x108, "RXDREADY", 2);
@@ -72,7 +73,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 return;
             }
             this.read = read;
-            stopAsked = suspended = false;
+            stopAsked = false;
             pending.Clear();
             var request = new[] { (byte)scl.Value, (byte)sda.Value, (byte)(address.Value << 1 | (read ? 1u : 0)) };
             byte status;
@@ -110,7 +111,6 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         private void Resume()
         {
-            suspended = false;
             if(phase == Phase.Received)
             {
                 next = bench.Ask(Operation.I2CNext, number, 0, null)?[0] ?? 0xFF;
@@ -237,7 +237,6 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             }
             else if((shorts.Value & BoundarySuspend) != 0)
             {
-                suspended = true;
                 Raise(halted);
             }
         }
@@ -252,7 +251,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             phase = Phase.Idle;
             written.Clear();
             pending.Clear();
-            stopAsked = suspended = false;
+            stopAsked = false;
         }
 
         private uint Hertz
@@ -273,7 +272,6 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private bool read;
         private bool acknowledged;
         private bool stopAsked;
-        private bool suspended;
         private byte data;
         private byte next;
         private Event stopped, received, sent, error, boundary, halted;
