@@ -202,7 +202,7 @@ def test_a_restart_that_was_asked_for_is_known_after_it(monkeypatch, port, chip)
 
 
 def test_the_watchdog_is_fed_through_a_sleep_and_bites_without(port, chip):
-    began, chip.tick_us = chip.us, 100_000
+    began, chip.tick_us = chip.us, 10_000
     port.deep_sleep(600_000)
     assert chip.us - began == pytest.approx(600_000_000, abs=101_000)
     assert chip.longest_us < 2_000_000
@@ -213,7 +213,7 @@ def test_the_watchdog_is_fed_through_a_sleep_and_bites_without(port, chip):
 
 def test_a_watchdog_that_runs_is_left_as_it_is(monkeypatch, chip):
     chip.wdt_runs, chip.fed_us = True, chip.us
-    chip.wdt[0x504], chip.tick_us = 99 * 32768 - 1, 100_000
+    chip.wdt[0x504], chip.tick_us = 99 * 32768 - 1, 10_000
     port = modules(monkeypatch, chip).nrf52840.Port(WIRING)
     port.watchdog()
     assert chip.wdt[0x504] == 99 * 32768 - 1
@@ -221,7 +221,7 @@ def test_a_watchdog_that_runs_is_left_as_it_is(monkeypatch, chip):
 
 
 def test_the_clock_runs_on_through_a_sleep(port, chip):
-    before, chip.tick_us = port.counter(), 900_000
+    before, chip.tick_us = port.counter(), 90_000
     port.deep_sleep(40_000_000)  # 11 hours
     seconds, ms = port.counter()
     passed = (seconds - before[0]) * 1000 + ms - before[1]
@@ -249,7 +249,7 @@ def test_what_ends_a_sleep(port, chip, source, pin, level, masked):
     chip.at.append((began + 5_000_000, act))
     port.deep_sleep(20_000, masked)
     wakes = source not in masked
-    assert chip.us - began == pytest.approx(5_000_000 if wakes else 20_000_000, abs=10_000)
+    assert chip.us - began == pytest.approx(5_000_000 if wakes else 20_000_000, abs=15_000)
     assert port.woken_by_button() == (source == "button")
     assert port.cable() == (source == "cable")
 

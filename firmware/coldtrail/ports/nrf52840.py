@@ -21,6 +21,7 @@ _OTHER = const(5)
 
 _WATCHDOG_MS = const(30_000)  # the longest single step is a cold mount of the log
 _LOOK_MS = const(1_000)
+_TICKS = const(10)
 _SUPPLY_MS = const(2)  # a sensor's own supply has risen
 _MARK = const(0x43)  # none that a bootloader takes for its own
 _PIECE = const(256)  # as much as the flash is given at once
@@ -137,8 +138,10 @@ class Port(Wired):
                 looked = now
                 self.watchdog().feed()
                 self.counter()
-            # Until an interrupt: that of the interpreter's ticks comes every millisecond.
-            machine.lightsleep()
+            # Each until an interrupt: that of the interpreter's ticks comes every millisecond, and
+            # whatever wakes stands for longer than these few.
+            for _ in range(_TICKS):
+                machine.lightsleep()
 
     def _rest(self):
         """Leave the buses and take their supply from the sensors that have one of their own.
