@@ -13,7 +13,7 @@ Help                  help    log export \\[FIRST\\]
 Status                status    (?m)^shipment +CASES-1\\n
 Status As JSON        status --json    "shipment": "CASES-1"
 Log                   log    damaged +none
-The Newest Records    log tail 3    (?m)^ +\\d+ +confirmed
+The Newest Records    log tail 3    (?m)(^ +\\d+ +[a-z-]+ .*\n){3}
 Alarms                alarms    rule 1 +good +payload > 8.00 C consecutive
 Profile               profile    (?m)^profile +cases_
 Version               version    (?m)^firmware +\\d

@@ -10,7 +10,7 @@ Test Teardown       A Case Ends
 *** Test Cases ***
 Within Its Range Nothing Is Raised
     Set Payload Temperature    7.5
-    No Alarm Should Be Raised Within    5 sampling intervals
+    No Alarm Should Be Raised Within    3 sampling intervals
 
 A Short Rise Is None
     Set Payload Temperature    9.5

@@ -9,7 +9,8 @@ Test Teardown       A Case Ends
 
 *** Test Cases ***
 Somebody Opens The Box
-    Let Pass    2 sampling intervals
+    Sample Should Be Taken Within    2 sampling intervals
+    Let Pass    1 s
     Open The Box    for_time=1 sampling interval
     Alarm Should Be Raised Within    light    3 s
     Tracker Should Call Within    1 min

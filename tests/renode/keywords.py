@@ -24,6 +24,7 @@ from simulator import scenario
 from simulator.hands import Hands
 from simulator.kernel import US_PER_S
 from simulator.live import LiveWorld
+from simulator.models.bg95.modem import BG95, Power
 from simulator.packing import clear
 from simulator.report import Evidence
 from simulator.scenario import Button, Door, Drop, Hang, PowerCut, Tilt
@@ -37,6 +38,7 @@ from tests.renode.targets import HERE, SEED, Simulated, Target
 TARGETS: dict[str, type[Target]] = {"simulated": Simulated, "emulated": Emulated}
 ANSWER_S = 20
 """A console's answer is there by then; so is a reading that somebody asked for."""
+HOLD_S, PRESSES = 4, 3
 IN_PROGRESS_S = 1.5
 """A sample takes less."""
 SAMPLE, BOOT, ALARM_START, ALARM_END = 1, 3, 5, 6
@@ -155,10 +157,22 @@ class Keywords:
 
     @keyword
     def arrive(self) -> None:
-        """Hold the button as the receiving clerk does; the tracker seals, calls, and rests."""
-        self._hands.do(Button(at_h=0, kind="button", hold_s=4))
+        """Hold the button as the receiving clerk does; the tracker seals, calls, and rests.
+
+        A press during a call goes unnoticed, so the clerk waits for its end, and for the LED.
+        """
+        for _ in range(PRESSES):
+            self._hands.until(self._is_silent, self._seconds("3 upload intervals"))
+            self._hands.do(Button(at_h=0, kind="button", hold_s=HOLD_S))
+            if self._hands.until(lambda: self._records("shipment stop"), 2 * HOLD_S):
+                break
+        assert self._records("shipment stop"), "the button has not stopped the shipment"
         everything = self._hands.until(self._all_confirmed, self._seconds("10 upload intervals"))
         assert everything, f"not all is confirmed: {self._log_lines(-6)}"
+
+    def _is_silent(self) -> bool:
+        modem: BG95 = self._tracker.parts["modem"]
+        return modem.power is Power.UNPOWERED
 
     @keyword
     def let_pass(self, time: str) -> None:
