@@ -37,6 +37,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         protected class Event
         {
             public bool Set;
+            public ulong Asked;
             public int Bit;
         }
 
@@ -58,7 +59,15 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     {
                         if(!e.Set && Awaited != null && Awaited.Pending)
                         {
-                            Processor.Skip(machine, Math.Min(Awaited.Remaining, LongestSkip));
+                            // Asked for the second time since something happened: then all that the firmware
+                            // looks for it has looked for, and sees events in the order they come in.
+                            // The last moment before the event it lives through.
+                            var left = Awaited.Remaining;
+                            if(e.Asked == happened && left > ShortestWait)
+                            {
+                                Processor.Skip(machine, Math.Min(left - ShortestWait, LongestSkip));
+                            }
+                            e.Asked = happened;
                         }
                         return e.Set;
                     },
@@ -99,6 +108,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         protected void Raise(Event e)
         {
             e.Set = true;
+            happened++;
             UpdateInterrupt();
         }
 
@@ -133,9 +143,11 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         }
 
         private uint interrupts;
+        private ulong happened = 1;
         private readonly List<Event> events = new List<Event>();
 
         // So far an interrupt may be late.
         private const ulong LongestSkip = 50;
+        private const ulong ShortestWait = 3;
     }
 }

@@ -142,7 +142,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             stopAsked = false;
             Flush();
             phase = Phase.Stopping;
-            Wait(1);
+            Wait(2);
         }
 
         // Hands over what was written, or ends a read; false when the part refuses it.
