@@ -171,6 +171,11 @@ def test_each_shows_the_same_in_words_and_in_json(typist: Typist, command: str, 
             assert value in words
 
 
+def test_it_knows_its_chip(typist: Typist):
+    (said,) = typist.ask("version")
+    assert said["serial_number"] == typist.tracker.chip.unique_id.hex()
+
+
 def test_nothing_shows_a_secret(typist: Typist):
     secrets = [NAME.uplink_key, NAME.downlink_key]
     shown = typist.tracker.console.text + typist.type("config")

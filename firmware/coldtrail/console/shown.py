@@ -181,3 +181,8 @@ async def do_version(console):
     console.put("micropython", ".".join([str(n) for n in sys.implementation.version[:3]]))
     console.put("board", board.NAME)
     console.put("chip", board.CHIP)
+    from coldtrail.ports import parts
+
+    console.put("serial_number", parts.unique_id().hex())
+    del parts
+    forget("coldtrail.ports.parts")

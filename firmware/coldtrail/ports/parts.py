@@ -2,6 +2,7 @@
 
 import time
 
+import machine
 from machine import Pin
 
 _PERIOD_US = 5  # half a clock at 100 kHz, which every part on the bus can follow
@@ -48,6 +49,16 @@ def modem(port, board):
         Pin(wiring["supply"], Pin.OUT),
         board.BUSES["UART", wiring["uart"]]["settings"]["baudrate"],
     )
+
+
+def unique_id():
+    """Return the chip's own number: on an ESP32 its MAC, on an nRF52840 8 bytes of its factory."""
+    found = machine.unique_id()
+    if not found:
+        from coldtrail.ports import nrf52840_registers
+
+        found = nrf52840_registers.device_id()
+    return found
 
 
 def free(pins):
