@@ -6,7 +6,6 @@ import errno
 import re
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Self
 
 import serial
@@ -66,12 +65,7 @@ class Cable:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
