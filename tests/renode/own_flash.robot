@@ -1,7 +1,7 @@
 *** Settings ***
 Documentation       The battery comes loose as the chip writes its own flash: the tracker comes back with one profile or the other.
 Resource            shipment.resource
-Suite Setup         Start Shipment
+Suite Setup         Run Keywords    Start Shipment    AND    Log Should Hold    clock sync    within=1 min
 Suite Teardown      Clear Away
 Test Setup          A Case Begins
 Test Teardown       A Case Ends

@@ -1,7 +1,7 @@
 *** Settings ***
 Documentation       The battery comes loose in the middle of a flash write: what was written before is there.
 Resource            shipment.resource
-Suite Setup         Start Shipment
+Suite Setup         Run Keywords    Start Shipment    AND    Log Should Hold    clock sync    within=1 min
 Suite Teardown      Clear Away
 Test Setup          A Case Begins
 Test Teardown       A Case Ends

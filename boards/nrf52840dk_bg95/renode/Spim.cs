@@ -102,7 +102,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             var answer = bench.Ask(Operation.Spi, mode, hertz, request, out status);
             if(status == Bench.Stalled)
             {
-                // A fault that the board asks for: END never comes.
+                // A fault that the board asks for: END comes when the watchdog has long bitten.
+                end.After(Never);
                 return;
             }
             if(answer != null && receiving > 0)
@@ -133,6 +134,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private readonly Bench bench;
 
         private const uint Enabled = 7;
+        private const ulong Never = 3600000000;
         private const ulong RamStart = 0x20000000;
         private const ulong RamEnd = 0x20040000;
     }
