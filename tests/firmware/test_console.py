@@ -156,7 +156,6 @@ def test_time_is_the_networks_once_it_is_known(typist: Typist):
         ("alarms", {"rule": 1, "state": "good", "threshold": 25.0, "comparison": ">"}),
         ("profile", {"profile": "bench", "interval_s": 60, "rules": 1}),
         ("config", {"tracker": NAME.tracker, "code": "is set", "service_mode": True}),
-        ("power", {"cable": True, "charge_percent": 89}),
         ("version", {"micropython": "1.25.0", "board": "esp32_bg95"}),
         ("shipment", {"shipment": NAME.shipment, "stopped_last": None}),
         ("log", {"damaged": []}),
@@ -169,6 +168,17 @@ def test_each_shows_the_same_in_words_and_in_json(typist: Typist, command: str, 
     for value in holds.values():
         if isinstance(value, str):
             assert value in words
+
+
+def test_power_is_that_of_cable_and_battery(typist: Typist):
+    (said,) = typist.ask("power")
+    battery = typist.tracker.parts["battery"]
+    assert said["cable"] is True
+    assert said["battery_mv"] == pytest.approx(battery.millivolts, abs=10)
+    assert said["charge_percent"] == pytest.approx(battery.percent, abs=1.5)
+    words = re.findall(r"(\d+) (mV|%)", typist.type("power"))  # measured anew
+    assert [unit for _, unit in words] == ["mV", "%"]
+    assert int(words[1][0]) == pytest.approx(battery.percent, abs=1.5)
 
 
 def test_it_knows_its_chip(typist: Typist):
