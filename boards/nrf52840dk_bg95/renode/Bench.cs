@@ -157,7 +157,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 {
                     this.Log(LogLevel.Error, "The board is gone: {0} The chip is halted.", e.Message);
                     stream = null;
-                    cpu.IsHalted = true;
+                    // Not here: somebody who waits for this thread may hold what it takes.
+                    machine.LocalTimeSource.ExecuteInNearestSyncedState(_ => cpu.IsHalted = true);
                     return null;
                 }
                 var flags = header[1];
