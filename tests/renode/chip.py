@@ -28,7 +28,6 @@ REGISTERS = {
     "WDT.CRV": 0x40010504,
     "RTC1.TRIGOVRFLW": 0x4001100C,
     "RTC2.START": 0x40024000,
-    "RTC2.CLEAR": 0x40024008,
     "RTC2.TRIGOVRFLW": 0x4002400C,
     "RTC2.EVENTS_OVRFLW": 0x40024104,
     "RTC2.EVTENSET": 0x40024344,
@@ -144,6 +143,11 @@ class Chip:
     def _reboot(self) -> None:
         self.prompt_should_come()
         self.should_answer("import machine,time,os", "")
+
+    def switch_off(self) -> None:
+        """Let the chip go to System OFF."""
+        self.type_line(f"machine.mem32[{REGISTERS['POWER.SYSTEMOFF']:#x}]=1")
+        self.should_be_off()
 
     def should_be_off(self) -> None:
         """The chip is in System OFF and says nothing."""

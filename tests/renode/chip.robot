@@ -81,23 +81,20 @@ The Watchdog Outlives A Reset And Bites
 
 System OFF Ends With The Button
     Write           P1.PIN_CNF[6]         0x20000
-    Type Line       machine.mem32[0x40000500]=1
-    Should Be Off
+    Switch Off
     Press The Button
     Should Reset Within    0.5    system off
     Should Be       P1.LATCH              0x40
 
 System OFF Ends With The Cable
     Write           P1.PIN_CNF[6]         2
-    Type Line       machine.mem32[0x40000500]=1
-    Should Be Off
+    Switch Off
     Plug The Cable In
     Should Reset Within    0.5    vbus
     Should Be       POWER.USBREGSTATUS    3
 
 System OFF Does Not End With The Cable Pulled
-    Type Line       machine.mem32[0x40000500]=1
-    Should Be Off
+    Switch Off
     Pull The Cable
     Should Be Off
     Plug The Cable In
