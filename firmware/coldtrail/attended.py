@@ -54,7 +54,7 @@ class Attended:
         while self.port.cable() and not self.tired and self.test is None:
             tracker._watchdog.expect(_TASK, _LIMIT_MS)
             tracker._watchdog.feed()
-            pressed = self.port.button() and not self.calling
+            pressed = (self.port.button() or tracker._pressed) and not self.calling
             if pressed:
                 break
             wait_ms = self._look()

@@ -10,9 +10,11 @@ _BLINK_MS = const(250)
 _STEP_MS = const(25)  # longer than contacts bounce
 
 
-def held(port):
-    """Wait for the button to be let go, for 3 s at most; return whether it is held that long."""
-    waited = 0
+def held(port, waited=0):
+    """Wait for the button to be let go; return whether it is held for 3 s.
+
+    ``waited``: for how many milliseconds it was already.
+    """
     while port.button() and waited < _HOLD_MS:
         time.sleep_ms(50)
         waited += 50

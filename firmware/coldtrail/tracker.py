@@ -72,6 +72,7 @@ class Tracker:
         self._events, self._repeats, self._motion = extra[4:7]
         self._test = extra[7]  # the self-test under way: the arguments of selftest_press.run
         self._departure = None  # when a call must be over, in seconds since boot
+        self._pressed = 0  # for how many ms the button was down, at the longest, during a call
 
     def wake(self):
         """Do what this wake is for, then sleep; returns where the chip's sleep does."""
@@ -103,6 +104,8 @@ class Tracker:
             forget("coldtrail.attended")
             call = (pressed and self._button()) or call
         for _ in range(_CALLS):
+            if self._pressed:
+                call = self._button() or call
             if self._test or self._silent(True) or not (call or self._call_is_due()):
                 break
             call = False
@@ -152,7 +155,8 @@ class Tracker:
         from coldtrail import panel
 
         state = self._state
-        stop = panel.held(self._port) and state.shipment is not None
+        stop = panel.held(self._port, self._pressed) and state.shipment is not None
+        self._pressed = 0
         if stop:
             from coldtrail import shipment
 
@@ -391,7 +395,14 @@ class Tracker:
         import asyncio
 
         task = asyncio.create_task(coroutine)
+        since = None
         while not task.done():
+            if self._port.button():
+                now = time.ticks_ms()
+                since = now if since is None else since
+                self._pressed = max(self._pressed, time.ticks_diff(now, since) + _LOOP_MS)
+            else:
+                since = None
             self._watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
             wait = self._wait_s()
             if wait is not None and wait <= 0:
