@@ -120,8 +120,9 @@ class Simulation:
 
     def unplug(self) -> None:
         """Pull the cable, in the middle of anything."""
-        self.console.unplug()
+        # In this order: who sees the port vanish may look at the pin at once.
         self.parts["vbus"].unplug()
+        self.console.unplug()
 
     @property
     def awake(self) -> bool:
