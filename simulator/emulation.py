@@ -204,8 +204,10 @@ class Emulation:
 
         self.do(fail)
 
-    def run(self, until_us: int) -> None:
+    def run(self, until_us: int, silence_s: float = SILENCE_LIMIT_S) -> None:
         """Let the emulator's virtual time pass until that moment, where it stands still.
+
+        ``silence_s``: real seconds without a request after which it is given up.
 
         Raises:
             RunInvalidError: the emulator is gone, stands still or never came.
@@ -214,9 +216,9 @@ class Emulation:
         self._let_pass(until_us)
         while self.clock.now_us < until_us:
             self.check()
-            if time.monotonic() - self._heard_s > SILENCE_LIMIT_S:
+            if time.monotonic() - self._heard_s > silence_s:
                 raise RunInvalidError(
-                    f"The emulator has asked nothing for {SILENCE_LIMIT_S:.0f} s of real time."
+                    f"The emulator has asked nothing for {silence_s:g} s of real time."
                 )
             if self._server.done.wait(LOOK_S):
                 self.check()

@@ -347,11 +347,10 @@ def test_what_the_board_does_wrong_is_told_where_it_was_asked_for(emulation, chi
     assert chip.ask(Op.TICK)[0] == 0
 
 
-def test_an_emulator_that_falls_silent_is_missed(emulation, chip, monkeypatch):
-    monkeypatch.setattr("simulator.emulation.SILENCE_LIMIT_S", 0.1)
+def test_an_emulator_that_falls_silent_is_missed(emulation, chip):
     begun_s = time.monotonic()
-    with pytest.raises(RunInvalidError, match="has asked nothing"):
-        emulation.run(1 << 40)
+    with pytest.raises(RunInvalidError, match="has asked nothing for 0.1 s"):
+        emulation.run(1 << 40, silence_s=0.1)
     assert time.monotonic() - begun_s < LIMIT_S
 
 
