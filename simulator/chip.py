@@ -1,4 +1,4 @@
-"""The ESP32 as its firmware sees it: pins, timers, watchdog, sleep and resets.
+"""The ESP32 as its firmware sees it: power, time, waits, watchdog, sleep and resets.
 
 Facts are from the ESP32 port of MicroPython (ports/esp32: modmachine.c, machine_pin.c,
 modesp32.c, machine_rtc.c, machine_uart.c, machine_adc.c) and the ESP32 datasheet and technical
@@ -18,19 +18,15 @@ from .bus import (
     ENDLESS,
     INTERRUPTED,
     REPLY,
-    UART,
-    Analog,
-    I2CBus,
-    Net,
     Op,
-    SPIBus,
 )
 from .console import Console
 from .energy import OFF, Load
 from .journal import Journal
 from .kernel import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
 from .models import currents
-from .pads import ADC_PINS, INPUT_ONLY_PINS, PINS, RTC_PINS, TIMER_WAKE, Pin, WakePins
+from .pads import RTC_PINS, TIMER_WAKE, WakePins
+from .peripherals import LATER, Answer, Handler, Peripherals
 from .process import Child, Hung
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
@@ -38,13 +34,7 @@ POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 
 RTC_MEMORY_SIZE = 2048
 TICKS_MASK = (1 << 30) - 1
-UART_NUMBERS = (0, 1, 2)
 UART_LINES = 7
-DEFAULT_SPI = {1: (14, 13, 12), 2: (18, 23, 19)}
-DEFAULT_I2C = {0: (18, 19), 1: (25, 26)}
-DEFAULT_UART = {0: (1, 3), 1: (10, 9), 2: (17, 16)}
-# Full scale in mV per attenuation (ADC characteristics), 12 bits.
-ADC_FULL_MV = (950, 1250, 1750, 2450)
 FROZEN_US = 1 << 50
 BOOT_KHZ = 160_000
 FLOAT_US = 5 * US_PER_S  # how long an open wake pin keeps a level that does not wake, at most
@@ -61,15 +51,6 @@ CAUSE_NAMES = {
 
 class Halted(Exception):
     """The chip has stopped in the middle of a request."""
-
-
-class _NoReply:
-    """The request is answered later, or never."""
-
-
-LATER = _NoReply()
-Answer = int | bytes | _NoReply
-Handler = Callable[[int, int, bytes], Answer]
 
 
 class Chip:
@@ -108,21 +89,18 @@ class Chip:
         self._rtc_ppb = rtc_ppb
         self.unique_id = rng.randbytes(6)
 
-        self.nets: dict[int, Net] = {n: Net(f"gpio{n}") for n in sorted(PINS)}
-        self.pins = {n: Pin(n, net) for n, net in self.nets.items()}
-        for number, pin in self.pins.items():
-            pin.terminal.listener = lambda level, number=number: self._edge(number, level)
-        self.analog: dict[int, Analog] = {}
-        self.i2c: dict[tuple[int, int], I2CBus] = {}
-        """I2C buses by their pins scl, sda."""
-        self.spi: dict[tuple[int, int, int], SPIBus] = {}
-        """SPI buses by their pins sck, mosi, miso."""
-        self.uarts: dict[int, UART] = {}
-        for number in UART_NUMBERS:
-            self.uarts[number] = UART(clock)
-            self.uarts[number].on_data = self.look
+        self._peripherals = Peripherals(clock, rng, self._edge)
+        # What the board is wired to.
+        self.nets = self._peripherals.nets
+        self.pins = self._peripherals.pins
+        self.analog = self._peripherals.analog
+        self.i2c = self._peripherals.i2c
+        self.spi = self._peripherals.spi
+        self.uarts = self._peripherals.uarts
+        self.uart_pins = self._peripherals.uart_pins
+        for uart in self.uarts.values():
+            uart.on_data = self.look
         self._uart_lines = [(1 << number, uart) for number, uart in self.uarts.items()]
-        self.uart_pins: dict[int, tuple[int, int]] = {}
         self.hang_next: set[Op] = set()
         """Fault: the next request of such an operation is never answered."""
 
@@ -143,7 +121,8 @@ class Chip:
         self._forget()
         self._handlers: list[Handler] = [self._unknown] * 256
         for op in Op:
-            self._handlers[op] = getattr(self, f"_do_{op.name.lower()}")
+            shared = getattr(self._peripherals, f"do_{op.name.lower()}", None)
+            self._handlers[op] = shared or getattr(self, f"_do_{op.name.lower()}")
 
     # --- power, reset, sleep ---------------------------------------------------------------
 
@@ -157,9 +136,6 @@ class Chip:
         self._watchdog_us = 0
         self._watchdog_due = NEVER
         self._wakes = WakePins(self.nets)
-        self._adc: dict[int, int] = {}
-        self._i2c_now: dict[int, I2CBus] = {}
-        self._spi_now: dict[int, SPIBus] = {}
 
     def power_on(self) -> None:
         """Supply the chip; its real-time counter starts at 0."""
@@ -208,11 +184,7 @@ class Chip:
         self.state = state
         self.load.become("deep sleep" if state == "sleeping" else OFF)
         self._forget()
-        for uart in self.uarts.values():
-            uart.close()
-        for pin in self.pins.values():
-            pin.forget()
-            pin.settle()
+        self._peripherals.forget()
 
     def _boot(self, cause: int, wake: int = 0, pins: bytes = b"") -> None:
         self.state = "booting"
@@ -399,6 +371,12 @@ class Chip:
     def _do_resume(self, unit: int, argument: int, data: bytes) -> Answer:
         return self._wait_until(*self._broken_wait)
 
+    def _do_uart_flush(self, unit: int, argument: int, data: bytes) -> Answer:
+        left = self.uarts[unit].sending_us
+        if argument and left:
+            return self._wait_until(self._clock.now_us + left, 0)
+        return left
+
     def _wait_until(self, end_us: int, lines: int) -> Answer:
         if ready := self._ready(lines):
             return ready
@@ -438,149 +416,6 @@ class Chip:
             self._wait_end.cancel()
             self._wait_end = None
         self._reply(answer)
-
-    # --- pins ------------------------------------------------------------------------------
-
-    def _pin(self, number: int) -> Pin:
-        pin = self.pins.get(number)
-        if pin is None:
-            raise RunInvalidError(f"The firmware uses pin {number}, which the chip does not have.")
-        return pin
-
-    def _do_pin_init(self, unit: int, argument: int, data: bytes) -> Answer:
-        pin = self._pin(unit)
-        mode, pull, value, hold = (argument >> s & 15 for s in (0, 4, 8, 12))
-        if mode & 2 and unit in INPUT_ONLY_PINS:
-            return 1
-        if value:
-            pin.out = value - 1
-        if mode:
-            pin.mode = mode
-        if pull:
-            pin.pull = pull - 1
-        if hold:
-            pin.held = False
-        pin.settle()
-        if hold == 2:
-            pin.held = True
-        return 0
-
-    def _do_pin_get(self, unit: int, argument: int, data: bytes) -> Answer:
-        level = self._pin(unit).terminal.level
-        return self._rng.getrandbits(1) if level is None else level
-
-    def _do_pin_set(self, unit: int, argument: int, data: bytes) -> Answer:
-        pin = self._pin(unit)
-        pin.out = 1 - pin.out if argument == 2 else argument
-        pin.settle()
-        return 0
-
-    def _do_pin_irq(self, unit: int, argument: int, data: bytes) -> Answer:
-        self._pin(unit).irq = argument
-        return 0
-
-    # --- ADC -------------------------------------------------------------------------------
-
-    def _do_adc_init(self, unit: int, argument: int, data: bytes) -> Answer:
-        if unit not in ADC_PINS:
-            return 1
-        self._adc[unit] = argument
-        return 0
-
-    def _adc_code(self, pin: int) -> tuple[int, int]:
-        full = ADC_FULL_MV[self._adc.get(pin, 3)]
-        source = self.analog.get(pin)
-        volts = source.volts() if source else self._rng.uniform(0, 1)
-        # Effective number of bits is about 9: two or three counts of noise.
-        code = round(volts * 1000 / full * 4095 + self._rng.gauss(0, 2.5))
-        return max(0, min(4095, code)), full
-
-    def _do_adc_raw(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._adc_code(unit)[0]
-
-    def _do_adc_uv(self, unit: int, argument: int, data: bytes) -> Answer:
-        code, full = self._adc_code(unit)
-        microvolts = code * full // 4095 * 1000  # the port's calibration has whole millivolts
-        if unit in self.analog:
-            self.analog[unit].given(microvolts)
-        return microvolts
-
-    # --- buses -----------------------------------------------------------------------------
-
-    def _do_i2c_init(self, unit: int, argument: int, data: bytes) -> Answer:
-        scl, sda = data[0], data[1]
-        pins = DEFAULT_I2C.get(unit, (0, 0)) if 255 in (scl, sda) else (scl, sda)
-        # A bus on pins that lead nowhere works and finds nothing.
-        bus = self._i2c_now[unit] = self.i2c.get(pins) or I2CBus(self._clock)
-        bus.freq = argument
-        bus.timeout_us = int.from_bytes(data[2:6], "little")
-        return 0
-
-    def _do_i2c_write(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._i2c_now[unit >> 7].write(unit & 127, data)
-
-    def _do_i2c_read(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._i2c_now[unit >> 7].read(unit & 127, argument)
-
-    def _do_i2c_write_read(self, unit: int, argument: int, data: bytes) -> Answer:
-        bus = self._i2c_now[unit >> 7]
-        return bus.write(unit & 127, data) or bus.read(unit & 127, argument)
-
-    def _do_spi_init(self, unit: int, argument: int, data: bytes) -> Answer:
-        mode, sck, mosi, miso = data
-        pins = (sck, mosi, miso)
-        if 255 in pins:
-            pins = DEFAULT_SPI.get(unit, (0, 0, 0))
-        bus = self._spi_now[unit] = self.spi.get(pins) or SPIBus(self._clock)
-        bus.hz, bus.mode = argument, mode
-        return 0
-
-    def _do_spi_write(self, unit: int, argument: int, data: bytes) -> Answer:
-        self._spi_now[unit].transfer(data)
-        return 0
-
-    def _do_spi_read(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._spi_now[unit].transfer(bytes((argument >> 16,)) * (argument & 0xFFFF))
-
-    def _do_spi_both(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._spi_now[unit].transfer(data)
-
-    def _do_uart_init(self, unit: int, argument: int, data: bytes) -> Answer:
-        uart = self.uarts[unit]
-        if not argument:
-            uart.close()
-            return 0
-        pins = (data[0], data[1])
-        if 255 in pins:
-            pins = DEFAULT_UART[unit]
-        if self.uart_pins.get(unit, pins) != pins:
-            raise RunInvalidError(
-                f"The firmware opens UART {unit} on pins the board has elsewhere."
-            )
-        txbuf, rxbuf, timeout = (int.from_bytes(data[i : i + 2], "little") for i in (2, 4, 6))
-        uart.open(argument, txbuf, rxbuf, timeout)
-        return 0
-
-    def _do_uart_any(self, unit: int, argument: int, data: bytes) -> Answer:
-        return len(self.uarts[unit].received)
-
-    def _do_uart_read(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self.uarts[unit].take(argument)
-
-    def _do_uart_line(self, unit: int, argument: int, data: bytes) -> Answer:
-        uart = self.uarts[unit]
-        end = uart.received.find(b"\n")
-        return uart.take(end + 1 if end >= 0 else len(uart.received))
-
-    def _do_uart_write(self, unit: int, argument: int, data: bytes) -> Answer:
-        self.uarts[unit].write(data)
-        return 0
-
-    def _do_uart_flush(self, unit: int, argument: int, data: bytes) -> Answer:
-        left = self.uarts[unit].sending_us
-        if argument and left:
-            return self._wait_until(self._clock.now_us + left, 0)
-        return left
 
     # --- the rest --------------------------------------------------------------------------
 
