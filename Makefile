@@ -1,4 +1,5 @@
-# Everything a checkout needs lives in .venv and .tools; nothing is written elsewhere.
+# Python's packages live in .venv; MicroPython, mosquitto and bytecode in the user's cache, which all
+# checkouts share. COLDTRAIL_CACHE=.tools in the environment keeps them in this checkout instead.
 SHELL := /bin/sh
 VENV  := .venv
 BIN   := $(VENV)/bin
@@ -44,9 +45,14 @@ clean: ## remove what was built, keep the downloads
 	find firmware simulator gateway boards tests -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 tools: venv ## fetch the MicroPython interpreters and mosquitto where absent
-	@$(BIN)/python -m simulator.tools
+	@$(BIN)/python -m coldtrail_simulator.services.tools
 
-lint: venv ## ruff and mypy, host and firmware
+# mypy knows no mapping of a folder to a package of another name, but it follows a link.
+build/names: Makefile
+	@rm -rf $@ && mkdir -p $@
+	@for part in boards gateway simulator; do ln -s "../../$$part" "$@/coldtrail_$$part"; done
+
+lint: venv build/names ## ruff and mypy, host and firmware
 	@failed=0; \
 	$(BIN)/ruff check --quiet || failed=1; \
 	$(BIN)/ruff format --check --quiet || { echo "run 'make format'" >&2; failed=1; }; \
@@ -89,5 +95,5 @@ flash: venv ## flash a tracker: PORT=… MICROPYTHON=ESP32_GENERIC-….bin [BOAR
 		$(if $(PORT),--port "$(PORT)",--all-ports) $(if $(IDENTITY),--identity "$(IDENTITY)")
 
 demo: venv ## run the customs-hold story and show the result
-	@$(BIN)/python -m simulator.tools micropython mosquitto
+	@$(BIN)/python -m coldtrail_simulator.services.tools micropython mosquitto
 	@$(BIN)/coldtrail simulate customs_hold

@@ -1,5 +1,5 @@
-"""``python -m boards``: the ``coldtrail`` command."""
+"""``python -m coldtrail_boards``: the ``coldtrail`` command."""
 
-from boards.cli import main
+from coldtrail_boards.cli import main
 
 main()

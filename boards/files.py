@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from boards.errors import BoardError
+from coldtrail_boards.errors import BoardError
 
 _LARGEST = 256 * 1024
 

@@ -1,5 +1,5 @@
-"""``python -m gateway``: the same as ``coldtrail gateway``."""
+"""``python -m coldtrail_gateway``: the same as ``coldtrail gateway``."""
 
-from gateway.cli import gateway
+from coldtrail_gateway.cli.main import gateway
 
 gateway(prog_name="coldtrail gateway")

@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Final, Protocol
 
-from gateway.errors import GatewayError
+from coldtrail_gateway.errors import GatewayError
 
 EARLIEST_MS: Final = 1_577_836_800_000  # 2020: the contract's smallest UTC time
 _LIMIT_S: Final = 10.0

@@ -9,15 +9,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from . import scenario as scenarios
-from .board import BoardError
-from .kernel import RunInvalidError
-from .packing import ShipmentError
-from .report import lines, report
-from .scenario import Scenario
-from .services import ServiceError
-from .shipment import Shipment, run
-from .tools import ToolError
+from coldtrail_simulator.board.file import BoardError
+from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.report.report import lines, report
+from coldtrail_simulator.services.services import ServiceError
+from coldtrail_simulator.services.tools import ToolError
+from coldtrail_simulator.shipment.packing import ShipmentError
+from coldtrail_simulator.shipment.shipment import Shipment, run
+from coldtrail_simulator.world import scenario as scenarios
+from coldtrail_simulator.world.scenario import Scenario
 
 DISAGREES, BAD_INPUT, INVALID = 1, 2, 3
 """Exit codes: the records differ; cannot be run as asked; the run proves nothing."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .kernel import Clock
+from coldtrail_simulator.clock import Clock
 
 OFF = "off"
 """The state of a part without supply, which every part has; it draws nothing."""

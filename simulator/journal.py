@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from .kernel import Clock
+from coldtrail_simulator.clock import Clock
 
 
 class Journal:

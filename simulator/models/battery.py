@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from simulator.journal import Journal
-from simulator.kernel import US_PER_S, Clock
+from coldtrail_simulator.clock import US_PER_S, Clock
+from coldtrail_simulator.journal import Journal
 
 _DAY_S = 86_400
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from simulator.energy import Current, Currents
+from coldtrail_simulator.energy import Current, Currents
 
 MA = 1000.0
 

@@ -16,12 +16,12 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 from typing import ClassVar
 
-from simulator.bus import Nak, Terminal
-from simulator.energy import OFF, Load
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
-from simulator.models import currents
-from simulator.models import lis2dw12_registers as r
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, Handle
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
+from coldtrail_simulator.models import lis2dw12_registers as r
+from coldtrail_simulator.wires import Nak, Terminal
 
 Vector = tuple[float, float, float]
 Sample = tuple[int, int, int]

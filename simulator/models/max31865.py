@@ -12,10 +12,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import ClassVar
 
-from simulator.energy import OFF, Load
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, US_PER_S, Clock
-from simulator.models import currents
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
 
 CONFIGURATION, RTD_MSB, RTD_LSB, HIGH_MSB, HIGH_LSB, LOW_MSB, LOW_LSB, STATUS = range(8)
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from simulator.bus import Nak, Terminal
-from simulator.energy import OFF, Load
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
-from simulator.models import currents
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, Handle
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
+from coldtrail_simulator.wires import Nak, Terminal
 
 RESULT, CONFIGURATION, LOW_LIMIT, HIGH_LIMIT = range(4)
 MANUFACTURER_ID, DEVICE_ID = 0x7E, 0x7F

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from simulator.bus import Terminal
-from simulator.energy import Load
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, Clock
-from simulator.models import currents
+from coldtrail_simulator.clock import US_PER_MS, Clock
+from coldtrail_simulator.energy import Load
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
+from coldtrail_simulator.wires import Terminal
 
 BOUNCE_US = 5 * US_PER_MS
 """Contacts bounce for this long at most."""

@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 from typing import ClassVar
 
-from simulator.bus import Nak
-from simulator.energy import OFF, Load
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, US_PER_S, Clock
-from simulator.models import currents
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
+from coldtrail_simulator.wires import Nak
 
 # Commands (table 8) with the measurement's duration, typical and longest, in us (table 5), and
 # its repeatability, one standard deviation: degC (table 2) and %RH (table 1).

@@ -6,12 +6,11 @@ import random
 from collections.abc import Callable
 from enum import IntEnum
 
-from simulator.energy import OFF, Load
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, Clock, Handle
-from simulator.models import currents
-
-from .nor import Mood, NorArray, Tear
+from coldtrail_simulator.clock import US_PER_MS, Clock, Handle
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
+from coldtrail_simulator.models.nor import Mood, NorArray, Tear
 
 SIZE = 8 * 1024 * 1024
 SECTOR = 4096

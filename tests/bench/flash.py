@@ -21,17 +21,17 @@ from littlefs import LittleFS, UserContext
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "tests" / "firmware" / "support")]
 
-from boards import profile as host_profiles  # noqa: E402
 from coldtrail import profile as profiles  # noqa: E402
 from coldtrail import records as r  # noqa: E402
 from coldtrail.cose import digest  # noqa: E402
 from coldtrail.flashlog import Log  # noqa: E402
 from coldtrail.recorder import Recorder  # noqa: E402
-from simulator import board  # noqa: E402
-from simulator.models import currents, w25q64  # noqa: E402
-from simulator.models.nor import NorArray  # noqa: E402
+from coldtrail_boards.profiles import profile as host_profiles  # noqa: E402
+from coldtrail_simulator.board import file as boards  # noqa: E402
+from coldtrail_simulator.models import currents, w25q64  # noqa: E402
+from coldtrail_simulator.models.nor import NorArray  # noqa: E402
 from tests.firmware.support.norflash import NorFlash  # noqa: E402
-from tests.support import eight_channels  # noqa: E402
+from tests.support.blocks import eight_channels  # noqa: E402
 
 SECTOR: Final = 4096
 PAGE: Final = 256
@@ -43,7 +43,7 @@ CHECKPOINT: Final = 32
 
 PROGRAM_MS: Final = w25q64.PROGRAM_US[0] / 1000
 ERASE_MS: Final = w25q64.ERASE_US[SECTOR][0] / 1000
-HZ: Final[int] = board.named("esp32_bg95")["BUSES"]["SPI", 2]["settings"]["baudrate"]
+HZ: Final[int] = boards.named("esp32_bg95")["BUSES"]["SPI", 2]["settings"]["baudrate"]
 PROGRAM_MA, ERASE_MA, READ_MA = (
     currents.W25Q64[state].ua / 1000 for state in ("programming", "erasing", "selected")
 )

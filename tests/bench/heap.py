@@ -14,8 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from simulator import process, scenario, shipment, tools
-from simulator.kernel import RunInvalidError
+from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.esp32 import interpreter
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment import shipment
+from coldtrail_simulator.world import scenario
 
 LOWEST_KIB, HIGHEST_KIB = 64, 256
 
@@ -32,11 +35,11 @@ print(gc.mem_alloc() - before)
 
 def shims_bytes() -> int:
     """Return the heap that the simulator's shims take on the 32-bit interpreter."""
-    code = SHIMS.format(shims=process.shims())
+    code = SHIMS.format(shims=interpreter.shims())
     here, there = socket.socketpair()
 
     def wire() -> None:
-        for fd in (process.BUS_IN_FD, process.BUS_OUT_FD):
+        for fd in (interpreter.BUS_IN_FD, interpreter.BUS_OUT_FD):
             os.dup2(there.fileno(), fd)
 
     with here, there:

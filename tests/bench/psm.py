@@ -13,9 +13,9 @@ import json
 import sys
 from pathlib import Path
 
-from simulator.models.bg95 import BG95_M3
-from simulator.models.bg95.draw import INACTIVITY_US
-from simulator.models.currents import BG95
+from coldtrail_simulator.models.bg95 import BG95_M3
+from coldtrail_simulator.models.bg95.draw import INACTIVITY_US
+from coldtrail_simulator.models.currents import BG95
 
 ACTIVE_S = 2.0  # T3324 has steps of 2 s (TS 24.008, 10.5.7.4); the shortest
 DETACH_S = 2.6  # power-down takes 1.3 s and the detach 0.2 to 2.5 s in the model

@@ -22,8 +22,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "tests" / "firmware" / "support")]
 
-from tests.support import eight_channels, interpreters  # noqa: E402
-from tests.support.eight_channels import Sample  # noqa: E402
+from tests.support.blocks import eight_channels  # noqa: E402
+from tests.support.blocks.eight_channels import Sample  # noqa: E402
+from tests.support.trackers import interpreters  # noqa: E402
 
 READINGS: Final = (1, 12, 48, 96)
 RUNS: Final = 200

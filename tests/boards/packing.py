@@ -9,12 +9,12 @@ from typing import Any
 from click.testing import CliRunner, Result
 from littlefs import LittleFS, UserContext
 
-from boards import partitions
-from boards.cli import main
-from boards.flash import BOARDS
-from boards.partitions import Partition
-from tests.support.rom_bootloader import Board
-from tests.support.stock_image import stock
+from coldtrail_boards.cli import main
+from coldtrail_boards.flash import partitions
+from coldtrail_boards.flash.command import BOARDS
+from coldtrail_boards.flash.partitions import Partition
+from tests.support.flash.rom_bootloader import Board
+from tests.support.flash.stock_image import stock
 
 BOARD = "esp32_bg95"
 LAYOUT = partitions.load(BOARDS / BOARD / "partitions.csv")

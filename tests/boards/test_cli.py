@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from boards import cli
+from coldtrail_boards import cli
 
 
 @pytest.fixture
@@ -36,16 +36,16 @@ def run(*args: str):
 def test_every_part_is_registered():
     registered = {entry.name: entry.value for entry in entry_points(group=cli.GROUP)}
     assert registered == {
-        "console": "boards.console:command",
-        "decode": "gateway.cli:decode",
-        "flash": "boards.flash:command",
-        "gateway": "gateway.cli:gateway",
-        "log": "boards.logdump:log",
-        "profile": "boards.profile:profile",
-        "provision": "boards.provision:command",
-        "selftest": "boards.selftest:command",
-        "simulate": "simulator.cli:simulate",
-        "volume": "boards.volume:command",
+        "console": "coldtrail_boards.cable.console:command",
+        "decode": "coldtrail_gateway.cli.main:decode",
+        "flash": "coldtrail_boards.flash.command:command",
+        "gateway": "coldtrail_gateway.cli.main:gateway",
+        "log": "coldtrail_boards.logdump:log",
+        "profile": "coldtrail_boards.profiles.profile:profile",
+        "provision": "coldtrail_boards.provision.command:command",
+        "selftest": "coldtrail_boards.cable.selftest:command",
+        "simulate": "coldtrail_simulator.cli:simulate",
+        "volume": "coldtrail_boards.flash.volume:command",
     }
 
 

@@ -7,9 +7,9 @@ import cbor2
 import pytest
 from click.testing import CliRunner
 
-from boards.logdump import Record, State, decode, log
 from coldtrail.flashlog import Log
-from simulator.models.nor import NorArray
+from coldtrail_boards.logdump import Record, State, decode, log
+from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash
 from tests.torture.power_cuts import GEOMETRIES, Bench, torn
 from tests.torture.power_cuts import cuts as all_cuts

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from boards import profile as profiles
 from coldtrail.alarms import Engine
 from coldtrail.cbor import decode, encode
-from simulator import tools
-from tests.support import alarm_reference, trend_reference
-from tests.support.alarm_reference import RESTART, Rule, Step
+from coldtrail_boards.profiles import profile as profiles
+from coldtrail_simulator.services import tools
+from tests.support.references import alarms
+from tests.support.references import trend as trend_reference
+from tests.support.references.alarms import RESTART, Rule, Step
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 
@@ -80,7 +81,7 @@ def test_agrees_with_the_reference(rules: list[Rule], steps: list[Step]) -> None
     changes = run(Engine(rules), steps)
     for index, rule in enumerate(rules):
         own = [change for change in changes if change[1] == index]
-        assert own == alarm_reference.changes(index, rule, steps)
+        assert own == alarms.changes(index, rule, steps)
 
 
 @st.composite

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from boards import profile as profiles
 from coldtrail import profile as device
 from coldtrail.alarms import Engine
+from coldtrail_boards.profiles import profile as profiles
+from coldtrail_simulator.world import scenario
+from coldtrail_simulator.world.scenario import Scenario
+from coldtrail_simulator.world.world import World
 from drivers import max31865
-from simulator import scenario
-from simulator.scenario import Scenario
-from simulator.world import World
 
 RREF = 4300  # ohm: 0.034 degC a code
 HOUR = 3600

@@ -24,8 +24,8 @@ from tests.firmware.test_alarms import (
     rules_of,
     series,
 )
-from tests.support import bench
-from tests.support.alarm_reference import Rule
+from tests.support.references.alarms import Rule
+from tests.support.trackers import bench
 
 RESTART, ACKNOWLEDGE = None, "acknowledge"
 HOT: Rule = (1, INSTANT, 0, 3, 800, 0, 0, 0)

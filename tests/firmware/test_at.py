@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from drivers.at import AT, CommandError, ModemError, NoAnswer, SendFull
 from tests.firmware.support import on_cpython
-from tests.support.garble import BATCH, garbled
-from tests.support.transcripts import Exchange, Transcript, load
+from tests.support.blocks.garble import BATCH, garbled
+from tests.support.references.transcripts import Exchange, Transcript, load
 
 TRANSCRIPTS = load()
 URC = b'\r\n+QIURC: "recv",0\r\n'

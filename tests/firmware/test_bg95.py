@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from coldtrail_simulator.esp32 import interpreter as process
+from coldtrail_simulator.services import tools
 from drivers import bg95
 from drivers.at import CommandError, ModemError, NoAnswer
-from simulator import process, tools
 from tests.firmware.support import on_cpython
 from tests.firmware.support.bg95_module import (
     OK,

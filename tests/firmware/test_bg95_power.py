@@ -8,14 +8,7 @@ import pytest
 from drivers import bg95
 from drivers.at import NoAnswer
 from tests.firmware.support import on_cpython
-from tests.firmware.support.bg95_module import (
-    OK,
-    TRANSCRIPTS,
-    Module,
-    limited,
-    started,
-    story,
-)
+from tests.firmware.support.bg95_module import OK, TRANSCRIPTS, Module, limited, started, story
 
 
 @story

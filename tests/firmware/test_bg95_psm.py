@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.bg95 import BG95_M3, Cell
+from coldtrail_simulator.models.bg95.saving import ACTIVE_S, TAU_S, seconds
 from drivers import bg95_psm
-from simulator.kernel import US_PER_S
-from simulator.models.bg95 import BG95_M3, Cell
-from simulator.models.bg95.saving import ACTIVE_S, TAU_S, seconds
 from tests.firmware.support import on_cpython
 from tests.firmware.support.modem_bench import Bench
 from tests.simulator.modem_rig import Places, Server

@@ -7,14 +7,7 @@ import pytest
 from drivers import bg95
 from drivers.at import CommandError, ModemError, NoAnswer
 from tests.firmware.support import on_cpython
-from tests.firmware.support.bg95_module import (
-    OK,
-    information,
-    limited,
-    line,
-    started,
-    story,
-)
+from tests.firmware.support.bg95_module import OK, information, limited, line, started, story
 
 
 @story

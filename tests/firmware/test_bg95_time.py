@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 
 from drivers import bg95_time
 from tests.firmware.support import on_cpython
-from tests.firmware.support.bg95_module import (
-    TRANSCRIPTS,
-    information,
-    limited,
-    line,
-    started,
-)
+from tests.firmware.support.bg95_module import TRANSCRIPTS, information, limited, line, started
 
 FIRST = dt.datetime(2020, 1, 1)  # noqa: DTZ001
 LAST = dt.datetime(2079, 12, 31)  # noqa: DTZ001

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from coldtrail_simulator.models.bg95 import files
 from drivers import bg95_tls
 from drivers.at import AT
-from simulator.models.bg95 import files
 from tests.firmware.support import on_cpython
 
 # Amazon's first root certificate, as everybody has it.

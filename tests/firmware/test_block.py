@@ -18,13 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldtrail import block, cbor, cose
-from gateway import block as gateway_block
-from gateway import envelope
-from gateway.history import assemble
-from simulator import tools
-from tests.gateway.journey import entries
-from tests.support import cddl, contract, interpreters, strategies
-from tests.support.interpreters import Interpreter
+from coldtrail_gateway.contract import block as gateway_block
+from coldtrail_gateway.contract import envelope
+from coldtrail_gateway.shipments.history import assemble
+from coldtrail_simulator.services import tools
+from tests.support.blocks import cddl, contract, strategies
+from tests.support.blocks.journey import entries
+from tests.support.trackers import interpreters
+from tests.support.trackers.interpreters import Interpreter
 
 KEY: Final = bytes(range(32))
 KID: Final = 7

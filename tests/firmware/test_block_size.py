@@ -12,7 +12,7 @@ import cbor2
 import pytest
 
 from tests.bench import size
-from tests.support import eight_channels
+from tests.support.blocks import eight_channels
 
 RUNS = 1000
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from coldtrail import calibration
 from coldtrail.correction import corrected
-from tests.support import cddl
-from tests.support.bench import SAMPLE, Tracker, profile
+from tests.support.blocks import cddl
+from tests.support.trackers.bench import SAMPLE, Tracker, profile
 
 POINT = st.tuples(st.integers(-20500, 11000), st.integers(-32767, 32767))
 TABLES = st.lists(POINT, min_size=1, max_size=8, unique_by=lambda point: point[0]).map(

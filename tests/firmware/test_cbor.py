@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.support import interpreters, rfc8949
-from tests.support.interpreters import Interpreter, Refused
+from tests.support.references import rfc8949
+from tests.support.trackers import interpreters
+from tests.support.trackers.interpreters import Interpreter, Refused
 
 DEPTH: Final = 8
 LONGEST: Final = 4096

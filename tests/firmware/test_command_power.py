@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 
-from boards import profile as host_profiles
 from coldtrail import cbor, commands, cose, profile, shipment
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from coldtrail.uplink import Session
-from gateway.command import Command
-from simulator.models.nor import Mood, NorArray, Tear
-from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_gateway.contract.command import Command
+from coldtrail_simulator.models.nor import Mood, NorArray, Tear
 from tests.firmware.support.norflash import NorFlash
 from tests.firmware.support.who import Identity
 

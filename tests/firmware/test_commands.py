@@ -12,13 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from boards import profile as host_profiles
 from coldtrail import cbor, commands, cose, profile
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
 from coldtrail.uplink import Session
-from simulator.models.nor import NorArray
-from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash
 from tests.firmware.support.who import Identity
 

@@ -10,18 +10,18 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from boards import logdump
-from boards.readout import frames
-from simulator import tools
-from simulator.journal import Journal
-from simulator.kernel import US_PER_S, Clock, rng
-from simulator.models.bg95 import BG95
-from simulator.network import Network
+from coldtrail_boards import logdump
+from coldtrail_boards.cable.read_out import frames
+from coldtrail_simulator.clock import US_PER_S, Clock, rng
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models.bg95 import BG95
+from coldtrail_simulator.network.network import Network
+from coldtrail_simulator.services import tools
 from tests.bench import heap
 from tests.simulator.modem_rig import EPOCH_MS, Places
-from tests.support import travelled
-from tests.support.bench import NoModem, Tracker, profile
-from tests.support.cabled import CODE, NAME, provisioned
+from tests.support.trackers import travelled
+from tests.support.trackers.bench import NoModem, Tracker, profile
+from tests.support.trackers.cabled import CODE, NAME, provisioned
 
 FIRMWARE_KIB = 104
 PROFILE = profile([(1, 1, 0, 3, 2500, 0, 0, 0)])  # an alarm above 25 degrees

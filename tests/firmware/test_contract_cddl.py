@@ -10,10 +10,10 @@ import cbor2
 import pytest
 
 from coldtrail import block, confirmation, profile
-from gateway.block import BlockError
-from gateway.block import decode as gateway_decode
-from tests.support import cddl, contract
-from tests.support.contract import Message
+from coldtrail_gateway.contract.block import BlockError
+from coldtrail_gateway.contract.block import decode as gateway_decode
+from tests.support.blocks import cddl, contract
+from tests.support.blocks.contract import Message
 
 MESSAGES = [
     contract.BLOCK,

@@ -14,9 +14,10 @@ from pycose.keys.symmetric import SymmetricKey
 from pycose.messages.mac0message import Mac0Message
 
 from coldtrail import confirmation, cose
-from gateway import block as gateway_block
-from gateway import command, envelope
-from tests.support import cddl, contract, interpreters, vectors
+from coldtrail_gateway.contract import block as gateway_block
+from coldtrail_gateway.contract import command, envelope
+from tests.support.blocks import cddl, contract, vectors
+from tests.support.trackers import interpreters
 
 NAMES: Final = sorted(path.stem for path in vectors.FOLDER.glob("*.json"))
 NAMES_OF_COMMANDS: Final = ("acknowledge", "configure")
@@ -40,7 +41,7 @@ def test_the_firmware_makes_the_committed_files(interpreter: str) -> None:
     with interpreters.start(interpreter) as started:
         made = vectors.files(started)
     kept = {path.name: path.read_text() for path in vectors.FOLDER.iterdir()}
-    assert kept == made, "python -m tests.support.vectors makes them again"
+    assert kept == made, "python -m tests.support.blocks.vectors makes them again"
 
 
 @pytest.mark.parametrize("name", NAMES)

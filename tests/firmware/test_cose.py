@@ -18,8 +18,8 @@ from pycose.keys.symmetric import SymmetricKey
 from pycose.messages.cosemessage import CoseMessage
 from pycose.messages.mac0message import Mac0Message
 
-from tests.support import interpreters
-from tests.support.interpreters import Interpreter, Refused
+from tests.support.trackers import interpreters
+from tests.support.trackers.interpreters import Interpreter, Refused
 
 BLOCK: Final = 65001
 CONFIRMATION: Final = 65002

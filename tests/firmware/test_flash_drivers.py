@@ -8,8 +8,8 @@ import types
 import pytest
 
 from coldtrail.flashlog import Log
+from coldtrail_simulator.models.nor import NorArray
 from drivers.partition import PartitionFlash
-from simulator.models.nor import NorArray
 
 SECTOR = 4096
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from coldtrail.flashlog import Log, LogFull
-from simulator import tools
-from simulator.models.nor import NorArray
+from coldtrail_simulator.models.nor import NorArray
+from coldtrail_simulator.services import tools
 from tests.firmware.support.norflash import NorFlash
 
 ROOT = Path(__file__).parents[2]
@@ -438,7 +438,7 @@ def test_the_flash_that_stops_answering_is_an_error_and_the_log_goes_on_after():
 RAM = """
 import gc, sys
 sys.path[:] = ["{firmware}"]
-from coldtrail.flashlog import Log
+from coldtrail.flashlog import Log  # noqa: E402
 
 class Nor:
     size, sector_size, program_size, write_unit, programs_per_unit = 20480, 4096, 256, 1, 0

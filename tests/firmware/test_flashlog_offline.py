@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from boards import profile as host_profiles
 from coldtrail import cbor
 from coldtrail import profile as profiles
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
-from simulator.models.nor import NorArray
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash
 
 DAY = 86400

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards import profile as host_profiles
 from coldtrail import flight
 from coldtrail import profile as profiles
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
-from simulator.models.nor import NorArray
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash
 from tests.firmware.support.who import Identity
 

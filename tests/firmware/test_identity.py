@@ -4,7 +4,7 @@ import cbor2
 import pytest
 
 from coldtrail import identity
-from simulator.identity import simulated
+from coldtrail_simulator.shipment.identity import simulated
 
 WHO = simulated(7, "identity")
 

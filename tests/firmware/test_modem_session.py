@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from coldtrail.mqtt import Client
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.bg95 import BG95_M3, BG96, Cell, Part, Sim
+from coldtrail_simulator.models.bg95.radio import NITZ_LAG_MS
+from coldtrail_simulator.services.services import Broker
 from drivers import bg95_listen
-from simulator.kernel import US_PER_S
-from simulator.models.bg95 import BG95_M3, BG96, Cell, Part, Sim
-from simulator.models.bg95.radio import NITZ_LAG_MS
-from simulator.services import Broker
 from tests.firmware.support import on_cpython
 from tests.firmware.support.modem_bench import Bench
 from tests.simulator.modem_rig import EPOCH_MS, Places
-from tests.support.mqtt_peer import Peer, wait
+from tests.support.references.mqtt_peer import Peer, wait
 
 BLOCKS = [bytes((i * 7 + number) & 0xFF for i in range(1400)) for number in range(5)]
 TOPIC = "coldtrail/1/SESSION/up"

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldtrail.mqtt import Client, MqttError
-from simulator import process, tools
-from simulator.services import Broker, free_port
+from coldtrail_simulator.esp32 import interpreter as process
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.services.services import Broker, free_port
 from tests.firmware.support import mqtt_stories, on_cpython
-from tests.support.garble import BATCH, garbled
-from tests.support.mqtt_peer import Peer, wait
+from tests.support.blocks.garble import BATCH, garbled
+from tests.support.references.mqtt_peer import Peer, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPPORT = Path(__file__).parent / "support"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldtrail import records
-from simulator import board
+from coldtrail_simulator.board import file as boards
 from tests.firmware.support.nrf52840_chip import (
     RC,
     XTAL,
@@ -22,7 +22,7 @@ from tests.firmware.support.nrf52840_chip import (
     pin_class,
 )
 
-WIRING = types.SimpleNamespace(**board.named("nrf52840dk_bg95"))
+WIRING = types.SimpleNamespace(**boards.named("nrf52840dk_bg95"))
 # In the order of their imports.
 MODULES = ["nrf52840_registers", "nrf52840_uart", "nrf52840_adc", "wired", "parts", "nrf52840"]
 PERIOD_US = 16384 * 1_000_000

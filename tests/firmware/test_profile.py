@@ -9,10 +9,10 @@ from typing import Any
 import cbor2
 import pytest
 
-from boards import profile as profiles
-from boards import quantities
 from coldtrail import profile
 from coldtrail.alarms import Engine
+from coldtrail_boards import quantities
+from coldtrail_boards.profiles import profile as profiles
 
 GOOD: dict[int, Any] = {
     0: 1,

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boards import profile as host_profiles
 from coldtrail import cbor, confirmation, cose, shipment
 from coldtrail import profile as profiles
 from coldtrail import records as r
 from coldtrail.cose import digest
 from coldtrail.recorder import Recorder
-from gateway import intake
-from gateway.intake import Arrival, Kept
-from gateway.store import Store
-from gateway.tables import KeyPair
-from simulator.models.nor import NorArray
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_gateway.ingest import intake
+from coldtrail_gateway.ingest.intake import Arrival, Kept
+from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.tables import KeyPair
+from coldtrail_simulator.models.nor import NorArray
 
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())._replace(
     start_delay=0, zone_start=False

@@ -1,10 +1,10 @@
 """The sensors' conversions against the standard's and the datasheet's own formulas."""
 
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.clock import Clock
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models.battery import Battery
 from drivers import battery, max31865, sht45
-from simulator import board
-from simulator.journal import Journal
-from simulator.kernel import Clock
-from simulator.models.battery import Battery
 
 # IEC 60751:2008, 5.2
 A, B, C = 3.9083e-3, -5.775e-7, -4.183e-12
@@ -62,7 +62,7 @@ def test_crc8_of_the_datasheets_example() -> None:
 
 
 def test_the_battery_s_percentage_is_the_charge_that_the_cell_has() -> None:
-    curve = board.named("esp32_bg95")["SENSORS"]["battery"]["curve"]
+    curve = boards.named("esp32_bg95")["SENSORS"]["battery"]["curve"]
     clock = Clock()
     cell = Battery(clock, Journal(clock), curve=curve)
     for tenths in range(1001):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from coldtrail import sampler
-from simulator.bus import Op
-from simulator.models.faults import set_fault
-from tests.support.bench import FAULT, SAMPLE, Tracker, profile
+from coldtrail_simulator.models.faults import set_fault
+from coldtrail_simulator.wires import Op
+from tests.support.trackers.bench import FAULT, SAMPLE, Tracker, profile
 
 FAULTS = (
     "no answer", "NAK", "wrong CRC", "stuck value", "stuck bus line", "wrong id", "out of range",

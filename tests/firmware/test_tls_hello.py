@@ -11,8 +11,8 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldtrail_simulator.network import tls_flight
 from drivers import tls_hello
-from simulator import tls_flight
 
 ROOT = Path(__file__).parents[1] / "data" / "amazon_root_ca_1.pem"
 IDENTIFIER = bytes(range(100, 120))

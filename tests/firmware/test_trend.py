@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coldtrail.alarms import Engine
 from coldtrail.trend import BUCKETS, time_to_breach
-from tests.support import trend_reference
+from tests.support.references import trend
 
 WIDTH = 1800
 TREND = 4
@@ -44,7 +44,7 @@ def test_agrees_with_fractions(
     threshold = next(value for value in means if value is not None) + distance
     seconds = time_to_breach(means, width, threshold, comparison == 3)
     event("in sight" if seconds else f"{seconds}")
-    assert seconds == trend_reference.seconds_to_breach(means, width, threshold, comparison)
+    assert seconds == trend.seconds_to_breach(means, width, threshold, comparison)
 
 
 @given(st.integers(1, 200), st.integers(-15000, 15000), st.integers(1, 3000), st.booleans())

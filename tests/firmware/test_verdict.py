@@ -7,11 +7,11 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from simulator.kernel import US_PER_MS
-from simulator.models.faults import set_fault
-from simulator.timeline import timeline
-from tests.support import sessions
-from tests.support.bench import Tracker, profile
+from coldtrail_simulator.clock import US_PER_MS
+from coldtrail_simulator.models.faults import set_fault
+from coldtrail_simulator.report.timeline import timeline
+from tests.support.trackers import sessions
+from tests.support.trackers.bench import Tracker, profile
 
 HOT = (1, 1, 0, 3, 800, 0, 0, 0)
 GREEN, RED, BOTH = (

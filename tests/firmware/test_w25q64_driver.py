@@ -3,7 +3,7 @@
 import pytest
 
 from coldtrail.flashlog import Log
-from tests.support.flash_rig import Rig
+from tests.support.flash.flash_rig import Rig
 
 
 @pytest.fixture

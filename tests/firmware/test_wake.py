@@ -8,8 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from simulator.kernel import US_PER_S
-from tests.support.bench import FAULT, SAMPLE, Tracker, profile
+from coldtrail_simulator.clock import US_PER_S
+from tests.support.trackers.bench import FAULT, SAMPLE, Tracker, profile
 
 LIMITS = [(1, 1, 3, 3, 100, 0, 0, 0), (2, 1, 8, 3, 3000, 0, 0, 0)]  # light and shock
 HOT = (3, 1, 0, 3, 800, 0, 0, 0)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator import board as boards
-from simulator import process
-from simulator.kernel import US_PER_S
-from tests.simulator.rig import Still
-from tests.support.bench import BOARD, NoModem, Tracker, profile
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.esp32 import interpreter
+from coldtrail_simulator.paths import BOARDS
+from tests.support.trackers.bench import BOARD, NoModem, Tracker, profile
+from tests.support.trackers.rig import Still
 
 MINUTE_S = 60
 LIGHT_AT_ONCE = [1, 1, 3, 3, 100, 0, 0, 0]
@@ -31,8 +31,8 @@ def tracker(tmp_path: Path):
     volume = tmp_path / "volume"
     files = {"profile.cbor": profile([LIGHT_AT_ONCE])}
     with Tracker(volume, files=files, factories={"BG95-M3": Supplied}) as found:
-        source = (boards.BOARDS / BOARD["NAME"] / "board.py").read_text(encoding="utf-8")
-        process.install(volume, {"board.py": source + "\nMODEM = None\n"})
+        source = (BOARDS / BOARD["NAME"] / "board.py").read_text(encoding="utf-8")
+        interpreter.install(volume, {"board.py": source + "\nMODEM = None\n"})
         assert isinstance(found.world, Still)
         found.power_on()
         yield found

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gateway.store import Store
-from gateway.tables import KeyPair, Shipment
+from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.tables import KeyPair, Shipment
 from tests.gateway import databases
-from tests.support.blockmaker import DOWNLINK, UPLINK
+from tests.support.blocks.blockmaker import DOWNLINK, UPLINK
 
 _numbers = itertools.count()
 

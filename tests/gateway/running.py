@@ -14,8 +14,8 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from simulator.services import Process
-from tests.support.blockmaker import DOWNLINK, UPLINK, opened
+from coldtrail_simulator.services.services import Process
+from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
 
 LIMIT_S = 20.0
 PRESENCE = "coldtrail/1/gateway/main"
@@ -24,7 +24,7 @@ PRESENCE = "coldtrail/1/gateway/main"
 def coldtrail(*arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command of the gateway's to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "boards", *map(str, arguments)],
+        [sys.executable, "-m", "coldtrail_boards", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -120,7 +120,7 @@ class Gateway:
         self.log = folder / "gateway.log"
         arguments = ["--broker", broker, "--db", self.database, *options]
         self._start = lambda: Process(
-            "gateway", [sys.executable, "-m", "gateway", "serve", *arguments], self.log
+            "gateway", [sys.executable, "-m", "coldtrail_gateway", "serve", *arguments], self.log
         )
         self.process = self._start()
 

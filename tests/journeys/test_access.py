@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.models.bg95 import Sim
-from tests.support.sessions import WHO, Site, Tracker
+from coldtrail_simulator.models.bg95 import Sim
+from tests.support.trackers.sessions import WHO, Site, Tracker
 
 PIN, USER, PASSWORD = 11, 12, 13
 

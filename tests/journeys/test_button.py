@@ -2,10 +2,10 @@
 
 import cbor2
 
-from boards import logdump
-from simulator import scenario
-from simulator.scenario import Button
-from simulator.shipment import run
+from coldtrail_boards import logdump
+from coldtrail_simulator.shipment.shipment import run
+from coldtrail_simulator.world import scenario
+from coldtrail_simulator.world.scenario import Button
 
 STOP, BY_BUTTON = 11, 1
 S = 1_000_000

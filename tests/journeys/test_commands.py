@@ -8,10 +8,10 @@ from typing import Any
 
 import cbor2
 
-from boards import profile as profiles
-from simulator.kernel import US_PER_S
-from simulator.shipment import Shipment
-from tests.support.journeys import events, evidence, sealed_blocks, travel
+from coldtrail_boards.profiles import profile as profiles
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.shipment.shipment import Shipment
+from tests.support.trackers.journeys import events, evidence, sealed_blocks, travel
 
 CONFIGURE, ACKNOWLEDGE, LOCATE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 3, 4, 5, 6, 7
 TAKEN, DONE, REFUSED, EXPIRED, INTERRUPTED = 0, 1, 2, 3, 4

@@ -9,10 +9,10 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from simulator.kernel import US_PER_S
-from simulator.report import Evidence
-from simulator.shipment import Shipment
-from tests.support.journeys import evidence, full_load, sealed_blocks, travel
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.report.report import Evidence
+from coldtrail_simulator.shipment.shipment import Shipment
+from tests.support.trackers.journeys import evidence, full_load, sealed_blocks, travel
 
 INTERVAL_S = 300
 ALARM_INTERVAL_S = 120

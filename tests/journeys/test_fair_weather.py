@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scenario import Door
-from tests.support.journeys import evidence, travel
+from coldtrail_simulator.world.scenario import Door
+from tests.support.trackers.journeys import evidence, travel
 
 SEEDS = int(os.environ.get("COLDTRAIL_SEEDS", "6"))  # `make torture` runs 20
 

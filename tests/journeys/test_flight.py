@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from simulator import scenario
-from simulator.kernel import US_PER_S
-from simulator.report import Evidence
-from simulator.scenario import Flight
-from simulator.shipment import Shipment, run
-from tests.support.journeys import events, evidence, travel
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.report.report import Evidence
+from coldtrail_simulator.shipment.shipment import Shipment, run
+from coldtrail_simulator.world import scenario
+from coldtrail_simulator.world.scenario import Flight
+from tests.support.trackers.journeys import events, evidence, travel
 
 SEEN, LANDED = 2, 3
 FLIGHT_MODE = 12

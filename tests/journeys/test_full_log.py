@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from simulator import board, scenario, shipment
-from simulator.kernel import US_PER_S
-from simulator.report import Evidence
-from simulator.shipment import Shipment
-from tests.support.journeys import evidence
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.paths import BOARDS
+from coldtrail_simulator.report.report import Evidence
+from coldtrail_simulator.shipment import shipment
+from coldtrail_simulator.shipment.shipment import Shipment
+from coldtrail_simulator.world import scenario
+from tests.support.trackers.journeys import evidence
 
 LOG_SIZE = 12 * 4096
 INTERVAL_S = 300
@@ -71,13 +74,13 @@ def travelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that makes the journey with a log of 48 KiB."""
     folder = tmp_path / "boards" / "esp32_bg95"
     folder.mkdir(parents=True)
-    wiring = (board.BOARDS / "esp32_bg95" / "board.py").read_text(encoding="utf-8")
+    wiring = (BOARDS / "esp32_bg95" / "board.py").read_text(encoding="utf-8")
     old = '"part": "W25Q64", '
     assert wiring.count(old) == 1
     small = wiring.replace(old, f'{old}"log_size": {LOG_SIZE}, ')
     (folder / "board.py").write_text(small, encoding="utf-8")
-    shipped = Path(board.BOARDS) / "profiles" / "refrigerated_2_8.toml"
-    monkeypatch.setattr(board, "BOARDS", folder.parent)
+    shipped = Path(BOARDS) / "profiles" / "refrigerated_2_8.toml"
+    monkeypatch.setattr(boards, "BOARDS", folder.parent)
 
     def travel(when_full: str, events: str = "", light_h: int = LIGHT_H) -> Shipment:
         profile = tmp_path / f"{when_full}.toml"

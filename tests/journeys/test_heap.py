@@ -4,7 +4,9 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from simulator import scenario, shipment, tools
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment import shipment
+from coldtrail_simulator.world import scenario
 from tests.bench import heap
 
 # DESIGN's bound. A stack that happens to look like pointers may cost the interpreter some more.

@@ -1,6 +1,6 @@
 """The power fails at every flash operation between seal and publish: no cut looks like a fraud.
 
-The tracker's own recorder on torn cells, and the gateway's verdicts on all it ever published.
+The tracker's own recorder on torn cells, and the gateway's findings on all it ever published.
 """
 
 import contextlib
@@ -8,14 +8,14 @@ import random
 
 import pytest
 
-from boards import profile as host_profiles
 from coldtrail import profile as profiles
 from coldtrail import records as r
 from coldtrail.recorder import Recorder
-from gateway import verdicts
-from simulator.models.nor import NorArray, Tear
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_gateway.evidence import findings
+from coldtrail_simulator.models.nor import NorArray, Tear
 from tests.firmware.support.norflash import NorFlash
-from tests.gateway.journey import entries
+from tests.support.blocks.journey import entries
 
 SECTOR, SECTORS, PAGE = 4096, 12, 256
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
@@ -92,8 +92,8 @@ def test_no_cut_between_seal_and_publish_is_a_fork(tear: Tear):
         tracker = Tracker(cut, tear)
         tracker.live_through_the_cut()
         assert tracker.operations > cut
-        judged = verdicts.judge(entries(*tracker.published))
-        found = {verdict.name for verdict in judged.verdicts}
-        assert not any(verdict.wrong for verdict in judged.verdicts), (cut, found)
+        judged = findings.judge(entries(*tracker.published))
+        found = {finding.name for finding in judged.findings}
+        assert not any(finding.wrong for finding in judged.findings), (cut, found)
         assert not judged.flawed, cut
         assert len(tracker.published) >= 4, cut

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.support.bench import profile
-from tests.support.sessions import Site, Tracker
+from tests.support.trackers.bench import profile
+from tests.support.trackers.sessions import Site, Tracker
 
 SAMPLE, FAULT = 1, 13
 MODEM, SPENT = 6, 13

@@ -7,14 +7,14 @@ from typing import Any
 import cbor2
 import pytest
 
-from gateway import envelope
-from gateway.envelope import Kind
-from simulator import identity
-from simulator.kernel import US_PER_S
-from simulator.models.bg95 import BG96, Fix
-from simulator.observer import PREFIX
-from tests.support.bench import profile
-from tests.support.sessions import WHO, Cell, Site, Tracker
+from coldtrail_gateway.contract import envelope
+from coldtrail_gateway.contract.envelope import Kind
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.bg95 import BG96, Fix
+from coldtrail_simulator.services.mqtt_watch import PREFIX
+from coldtrail_simulator.shipment import identity
+from tests.support.trackers.bench import profile
+from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
 
 POSITION, ALARM_START, FAULT, OUTCOME, CELL = 2, 5, 13, 17, 19
 LOCATE = 3

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.sessions import Site, Tracker
+from tests.support.trackers.sessions import Site, Tracker
 
 RADIO = 18
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from simulator import board, scenario
-from simulator.board import BoardError, load
-from simulator.cli import simulate
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.board.file import BoardError, load
+from coldtrail_simulator.cli import simulate
+from coldtrail_simulator.paths import BOARDS, SCENARIOS
 
-HANG = (scenario.DIRECTORY / "hang.toml").read_text(encoding="utf-8")
+HANG = (SCENARIOS / "hang.toml").read_text(encoding="utf-8")
 
 
 def refused(*arguments: str) -> str:
@@ -76,13 +77,13 @@ def test_a_wake_pin_that_cannot_wake_is_refused(tmp_path: Path):
 def test_a_profile_that_the_board_cannot_measure_is_refused_by_the_tracker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    text = (board.BOARDS / "esp32_bg95" / "board.py").read_text(encoding="utf-8")
+    text = (BOARDS / "esp32_bg95" / "board.py").read_text(encoding="utf-8")
     fitted = re.sub(r'    "accelerometer": .*\n', "", text)
     (tmp_path / "esp32_bg95").mkdir()
     (tmp_path / "esp32_bg95" / "board.py").write_text(
         fitted.replace("(33, 34, 32)", "(33, 34)"), encoding="utf-8"
     )
-    monkeypatch.setattr(board, "BOARDS", tmp_path)
+    monkeypatch.setattr(boards, "BOARDS", tmp_path)
     path = edited(tmp_path, 'profile = "refrigerated_2_8"', 'profile = "cryogenic"')
     result = CliRunner().invoke(simulate, [path, "--out", str(tmp_path / "out")])
     assert result.exit_code == 3

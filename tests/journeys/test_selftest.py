@@ -5,17 +5,18 @@ import re
 import cbor2
 import pytest
 
-from boards import logdump
-from simulator import scenario, tools
-from simulator.models.bg95 import BG95, Cell, Sim
-from simulator.models.faults import set_fault
-from simulator.network import Network
-from simulator.scenario import Button, Flight
-from simulator.shipment import run
-from simulator.world import World
+from coldtrail_boards import logdump
+from coldtrail_simulator.models.bg95 import BG95, Cell, Sim
+from coldtrail_simulator.models.faults import set_fault
+from coldtrail_simulator.network.network import Network
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment.shipment import run
+from coldtrail_simulator.world import scenario
+from coldtrail_simulator.world.scenario import Button, Flight
+from coldtrail_simulator.world.world import World
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
-from tests.support.bench import Tracker
+from tests.support.trackers.bench import Tracker
 
 LINE = re.compile(r"\b(ok|FAILED) +(\S+(?: \S+)*?)  +(.*?) \(.*\)")
 NAMES = [

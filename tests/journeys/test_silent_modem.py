@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from simulator import board as boards
-from simulator.models.bg95 import Fault
-from simulator.simulation import Simulation
-from tests.simulator.rig import Still
-from tests.support.bench import NoModem
-from tests.support.sessions import BOARD, Tracker, site
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.models.bg95 import Fault
+from coldtrail_simulator.shipment.simulation import Simulation
+from tests.support.trackers.bench import NoModem
+from tests.support.trackers.rig import Still
+from tests.support.trackers.sessions import BOARD, Tracker, site
 
 HOURS = 6
 AWAKE_S = 120

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from simulator.cli import simulate
+from coldtrail_simulator.cli import simulate
 
 LOW_C, HIGH_C = 2.0, 8.0
 RISE_STARTS_H = 34.0

@@ -11,13 +11,13 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from simulator import packing
-from simulator.models.bg95 import BG96
-from simulator.observer import PREFIX
-from simulator.services import Broker
-from tests.support.journeys import evidence, travel
-from tests.support.mqtt_peer import Peer, wait
-from tests.support.sessions import WHO, Cell, Site, Tracker
+from coldtrail_simulator.models.bg95 import BG96
+from coldtrail_simulator.services.mqtt_watch import PREFIX
+from coldtrail_simulator.services.services import Broker
+from coldtrail_simulator.shipment import packing
+from tests.support.references.mqtt_peer import Peer, wait
+from tests.support.trackers.journeys import evidence, travel
+from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
 
 MODEM = 6
 UNDATED, DATE, HOST, AUTHORITY, REFUSED = range(2, 7)
@@ -28,7 +28,7 @@ NEVER = "2022-01-01"
 
 def issue(folder: Path, *options: str) -> Path:
     """Make an authority, or certificates by it, with the command for it."""
-    argv = [sys.executable, "-m", "boards", "provision", "ca", str(folder), *options]
+    argv = [sys.executable, "-m", "coldtrail_boards", "provision", "ca", str(folder), *options]
     subprocess.run(argv, check=True, capture_output=True, timeout=60)
     return folder
 

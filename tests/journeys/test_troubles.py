@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from simulator.kernel import US_PER_S
-from simulator.report import Evidence
-from simulator.shipment import Shipment
-from simulator.timeline import timeline
-from tests.support import totals
-from tests.support.journeys import evidence, sealed_blocks, travel
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.report.report import Evidence
+from coldtrail_simulator.report.timeline import timeline
+from coldtrail_simulator.shipment.shipment import Shipment
+from tests.support.references import totals
+from tests.support.trackers.journeys import evidence, sealed_blocks, travel
 
 CALL_WITHIN_S = 10
 STOPPED = "shipment stopped"

@@ -10,17 +10,17 @@ from robot.api import logger
 from robot.api.deco import keyword
 from robot.libraries.BuiltIn import BuiltIn
 
-from boards import logdump
-from boards import profile as profiles
-from simulator import identity as identities
-from simulator import scenario
-from simulator.hands import Hands
-from simulator.live import LiveWorld
-from simulator.packing import clear
-from simulator.report import Evidence
-from simulator.services import free_port
-from simulator.shipment import Shipment
-from simulator.underway import Underway
+from coldtrail_boards import logdump
+from coldtrail_boards.profiles import profile as profiles
+from coldtrail_simulator.report.report import Evidence
+from coldtrail_simulator.services.services import free_port
+from coldtrail_simulator.shipment import identity as identities
+from coldtrail_simulator.shipment.packing import clear
+from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.shipment import Shipment
+from coldtrail_simulator.shipment.steering import Hands
+from coldtrail_simulator.world import scenario
+from coldtrail_simulator.world.live import LiveWorld
 from tests.renode import times
 from tests.renode.emulated import Emulated
 from tests.renode.targets import HERE, SEED, Simulated, Target

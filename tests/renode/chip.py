@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 
-from simulator import board as boards
-from simulator.emulation import Emulation
-from simulator.kernel import US_PER_MS, US_PER_S
-from simulator.services import free_port
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S
+from coldtrail_simulator.renode.emulation import Emulation
+from coldtrail_simulator.services.services import free_port
 from tests.renode.emulated import Terminal
-from tests.simulator.rig import Still
+from tests.support.trackers.rig import Still
 
 PROMPT = ">>> "
 STEP_US = 5 * US_PER_MS

@@ -7,8 +7,8 @@ from functools import partial
 from robot.api import logger
 from robot.api.deco import keyword
 
-from simulator.kernel import US_PER_S
-from simulator.scenario import Button, Command, Door, Drop, Hang, PowerCut, Tilt
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.world.scenario import Button, Command, Door, Drop, Hang, PowerCut, Tilt
 from tests.renode.case import Case
 
 HOLD_S = 4

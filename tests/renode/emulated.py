@@ -6,16 +6,16 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from boards import profile as profiles
-from boards import volume
-from boards.bundle import IDENTITY, PROFILE, Bundle
-from simulator import board as boards
-from simulator import packing
-from simulator.emulation import Emulation
-from simulator.emulation_chip import TcpUart
-from simulator.identity import Identity
-from simulator.live import LiveWorld
-from simulator.wiring import Factory
+from coldtrail_boards.flash import volume
+from coldtrail_boards.profiles import profile as profiles
+from coldtrail_boards.provision.bundle import IDENTITY, PROFILE, Bundle
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.board.wiring import Factory
+from coldtrail_simulator.renode.edge import TcpUart
+from coldtrail_simulator.renode.emulation import Emulation
+from coldtrail_simulator.shipment import packing
+from coldtrail_simulator.shipment.identity import Identity
+from coldtrail_simulator.world.live import LiveWorld
 from tests.renode.targets import HERE, SEED, Line
 
 RESET_PIN = 18

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from boards import program, volume
-from boards.errors import BoardError
+from coldtrail_boards.errors import BoardError
+from coldtrail_boards.flash import program, volume
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -15,9 +15,9 @@ import cbor2
 from robot.api import logger
 from robot.api.deco import keyword
 
-from boards import logdump
-from simulator.kernel import US_PER_S
-from simulator.report import Evidence
+from coldtrail_boards import logdump
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.report.report import Evidence
 from tests.renode.case import Case
 
 ANSWER_S = 20

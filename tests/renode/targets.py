@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from simulator import board as boards
-from simulator import packing, tools
-from simulator.identity import Identity
-from simulator.live import LiveWorld
-from simulator.process import install
-from simulator.simulation import Simulation
-from simulator.tracker import Tracker
-from simulator.wiring import Factory
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.board.wiring import Factory
+from coldtrail_simulator.esp32.interpreter import install
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment import packing
+from coldtrail_simulator.shipment.identity import Identity
+from coldtrail_simulator.shipment.simulation import Simulation
+from coldtrail_simulator.shipment.tracker import Tracker
+from coldtrail_simulator.world.live import LiveWorld
 
 HERE = Path(__file__).resolve().parent
 SEED = 1

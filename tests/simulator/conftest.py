@@ -2,9 +2,10 @@
 
 import pytest
 
-from simulator import process, tools
-from simulator.simulation import Simulation
-from tests.simulator.rig import DRIVERS, S, Still, small_board
+from coldtrail_simulator.esp32 import interpreter
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment.simulation import Simulation
+from tests.support.trackers.rig import DRIVERS, S, Still, small_board
 
 
 @pytest.fixture(params=["micropython", "micropython32"])
@@ -19,8 +20,8 @@ def prepared(tmp_path, argv):
 
     def prepare(main, *, board=None, world=None, files=None, **options):
         volume = tmp_path / f"volume{len(made)}"
-        drivers = {f"lib/drivers/{n}": p for n, p in process.package(DRIVERS).items()}
-        process.install(volume, {"main.py": main, **drivers, **(files or {})})
+        drivers = {f"lib/drivers/{n}": p for n, p in interpreter.package(DRIVERS).items()}
+        interpreter.install(volume, {"main.py": main, **drivers, **(files or {})})
         options = {"argv": argv, "heap_kib": 96} | options
         sim = Simulation(board or small_board(), volume, world or Still(), **options)
         made.append(sim)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simulator.bus import I2CBus, Net
-from simulator.journal import Journal
-from simulator.kernel import Clock
-from tests.support.flash_rig import VirtualTime
+from coldtrail_simulator.clock import Clock
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.wires import I2CBus, Net
+from tests.support.flash.flash_rig import VirtualTime
 
 
 class I2CRig:

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, US_PER_S, Clock, rng
-from simulator.models.bg95 import BG95, BG95_M3, Cell, Fix, Part, Power, Sim
-from simulator.network import FarSide, Network
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, rng
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models.bg95 import BG95, BG95_M3, Cell, Fix, Part, Power, Sim
+from coldtrail_simulator.network.network import FarSide, Network
 
 EPOCH_MS = 1_800_000_000_000
 FINALS = ("OK", "ERROR", "+CME ERROR", "SEND OK", "SEND FAIL")

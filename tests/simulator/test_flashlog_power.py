@@ -2,8 +2,9 @@
 
 import random
 
-from simulator import board, process
-from tests.simulator.rig import DRIVERS, MS, ROOT, small_board
+from coldtrail_simulator.board import file as boards
+from coldtrail_simulator.esp32 import interpreter
+from tests.support.trackers.rig import DRIVERS, MS, ROOT, small_board
 
 LOG = {
     f"lib/coldtrail/{name}.py": ROOT / "firmware/coldtrail" / f"{name}.py"
@@ -15,7 +16,7 @@ CUTS = 250  # on each interpreter
 MAIN = f"""
 from machine import SPI, Pin
 from drivers.w25q64 import W25Q64
-from coldtrail.flashlog import Log
+from coldtrail.flashlog import Log  # noqa: E402
 
 def payload(n):
     size = 1200 if n % 37 == 0 else n % 70
@@ -44,8 +45,8 @@ while True:
 
 def test_what_was_appended_survives(prepared, argv):
     """Each cut falls anywhere: in the mount, in a program or erase, between two bus transfers."""
-    files = LOG | {f"lib/drivers/{n}": p for n, p in process.package(DRIVERS).items()}
-    flash = board.named("esp32_bg95")["FLASH"]
+    files = LOG | {f"lib/drivers/{n}": p for n, p in interpreter.package(DRIVERS).items()}
+    flash = boards.named("esp32_bg95")["FLASH"]
     sim = prepared(MAIN, board=small_board(FLASH=flash), files=files)
     rng = random.Random(str(argv[-1]).rsplit("-", 1)[-1])
     promised, printed = 1, 0

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import cbor2
 
-from simulator.kernel import US_PER_S
-from simulator.models.bg95 import PERMANENT, Fault
-from tests.support.sessions import Site, Tracker, site
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.bg95 import PERMANENT, Fault
+from tests.support.trackers.sessions import Site, Tracker, site
 
 LIMIT_S = 4500
 """Virtual time for a session with one fault, and for the next: an hour later, where nobody has to

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.sessions import site
+from tests.support.trackers.sessions import site
 from tests.torture import exchanges
 
 

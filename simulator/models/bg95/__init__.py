@@ -1,11 +1,11 @@
 """Quectel BG95 and BG96: LTE-M, NB-IoT and GSM module with TCP sockets, at its AT interface."""
 
-from .faults import PERMANENT, Fault, Faults
-from .general import Sim
-from .gnss import Fix
-from .modem import BG95, Power
-from .part import BG95_M3, BG96, Part
-from .radio import Cell, World
+from coldtrail_simulator.models.bg95.faults import PERMANENT, Fault, Faults
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.gnss import Fix
+from coldtrail_simulator.models.bg95.modem import BG95, Power
+from coldtrail_simulator.models.bg95.part import BG95_M3, BG96, Part
+from coldtrail_simulator.models.bg95.radio import Cell, World
 
 __all__ = [
     "BG95",

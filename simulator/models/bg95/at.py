@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, Handle
+from coldtrail_simulator.clock import US_PER_MS, Handle
+from coldtrail_simulator.journal import Journal
 
 MAX_LINE = 1024
 CR, LF, CTRL_Z, ESC = 13, 10, 0x1A, 0x1B

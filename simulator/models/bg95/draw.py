@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulator.energy import OFF, Load
-from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
-from simulator.models.currents import BG95
-
-from .radio import HOME, IDLE, ROAMING, Cell
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, Handle
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.models.bg95.radio import HOME, IDLE, ROAMING, Cell
+from coldtrail_simulator.models.currents import BG95
 
 INACTIVITY_US = 10 * US_PER_S
 

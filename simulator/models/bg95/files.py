@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import random
 
-from simulator.kernel import US_PER_MS, US_PER_S
-
-from .at import Answer, Args, AtError, Command, Form, Later, Prompt, Result, answer
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S
+from coldtrail_simulator.models.bg95.at import (
+    Answer,
+    Args,
+    AtError,
+    Command,
+    Form,
+    Later,
+    Prompt,
+    Result,
+    answer,
+)
 
 NOT_FOUND, EXISTS, TIME_OUT = 405, 407, 421
 WRITE_MS = (20, 150)

@@ -9,11 +9,20 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.kernel import US_PER_MS
-
-from .at import Answer, Args, AtError, AtPort, Command, Form, Later, Result, answer
-from .part import Part
-from .radio import Radio
+from coldtrail_simulator.clock import US_PER_MS
+from coldtrail_simulator.models.bg95.at import (
+    Answer,
+    Args,
+    AtError,
+    AtPort,
+    Command,
+    Form,
+    Later,
+    Result,
+    answer,
+)
+from coldtrail_simulator.models.bg95.part import Part
+from coldtrail_simulator.models.bg95.radio import Radio
 
 FUNCTION_MS = (200, 1_500)  # at most 15 s
 PIN_MS = (150, 900)  # at most 5 s

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from simulator.journal import Journal
-from simulator.kernel import US_PER_S, Clock
-
-from .at import Args, AtError, Command, Form, Result, answer
-from .part import Part
+from coldtrail_simulator.clock import US_PER_S, Clock
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models.bg95.at import Args, AtError, Command, Form, Result, answer
+from coldtrail_simulator.models.bg95.part import Part
 
 INVALID, ONGOING, NOT_ACTIVE, NOT_FIXED = 501, 504, 505, 516
 FIRST_FIX_S = (24, 45)

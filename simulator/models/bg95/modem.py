@@ -11,20 +11,19 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, Clock, Handle
-from simulator.network import Network
-
-from .at import AtPort
-from .draw import Draw
-from .files import Files
-from .general import General, Sim
-from .gnss import Gnss, Sky
-from .part import BG95_M3, Part
-from .radio import Radio, World
-from .saving import Saving
-from .tcpip import TcpIp
-from .tls import Tls
+from coldtrail_simulator.clock import US_PER_MS, Clock, Handle
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models.bg95.at import AtPort
+from coldtrail_simulator.models.bg95.draw import Draw
+from coldtrail_simulator.models.bg95.files import Files
+from coldtrail_simulator.models.bg95.general import General, Sim
+from coldtrail_simulator.models.bg95.gnss import Gnss, Sky
+from coldtrail_simulator.models.bg95.part import BG95_M3, Part
+from coldtrail_simulator.models.bg95.radio import Radio, World
+from coldtrail_simulator.models.bg95.saving import Saving
+from coldtrail_simulator.models.bg95.tcpip import TcpIp
+from coldtrail_simulator.models.bg95.tls import Tls
+from coldtrail_simulator.network.network import Network
 
 APPLICATION_MS = (150, 600)
 """From RDY to APP RDY."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simulator.kernel import US_PER_MS, US_PER_S
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S
 
 
 @dataclass(frozen=True)

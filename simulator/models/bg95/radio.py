@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from simulator.journal import Journal
-from simulator.kernel import US_PER_MS, US_PER_S, Clock, Handle
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, Handle
+from coldtrail_simulator.journal import Journal
 
 LOOK_US = US_PER_S
 """How often the model looks whether there is coverage."""

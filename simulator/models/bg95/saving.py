@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from simulator.kernel import US_PER_S, Handle
-
-from .at import Args, AtError, Command, Form, Quoted, Result, answer
-from .radio import Radio
+from coldtrail_simulator.clock import US_PER_S, Handle
+from coldtrail_simulator.models.bg95.at import Args, AtError, Command, Form, Quoted, Result, answer
+from coldtrail_simulator.models.bg95.radio import Radio
 
 ACTIVE_S = {0: 2, 1: 60, 2: 360, 7: None}
 TAU_S = {0: 600, 1: 3600, 2: 36_000, 3: 2, 4: 30, 5: 60, 6: 1_152_000, 7: None}

@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from simulator.kernel import US_PER_MS, US_PER_S, Handle
-from simulator.link import Handshake, Link
-from simulator.network import Network
-
-from .at import Answer, Args, AtError, AtPort, Command, Form, Later, Prompt, Result, answer
-from .radio import Radio
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Handle
+from coldtrail_simulator.models.bg95.at import (
+    Answer,
+    Args,
+    AtError,
+    AtPort,
+    Command,
+    Form,
+    Later,
+    Prompt,
+    Result,
+    answer,
+)
+from coldtrail_simulator.models.bg95.radio import Radio
+from coldtrail_simulator.network.link import Handshake, Link
+from coldtrail_simulator.network.network import Network
 
 SOCKETS = 12
 CONTEXTS = 16

@@ -17,13 +17,20 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from simulator.link import Handshake
-
-from .at import Args, AtError, Command, Form, Prompt, Result, answer
-from .files import Files
-from .part import Part
-from .radio import Radio
-from .tcpip import CONNECT_LIMIT_US, CONTEXTS, MAX_READ, MAX_SEND, SOCKETS, TcpError, TcpIp
+from coldtrail_simulator.models.bg95.at import Args, AtError, Command, Form, Prompt, Result, answer
+from coldtrail_simulator.models.bg95.files import Files
+from coldtrail_simulator.models.bg95.part import Part
+from coldtrail_simulator.models.bg95.radio import Radio
+from coldtrail_simulator.models.bg95.tcpip import (
+    CONNECT_LIMIT_US,
+    CONTEXTS,
+    MAX_READ,
+    MAX_SEND,
+    SOCKETS,
+    TcpError,
+    TcpIp,
+)
+from coldtrail_simulator.network.link import Handshake
 
 CONTEXT_COUNT = 6
 NO_CHECK_TIME = 0x200000

@@ -10,7 +10,7 @@ from typing import Any
 
 from drivers import bg95
 from tests.firmware.support import on_cpython
-from tests.support.transcripts import load
+from tests.support.references.transcripts import load
 
 TRANSCRIPTS = load()
 OK = b"\r\nOK\r\n"

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.bg95 import Part, Sim
 from drivers import bg95
-from simulator.kernel import US_PER_S
-from simulator.models.bg95 import Part, Sim
 from tests.firmware.support import on_cpython
 from tests.simulator.modem_rig import Places, Rig
 

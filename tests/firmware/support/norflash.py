@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from simulator.models.nor import NorArray
+from coldtrail_simulator.models.nor import NorArray
 
 
 class NorFlash:

@@ -1,0 +1,264 @@
+"""`coldtrail console`: a tracker's console with line editing, and its log as a CSV file.
+
+Lines are edited by prompt_toolkit and not by the standard library's readline: what the tracker
+says by itself goes above the line being typed, and an answer can be asked for without echo.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import WordCompleter
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console as Screen
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from coldtrail_boards.cable.line import BAUD, ENQ, EOT, GREETING, NAK, Cable
+from coldtrail_boards.cable.read_out import BlockFile, read_out
+from coldtrail_boards.cable.read_out import Progress as Told
+from coldtrail_boards.errors import BoardError
+
+_VERIFY_S = 600
+_ANSWER_S = 900.0
+_ASK_S = 0.2
+
+
+class Session:
+    """One side of a conversation: a thread hears what the tracker says."""
+
+    def __init__(self, cable: Cable, show: Callable[[str], object]) -> None:
+        self._cable = cable
+        self._show = show
+        self._events: queue.Queue[str] = queue.Queue()
+        self._tail = b""
+        self._ended = False
+        self.failed = False
+        self.lost: BoardError | OSError | None = None
+        """Set when the cable was pulled, or nobody reads any more what is shown."""
+        self._thread = threading.Thread(target=self._hear, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop to listen."""
+        self._ended = True
+        self._thread.join()
+
+    def _hear(self) -> None:
+        try:
+            while not self._ended:
+                if data := self._cable.read():
+                    self._take(data)
+        except (BoardError, OSError) as error:
+            self.lost = error
+            self._events.put("gone")
+
+    def _take(self, data: bytes) -> None:
+        for piece in _pieces(data):
+            if piece == EOT:
+                self._events.put("end")
+            elif piece == NAK:
+                self.failed = True
+            elif piece == ENQ:
+                self._events.put("question")
+            else:
+                self._say(piece)
+
+    def _say(self, text: bytes) -> None:
+        self._show(text.decode("utf-8", "replace").replace("\r\n", "\n"))
+        self._tail = (self._tail + text)[-200:]
+        if GREETING.search(self._tail):
+            self._tail = b""
+            # It has started anew and takes us for a terminal.
+            self._cable.write(b"\x01")
+            self._events.put("restart")
+
+    def obey(self, line: str, answer: Callable[[], str | None]) -> bool:
+        """Have one command carried out; return whether it was.
+
+        ``answer`` is asked for what the tracker wants to know; None stops the command.
+
+        Raises:
+            BoardError, OSError: the cable was pulled, or what is said goes nowhere.
+        """
+        self.failed = False
+        while not self._events.empty():
+            self._events.get()
+        self._cable.write(line.encode("ascii", "replace") + b"\r")
+        while True:
+            try:
+                event = self._wait()
+            except KeyboardInterrupt:
+                self._cable.write(b"\x03")
+                continue
+            if event == "question":
+                said = answer()
+                self._cable.write(b"\x03" if said is None else said.encode() + b"\r")
+            elif event == "end":
+                return not self.failed
+            elif event == "restart":
+                self._show("(the tracker has started anew: the command is lost)\n")
+                return False
+
+    def _wait(self) -> str:
+        """Return the next event, looking up now and then so that Ctrl-C is heard."""
+        for _ in range(int(_ANSWER_S / _ASK_S)):
+            if self.lost:
+                raise self.lost
+            try:
+                return self._events.get(timeout=_ASK_S)
+            except queue.Empty:
+                continue
+        raise BoardError("The tracker has not answered for a quarter of an hour.")
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """Split off the control characters that carry a meaning."""
+    text = bytearray()
+    for byte in data:
+        one = bytes((byte,))
+        if one in (EOT, NAK, ENQ):
+            if text:
+                yield bytes(text)
+                text.clear()
+            yield one
+        else:
+            text.append(byte)
+    if text:
+        yield bytes(text)
+
+
+# --- by hand -------------------------------------------------------------------------------
+
+
+def _history() -> History:
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    path = Path(data) / "coldtrail" / "console_history"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(str(path))
+
+
+def _commands(cable: Cable) -> WordCompleter:
+    """Ask the tracker what it knows."""
+    cable.write(b"help --json\r")
+    text = b"".join(cable.until_end(2.0)).decode("ascii", "replace")
+    words = {"--json"}
+    for line in text.splitlines():
+        try:
+            usage = json.loads(line)["command"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        words |= {w for w in usage.replace("[", " ").replace("]", " ").split() if w.islower()}
+    return WordCompleter(sorted(words))
+
+
+def _by_hand(cable: Cable) -> int:
+    prompt: PromptSession[str] = PromptSession(
+        history=_history(), completer=_commands(cable), complete_while_typing=False
+    )
+    secret: PromptSession[str] = PromptSession()
+
+    def answer() -> str | None:
+        try:
+            return secret.prompt("", is_password=True)
+        except (EOFError, KeyboardInterrupt):
+            return None
+
+    with patch_stdout(raw=True):
+        session = Session(cable, lambda text: print(text, end="", flush=True))
+        try:
+            while True:
+                try:
+                    line = prompt.prompt("> ")
+                except KeyboardInterrupt:
+                    continue
+                except EOFError:
+                    return 0
+                session.obey(line, answer)
+        finally:
+            session.close()
+
+
+def _by_program(cable: Cable) -> int:
+    """Carry out the lines of standard input; answers to questions are lines of it, too."""
+    lines = iter(sys.stdin.read().splitlines())
+    session = Session(cable, lambda text: click.echo(text, nl=False))
+    failed = 0
+    try:
+        for line in lines:
+            if line.strip():
+                failed += not session.obey(line, lambda: next(lines, None))
+    finally:
+        session.close()
+    return min(failed, 1)
+
+
+# --- export --------------------------------------------------------------------------------
+
+
+def _export(port: str, baud: int, target: Path, shipment: str | None, db: str | None) -> int:
+    """Read the log out, verify and write it; return the exit code."""
+    if target.is_dir() or not target.parent.is_dir():
+        raise BoardError(f"{target} cannot be written: name a file in a folder that is there.")
+    blocks = BlockFile(target.with_suffix(".blocks"))
+    screen = Screen(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("reading the log", total=None)
+        begun = blocks.last
+
+        def at(number: int, end: int) -> None:
+            bar.update(task, completed=number - begun, total=end - begun)
+
+        try:
+            read_out(port, baud, blocks, Told(at, screen.print))
+        finally:
+            blocks.close()
+    screen.print(f"{blocks.count} blocks are in {blocks.path}", soft_wrap=True)
+    arguments = ["gateway", "readout", str(blocks.path), "-o", str(target)]
+    arguments += ["--shipment", shipment] if shipment else []
+    arguments += ["--db", db] if db else []
+    done = subprocess.run(
+        [sys.executable, "-m", "coldtrail_boards", *arguments], timeout=_VERIFY_S, check=False
+    )
+    return done.returncode
+
+
+@click.command("console")
+@click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
+@click.option("--export", "target", type=click.Path(dir_okay=False, path_type=Path),
+              metavar="CSV", help="Read the log out into this file instead.")  # fmt: skip
+@click.option("--shipment", metavar="ID", help="With --export: this one.  [default: the newest]")
+@click.option("--db", envvar="COLDTRAIL_DB", metavar="URL",
+              help="With --export: where the gateway keeps the keys.")  # fmt: skip
+@click.option("--baud", default=BAUD, show_default=True, help="Speed of the line.")
+@click.pass_context
+def command(
+    context: click.Context, port: str, target: Path | None, shipment: str | None, db: str | None,
+    baud: int,
+) -> None:  # fmt: skip
+    """Talk to a tracker over its cable; type help for its commands, Ctrl-D to leave.
+
+    Commands may come from standard input, a line each; a code that is asked for is a line, too.
+    With --export, every sealed block is kept beside the CSV file and verified with the keys that
+    this machine's gateway knows. Exit code 1: a command failed, or not everything verifies.
+    """
+    if target:
+        context.exit(_export(port, baud, target, shipment, db))
+    with Cable(port, baud) as cable:
+        cable.greet(lambda: click.echo("The tracker calls its gateway: waiting.", err=True))
+        context.exit(_by_hand(cable) if sys.stdin.isatty() else _by_program(cable))

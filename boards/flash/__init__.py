@@ -1,0 +1,1 @@
+"""Putting interpreter, firmware and identity on a board."""

@@ -1,0 +1,148 @@
+"""An Espressif chip in its ROM bootloader, reached through esptool."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from esp_pylib.logger import EspLogBase
+from esptool import cmds
+from esptool import loader as esptool_loader
+from esptool.loader import ESPLoader
+from esptool.logger import log
+from esptool.util import FatalError
+from serial import SerialException
+from serial.tools import list_ports
+
+from coldtrail_boards.errors import BoardError
+
+BAUD = 460_800
+_ATTEMPTS = 4
+_here = threading.local()
+
+Progress = Callable[[int], object]
+"""Told how many more bytes are in the flash."""
+
+
+class _Quiet(EspLogBase):
+    """Takes esptool's progress for the thread it runs in; what it says is not for the operator."""
+
+    def _nothing(self, *_: Any, **__: Any) -> None: ...
+
+    print = note = warn = err = warning = error = debug = hint = stage = _nothing
+    set_verbosity = _nothing
+
+    def progress_bar(self, cur_iter: int, total_iters: int, *_: Any, **__: Any) -> None:
+        report = getattr(_here, "report", None)
+        if report and total_iters:
+            report(cur_iter / total_iters)
+
+
+log.set_logger(_Quiet())
+# It writes out every byte that passes, for a trace that nobody reads: half of its CPU time.
+esptool_loader.HexFormatter = lambda *_, **__: ""
+
+
+class Chip:
+    """A chip whose flash can be read and written."""
+
+    def __init__(self, port: str, loader: Any) -> None:
+        self.port = port
+        self._esp = loader
+        # A line that breaks is said at once, instead of waiting for it to come back.
+        loader.WRITE_FLASH_ATTEMPTS = 1
+        self.name = str(loader.CHIP_NAME).lower().replace("-", "")
+        self.mac = ":".join(f"{byte:02x}" for byte in loader.read_mac())
+
+    @property
+    def flash_size(self) -> int:
+        """Bytes of flash, or 0 when the flash does not say."""
+        said = cmds.detect_flash_size(self._esp) or ""
+        found = re.fullmatch(r"(\d+)(KB|MB)", said)
+        return int(found[1]) * {"KB": 1024, "MB": 1024 * 1024}[found[2]] if found else 0
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Read from the flash."""
+        return bytes(cmds.read_flash(self._esp, offset, size, no_progress=True) or b"")
+
+    def erase(self, offset: int, size: int) -> None:
+        """Erase whole sectors."""
+        self._esp.erase_region(offset, size)
+
+    def holds(self, offset: int, data: bytes) -> bool:
+        """Compare a region with `data` by the hash that the chip makes of it."""
+        try:
+            cmds.verify_flash(self._esp, [(offset, data)])
+        except FatalError as error:
+            if "Verification failed" in str(error):
+                return False
+            raise
+        return True
+
+    def write(self, offset: int, data: bytes, progress: Progress) -> None:
+        """Write to the flash; esptool compares the hash afterwards."""
+        done = 0
+
+        def report(fraction: float) -> None:
+            nonlocal done
+            now = round(fraction * len(data))
+            progress(now - done)
+            done = now
+
+        _here.report = report
+        try:
+            cmds.write_flash(self._esp, [(offset, data)])
+        finally:
+            _here.report = None
+
+    def reset(self) -> None:
+        """Let the tracker start."""
+        cmds.reset_chip(self._esp, "hard-reset")
+
+
+@contextmanager
+def connected(port: str, baud: int = BAUD) -> Iterator[Chip]:
+    """Yield the chip at a port, with esptool's stub running on it.
+
+    Raises:
+        BoardError: there is no such port, it is busy, nobody answers, or the line breaks.
+    """
+    loader: Any = None
+    try:
+        loader = cmds.detect_chip(port, connect_attempts=_ATTEMPTS)
+        loader = cmds.run_stub(loader)
+        cmds.attach_flash(loader)
+        if baud != ESPLoader.ESP_ROM_BAUD:
+            loader.change_baud(baud)
+        yield Chip(port, loader)
+    except (FatalError, SerialException, OSError) as error:
+        raise BoardError(_sentence(port, str(error), begun=loader is not None)) from error
+    finally:
+        if loader is not None:
+            loader._port.close()
+
+
+def ports() -> list[str]:
+    """Return the serial ports that are USB devices."""
+    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+
+
+def _sentence(port: str, said: str, *, begun: bool) -> str:
+    """Say in the operator's words what esptool says."""
+    first = said.partition("\n")[0].rstrip(".")
+    if "Could not open" in said:
+        if re.search(r"Errno 2\b|FileNotFound|could not find", said):
+            others = ", ".join(ports()) or "none is there now"
+            return f"There is no port {port}: plug the tracker in, then name its port ({others})."
+        if "Errno 13" in said:
+            return f"{port} may not be opened: join the group dialout, then log in anew."
+        return f"{port} is busy: close the console or program that uses it, then flash again."
+    if not begun:
+        return (
+            f"Nothing at {port} answers as a bootloader ({first}): "
+            "hold BOOT, press reset, flash again."
+        )
+    return f"The connection to {port} broke ({first}): plug the tracker in and flash it again."

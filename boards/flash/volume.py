@@ -1,0 +1,148 @@
+"""`coldtrail volume`: what an nRF52840 gets beside MicroPython, as two images of its flash.
+
+The firmware is a ROMFS, run from the flash where it lies; what makes the board a tracker, and
+what the interpreter runs as source, is a littlefs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from intelhex import HexRecordError, IntelHex
+
+from coldtrail_boards import files
+from coldtrail_boards.errors import BoardError
+from coldtrail_boards.flash import image, program
+from coldtrail_boards.provision.bundle import Bundle
+
+BOARDS = Path(__file__).parents[1]
+ROMFS, LITTLEFS = "romfs.img", "littlefs.img"
+FILES = "flash"
+"""Folder with the files of the littlefs, for whoever copies them one by one."""
+_LIMIT_S = 60
+_ADVICE = "name the .hex or .bin that is flashed onto the board"
+_LARGEST = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Bytes and their place in the flash."""
+
+    offset: int
+    size: int
+    files: Mapping[str, bytes]
+    data: bytes
+
+
+def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> dict[str, Volume]:
+    """Return the volumes of a board by their files' names.
+
+    Args:
+        board: a folder of boards/ with a layout.toml.
+        bundle: who the tracker is; nobody without it.
+        bench: with the console on the one UART, and no modem.
+
+    Raises:
+        BoardError: there is no such board, or something does not fit.
+    """
+    folder = BOARDS / board
+    try:
+        layout = tomllib.loads((folder / "layout.toml").read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(path.parent.name for path in BOARDS.glob("*/layout.toml")))
+        raise BoardError(f"The board '{board}' takes no volumes: name one of {known}.") from error
+    firmware = program.firmware()
+    lies = {
+        "boot.py": (folder / ("bench" if bench else "") / "boot.py").read_bytes(),
+        "main.py": (program.FIRMWARE / "main.py").read_bytes(),
+        # Not board.py: see there.
+        "wiring.py": (folder / "board.py").read_bytes(),
+        **(bundle.files if bundle else {}),
+    }
+    rom, own = layout["romfs"], layout["littlefs"]
+    return {
+        ROMFS: Volume(rom["offset"], rom["size"], firmware, romfs(firmware, rom["size"])),
+        LITTLEFS: Volume(own["offset"], own["size"], lies, program.volume(lies, own["size"])),
+    }
+
+
+def romfs(content: Mapping[str, bytes], size: int) -> bytes:
+    """Return the files as a ROMFS image, as mpremote builds it.
+
+    Raises:
+        BoardError: it is larger than `size`.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        root, made = Path(place, "rom"), Path(place, ROMFS)
+        for name, data in content.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(data)
+        command = [sys.executable, "-m", "mpremote", "romfs", "--no-mpy", "-o", str(made)]
+        subprocess.run(
+            [*command, "build", str(root)], check=True, capture_output=True, timeout=_LIMIT_S
+        )
+        data = made.read_bytes()
+    if len(data) > size:
+        raise BoardError(
+            f"The firmware takes {len(data)} bytes as ROMFS, and the board has {size} for it: "
+            "it cannot be put onto this board."
+        )
+    return data
+
+
+def version(path: Path) -> tuple[int, int, int]:
+    """Return the MicroPython version that an image names itself.
+
+    Raises:
+        BoardError: it is none, or for another chip.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise BoardError(f"{path} is too long for a MicroPython image: {_ADVICE}.")
+        data = path.read_bytes()
+        if data[:1] == b":":
+            data = IntelHex(str(path)).tobinstr()
+    except OSError as error:
+        raise BoardError(f"{path}: {error.strerror}; {_ADVICE}.") from error
+    except (HexRecordError, UnicodeDecodeError) as error:
+        raise BoardError(f"{path} is damaged ({error}): {_ADVICE}.") from error
+    found = image.version_in(data)
+    if found is None or not re.search(rb"NRF52840", data, re.IGNORECASE):
+        raise BoardError(f"{path} is not MicroPython for the nRF52840: {_ADVICE}.")
+    return found
+
+
+@click.command("volume")
+@click.option("--board", required=True, help="A folder of boards/, such as nrf52840dk_bg95.")
+@click.option("--micropython", required=True, type=click.Path(path_type=Path),
+              help="The MicroPython image that the board runs, .hex or .bin.")  # fmt: skip
+@click.option("--identity", type=click.Path(dir_okay=False, path_type=Path),
+              help="What 'provision tracker' wrote.")  # fmt: skip
+@click.option("--bench", is_flag=True, help="Console on the UART, no modem.")
+@click.option("-o", "--output", required=True, help="Folder for what is made.",
+              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
+def command(
+    board: str, micropython: Path, identity: Path | None, bench: bool, output: Path
+) -> None:
+    """Build the volumes of a board that is not flashed by `flash`."""
+    program.check_bytecode(version(micropython))
+    bundle = Bundle.load(identity) if identity else None
+    volumes = build(board, bundle, bench=bench)
+    # The littlefs holds the tracker's keys: what is written is its owner's alone.
+    lies = volumes[LITTLEFS].files
+    for other in (output / FILES).glob("*"):
+        if other.name not in lies:
+            other.unlink()  # another tracker's, which would be copied with this one's
+    for name, data in lies.items():
+        files.write(output / FILES / name, data, replace=True)
+    for name, made in volumes.items():
+        files.write(output / name, made.data, replace=True)
+        click.echo(f"{output / name}: {len(made.data)} of {made.size} bytes, at {made.offset:#x}")

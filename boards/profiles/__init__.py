@@ -1,0 +1,1 @@
+"""Profiles: what a box needs, and those that ship with the project."""

@@ -1,0 +1,1 @@
+"""Who a tracker is: identity, keys, certificates, calibrations."""

@@ -1,0 +1,127 @@
+"""What makes a tracker somebody: the files that `provision tracker` makes and `flash` writes.
+
+On disk a CBOR map {"coldtrail": "identity/1", "files": {name: bytes}}, with the names that the
+files have on the tracker. It holds keys: its owner alone may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from coldtrail_boards import files
+from coldtrail_boards.errors import BoardError
+from coldtrail_boards.provision import certificates
+
+IDENTITY, PROFILE, CALIBRATION = "identity.cbor", "profile.cbor", "calibration.cbor"
+NAMES = {
+    IDENTITY, PROFILE, CALIBRATION,
+    certificates.CA, certificates.CERTIFICATE, certificates.KEY,
+}  # fmt: skip
+_FORMAT = "identity/1"
+
+# Keys of identity.cbor: firmware/coldtrail/identity.py.
+VERSION, TRACKER, KEY_VERSION, UPLINK, DOWNLINK, HOST, PORT, APN, SHIPMENT, TLS, FLIGHTS = range(
+    11
+)
+PIN, APN_USER, APN_PASSWORD, SERVICE, CODE = range(11, 16)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A tracker's provisioned files."""
+
+    files: Mapping[str, bytes]
+
+    @property
+    def identity(self) -> dict[int, Any]:
+        """The map in identity.cbor."""
+        found = identity_of(self.files)
+        if found is None:
+            raise BoardError(
+                "An identity without a whole identity.cbor: provision the tracker again."
+            )
+        return found
+
+    @property
+    def tracker(self) -> str:
+        """The tracker's id."""
+        return str(self.identity[TRACKER])
+
+    @property
+    def registration(self) -> dict[str, Any]:
+        """What the gateway is to know: its registration file (gateway/README.md)."""
+        identity = self.identity
+        keys = {
+            "version": identity[KEY_VERSION],
+            "uplink": identity[UPLINK].hex(),
+            "downlink": identity[DOWNLINK].hex(),
+        }
+        shipment = identity.get(SHIPMENT)
+        return {
+            "coldtrail": "registration/1",
+            "trackers": [{"id": self.tracker, "keys": [keys]}],
+            "shipments": [{"id": shipment, "tracker": self.tracker}] if shipment else [],
+        }
+
+    def check(self, source: Path) -> None:
+        """Check that everything is there and fits together.
+
+        Raises:
+            BoardError: it does not.
+        """
+        for name in (IDENTITY, PROFILE):
+            if name not in self.files:
+                raise BoardError(f"{source} has no {name}: provision the tracker again.")
+        if self.identity.get(TLS):
+            certificates.check(dict(self.files), self.tracker, source)
+
+    def save(self, path: Path) -> None:
+        """Write it.
+
+        Raises:
+            BoardError: the file is there already or cannot be written.
+        """
+        files.write(path, cbor2.dumps({"coldtrail": _FORMAT, "files": dict(self.files)}))
+
+    @classmethod
+    def load(cls, path: Path) -> Bundle:
+        """Read one and check it.
+
+        Raises:
+            BoardError: it is none, others can read it, or a certificate is expired or mismatched.
+        """
+        data = files.read(path, secret=True)
+        try:
+            document = cbor2.loads(data)
+            found = dict(document["files"]) if document["coldtrail"] == _FORMAT else {}
+        except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
+            found = {}
+        whole = found and all(
+            name in NAMES and isinstance(content, bytes) for name, content in found.items()
+        )
+        if not whole:
+            raise BoardError(f"{path} is no identity: name a file that 'provision tracker' wrote.")
+        bundle = cls(found)
+        bundle.check(path)
+        return bundle
+
+
+def identity_of(found: Mapping[str, bytes]) -> dict[int, Any] | None:
+    """Return the map in identity.cbor, or None where there is none that is whole."""
+    try:
+        identity = cbor2.loads(found[IDENTITY])
+        whole = isinstance(identity[TRACKER], str) and set(range(9)) <= set(identity)
+    except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
+        return None
+    return dict(identity) if whole else None
+
+
+def tracker_of(found: Mapping[str, bytes]) -> str | None:
+    """Return whose files these are, or None for nobody's."""
+    identity = identity_of(found)
+    return str(identity[TRACKER]) if identity else None

@@ -1,0 +1,272 @@
+"""`coldtrail provision`: who a tracker is, and a small certificate authority for a first try."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cbor2
+import click
+
+from coldtrail_boards import files
+from coldtrail_boards.errors import BoardError
+from coldtrail_boards.profiles.profile import load as load_profile
+from coldtrail_boards.provision import bundle as bundles
+from coldtrail_boards.provision import calibration, certificates, registration
+from coldtrail_boards.provision.bundle import Bundle
+from coldtrail_boards.provision.certificates import Authority
+
+TRACKER_ID = re.compile(r"[A-Z0-9-]{1,23}")
+_SECRETS = {
+    "apn-password": (
+        bundles.APN_PASSWORD,
+        re.compile(r"[ !#-~]{1,64}"),
+        "1 to 64 characters of ASCII, no quotation mark",
+    ),
+    "sim-pin": (bundles.PIN, re.compile(r"[0-9]{4,8}"), "4 to 8 digits"),
+    "console-code": (
+        bundles.CODE,
+        re.compile(r"[!#-~]{4,16}"),
+        "4 to 16 characters of ASCII, no spaces or quotation marks",
+    ),
+}
+_WORD = re.compile(r"[!#-~]{1,64}")  # goes between quotation marks into an AT command
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_MAX_FLIGHTS = 8
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group("provision")
+def command() -> None:
+    """Make identities for trackers, and an authority for their certificates."""
+
+
+@command.command("ca")
+@click.argument("folder", type=_FOLDER)
+@click.option("--broker", metavar="HOST", help="Issue a broker's certificate for this host, too.")
+@click.option("--tracker", metavar="ID", help="Issue a tracker's certificate, too.")
+@click.option(
+    "--from", "since", metavar="DATE", help="Valid from this date on (2026-12-01) [now]."
+)
+def ca(folder: Path, broker: str | None, tracker: str | None, since: str | None) -> None:
+    """Make a small certificate authority in FOLDER, for a first try.
+
+    With --broker also broker.pem and broker.key, with --tracker also client.pem and client.key;
+    the authority may be there already.
+    """
+    begin = _date("--from", since) if since else None
+    made = not (broker or tracker) or not (folder / "ca.key").exists()
+    if made:
+        authority = Authority.create(folder, "Coldtrail CA", begin)
+        click.echo(f"{folder / 'ca.pem'}: for brokers and trackers; ca.key beside it is secret")
+    else:
+        authority = Authority.load(folder)
+    for name, file, server in ((broker, "broker", True), (tracker, "client", False)):
+        if name:
+            certificate, key = authority.issue(name, server=server, since=begin)
+            files.write(folder / f"{file}.key", key)
+            files.write(folder / f"{file}.pem", certificate, mode=0o644)
+            click.echo(f"{folder / file}.pem: for {name}; {file}.key beside it is secret")
+
+
+def _date(option: str, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise BoardError(f"{option} {text}: a date, as in 2026-12-01.") from None
+
+
+@command.command("tracker")
+@click.argument("tracker")
+@click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT] or mqtts://…")
+@click.option("--profile", required=True, help="A profile's name or file.")
+@click.option("--apn", required=True, help="The SIM's access point.")
+@click.option("--apn-user", help="… and the user name it wants.")
+@click.option("--ask", multiple=True, type=click.Choice(list(_SECRETS)),
+              help="Ask for this secret; may be repeated.")  # fmt: skip
+@click.option("--secrets", "secret_file", type=_FILE,
+              help='A TOML file (mode 0600) with secrets, such as sim-pin = "1234".')  # fmt: skip
+@click.option("--shipment", help="The shipment it will travel with.")
+@click.option("--calibration", "calibration_file", type=_FILE, help="Calibrations, TOML.")
+@click.option("--flight", "flights", multiple=True, metavar="FROM/UNTIL",
+              help="A planned flight, as in 2026-12-01T10:00Z/2026-12-01T22:30Z.")  # fmt: skip
+@click.option(
+    "--ca", "authority", type=_FOLDER, help="TLS: issue a certificate by this authority."
+)
+@click.option("--broker-ca", type=_FILE, help="TLS, issued elsewhere: the broker's authority, …")
+@click.option("--certificate", type=_FILE, help="… the tracker's certificate …")
+@click.option("--key", type=_FILE, help="… and its private key.")
+@click.option("--service", is_flag=True, help="Allow the MicroPython prompt (service mode).")
+@click.option("-o", "--output", type=_FILE, help="The identity's file [TRACKER.identity].")
+@click.option("--registration", "registration_file", type=_FILE,
+              help="Also write what 'coldtrail gateway register' takes.")  # fmt: skip
+@click.option("--register", is_flag=True, help="Register at this machine's gateway.")
+def tracker_(
+    tracker: str, broker: str, profile: str, apn: str, apn_user: str | None, ask: tuple[str, ...],
+    secret_file: Path | None, shipment: str | None, calibration_file: Path | None,
+    flights: tuple[str, ...], authority: Path | None, broker_ca: Path | None,
+    certificate: Path | None, key: Path | None, service: bool, output: Path | None,
+    registration_file: Path | None, register: bool,
+) -> None:  # fmt: skip
+    """Make the identity of TRACKER: its keys, its broker and access point, its profile.
+
+    The keys come from the system's random source and are nowhere but in the identity's file, which
+    'coldtrail flash --identity' writes to the tracker, and in the registration.
+    """
+    if not TRACKER_ID.fullmatch(tracker):
+        raise BoardError(f"'{tracker}' is no tracker id: 1 to 23 of A-Z, 0-9 and hyphen.")
+    output = output or Path(f"{tracker}.identity")
+    if output.exists():
+        raise BoardError(
+            f"{output} is there already and holds keys: name another, or move it away."
+        )
+    identity = _identity(tracker, broker, apn, apn_user, shipment, flights, service=service)
+    tls = bundles.TLS in identity
+    found = {bundles.PROFILE: load_profile(profile).encode()}
+    if calibration_file:
+        found[bundles.CALIBRATION] = calibration.load(calibration_file).encode()
+    found |= _tls_files(tracker, tls, authority, broker_ca, certificate, key)
+    identity |= _secrets(ask, secret_file)
+    found[bundles.IDENTITY] = cbor2.dumps(identity, canonical=True)
+    made = Bundle(found)
+    made.check(output)
+    made.save(output)
+    try:
+        if registration_file:
+            registration.write(registration_file, made.registration)
+        if register:
+            registration.register(made.registration)
+    except BoardError:
+        # A tracker flashed with it would never be believed.
+        output.unlink()
+        raise
+    click.echo(f"{output}: tracker {tracker}, {', '.join(sorted(found))}")
+    if registration_file:
+        click.echo(f"{registration_file}: for 'coldtrail gateway register'")
+    if register:
+        click.echo("registered")
+
+
+def _identity(
+    tracker: str, broker: str, apn: str, apn_user: str | None, shipment: str | None,
+    flights: tuple[str, ...], *, service: bool,
+) -> dict[int, object]:  # fmt: skip
+    host, port, tls = _broker(broker)
+    identity: dict[int, object] = {
+        bundles.VERSION: 1,
+        bundles.TRACKER: tracker,
+        bundles.KEY_VERSION: 1,
+        bundles.UPLINK: secrets.token_bytes(32),
+        bundles.DOWNLINK: secrets.token_bytes(32),
+        bundles.HOST: host,
+        bundles.PORT: port,
+        bundles.APN: _word("--apn", apn),
+        bundles.SHIPMENT: _shipment(shipment),
+    }
+    if tls:
+        identity[bundles.TLS] = 1
+    if flights:
+        identity[bundles.FLIGHTS] = _flights(flights)
+    if apn_user:
+        identity[bundles.APN_USER] = _word("--apn-user", apn_user)
+    if service:
+        identity[bundles.SERVICE] = 1
+    return identity
+
+
+def _broker(url: str) -> tuple[str, int, bool]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        port = 0
+    if not port or not parts.hostname or parts.path not in ("", "/") or parts.username:
+        raise BoardError("--broker must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")
+    return _word("--broker", parts.hostname), port, parts.scheme == "mqtts"
+
+
+def _word(option: str, text: str) -> str:
+    if not _WORD.fullmatch(text):
+        raise BoardError(f"{option}: 1 to 64 characters of ASCII, no spaces or quotation marks.")
+    return text
+
+
+def _shipment(text: str | None) -> str | None:
+    if text is not None and not (1 <= len(text.encode()) <= 32 and text.isprintable()):
+        raise BoardError("--shipment: 1 to 32 bytes of printable text.")
+    return text
+
+
+def _flights(texts: tuple[str, ...]) -> list[list[int]]:
+    planned = []
+    for text in texts:
+        try:
+            begin, end = (datetime.fromisoformat(part) for part in text.split("/"))
+            if not begin.tzinfo or not end.tzinfo or begin >= end:
+                raise ValueError
+        except ValueError:
+            raise BoardError(
+                f"--flight {text}: two times with their zone, the earlier first, as in "
+                "2026-12-01T10:00Z/2026-12-01T22:30Z."
+            ) from None
+        planned.append([int(begin.timestamp()), int(end.timestamp())])
+    planned.sort()
+    if len(planned) > _MAX_FLIGHTS:
+        raise BoardError(f"--flight: at most {_MAX_FLIGHTS} flights.")
+    return planned
+
+
+def _tls_files(
+    tracker: str, tls: bool, authority: Path | None, broker_ca: Path | None,
+    certificate: Path | None, key: Path | None,
+) -> dict[str, bytes]:  # fmt: skip
+    given = (broker_ca, certificate, key)
+    if not tls:
+        if authority or any(given):
+            raise BoardError(
+                "Certificates are for TLS: say --broker mqtts://…, or leave them out."
+            )
+        return {}
+    if authority and not any(given):
+        issued, private = Authority.load(authority).issue(tracker)
+        pem = files.read(authority / "ca.pem")
+    elif broker_ca and certificate and key and not authority:
+        pem, issued, private = (
+            files.read(broker_ca), files.read(certificate), files.read(key, secret=True)
+        )  # fmt: skip
+    else:
+        raise BoardError(
+            "mqtts:// needs --ca, or --broker-ca, --certificate and --key; "
+            "'coldtrail provision ca' makes an authority."
+        )
+    return {
+        certificates.CA: pem, certificates.CERTIFICATE: issued, certificates.KEY: private
+    }  # fmt: skip
+
+
+def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
+    given: dict[str, object] = {}
+    if path:
+        try:
+            given = tomllib.loads(files.read(path, secret=True).decode())
+        except ValueError:
+            # What it says might quote the secret.
+            raise BoardError(f'{path} is no TOML with lines such as sim-pin = "…".') from None
+    for name in ask:
+        given[name] = click.prompt(name, hide_input=True, confirmation_prompt=True)
+    fields: dict[int, object] = {}
+    for name, value in given.items():
+        if name not in _SECRETS:
+            raise BoardError(f"{path}: '{name}' is none of {', '.join(_SECRETS)}.")
+        key, pattern, words = _SECRETS[name]
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise BoardError(
+                f"{name} must have {words}, in quotation marks where it is in a file."
+            )
+        fields[key] = value
+    return fields

@@ -1,0 +1,174 @@
+"""Shows one sealed message: for people, or as JSON. Needs no store."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from coldtrail_gateway.contract import block, command, confirmation, envelope, words
+from coldtrail_gateway.contract.block import HASH_SIZE, Block, BlockError
+from coldtrail_gateway.contract.envelope import KEY_SIZE, Kind, Refused
+from coldtrail_gateway.errors import GatewayError
+from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.exports import tabular
+
+_LONGEST = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message taken apart. `mac` is None where no key was given."""
+
+    fields: Mapping[str, Any]
+    block: Block | None
+    mac: bool | None
+
+
+def read_message(text: str) -> bytes:
+    """Return the message in a file, in hexadecimal digits, or (``-``) on standard input.
+
+    A file, too, may hold hexadecimal digits.
+
+    Raises:
+        GatewayError: it is none of these.
+    """
+    if text == "-":
+        data = sys.stdin.buffer.read(_LONGEST)
+    else:
+        try:
+            with Path(text).open("rb") as file:
+                data = file.read(_LONGEST)
+        except OSError as error:
+            return _hexadecimal(text, error)
+    try:
+        return bytes.fromhex(data.decode("ascii"))
+    except ValueError:
+        return data
+
+
+def _hexadecimal(text: str, reason: OSError) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise GatewayError(
+            f"{text[:60]} is neither a file that can be read ({reason.strerror}) nor "
+            "hexadecimal digits: give a sealed message."
+        ) from None
+
+
+def read_key(path: Path) -> bytes:
+    """Return the key in a file of 64 hexadecimal digits.
+
+    Raises:
+        GatewayError: it holds something else.
+    """
+    try:
+        with path.open(encoding="ascii") as file:
+            key = bytes.fromhex(file.read(_LONGEST))
+    except OSError as error:
+        raise GatewayError(f"{path} cannot be read ({error.strerror}).") from error
+    except ValueError:
+        key = b""
+    if len(key) != KEY_SIZE:
+        raise GatewayError(f"{path} does not hold a key of {2 * KEY_SIZE} hexadecimal digits.")
+    return key
+
+
+def take_apart(sealed: bytes, tracker: str | None, key: bytes | None) -> Shown:
+    """Return what a message holds, and whether its MAC verifies with a tracker's key.
+
+    Raises:
+        Refused: it is no message of the contract.
+    """
+    form = envelope.parse(sealed)
+    mac = None
+    if tracker is not None and key is not None:
+        try:
+            envelope.open_sealed(sealed, form.kind, tracker, {form.key_version: key})
+            mac = True
+        except Refused:
+            mac = False
+    fields: dict[str, Any] = {
+        "kind": form.kind.name.lower(),
+        "bytes": len(sealed),
+        "key_version": form.key_version,
+        "mac": {None: "not checked", True: "verifies", False: "does not verify"}[mac],
+        "hash": sha256(sealed).hexdigest()[: 2 * HASH_SIZE],
+    }
+    decoded = None
+    try:
+        if form.kind is Kind.BLOCK:
+            decoded = block.decode(form.payload)
+            fields |= _block(decoded)
+        elif form.kind is Kind.COMMAND:
+            fields |= command.read(form.payload)
+        else:
+            fields |= confirmation.read(form.payload)
+    except BlockError as error:
+        fields["undecoded"] = str(error)
+    return Shown(fields, decoded, mac)
+
+
+def as_json(shown: Shown) -> str:
+    """Return the message as a JSON document."""
+    return json.dumps(shown.fields, indent=1, ensure_ascii=False)
+
+
+def print_for_people(shown: Shown, console: Console) -> None:
+    """Print the message as text and tables."""
+    for name, value in shown.fields.items():
+        if name not in {"samples", "events"}:
+            console.print(f"{name.replace('_', ' '):<14} {value}", highlight=False, markup=False)
+    if shown.block is None:
+        return
+    if shown.block.samples:
+        used = [
+            channel
+            for channel in range(len(words.CHANNELS))
+            if any(sample.values[channel] is not None for sample in shown.block.samples)
+        ]
+        table = Table("t_s", *(words.CHANNELS[channel][0] for channel in used), "status")
+        for sample in shown.block.samples:
+            readings = [
+                "" if (value := sample.values[channel]) is None else words.scaled(channel, value)
+                for channel in used
+            ]
+            table.add_row(str(sample.t), *readings, words.status(sample.status))
+        console.print(table)
+    for event in shown.block.events:
+        fields = ", ".join(f"{name} {v}" for name, v in tabular.event_fields(event).items())
+        console.print(f"t {event.t} s: {event.name}: {fields}", highlight=False, markup=False)
+
+
+def _block(decoded: Block) -> dict[str, Any]:
+    return {
+        "chain": decoded.head.chain.hex(),
+        "number": decoded.head.number,
+        "previous": decoded.head.previous.hex(),
+        "boot": decoded.boot,
+        "sequence": decoded.sequence,
+        "sync": None
+        if decoded.sync is None
+        else {
+            "t_s": decoded.sync.t_ms / 1000,
+            "utc": iso(decoded.sync.utc_ms),
+            "uncertainty_s": decoded.sync.uncertainty_ms / 1000,
+            "source": words.SYNC_SOURCE[decoded.sync.source],
+        },
+        "shipment": decoded.shipment,
+        "interval_s": decoded.interval,
+        "urgent": decoded.urgent,
+        "samples": [tabular.sample_fields(sample) for sample in decoded.samples],
+        "events": [
+            {"type": event.name, "t_s": event.t, **tabular.event_fields(event)}
+            for event in decoded.events
+        ],
+    }

@@ -1,0 +1,242 @@
+"""The commands of the gateway."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.cli import decode as show
+from coldtrail_gateway.cli.command import command
+from coldtrail_gateway.cli.decode import read_key, read_message
+from coldtrail_gateway.cli.options import FILE, database, open_store, parsed
+from coldtrail_gateway.cli.options import clock as clock_option
+from coldtrail_gateway.cli.verify_file import command as readout
+from coldtrail_gateway.contract.envelope import Refused
+from coldtrail_gateway.errors import GatewayError
+from coldtrail_gateway.exports import epcis, senml
+from coldtrail_gateway.exports import tabular as exports
+from coldtrail_gateway.ingest import broker as brokers
+from coldtrail_gateway.ingest.mqtt import Gateway
+from coldtrail_gateway.shipments import history as histories
+from coldtrail_gateway.shipments.history import History
+from coldtrail_gateway.shipments.registration import is_private
+from coldtrail_gateway.shipments.registration import register as register_file
+from coldtrail_gateway.shipments.status import refusals as status_refusals
+from coldtrail_gateway.shipments.status import table as status_table
+from coldtrail_gateway.shipments.verify import report as verify_report
+
+_UNFOLDED = 250
+_FORMATS: dict[str, Callable[[History], str | bytes]] = {
+    "csv": exports.to_csv,
+    "json": exports.to_json,
+    "senml-json": senml.to_json,
+    "senml-cbor": senml.to_cbor,
+}
+_TIMELESS = {"csv", "json"}  # have a place for records without UTC
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch("[a-z0-9-]{1,32}", value):
+        raise ValueError("a gateway's name has 1 to 32 small letters, digits and hyphens")
+    return value
+
+
+def _console() -> Console:
+    """Return where tables go; into a pipe or file they go unfolded."""
+    return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def gateway() -> None:
+    """Receive, verify, keep, confirm and judge what trackers report."""
+
+
+gateway.add_command(command)
+gateway.add_command(readout)
+
+
+@gateway.command()
+@click.option(
+    "--broker",
+    "address",
+    envvar="COLDTRAIL_BROKER",
+    default=brokers.EMBEDDED,
+    show_default=True,
+    metavar="URL",
+    callback=parsed(brokers.parse),
+    help="mqtt://HOST[:PORT], mqtts://HOST[:PORT], or embedded://127.0.0.1[:PORT] for a broker of "
+    "its own; a URL with a password belongs into $COLDTRAIL_BROKER.",
+)
+@database
+@clock_option
+@click.option(
+    "--name",
+    default="main",
+    show_default=True,
+    callback=parsed(_name),
+    help="Tells gateways at one broker apart.",
+)
+def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, name: str) -> None:
+    """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    store = open_store(db, create=True)
+    with store.write() as tables:
+        # Nothing is confirmed on the word of a table that has drifted from the archive.
+        tables.rebuild()
+    embedded = brokers.start(address) if address.scheme == "embedded" else None
+    try:
+        served = Gateway(store, clock or clocks.SystemClock(), address, name)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: served.stop())
+        served.run()
+    finally:
+        if embedded is not None:
+            embedded.stop()
+        store.close()
+
+
+@gateway.command()
+@click.argument("file", type=FILE)
+@database
+def register(file: Path, db: str | None) -> None:
+    """Register the trackers, keys and shipments in FILE (JSON).
+
+    May be repeated, also while the gateway serves; all of the file is registered, or nothing.
+    """
+    if not is_private(file):
+        click.echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
+    store = open_store(db, create=True)
+    trackers, shipments = register_file(store, file)
+    store.close()
+    click.echo(f"registered: trackers {trackers}, shipments {shipments}")
+
+
+@gateway.command()
+@database
+@clock_option
+def status(db: str | None, clock: clocks.Clock | None) -> None:
+    """Show every tracker: last seen, samples, gaps, alarms, battery, commands, findings."""
+    store = open_store(db)
+    with store.read() as tables:
+        view, refusals = (
+            status_table(tables, (clock or clocks.SystemClock()).now_ms()),
+            status_refusals(tables),
+        )
+    store.close()
+    _console().print(view)
+    if refusals:
+        click.echo(refusals)
+
+
+@gateway.command()
+@click.argument("shipment")
+@database
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([*_FORMATS, "epcis"]),
+    default="csv",
+    show_default=True,
+)
+@click.option(
+    "--corrects",
+    type=FILE,
+    help="With epcis: an earlier export, whose events that no longer hold are declared errors.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file, not to standard output.",
+)
+def export(
+    shipment: str, db: str | None, form: str, corrects: Path | None, output: Path | None
+) -> None:
+    """Write the history of SHIPMENT, in the order of time.
+
+    CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
+    (JSON-LD) have readings, positions and alarms.
+    """
+    if corrects and form != "epcis":
+        raise click.UsageError("--corrects belongs to --format epcis.")
+    history = _history(db, shipment)
+    if form == "epcis":
+        content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
+    else:
+        content = _FORMATS[form](history)
+    if form not in _TIMELESS and (left_out := exports.unplaced(history)):
+        click.echo(
+            f"Warning: {left_out} records without UTC are left out; csv and json have them.",
+            err=True,
+        )
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        exports.write(output, content)
+
+
+@gateway.command()
+@click.argument("shipment")
+@database
+@click.pass_context
+def verify(context: click.Context, shipment: str, db: str | None) -> None:
+    """Check every archived block of SHIPMENT again: MAC, hash, chain.
+
+    Says which samples the archive vouches for, and every finding by name. Exit code 1 when
+    something is wrong.
+    """
+    outcome = verify_report(_history(db, shipment))
+    for line in outcome.lines:
+        click.echo(line)
+    if not outcome.good:
+        context.exit(1)
+
+
+def _history(db: str | None, shipment: str) -> History:
+    store = open_store(db)
+    with store.read() as tables:
+        history = histories.load(tables, shipment)
+    store.close()
+    return history
+
+
+@click.command()
+@click.argument("message", metavar="FILE|HEX|-")
+@click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
+@click.option(
+    "--key-file",
+    type=FILE,
+    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def decode(
+    context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
+) -> None:
+    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
+
+    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
+    """
+    if (tracker is None) != (key_file is None):
+        raise click.UsageError("--tracker and --key-file belong together.")
+    key = read_key(key_file) if key_file else None
+    try:
+        shown = show.take_apart(read_message(message), tracker, key)
+    except Refused as refused:
+        raise GatewayError(f"This is no message of the contract: {refused}.") from None
+    if as_json:
+        click.echo(show.as_json(shown))
+    else:
+        show.print_for_people(shown, _console())
+    if shown.mac is False:
+        context.exit(1)

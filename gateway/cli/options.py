@@ -1,0 +1,49 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.store.database import Store, default_path
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """Turn a parser that raises ValueError into a callback of an option."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}.") from error
+
+    return callback
+
+
+database = click.option(
+    "--db",
+    envvar="COLDTRAIL_DB",
+    metavar="URL",
+    help="SQLite file (sqlite:///FILE, or its path) or postgresql://USER@HOST/NAME; a URL with a "
+    f"password belongs into $COLDTRAIL_DB.  [default: {default_path()}]",
+)
+
+clock = click.option(
+    "--clock",
+    metavar="unix:PATH",
+    callback=parsed(clocks.parse),
+    help="Ask this socket for the time, not the system.",
+)
+
+
+def open_store(db: str | None, *, create: bool = False) -> Store:
+    """Open the store that ``--db`` names, or the default one."""
+    return Store(db or str(default_path()), create=create)

@@ -1,0 +1,148 @@
+"""The log of a tracker read out over its cable: verified and exported as the archive would be.
+
+Such a file is a CBOR sequence (RFC 8742): a map with "coldtrail": "readout/1", "tracker" and
+"chain", then [number of the record, sealed block] for each block, in any order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import click
+
+from coldtrail_gateway.cli.options import FILE, database, open_store
+from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
+from coldtrail_gateway.errors import GatewayError
+from coldtrail_gateway.evidence import archive
+from coldtrail_gateway.evidence.archive import Entry
+from coldtrail_gateway.exports import tabular as exports
+from coldtrail_gateway.shipments import history, verify
+from coldtrail_gateway.store.database import StoreError
+from coldtrail_gateway.store.tables import Archived
+
+
+class ReadoutError(GatewayError):
+    """A file that is no read-out, or has nothing to export."""
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What a tracker's log had: its sealed blocks, each once."""
+
+    tracker: str
+    blocks: tuple[bytes, ...]
+
+
+def load(path: Path) -> Readout:
+    """Read a file; what a broken transfer has left of its last block is passed over.
+
+    Raises:
+        ReadoutError: it is none.
+    """
+    try:
+        stream = io.BytesIO(path.read_bytes())
+    except OSError as error:
+        raise ReadoutError(f"{path} cannot be read ({error.strerror}).") from error
+    head, *items = _items(stream)
+    if not isinstance(head, dict) or head.get("coldtrail") != "readout/1":
+        raise ReadoutError(f"{path} is no read-out of a log: make one with coldtrail console.")
+    tracker = head.get("tracker")
+    if not isinstance(tracker, str) or not TRACKER_ID.fullmatch(tracker):
+        raise ReadoutError(f"{path} names no tracker: read the log out again.")
+    blocks: dict[bytes, None] = {}
+    for item in items:
+        match item:
+            case [int(), bytes(sealed)] if len(sealed) <= MAX_SIZE:
+                blocks[sealed] = None
+            case _:
+                raise ReadoutError(f"{path} has an item that is no block: read it out again.")
+    return Readout(tracker, tuple(blocks))
+
+
+def _items(stream: io.BytesIO) -> Sequence[Any]:
+    items: list[Any] = []
+    while True:
+        try:
+            items.append(cbor2.load(stream))
+        except (cbor2.CBORDecodeError, ValueError):
+            return items or [None]
+
+
+def entries(readout: Readout, keys: Mapping[int, bytes], now_ms: int = 0) -> list[Entry]:
+    """Open every block as the archive does; ``keys``: uplink keys by version, where known."""
+    opened = []
+    for number, sealed in enumerate(readout.blocks, 1):
+        digest = hashlib.sha256(sealed).digest()
+        row = Archived(number, sealed, digest, 0, now_ms, None, None, 0, None)
+        opened.append(archive.reopen(row, readout.tracker, keys, filed=False))
+    return opened
+
+
+def _newest(opened: Sequence[Entry]) -> str | None:
+    """Return the shipment named by the last block that names one."""
+    named = [e.block for e in opened if e.block is not None and e.block.shipment is not None]
+    return named[-1].shipment if named else None
+
+
+def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
+    try:
+        store = open_store(db)
+    except StoreError as error:
+        click.echo(f"Warning: no key to verify with: {error.message}", err=True)
+        return {}
+    with store.read() as tables:
+        pairs = tables.keys([tracker]).get(tracker, {})
+    store.close()
+    if not pairs:
+        click.echo(
+            f"Warning: no key to verify with: tracker {tracker} is not registered here.", err=True
+        )
+    return {version: pair.uplink for version, pair in pairs.items()}
+
+
+@click.command("readout")
+@click.argument("file", type=FILE)
+@database
+@click.option("--shipment", metavar="ID", help="Of several, this one.  [default: the newest]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the CSV to this file, not to standard output.",
+)
+@click.pass_context
+def command(
+    context: click.Context, file: Path, db: str | None, shipment: str | None, output: Path | None
+) -> None:
+    """Verify and export the log that 'coldtrail console --export' has read into FILE.
+
+    Nothing is archived. Blocks whose key is not registered here are exported too, as unverified.
+    Exit code 1 when not everything verifies.
+    """
+    readout = load(file)
+    opened = entries(readout, _keys(db, readout.tracker))
+    shipment = shipment or _newest(opened)
+    if shipment is None:
+        raise ReadoutError(f"No block in {file} belongs to a shipment: there is nothing to write.")
+    told = history.assemble(opened, readout.tracker, shipment)
+    if not told.blocks:
+        named = {e.block.shipment for e in opened if e.block and e.block.shipment}
+        raise ReadoutError(
+            f"No block in {file} is of shipment {shipment}: it has {', '.join(sorted(named))}."
+        )
+    content = exports.to_csv(told)
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        exports.write(output, content)
+    outcome = verify.report(told)
+    for line in outcome.lines:
+        click.echo(line, err=output is None)
+    if not outcome.good:
+        context.exit(1)

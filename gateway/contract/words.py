@@ -1,0 +1,176 @@
+"""The contract's numbers in words (`uplink.cddl`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from coldtrail_gateway.contract.block import Event
+from coldtrail_gateway.contract.command import NAMES, Action, Outcome
+from coldtrail_gateway.contract.fields import Field
+
+SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
+STATUS_BITS: Final = 4
+
+READING: Final = {
+    1: "no answer",
+    2: "CRC wrong",
+    3: "open",
+    4: "short",
+    5: "out of range",
+    6: "not ready in time",
+    7: "bus stuck",
+    8: "reference fault",
+    9: "wrong part id",
+    10: "value stuck",
+    11: "not fitted",
+    12: "interrupt storm",
+    13: "energy budget spent",
+    14: "nearly full",
+    15: "full",
+}
+_FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
+# Of a fault's subject, codes that mean something else than of a sensor.
+_FAULTS: Final = {
+    5: {9: "sectors of another version"},
+    6: {
+        2: "dates of certificates not judged",
+        3: "broker's certificate out of date",
+        4: "broker's certificate for another host",
+        5: "broker's certificate of another authority",
+        6: "tracker's certificate refused",
+    },
+    7: {1: "no time for six hours"},
+    9: {2: "a message did not verify", 10: "replay"},
+}
+
+# Channel: name in exports, unit of one, decimals.
+CHANNELS: Final = (
+    ("payload_c", "0.01 degC", 2),
+    ("ambient_c", "0.01 degC", 2),
+    ("humidity_pct", "0.1 %RH", 1),
+    ("light_lux", "0.01 lx", 2),
+    ("battery_mv", "mV", 0),
+    ("acc_x_mg", "mg", 0),
+    ("acc_y_mg", "mg", 0),
+    ("acc_z_mg", "mg", 0),
+)
+
+# Beside them, what alarm rules judge: readings of events.
+SHOCK: Final = 8
+FREE_FALL: Final = 9
+JUDGED: Final = (*CHANNELS, ("shock_mg", "mg", 0), ("free_fall_ms", "ms", 0))
+
+_AXES: Final = slice(5, 8)
+_G: Final = Decimal("9.80665")  # m/s2, standard gravity
+# Judged: degC, degC, %RH, lx, V, m/s2, s.
+_QUANTA: Final = (
+    *(Decimal("0.01"), Decimal("0.01"), Decimal("0.1"), Decimal("0.01"), Decimal("0.001")),
+    *[_G / 1000] * 4,
+    Decimal("0.001"),
+)
+
+COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
+_COMMAND_OUTCOME: Final = 17
+_ON: Final = {0: "end", 1: "start"}
+SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
+
+# Event type and field: the words of its values.
+WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
+    (2, "source"): {1: "gnss", 2: "serving cell"},
+    (3, "cause"): {1: "power-on", 2: "brown-out", 3: "watchdog", 4: "commanded", 5: "other"},
+    (4, "source"): SYNC_SOURCE,
+    (5, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
+    (5, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
+    (5, "comparison"): COMPARISON,
+    (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped", 4: "rules replaced"},
+    (9, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
+    (11, "cause"): {1: "button", 2: "command", 3: "console", 4: "other shipment"},
+    (12, "on"): _ON,
+    (12, "cause"): {
+        1: "planned leg",
+        2: "take-off seen",
+        3: "planned arrival or landing",
+        4: "time limit",
+    },
+    (13, "subject"): dict(
+        enumerate((*SENSORS, "log", "modem", "clock", "configuration", "downlink"))
+    ),
+    (13, "on"): _ON,
+    (16, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (17, "action"): NAMES,
+    (17, "outcome"): {outcome.value: outcome.name.lower() for outcome in Outcome},
+    (19, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
+    (20, "on"): _ON,
+}
+
+
+def scaled(channel: int, value: int) -> str:
+    """Return a reading as a decimal number in the unit that the channel's name ends in."""
+    decimals = JUDGED[channel][2]
+    if not decimals:
+        return str(value)
+    whole, part = divmod(abs(value), 10**decimals)
+    return f"{'-' if value < 0 else ''}{whole}.{part:0{decimals}}"
+
+
+def quantity(channel: int, value: int) -> Decimal:
+    """Return a reading, exactly, in degC, %RH, lx, V, m/s2 or s."""
+    return value * _QUANTA[channel]
+
+
+def tilt(values: Sequence[int | None]) -> float | None:
+    """Return the angle between the tracker's z axis and the vertical, 0 to pi, of a sample.
+
+    None where an axis has no reading, or in free fall, where nothing is vertical.
+    """
+    x, y, z = values[_AXES]
+    if x is None or y is None or z is None or not (x or y or z):
+        return None
+    return math.atan2(math.hypot(x, y), z)
+
+
+def status(bits: int) -> str:
+    """Return what a sample's status says: why readings are absent; empty when all is well."""
+    parts = []
+    for index, sensor in enumerate(SENSORS):
+        code = bits >> (STATUS_BITS * index) & 0xF
+        if code:
+            parts.append(f"{sensor} {READING.get(code, f'code {code}')}")
+    return "; ".join(filter(None, [*parts, flags(bits)]))
+
+
+def flags(bits: int) -> str:
+    """Return what a sample's status says beyond its readings; empty when that is nothing."""
+    bits >>= STATUS_BITS * len(SENSORS)
+    parts = [name for index, name in enumerate(_FLAGS) if bits >> index & 1]
+    if unknown := bits >> len(_FLAGS) << len(_FLAGS):
+        parts.append(f"flags {unknown:#x}")
+    return "; ".join(parts)
+
+
+def is_acknowledgement(event: Event) -> bool:
+    """Tell whether an event says that somebody has seen the alarms raised until then."""
+    outcome = (event.fields.get("action"), event.fields.get("outcome"))
+    return event.type == _COMMAND_OUTCOME and outcome == (Action.ACKNOWLEDGE, Outcome.DONE)
+
+
+def cell(event: Event) -> str:
+    """Return the cell of an event as its numbers: country, network, area, cell."""
+    return "-".join(str(event.number(name)) for name in ("mcc", "mnc", "area", "id"))
+
+
+def fault(subject: int, code: int) -> str:
+    """Return what a fault of a subject is, in words."""
+    words = {**READING, **_FAULTS.get(subject, {})}
+    return words.get(code, f"code {code}")
+
+
+def worded(event_type: int, field: str, value: Field) -> int | str | list[list[int]]:
+    """Return a field's value in words where there are any; bytes in hexadecimal."""
+    if isinstance(value, bytes):
+        return value.hex()
+    words = WORDS.get((event_type, field), {})
+    return words.get(value, value) if isinstance(value, int) else value

@@ -1,0 +1,251 @@
+"""What the archive of a tracker says about its chains, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from coldtrail_gateway.contract import ranges
+from coldtrail_gateway.contract.block import HASH_SIZE
+from coldtrail_gateway.contract.ranges import Range
+from coldtrail_gateway.evidence.archive import Entry
+
+BOOT_EVENT: Final = 3
+STOP_EVENT: Final = 11
+
+
+class Name(StrEnum):
+    """The kinds of finding."""
+
+    DAMAGED = "damaged"
+    UNDECODED = "undecoded"
+    UNVERIFIED = "unverified"
+    FORK = "fork"
+    RESTORED_FLASH = "restored flash"
+    SPLICE = "splice"
+    GAP = "gap"
+    TRUNCATED = "truncated"
+    NEW_CHAIN_UNANNOUNCED = "new chain, unannounced"
+    NEW_CHAIN_ANNOUNCED = "new chain, announced"
+    REPLAYED = "replayed"
+
+
+_HONEST: Final = frozenset({Name.NEW_CHAIN_ANNOUNCED, Name.REPLAYED})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding about blocks `first` to `last` of a chain (None: of no known chain)."""
+
+    name: Name
+    chain: bytes | None
+    first: int
+    last: int
+    text: str
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something is missing, contradictory or not understood."""
+        return self.name not in _HONEST
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All findings, and by row id the entries whose samples are not vouched for."""
+
+    findings: tuple[Finding, ...]
+    flawed: Mapping[int, Name]
+
+
+def judge(entries: Sequence[Entry]) -> Judgement:
+    """Judge all of a tracker's archived blocks, given in the order of arrival."""
+    chains: dict[bytes, list[Entry]] = {}
+    for entry in entries:
+        if entry.head is not None and not entry.damage:
+            chains.setdefault(entry.head.chain, []).append(entry)
+    findings = [*_unreadable(entries)]
+    flawed: dict[int, Name] = {entry.row.id: Name.DAMAGED for entry in entries if entry.damage}
+    flawed |= {entry.row.id: Name.UNVERIFIED for entry in entries if entry.unverified}
+    for index, (chain, members) in enumerate(chains.items()):
+        judged = _Chain(chain, members)
+        if index:
+            findings.append(judged.beginning())
+        findings += [
+            *judged.unverified(),
+            *judged.gaps(),
+            *judged.forks(),
+            *judged.splices(),
+            *judged.repeats(),
+        ]
+        flawed |= judged.flawed
+    findings += _truncated(list(chains.values()))
+    order = list(Name)
+    findings.sort(key=lambda finding: order.index(finding.name))
+    return Judgement(tuple(findings), flawed)
+
+
+class _Chain:
+    """The blocks of one chain, in the order of arrival."""
+
+    def __init__(self, chain: bytes, entries: Sequence[Entry]) -> None:
+        self._chain = chain
+        self._label = f"chain {chain.hex()}"
+        self._entries = entries
+        self._variants: dict[int, list[Entry]] = {}
+        for entry in entries:
+            if entry.head is not None:
+                self._variants.setdefault(entry.head.number, []).append(entry)
+        self.flawed: dict[int, Name] = {}
+
+    def beginning(self) -> Finding:
+        """Judge that there is this chain besides an earlier one."""
+        first = self._variants.get(1, [None])[0]
+        block = first.block if first else None
+        announced = block is not None and any(e.type == BOOT_EVENT for e in block.events[:1])
+        name = Name.NEW_CHAIN_ANNOUNCED if announced else Name.NEW_CHAIN_UNANNOUNCED
+        how = (
+            "its first block begins with a boot"
+            if announced
+            else "no first block that begins with a boot is here"
+        )
+        return self._finding(name, (1, 1), f"the log was formatted anew ({how})")
+
+    def unverified(self) -> Iterator[Finding]:
+        """Name blocks whose key nobody here has."""
+        lacking = [
+            number for number, same in self._variants.items() if any(e.unverified for e in same)
+        ]
+        for span in self._spans(lacking):
+            text = f"{_blocks(span)} not verified: their key is not registered here"
+            yield self._finding(Name.UNVERIFIED, span, text)
+
+    def gaps(self) -> Iterator[Finding]:
+        """Name the numbers that are missing below the highest."""
+        for span in ranges.missing(self._spans(self._variants)):
+            yield self._finding(Name.GAP, span, f"{_blocks(span)} not here")
+
+    def forks(self) -> Iterator[Finding]:
+        """Name numbers with more than one content, and whether one line began after the other."""
+        forked = [number for number, entries in self._variants.items() if len(entries) > 1]
+        for span in self._spans(forked):
+            for number in range(span[0], span[1] + 1):
+                for entry in self._variants[number]:
+                    self.flawed[entry.row.id] = Name.FORK
+            text = f"{_blocks(span)} here with different contents: a cloned tracker or an old log"
+            yield self._finding(Name.FORK, span, text)
+            if self._is_restored(span[0]):
+                text = (
+                    f"from block {span[0]} on the tracker began again, with a boot, after the "
+                    "first line of blocks had ended: an old image of its log was restored"
+                )
+                yield self._finding(Name.RESTORED_FLASH, span, text)
+
+    def _is_restored(self, number: int) -> bool:
+        """Tell a tracker that went back in time from two that report at the same time."""
+        lines = [self._line(entry) for entry in self._variants[number]]
+        for earlier, later in pairwise(lines):
+            start = later[0].block
+            boots = start is not None and any(e.type == BOOT_EVENT for e in start.events)
+            if not boots or max(e.row.id for e in earlier) > min(e.row.id for e in later):
+                return False
+        return True
+
+    def _line(self, start: Entry) -> list[Entry]:
+        """Return a block and those that follow from it by their hashes."""
+        line = [start]
+        while line[-1].head is not None:
+            following = [
+                entry
+                for entry in self._variants.get(line[-1].head.number + 1, [])
+                if entry.head is not None and entry.head.previous == line[-1].digest16
+            ]
+            if not following:
+                break
+            line.append(following[0])
+        return line
+
+    def splices(self) -> Iterator[Finding]:
+        """Name blocks that do not follow from the one before them."""
+        for number, entries in sorted(self._variants.items()):
+            before = {entry.digest16 for entry in self._variants.get(number - 1, [])}
+            if number == 1:
+                before = {bytes(HASH_SIZE)}
+            for entry in entries:
+                if before and entry.head is not None and entry.head.previous not in before:
+                    self.flawed[entry.row.id] = Name.SPLICE
+                    text = f"block {number} does not follow from the one before it"
+                    yield self._finding(Name.SPLICE, (number, number), text)
+
+    def repeats(self) -> Iterator[Finding]:
+        """Name blocks whose bytes came more than once; each counts once."""
+        times = {
+            number: sum(entry.row.repeats for entry in entries)
+            for number, entries in self._variants.items()
+        }
+        for span in self._spans([number for number, count in times.items() if count]):
+            count = sum(times[number] for number in range(span[0], span[1] + 1))
+            text = (
+                f"{_blocks(span)} received again, {count} more in all: "
+                "sent again for want of a confirmation, or replayed; counted once"
+            )
+            yield self._finding(Name.REPLAYED, span, text)
+
+    def _spans(self, numbers: Sequence[int] | Mapping[int, object]) -> list[Range]:
+        return ranges.join((number, number) for number in numbers)
+
+    def _finding(self, name: Name, span: Range, text: str) -> Finding:
+        return Finding(name, self._chain, *span, f"{self._label}: {text}")
+
+
+def _unreadable(entries: Sequence[Entry]) -> Iterator[Finding]:
+    for entry in entries:
+        chain = entry.head.chain if entry.head else entry.row.chain
+        number = (entry.head.number if entry.head else entry.row.number) or 0
+        for name, reason in (
+            (Name.DAMAGED, entry.damage),
+            (Name.UNDECODED, entry.undecoded),
+        ):
+            if reason:
+                label = f"chain {chain.hex()}: block {number}" if chain else "a block"
+                text = f"{label} (row {entry.row.id}): {reason}"
+                yield Finding(name, chain, number, number, text)
+
+
+def _truncated(chains: Sequence[Sequence[Entry]]) -> Iterator[Finding]:
+    """Name shipments that the tracker left behind without their stop."""
+    ordered = [
+        entry
+        for members in chains
+        for entry in sorted(members, key=lambda e: e.head.number if e.head else 0)
+        if entry.block is not None
+    ]
+    stopped = {
+        event.fields["shipment"]
+        for entry in ordered
+        if entry.block is not None
+        for event in entry.block.events
+        if event.type == STOP_EVENT
+    }
+    current: Entry | None = None
+    for entry in ordered:
+        if current is not None and current.block is not None and entry.block is not None:
+            left = current.block.shipment
+            if left is not None and left != entry.block.shipment and left not in stopped:
+                head = current.block.head
+                text = (
+                    f"chain {head.chain.hex()}: shipment {left} ends with block {head.number} "
+                    "without a stop, and the tracker went on to something else"
+                )
+                yield Finding(Name.TRUNCATED, head.chain, head.number, head.number, text)
+        current = entry
+
+
+def _blocks(span: Range) -> str:
+    first, last = span
+    return f"block {first} is" if first == last else f"blocks {first} to {last} are"

@@ -1,0 +1,1 @@
+"""A shipment in the formats of other systems."""

@@ -1,0 +1,298 @@
+"""A shipment as GS1 EPCIS 2.0 JSON-LD: an ObjectEvent a block, with its sensor reports.
+
+What was exported is never edited: an event's id is made from what it says. What is not vouched for
+carries an `errorDeclaration`, and what an earlier export said but no longer holds (its time is
+known better now) is repeated with one that names the events in its place.
+
+Where a sensor's calibration is known, `deviceMetadata` names it. EPCIS has no place for cells and
+commands, nor for a record without a time: it is left out (`export.unplaced` counts it).
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import math
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from coldtrail_gateway.contract import block, words
+from coldtrail_gateway.contract.block import Event, Sample
+from coldtrail_gateway.errors import GatewayError
+from coldtrail_gateway.evidence.timeline import Placement, iso
+from coldtrail_gateway.shipments.history import Boot, History, Placed
+
+CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+_CRS84: Final = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:coldtrail:event")
+_SSCC_DIGITS: Final = 18
+_SENSOR_CHANNEL: Final = (0, 1, 3, 5, 4)  # of the sensors in codes.SENSORS
+_POSITION, _ALARM_START, _ALARM_END, _FAULT, _SHOCK, _FREE_FALL = 2, 5, 6, 13, 14, 15
+
+# What is judged: measurement type, axis, unit (UN/ECE Recommendation 20).
+_MEASURED: Final = (
+    *[("Temperature", None, "CEL")] * 2,
+    ("RelativeHumidity", None, "P1"),
+    ("Illuminance", None, "LUX"),
+    ("Voltage", None, "VLT"),
+    *[("Acceleration", axis, "MSK") for axis in "xyz"],
+    ("Acceleration", None, "MSK"),
+    ("Time", None, "SEC"),
+)
+
+Json = dict[str, Any]
+
+
+class EpcisError(GatewayError):
+    """An earlier export that cannot be corrected."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """What was reported at a moment, or from `start` until then."""
+
+    placed: Placed
+    time: Placement
+    reports: list[Json]
+    start: Placement | None = None
+
+
+def to_json(history: History, now_ms: int, earlier: Path | None = None) -> str:
+    """Return the EPCISDocument; it corrects an earlier export where one is given.
+
+    Raises:
+        EpcisError: the earlier file is none of this shipment.
+    """
+    said = _read(earlier, shipment_uri(history.shipment)) if earlier else []
+    declared = {e["eventID"]: e["errorDeclaration"] for e in said if "errorDeclaration" in e}
+    events = []
+    for elements in _by_block(history):
+        event = _event(history, elements)
+        event["eventID"] = f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps(event, sort_keys=True))}"
+        if flaw := elements[0].placed.flaw:
+            reason = f"urn:coldtrail:finding:{quote(flaw.value)}"
+            event["errorDeclaration"] = declared.get(
+                event["eventID"], {"declarationTime": iso(now_ms), "reason": reason}
+            )
+        events.append(event)
+    document = {
+        "@context": [CONTEXT, {"coldtrail": "urn:coldtrail:"}],
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": iso(now_ms),
+        "epcisBody": {"eventList": [*events, *_corrected(said, events, now_ms)]},
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def shipment_uri(shipment: str) -> str:
+    """Return a shipment as a URI: an SSCC as its GS1 Digital Link, another id as a private URN."""
+    if len(shipment) == _SSCC_DIGITS and shipment.isascii() and shipment.isdigit():
+        weights = itertools.cycle((3, 1))
+        digits = zip(map(int, shipment), weights, strict=False)
+        if sum(digit * weight for digit, weight in digits) % 10 == 0:
+            return f"https://id.gs1.org/00/{shipment}"
+    return f"urn:coldtrail:shipment:{quote(shipment, safe='')}"
+
+
+def _by_block(history: History) -> Iterator[list[_Element]]:
+    """Yield what each block has to report, in the order of time."""
+    calibrated = {
+        (boot, calibration.event.number("channel")): calibration.event
+        for calibration in history.calibrations
+        for boot in calibration.boots
+    }
+    found = [
+        _Element(placed, placed.time, _readings(placed, sample, calibrated))
+        for placed, sample in history.samples
+        if placed.time
+    ]
+    starts: dict[int, tuple[Placed, Event]] = {}
+    for placed, event in history.events:
+        start, begun = None, None
+        if event.type == _ALARM_START:
+            starts[event.number("rule")] = (placed, event)
+        elif event.type == _ALARM_END and event.number("rule") in starts:
+            start, begun = starts[event.number("rule")]
+        if placed.time:
+            since = start.time if start else None
+            found.append(_Element(placed, placed.time, _reports(event, begun), since))
+    found = [element for element in found if element.reports]
+    found.sort(key=lambda e: (e.placed.chain, e.placed.number, e.placed.digest, e.time.utc_ms))
+    for _, elements in itertools.groupby(found, key=lambda element: element.placed.digest):
+        yield list(elements)
+
+
+def _event(history: History, elements: Sequence[_Element]) -> Json:
+    placed = elements[-1].placed
+    sealed = base64.urlsafe_b64encode(placed.digest).decode().rstrip("=")
+    origin = {
+        "deviceID": f"urn:coldtrail:tracker:{history.tracker}",
+        "rawData": f"ni:///sha-256;{sealed}",  # RFC 6920: the sealed block in the archive
+    }
+    return {
+        "type": "ObjectEvent",
+        "eventTime": iso(elements[-1].time.utc_ms),
+        "eventTimeZoneOffset": "+00:00",
+        "epcList": [shipment_uri(history.shipment)],
+        "action": "OBSERVE",
+        "bizStep": "sensor_reporting",
+        "disposition": "in_transit",
+        "sensorElementList": [
+            {
+                "sensorMetadata": {**_when(element), **origin},
+                "sensorReport": element.reports,
+            }
+            for element in elements
+        ],
+        "coldtrail:chain": placed.chain.hex(),
+        "coldtrail:block": placed.number,
+    }
+
+
+def _when(element: _Element) -> Json:
+    moment = iso(element.time.utc_ms)
+    span = {"startTime": iso(element.start.utc_ms), "endTime": moment} if element.start else {}
+    return {
+        **(span or {"time": moment}),
+        "coldtrail:uncertainty_s": element.time.uncertainty_ms / 1000,
+    }
+
+
+def _readings(
+    placed: Placed, sample: Sample, calibrated: Mapping[tuple[Boot, int], Event]
+) -> list[Json]:
+    boot = (placed.chain, placed.boot)
+    reports = [
+        {
+            **_measured(channel),
+            "value": _value(channel, value),
+            **_unit(channel),
+            **_calibration(placed, calibrated.get((boot, channel))),
+        }
+        for channel, value in enumerate(sample.values)
+        if value is not None
+    ]
+    tilt = words.tilt(sample.values)
+    if tilt is not None:
+        angle = {"component": "polar_angle", "value": round(math.degrees(tilt)), "uom": "DD"}
+        reports.append({"type": "Angle", "coldtrail:channel": "tilt", **angle})
+    return reports
+
+
+def _calibration(placed: Placed, calibration: Event | None) -> Json:
+    if calibration is None:
+        return {}
+    said = (calibration.fields[name] for name in ("instrument", "certificate"))
+    name = ":".join(quote(str(part), safe="") for part in said)
+    overdue = placed.time and placed.time.utc_ms > 1000 * calibration.number("due")
+    return {
+        "deviceMetadata": f"urn:coldtrail:calibration:{name}",
+        **({"coldtrail:calibrationOverdue": True} if overdue else {}),
+    }
+
+
+def _reports(event: Event, start: Event | None) -> list[Json]:
+    """Return what an event has to report; of an alarm's end, given its start."""
+    fields: Mapping[str, Any] = event.fields
+    if event.type == _POSITION:
+        return [
+            {
+                "type": "Angle",
+                "component": axis,
+                "value": fields[axis] / 1_000_000,
+                "uom": "DD",
+                "coordinateReferenceSystem": _CRS84,
+            }
+            for axis in ("latitude", "longitude")
+        ]
+    if event.type == _SHOCK:
+        return [
+            {
+                **_measured(words.SHOCK),
+                "component": axis,
+                "value": _value(words.SHOCK, fields[axis]),
+                **_unit(words.SHOCK),
+            }
+            for axis in "xyz"
+        ]
+    if event.type == _FREE_FALL:
+        duration = {"value": _value(words.FREE_FALL, fields["duration"])}
+        return [{**_measured(words.FREE_FALL), **duration, **_unit(words.FREE_FALL)}]
+    if event.type == _ALARM_START:
+        channel = fields["channel"]
+        alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
+        value = {"value": _value(channel, fields["value"]), **_unit(channel)}
+        kind = {"coldtrail:alarm": words.worded(event.type, "kind", fields["kind"])}
+        beyond = {"coldtrail:beyond_s": fields["seconds_beyond"]}
+        return [{**_measured(channel), **alarm, **value, **kind, **beyond}]
+    if event.type == _ALARM_END and start:
+        channel = start.number("channel")
+        alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
+        lowest, highest = (_value(channel, fields[name]) for name in ("minimum", "maximum"))
+        extremes = {"minValue": lowest, "maxValue": highest, **_unit(channel)}
+        ended = {"coldtrail:ended": words.worded(event.type, "cause", fields["cause"])}
+        beyond = {"coldtrail:beyond_s": fields["beyond"]}
+        return [{**_measured(channel), **alarm, **extremes, **ended, **beyond}]
+    if event.type == _FAULT and fields["on"] and fields["subject"] < len(_SENSOR_CHANNEL):
+        channel = _SENSOR_CHANNEL[fields["subject"]]
+        fault = words.fault(fields["subject"], fields["code"])
+        return [
+            {**_measured(channel), "exception": "ERROR_CONDITION", "coldtrail:fault": fault},
+        ]
+    return []
+
+
+def _measured(channel: int) -> Json:
+    kind, axis, _ = _MEASURED[channel]
+    named = {"type": kind, "coldtrail:channel": block.JUDGED[channel]}
+    return named | ({"component": axis} if axis else {})
+
+
+def _unit(channel: int) -> Json:
+    return {"uom": _MEASURED[channel][2]}
+
+
+def _value(channel: int, value: int) -> float:
+    return float(words.quantity(channel, value))
+
+
+def _corrected(said: Iterable[Json], events: Iterable[Json], now_ms: int) -> Iterator[Json]:
+    """Yield what an earlier export said and this one does not, declared an error."""
+    current: dict[tuple[str, int], list[str]] = {}
+    ids = set()
+    for event in events:
+        ids.add(event["eventID"])
+        block_of = (event["coldtrail:chain"], event["coldtrail:block"])
+        current.setdefault(block_of, []).append(event["eventID"])
+    for event in said:
+        if event["eventID"] in ids:
+            continue
+        if "errorDeclaration" not in event:
+            block_of = (event["coldtrail:chain"], event["coldtrail:block"])
+            event["errorDeclaration"] = {
+                "declarationTime": iso(now_ms),
+                "reason": "incorrect_data",
+                "correctiveEventIDs": current.get(block_of, []),
+            }
+        yield event
+
+
+def _read(file: Path, shipment: str) -> list[Json]:
+    try:
+        events: list[Json] = json.loads(file.read_text(encoding="utf-8"))["epcisBody"]["eventList"]
+        for event in events:
+            ours = isinstance(event["eventID"], str) and isinstance(event["coldtrail:block"], int)
+            if not ours or event["epcList"] != [shipment] or not event["coldtrail:chain"]:
+                raise ValueError
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise EpcisError(
+            f"{file} is no EPCIS export of this shipment: give a file that "
+            "'coldtrail gateway export --format epcis' wrote for it."
+        ) from error
+    return events

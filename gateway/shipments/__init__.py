@@ -1,0 +1,1 @@
+"""Trackers and shipments: registration, history, status, verification."""

@@ -1,0 +1,241 @@
+"""A shipment as the archive tells it: samples and events placed in time, and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from coldtrail_gateway.contract.block import Block, Event, Sample, Sync
+from coldtrail_gateway.contract.ranges import Range
+from coldtrail_gateway.errors import GatewayError
+from coldtrail_gateway.evidence import archive, findings
+from coldtrail_gateway.evidence.archive import Entry
+from coldtrail_gateway.evidence.findings import Finding, Name
+from coldtrail_gateway.evidence.timeline import Placement, Timeline
+from coldtrail_gateway.store.tables import Tables
+
+CALIBRATION_EVENT: Final = 16
+Boot = tuple[bytes, int]
+
+_RESOLUTION_MS: Final = 1000
+_ENDLESS: Final = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a record is placed by.
+
+    `time` is None where its boot has no clock sync; it then lies between `not_before` and
+    `not_after` (UTC in ms, None where nothing bounds it). `digest` is the SHA-256 of the
+    sealed block; `flaw` says why it is not vouched for.
+    """
+
+    time: Placement | None
+    not_before: int | None
+    not_after: int | None
+    boot: int
+    chain: bytes
+    number: int
+    digest: bytes
+    flaw: Name | None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A sensor's calibration, as its tracker said at boots in which the shipment travelled.
+
+    `boots`: those, each with its chain. `overdue`: a reading of the shipment is from after the due
+    date.
+    """
+
+    placed: Placed
+    event: Event
+    boots: frozenset[Boot]
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A shipment's records in the order of their time, not of their arrival."""
+
+    shipment: str
+    tracker: str
+    blocks: int
+    samples: tuple[tuple[Placed, Sample], ...]
+    events: tuple[tuple[Placed, Event], ...]
+    calibrations: tuple[Calibration, ...]
+    findings: tuple[Finding, ...]
+
+
+class UnknownShipmentError(GatewayError):
+    """A shipment that is not registered."""
+
+
+def load(tables: Tables, shipment: str) -> History:
+    """Return a shipment's history.
+
+    Raises:
+        UnknownShipmentError: it is not registered.
+    """
+    registered = tables.shipment(shipment)
+    if registered is None:
+        raise UnknownShipmentError(
+            f"Shipment {shipment} is not registered: check the id, or register it "
+            "(coldtrail gateway register FILE)."
+        )
+    return assemble(archive.load(tables, registered.tracker), registered.tracker, shipment)
+
+
+def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
+    """Place a shipment's records, given all of its tracker's blocks in the order of arrival."""
+    judgement = findings.judge(entries)
+    order: dict[bytes, int] = {}
+    for entry in entries:
+        if entry.head:
+            order.setdefault(entry.head.chain, len(order))
+    decoded = sorted(
+        ((entry, entry.block) for entry in entries if entry.block is not None),
+        key=lambda pair: (order[pair[1].head.chain], pair[1].head.number, pair[0].row.id),
+    )
+    times = _Times(decoded, set(judgement.flawed))
+    own = [(entry, block) for entry, block in decoded if block.shipment == shipment]
+    reach = _reach(order, decoded, shipment)
+    samples: list[tuple[Placed, Sample]] = []
+    events: list[tuple[Placed, Event]] = []
+    for entry, block in own:
+        flaw = judgement.flawed.get(entry.row.id)
+        samples += [(times.place(entry, block, s.t, flaw), s) for s in block.samples]
+        events += [(times.place(entry, block, e.t, flaw), e) for e in block.events]
+    # Within a chain, boot and seconds since boot are the order in which things happened.
+    samples.sort(key=lambda pair: (order[pair[0].chain], pair[0].boot, pair[1].t))
+    events.sort(key=lambda pair: (order[pair[0].chain], pair[0].boot, pair[1].t))
+    return History(
+        shipment,
+        tracker,
+        len(own),
+        tuple(samples),
+        tuple(events),
+        tuple(_calibrations(times, decoded, samples, judgement.flawed)),
+        tuple(v for v in judgement.findings if _concerns(v, reach)),
+    )
+
+
+def _calibrations(
+    times: _Times,
+    decoded: Iterable[tuple[Entry, Block]],
+    samples: Iterable[tuple[Placed, Sample]],
+    flawed: Mapping[int, Name],
+) -> Iterator[Calibration]:
+    """Yield each calibration once, whatever shipment was under way when the tracker booted."""
+    newest: dict[tuple[Boot, int], int] = {}
+    for placed, sample in samples:
+        for channel, value in enumerate(sample.values):
+            if value is not None:
+                key = ((placed.chain, placed.boot), channel)
+                newest[key] = max(newest.get(key, 0), placed.time.utc_ms if placed.time else 0)
+    found: dict[str, Calibration] = {}
+    for entry, block in decoded:
+        for event in block.events:
+            if event.type != CALIBRATION_EVENT:
+                continue
+            boot = (block.head.chain, block.boot)
+            last = newest.get((boot, event.number("channel")))
+            if last is None:
+                continue
+            said = repr([value for name, value in event.fields.items() if name != "t"])
+            if said not in found:
+                placed = times.place(entry, block, event.t, flawed.get(entry.row.id))
+                found[said] = Calibration(placed, event, frozenset(), overdue=False)
+            found[said] = replace(
+                found[said],
+                boots=found[said].boots | {boot},
+                overdue=found[said].overdue or last > 1000 * event.number("due"),
+            )
+    yield from found.values()
+
+
+def _reach(
+    chains: Iterable[bytes], decoded: Iterable[tuple[Entry, Block]], shipment: str
+) -> dict[bytes, Range]:
+    """Return by chain from where to where blocks may belong to a shipment.
+
+    That is up to the nearest blocks which are known to belong to something else.
+    """
+    own: dict[bytes, list[int]] = {chain: [] for chain in chains}
+    others: dict[bytes, list[int]] = {chain: [] for chain in own}
+    for _, block in decoded:
+        of = own if block.shipment == shipment else others
+        of[block.head.chain].append(block.head.number)
+    reach: dict[bytes, Range] = {}
+    for chain, numbers in own.items():
+        if numbers or not others[chain]:
+            below = [n for n in others[chain] if numbers and n < min(numbers)]
+            above = [n for n in others[chain] if numbers and n > max(numbers)]
+            reach[chain] = (max(below, default=-1) + 1, min(above, default=_ENDLESS) - 1)
+    return reach
+
+
+def _concerns(finding: Finding, reach: Mapping[bytes, Range]) -> bool:
+    if finding.chain is None:
+        return True
+    low, high = reach.get(finding.chain, (_ENDLESS, -1))
+    return finding.first <= high and finding.last >= low
+
+
+class _Times:
+    """The timelines of every boot; a flawed block is placed by its own syncs if it has any.
+
+    Of a clone's blocks and the original's, chain and boot are the same but not the clock.
+    """
+
+    def __init__(self, decoded: Sequence[tuple[Entry, Block]], flawed: set[int]) -> None:
+        self._flawed = flawed
+        syncs: dict[Boot, set[Sync]] = {}
+        extent: dict[Boot, tuple[int, int]] = {}
+        for entry, block in decoded:
+            boot = (block.head.chain, block.boot)
+            known = syncs.setdefault(boot, set())
+            if entry.row.id not in flawed:
+                known |= _syncs(block)
+                times = [s.t for s in block.samples] + [e.t for e in block.events]
+                low, high = extent.get(boot, (2**31, -1))
+                extent[boot] = (min([low, *times]), max([high, *times]))
+        self._lines = {boot: Timeline(known) for boot, known in syncs.items()}
+        self._spans = {}
+        for boot, (low, high) in extent.items():
+            first = self._lines[boot].place(low * 1000)
+            last = self._lines[boot].place(high * 1000)
+            if first and last and high >= 0:
+                self._spans[boot] = (first, last)
+
+    def place(self, entry: Entry, block: Block, t: int, flaw: Name | None) -> Placed:
+        """Return where a record of a block lies; `t` is cut to whole seconds since boot."""
+        boot = (block.head.chain, block.boot)
+        line = self._lines[boot]
+        if entry.row.id in self._flawed and (own := _syncs(block)):
+            line = Timeline(own)
+        time = line.place(t * 1000)
+        if time:
+            time = Placement(time.utc_ms, time.uncertainty_ms + _RESOLUTION_MS)
+        low, high = (None, None) if time else self._bounds(boot)
+        head, digest = block.head, entry.row.digest
+        return Placed(time, low, high, block.boot, head.chain, head.number, digest, flaw)
+
+    def _bounds(self, boot: Boot) -> tuple[int | None, int | None]:
+        """Return between which moments a boot lies that cannot be placed itself."""
+        chain, number = boot
+        same = {other: span for (c, other), span in self._spans.items() if c == chain}
+        before = max((other for other in same if other < number), default=None)
+        after = min((other for other in same if other > number), default=None)
+        low = same[before][1] if before is not None else None
+        high = same[after][0] if after is not None else None
+        return (
+            low.utc_ms - low.uncertainty_ms if low else None,
+            high.utc_ms + high.uncertainty_ms if high else None,
+        )
+
+
+def _syncs(block: Block) -> set[Sync]:
+    found = {block.sync} if block.sync else set()
+    return found | {sync for event in block.events if (sync := event.sync())}

@@ -1,0 +1,36 @@
+"""What the archive vouches for: every block of a shipment re-checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coldtrail_gateway.shipments.history import History
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The outcome in lines for people; `good` when nothing is wrong."""
+
+    good: bool
+    lines: tuple[str, ...]
+
+
+def report(history: History) -> Report:
+    """Say which samples the archive vouches for, and every finding by name."""
+    total = len(history.samples)
+    doubtful = [placed for placed, _ in history.samples if placed.flaw]
+    unplaced = sum(placed.time is None for placed, _ in history.samples)
+    wrong = [finding for finding in history.findings if finding.wrong]
+    lines = [
+        f"shipment {history.shipment}, tracker {history.tracker}",
+        f"blocks re-checked (MAC, hash, chain): {history.blocks}",
+        f"samples vouched for: {total - len(doubtful)} of {total}",
+    ]
+    if unplaced:
+        lines.append(f"samples without a time (no clock sync in their boot): {unplaced}")
+    lines += [str(finding) for finding in history.findings]
+    if not history.blocks:
+        lines.append("no block of this shipment is here")
+    good = not wrong and not doubtful and bool(history.blocks)
+    lines.append("verified" if good else "NOT verified")
+    return Report(good, tuple(lines))

@@ -1,0 +1,1 @@
+"""A board: its file, what its chip allows, and its parts wired up."""

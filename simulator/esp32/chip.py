@@ -1,0 +1,499 @@
+"""The ESP32 as its firmware sees it: power, time, waits, watchdog, sleep and resets.
+
+Facts are from the ESP32 port of MicroPython (ports/esp32: modmachine.c, machine_pin.c,
+modesp32.c, machine_rtc.c, machine_uart.c, machine_adc.c) and the ESP32 datasheet and technical
+reference manual (RTC GPIO, sleep modes).
+"""
+# ruff: noqa: ARG002 -- every request handler has the one signature the dispatch table calls.
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+from coldtrail_simulator.clock import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
+from coldtrail_simulator.energy import OFF, Load
+from coldtrail_simulator.esp32.console import Console
+from coldtrail_simulator.esp32.interpreter import Child, Hung
+from coldtrail_simulator.esp32.pads import RTC_PINS, TIMER_WAKE, WakePins
+from coldtrail_simulator.esp32.peripherals import LATER, Answer, Handler, Peripherals
+from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models import currents
+from coldtrail_simulator.wires import CONSOLE_LINE, ENDLESS, INTERRUPTED, REPLY, Op
+
+POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
+"""Values of ``machine.reset_cause()``."""
+
+RTC_MEMORY_SIZE = 2048
+TICKS_MASK = (1 << 30) - 1
+UART_LINES = 7
+FROZEN_US = 1 << 50
+BOOT_KHZ = 160_000
+FLOAT_US = 5 * US_PER_S  # how long an open wake pin keeps a level that does not wake, at most
+IRQ_QUEUE = 8  # handlers the port keeps waiting; more are dropped
+
+CAUSE_NAMES = {
+    POWER_ON: "power-on",
+    HARD: "reset",
+    WATCHDOG: "watchdog",
+    DEEP_SLEEP: "deep sleep",
+    SOFT: "soft reset",
+}
+
+
+class Halted(Exception):
+    """The chip has stopped in the middle of a request."""
+
+
+class Chip:
+    """One chip on its board.
+
+    Args:
+        boot_us: from a reset to the firmware's first request.
+        call_us: what the computing up to each later request takes.
+        ticks_us: the same up to a request that only reads a clock.
+        rtc_ppb: error of the clock that counts through deep sleep, parts in 1e9.
+        launch: returns an interpreter that waits for the chip to boot.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        rng: random.Random,
+        console: Console,
+        launch: Callable[[], Child],
+        *,
+        boot_us: int,
+        call_us: int,
+        ticks_us: int,
+        rtc_ppb: int = 0,
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._rng = rng
+        self.console = console
+        console.on_input = self.look
+        self._launch = launch
+        self._boot_us = boot_us
+        self._call_us = call_us
+        self._ticks_us = ticks_us
+        self._rtc_ppb = rtc_ppb
+        self.unique_id = rng.randbytes(6)
+
+        self._peripherals = Peripherals(clock, rng, self._edge)
+        # What the board is wired to.
+        self.nets = self._peripherals.nets
+        self.pins = self._peripherals.pins
+        self.analog = self._peripherals.analog
+        self.i2c = self._peripherals.i2c
+        self.spi = self._peripherals.spi
+        self.uarts = self._peripherals.uarts
+        self.uart_pins = self._peripherals.uart_pins
+        for uart in self.uarts.values():
+            uart.on_data = self.look
+        self._uart_lines = [(1 << number, uart) for number, uart in self.uarts.items()]
+        self.hang_next: set[Op] = set()
+        """Fault: the next request of such an operation is never answered."""
+
+        self.powered = False
+        self.state = "off"
+        """off, booting, running, hung or sleeping."""
+        self.child: Child | None = None
+        self._handling = False
+        self._power_us = 0
+        self._reset_us = 0
+        self.rtc_memory = b""
+        self._deep_sleep_hold = False
+        self._freq_khz = BOOT_KHZ
+        self.load = Load(clock, currents.ESP32)
+        self._watchdog: Handle | None = None
+        self._timer: Handle | None = None
+        self._chance: Handle | None = None
+        self._forget()
+        self._handlers: list[Handler] = [self._unknown] * 256
+        for op in Op:
+            shared = getattr(self._peripherals, f"do_{op.name.lower()}", None)
+            self._handlers[op] = shared or getattr(self, f"_do_{op.name.lower()}")
+
+    # --- power, reset, sleep ---------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Set what every reset clears."""
+        self._irqs: deque[int] = deque(maxlen=IRQ_QUEUE)
+        self._wait: tuple[int, int] | None = None
+        self._broken_wait = (0, 0)
+        self._wait_end: Handle | None = None
+        self._light_us: int | None = None
+        self._watchdog_us = 0
+        self._watchdog_due = NEVER
+        self._wakes = WakePins(self.nets)
+
+    def power_on(self) -> None:
+        """Supply the chip; its real-time counter starts at 0."""
+        if not self.powered:
+            self.powered = True
+            self._power_us = self._clock.now_us
+            self._boot(POWER_ON)
+
+    def power_off(self) -> None:
+        """Take the supply away in the middle of anything."""
+        if self.powered:
+            self.powered = False
+            self.rtc_memory = b""
+            self._deep_sleep_hold = False
+            for pin in self.pins.values():
+                pin.held = False
+            self._stop("off")
+            self._journal.note("power-off")
+            self._abandon()
+
+    def close(self) -> None:
+        """End the interpreter."""
+        if self.child:
+            self.child.kill()
+            self.child = None
+        self.state = "off"
+
+    def reset(self, cause: int) -> None:
+        """Start the firmware anew, keeping the real-time clock's domain."""
+        self._stop("booting")
+        self._boot(cause)
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._handling:
+            raise Halted
+
+    def _stop(self, state: str) -> None:
+        if self.child:
+            self.child.kill()
+            self.child = None
+        for handle in (self._watchdog, self._timer, self._chance, self._wait_end):
+            if handle:
+                handle.cancel()
+        self._watchdog = None
+        self.state = state
+        self.load.become("deep sleep" if state == "sleeping" else OFF)
+        self._forget()
+        self._peripherals.forget()
+
+    def _boot(self, cause: int, wake: int = 0, pins: bytes = b"") -> None:
+        self.state = "booting"
+        self._freq_khz = BOOT_KHZ
+        self.load.become("booting")
+        self._reset_us = self._clock.now_us
+        self._cause, self._wake, self._wake_by = cause, wake, pins
+        self._journal.note("boot", cause=CAUSE_NAMES[cause], wake=wake)
+        self._timer = self._clock.call_after(self._boot_us, self._run)
+
+    def _run(self) -> None:
+        self.console.forget_input()
+        self.child = self._launch()
+        self.state = "running"
+        self._draw("computing")
+
+    def _draw(self, what: str) -> None:
+        self.load.become(f"{what}, {self._freq_khz // 1000} MHz")
+
+    def _bite(self) -> None:
+        """Reset when the watchdog was not fed; feeding only moves the moment."""
+        if self._clock.now_us < self._watchdog_due:
+            self._watchdog = self._clock.call_at(self._watchdog_due, self._bite)
+        else:
+            self._watchdog = None
+            self.reset(WATCHDOG)
+
+    def _sleep_deeply(self, ms: int) -> None:
+        wakes = self._wakes
+        for pin in self.pins.values():
+            pin.held = pin.held and (pin.number in RTC_PINS or self._deep_sleep_hold)
+        self._stop("sleeping")
+        self._wakes = wakes
+        self._journal.note("deep-sleep", ms=None if ms == ENDLESS else ms)
+        if wake := wakes.standing():
+            self._wake_up(*wake)
+            self._abandon()
+        if wakes.floating():
+            delay_us = self._rng.randrange(FLOAT_US)
+            self._chance = self._clock.call_after(delay_us, self._wake_by_chance)
+        if ms != ENDLESS:
+            delay_us = self._rtc_delay(ms)
+            self._timer = self._clock.call_after(delay_us, lambda: self._wake_up(TIMER_WAKE))
+        elif not wakes.armed:
+            raise RunInvalidError(
+                "The firmware went to deep sleep with nothing that could wake it."
+            )
+        self._abandon()
+
+    def _rtc_delay(self, ms: int) -> int:
+        return ms * US_PER_MS * 1_000_000_000 // (1_000_000_000 + self._rtc_ppb)
+
+    def _wake_up(self, reason: int, pins: bytes = b"") -> None:
+        for handle in (self._timer, self._chance):
+            if handle:
+                handle.cancel()
+        self._wakes.forget()
+        self._boot(DEEP_SLEEP, reason, pins)
+
+    def _wake_by_chance(self) -> None:
+        """Wake by a pin that floats, unless it has got a level meanwhile."""
+        if wake := self._wakes.floating():
+            self._journal.note("floating-wake", pins=list(wake[1]))
+            self._wake_up(*wake)
+
+    def _edge(self, number: int, level: int | None) -> None:
+        """Take a change of level at a pin."""
+        if self.state == "sleeping":
+            if wake := self._wakes.standing():
+                self._wake_up(*wake)
+        elif self._light_us is not None:
+            if self._wait and self._wakes.standing():
+                self._finish(0)
+        elif self.state == "running":
+            trigger = 0 if level is None else 2 - level
+            if self.pins[number].irq & trigger and len(self._irqs) < IRQ_QUEUE:
+                self._irqs.append(number)
+                if self._wait:
+                    self._broken_wait = self._wait
+                    self._finish(INTERRUPTED)
+
+    # --- requests --------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether the firmware is computing, so that a request is to be expected."""
+        return self.state == "running" and self._wait is None
+
+    def serve(self) -> None:
+        """Take the firmware's next request and answer it, letting its time pass."""
+        child = self.child
+        if child is None:
+            return
+        try:
+            op, unit, argument, us, data = child.request()
+        except Hung:
+            self._hang("computes without end")
+            return
+        clock = self._clock
+        self._handling = True
+        try:
+            us += self._ticks_us if op <= Op.TIME_NS else self._call_us
+            # The board's constants are those of the clock that every boot begins with.
+            us = us * BOOT_KHZ // self._freq_khz + self.console.collect()
+            if op:
+                clock.advance_to(clock.now_us + us)
+            if self.hang_next and op in self.hang_next:
+                self.hang_next.discard(Op(op))
+                self._hang(f"waits for {Op(op).name}, which is never answered")
+                return
+            answer = self._handlers[op](unit, argument, data)
+            if answer is not LATER:
+                self._reply(answer)  # type: ignore[arg-type]
+        except Halted:
+            pass
+        finally:
+            self._handling = False
+
+    def _reply(self, answer: int | bytes) -> None:
+        irq = self._irqs.popleft() + 1 if self._irqs else 0
+        ms, rest = divmod(self._clock.now_us - self._reset_us, US_PER_MS)
+        ms &= TICKS_MASK
+        lines = self._ready(UART_LINES)
+        if isinstance(answer, int):
+            reply = REPLY.pack(answer, 0, irq, lines, ms, rest)
+        else:
+            reply = REPLY.pack(0, len(answer), irq, lines, ms, rest) + answer
+        if self.child:
+            self.child.answer(reply)
+
+    def _hang(self, how: str) -> None:
+        """Leave the firmware to its watchdog."""
+        self.console.collect()
+        self._journal.note("hung", how=how)
+        if self.child:
+            self.child.kill()
+            self.child = None
+        self.state = "hung"
+        if self._watchdog is None:
+            words = self.console.text.strip().rpartition("\n")[2] or "nothing"
+            raise RunInvalidError(
+                f"The firmware {how} and no watchdog is armed: nothing can go on. "
+                f"Its last words: {words}"
+            )
+
+    def _unknown(self, unit: int, argument: int, data: bytes) -> Answer:
+        raise RunInvalidError(
+            "The firmware's shims and the bus server do not fit: rebuild the shims."
+        )
+
+    def _do_start(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._ticks_us | self._call_us << 16
+
+    # --- time ------------------------------------------------------------------------------
+
+    def _do_ticks_ms(self, unit: int, argument: int, data: bytes) -> Answer:
+        return (self._clock.now_us - self._reset_us) // US_PER_MS & TICKS_MASK
+
+    def _do_ticks_us(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._clock.now_us - self._reset_us & TICKS_MASK
+
+    @property
+    def rtc_us(self) -> int:
+        """Microseconds on the counter that goes on through sleep and reset."""
+        elapsed = self._clock.now_us - self._power_us
+        return elapsed + elapsed * self._rtc_ppb // 1_000_000_000
+
+    def _do_time(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.rtc_us // US_PER_S
+
+    def _do_time_ns(self, unit: int, argument: int, data: bytes) -> Answer:
+        return (self.rtc_us * 1000).to_bytes(8, "little")
+
+    def _do_sleep_us(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wait_until(self._clock.now_us + argument, 0)
+
+    def _do_sleep_ms(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wait_until(self._clock.now_us + argument * US_PER_MS, 0)
+
+    def _do_poll(self, unit: int, argument: int, data: bytes) -> Answer:
+        end = NEVER if argument == ENDLESS else self._clock.now_us + argument * US_PER_MS
+        return self._wait_until(end, unit)
+
+    def _do_resume(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wait_until(*self._broken_wait)
+
+    def _do_uart_flush(self, unit: int, argument: int, data: bytes) -> Answer:
+        left = self.uarts[unit].sending_us
+        if argument and left:
+            return self._wait_until(self._clock.now_us + left, 0)
+        return left
+
+    def _wait_until(self, end_us: int, lines: int) -> Answer:
+        if ready := self._ready(lines):
+            return ready
+        if self._irqs:
+            self._broken_wait = (end_us, lines)
+            return INTERRUPTED
+        if end_us <= self._clock.now_us:
+            return 0
+        self._wait = (end_us, lines)
+        if end_us < NEVER:
+            self._wait_end = self._clock.call_at(end_us, lambda: self._finish(0))
+        self._draw("waiting")
+        return LATER
+
+    def _ready(self, lines: int) -> int:
+        ready = 0
+        for line, uart in self._uart_lines:
+            if uart.received:
+                ready |= line
+        if lines & CONSOLE_LINE and self.console.waiting:
+            ready |= CONSOLE_LINE
+        return ready & lines
+
+    def look(self) -> None:
+        """Answer a wait whose line has something to read now."""
+        if self._wait and self._light_us is None and (ready := self._ready(self._wait[1])):
+            self._finish(ready)
+
+    def _finish(self, answer: int | bytes) -> None:
+        self._wait = None
+        self._draw("computing")
+        if self._light_us is not None:
+            # The watchdog's timer stands still while its clock does.
+            self._watchdog_due += self._clock.now_us - self._light_us - FROZEN_US
+            self._light_us = None
+        if self._wait_end:
+            self._wait_end.cancel()
+            self._wait_end = None
+        self._reply(answer)
+
+    # --- the rest --------------------------------------------------------------------------
+
+    def _do_rtc_read(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.rtc_memory
+
+    def _do_rtc_write(self, unit: int, argument: int, data: bytes) -> Answer:
+        if len(data) > RTC_MEMORY_SIZE:
+            return 1
+        self.rtc_memory = data
+        return 0
+
+    def _do_wdt_init(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._watchdog_us = argument * US_PER_MS
+        if self._watchdog:
+            self._watchdog.cancel()
+        self._watchdog_due = self._clock.now_us + self._watchdog_us
+        self._watchdog = self._clock.call_at(self._watchdog_due, self._bite)
+        return 0
+
+    def _do_wdt_feed(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._watchdog_due = self._clock.now_us + self._watchdog_us
+        return 0
+
+    def _do_deepsleep(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._sleep_deeply(argument)
+        return LATER
+
+    def _do_lightsleep(self, unit: int, argument: int, data: bytes) -> Answer:
+        if self._wakes.standing():
+            return 0
+        end = NEVER if argument == ENDLESS else self._clock.now_us + self._rtc_delay(argument)
+        self._irqs.clear()
+        answer = self._wait_until(end, 0)
+        if answer is LATER:
+            self._light_us = self._clock.now_us
+            self.load.become("light sleep")
+            self._watchdog_due += FROZEN_US
+        return answer
+
+    def _do_reset(self, unit: int, argument: int, data: bytes) -> Answer:
+        self.reset(HARD)
+        return LATER
+
+    def _do_reset_cause(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._cause
+
+    def _do_wake_reason(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wake
+
+    def _do_wake_pins(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._wake_by
+
+    def _do_unique_id(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self.unique_id
+
+    def _do_freq(self, unit: int, argument: int, data: bytes) -> Answer:
+        if argument:
+            self._freq_khz = argument // 1000
+            self._draw("computing")
+        return self._freq_khz
+
+    def _do_ext0(self, unit: int, argument: int, data: bytes) -> Answer:
+        if unit != 255 and unit not in RTC_PINS:
+            return 1
+        self._wakes.ext0 = None if unit == 255 else (unit, argument)
+        return 0
+
+    def _do_ext1(self, unit: int, argument: int, data: bytes) -> Answer:
+        pins = frozenset(data) if unit else self._wakes.ext1[0]
+        if not pins <= RTC_PINS:
+            return 1
+        self._wakes.ext1 = (pins, argument)
+        return 0
+
+    def _do_hold(self, unit: int, argument: int, data: bytes) -> Answer:
+        self._deep_sleep_hold = bool(argument)
+        return 0
+
+    def _do_stopped(self, unit: int, argument: int, data: bytes) -> Answer:
+        if argument:
+            self.reset(SOFT)
+        else:
+            self._hang("has come to the end of main.py")
+        return LATER
+
+    def _do_urandom(self, unit: int, argument: int, data: bytes) -> Answer:
+        return self._rng.randbytes(argument)

@@ -1,0 +1,1 @@
+"""From the modem to the broker: real connections with modelled latency."""

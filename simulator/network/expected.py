@@ -1,0 +1,45 @@
+"""Which packet of the broker's answers one of the modem's (OASIS MQTT 3.1.1, chapter 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A packet that has to come, and what to call it in a sentence."""
+
+    name: str
+    matches: Callable[[Packet], bool]
+    from_gateway: bool = False
+
+
+def of_type(kind: int) -> Answer:
+    """Return any packet of a type."""
+    return Answer(TYPE_NAMES[kind], lambda packet: packet.type == kind)
+
+
+def acknowledgement(kind: int, number: int) -> Answer:
+    """Return the packet of a type that acknowledges a number."""
+
+    def matches(packet: Packet) -> bool:
+        return packet.type == kind and packet.number(0) == number
+
+    return Answer(f"{TYPE_NAMES[kind]} {number}", matches)
+
+
+def message(topic: str, what: str, *, from_gateway: bool = False) -> Answer:
+    """Return a publication on a topic, and what it is."""
+
+    def matches(packet: Packet) -> bool:
+        return packet.type == PUBLISH and packet.publication()[0] == topic
+
+    return Answer(f"{what} on {topic}", matches, from_gateway)
+
+
+def confirmation_topic(topic: str) -> str:
+    """Return where the gateway confirms what was published on ``topic`` (…/up)."""
+    return topic.removesuffix("up") + "confirmation"

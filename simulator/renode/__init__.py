@@ -1,0 +1,1 @@
+"""A board whose chip is emulated by Renode."""

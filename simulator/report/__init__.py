@@ -1,0 +1,1 @@
+"""What came of a shipment: comparison, timeline, picture, summary."""

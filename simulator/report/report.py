@@ -1,0 +1,254 @@
+"""What came of a shipment: summary.json, the CSV, the picture, and lines for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.report.comparison import Agreement, compare, samples_stored, samples_taken
+from coldtrail_simulator.report.picture import Curve, Drawing, draw
+from coldtrail_simulator.report.timeline import timeline
+from coldtrail_simulator.shipment.packing import ShipmentError, command
+from coldtrail_simulator.shipment.shipment import Shipment
+from coldtrail_simulator.world.scenario import ReIce
+
+HOUR_US = 3600 * US_PER_S
+BELOW, ABOVE = {1, 2}, {3, 4}
+"""Comparisons of a rule (uplink.cddl)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of one shipment; hours count from the scenario's start."""
+
+    scenario: str
+    seed: int
+    samples_taken: int
+    samples_stored: int
+    samples_confirmed: int
+    worst_time_difference_s: float
+    blocks: int
+    called_at_h: float | None
+    called_from: str | None
+    twin_breach_at_h: float | None
+    bytes_sent: int
+    messages_sent: int
+    chain_ok: bool
+    wall_s: float
+    virtual_h: float
+    energy: dict[str, Any] | None
+    timeline: list[tuple[float, str]]
+    """Hour and words of presses, of what the LED said, and of alarms."""
+
+    @property
+    def good(self) -> bool:
+        """Whether taken, stored and confirmed agree and the archive verifies."""
+        return (
+            self.chain_ok and self.samples_taken == self.samples_stored == self.samples_confirmed
+        )
+
+
+class Evidence:
+    """What the gateway gives for a shipment, by its own commands."""
+
+    def __init__(self, shipment: Shipment) -> None:
+        """Export and verify.
+
+        Raises:
+            ShipmentError: the gateway does not know the shipment.
+        """
+        self.shipment = shipment
+        database = ("--db", str(shipment.database))
+        self.csv = shipment.out / "samples.csv"
+        name = shipment.identity.shipment
+        command("gateway", "export", name, "--format", "csv", "-o", str(self.csv), *database)
+        with self.csv.open(encoding="utf-8", newline="") as file:
+            self.rows = list(csv.DictReader(file))
+        document = command("gateway", "export", name, "--format", "json", *database)
+        self.events: list[dict[str, Any]] = json.loads(document)["events"]
+        try:
+            self.verdict = command("gateway", "verify", name, *database)
+            self.chain_ok = True
+        except ShipmentError as error:
+            self.verdict = str(error)
+            self.chain_ok = False
+
+    @property
+    def start(self) -> datetime:
+        """When the scenario began."""
+        return self.shipment.scenario.scenario.start
+
+    def hours(self, time_utc: str) -> float:
+        """Return the hours since the scenario's start."""
+        return (datetime.fromisoformat(time_utc) - self.start).total_seconds() / 3600
+
+    def curve(self, column: str) -> Curve:
+        """Return a column over the hours."""
+        return [
+            (self.hours(row["time_utc"]), float(row[column]))
+            for row in self.rows
+            if row["time_utc"] and row[column]
+        ]
+
+    def alarms(self) -> list[tuple[float, str]]:
+        """Return hour and kind of each alarm."""
+        return [
+            (self.hours(event["time_utc"]), f"{event['kind']} alarm")
+            for event in self.events
+            if event["type"] == "alarm-start" and event["time_utc"]
+        ]
+
+    def agreement(self) -> Agreement:
+        """Compare with the sensors' journal."""
+        return compare(samples_taken(self.shipment.notes), samples_stored(self.rows, self.start))
+
+    def first_above(self, limit: float) -> float | None:
+        """Return the hour of the first stored payload temperature above ``limit`` degC."""
+        return next((hour for hour, value in self.curve("payload_c") if value > limit), None)
+
+
+def limits(shipment: Shipment) -> tuple[float | None, float | None]:
+    """Return the tightest lower and upper limit of the payload in the profile, degC."""
+    profile = cbor2.loads((shipment.out / "volume" / "profile.cbor").read_bytes())
+    rules = [rule for rule in profile[7] if rule[2] == 0]
+    lows = [rule[4] / 100 for rule in rules if rule[3] in BELOW]
+    highs = [rule[4] / 100 for rule in rules if rule[3] in ABOVE]
+    return max(lows, default=None), min(highs, default=None)
+
+
+def first_call(shipment: Shipment, evidence: Evidence) -> float | None:
+    """Return the hour at which the first block after the first alarm left the tracker."""
+    alarms = evidence.alarms()
+    if not alarms:
+        return None
+    for note in shipment.of("mqtt-up"):
+        hour: float = note["us"] / HOUR_US
+        # The alarm's own time is known within a second.
+        if note["packet"] == "PUBLISH" and hour > alarms[0][0] - 1 / 3600:
+            return hour
+    return None
+
+
+def offline(shipment: Shipment) -> list[tuple[float, float]]:
+    """Return the spans without coverage, in hours."""
+    legs = shipment.world.legs
+    ends = [leg.from_h for leg in legs[1:]] + [shipment.scenario.scenario.duration_h]
+    return [
+        (leg.from_h, end) for leg, end in zip(legs, ends, strict=True) if leg.coverage == "none"
+    ]
+
+
+def report(
+    shipment: Shipment, seed: int, twin: Shipment | None, *, energy: bool = False
+) -> tuple[Summary, Evidence]:
+    """Write ``samples.csv``, ``summary.json`` and ``shipment.png`` into the shipment's folder.
+
+    Raises:
+        ShipmentError: the gateway does not know the shipment.
+    """
+    evidence = Evidence(shipment)
+    twin_evidence = Evidence(twin) if twin else None
+    low, high = limits(shipment)
+    called = first_call(shipment, evidence)
+    agreement = evidence.agreement()
+    summary = Summary(
+        scenario=shipment.scenario.name,
+        seed=seed,
+        samples_taken=agreement.taken,
+        samples_stored=agreement.stored,
+        samples_confirmed=sum(shipment.confirms(int(row["block"])) for row in evidence.rows),
+        worst_time_difference_s=round(agreement.worst_s, 3),
+        blocks=len({row["block"] for row in evidence.rows}),
+        called_at_h=called and round(called, 2),
+        called_from=None if called is None else shipment.world.leg(called * 3600).place,
+        twin_breach_at_h=_rounded(
+            twin_evidence.first_above(high) if twin_evidence and high is not None else None
+        ),
+        bytes_sent=shipment.traffic["bytes_up"],
+        messages_sent=shipment.traffic["messages_up"],
+        chain_ok=evidence.chain_ok,
+        wall_s=round(shipment.wall_s, 1),
+        virtual_h=shipment.scenario.scenario.duration_h,
+        energy=shipment.energy.summary() if energy and shipment.energy else None,
+        timeline=[
+            (round(hour, 3), words) for hour, words in timeline(shipment.notes, _told(evidence))
+        ],
+    )
+    text = json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n"
+    (shipment.out / "summary.json").write_text(text, encoding="utf-8")
+    header = shipment.scenario.scenario
+    draw(
+        Drawing(
+            title=header.title,
+            payload=evidence.curve("payload_c"),
+            ambient=evidence.curve("ambient_c"),
+            twin=twin_evidence.curve("payload_c") if twin_evidence else (),
+            low_c=low,
+            high_c=high,
+            offline=offline(shipment),
+            alarms=evidence.alarms(),
+            events=[
+                (t / 3600, "re-iced") for t, e in shipment.world.events if isinstance(e, ReIce)
+            ],
+            legs=[(leg.from_h, leg.place) for leg in shipment.world.legs],
+            end_h=header.duration_h,
+        ),
+        shipment.out / "shipment.png",
+    )
+    return summary, evidence
+
+
+def _told(evidence: Evidence) -> list[tuple[float, str]]:
+    return [
+        (evidence.hours(event["time_utc"]), f"{event['kind']} alarm of {event['channel']}")
+        for event in evidence.events
+        if event["type"] == "alarm-start" and event["time_utc"]
+    ]
+
+
+def _rounded(hours: float | None) -> float | None:
+    return None if hours is None else round(hours, 2)
+
+
+def lines(summary: Summary, traffic: Mapping[str, int], out: Path) -> list[str]:
+    """Return what a person wants to know, a line each."""
+    verdict = "the three agree" if summary.good else "they do NOT agree"
+    counts = (
+        f"taken {summary.samples_taken}, stored {summary.samples_stored}, "
+        f"confirmed {summary.samples_confirmed}"
+    )
+    within = f"times within {summary.worst_time_difference_s:.2f} s"
+    said = [f"samples   {counts}: {verdict}; {within}"]
+    if summary.called_at_h is None:
+        said.append("call      none: nothing called for one")
+    else:
+        text = f"call      at hour {summary.called_at_h:.1f}, from {summary.called_from}"
+        if summary.twin_breach_at_h is not None:
+            ahead = summary.twin_breach_at_h - summary.called_at_h
+            text += (
+                f"; {ahead:.1f} h before the breach, at hour {summary.twin_breach_at_h:.1f}, "
+                "of a twin that nobody helps"
+            )
+        said.append(text)
+    per_sample = summary.bytes_sent / max(1, summary.samples_taken)
+    verified = "every one verifies" if summary.chain_ok else "NOT all verify"
+    sent = f"{summary.bytes_sent} bytes in {summary.messages_sent} messages"
+    said += [
+        f"sent      {sent} ({per_sample:.0f} bytes a sample, MQTT included)",
+        f"received  {traffic['bytes_down']} bytes",
+        f"archive   {summary.blocks} blocks with samples, {verified}",
+        f"run       {summary.virtual_h:g} h in {summary.wall_s:.1f} s",
+        f"results   {out}: shipment.png, samples.csv, summary.json, journal.jsonl, console.log",
+    ]
+    if summary.timeline:
+        said.append("timeline")
+        said += [f"  {hour:7.2f} h  {words}" for hour, words in summary.timeline]
+    return said

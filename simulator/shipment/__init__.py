@@ -1,0 +1,1 @@
+"""One shipment from end to end."""

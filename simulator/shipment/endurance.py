@@ -1,0 +1,246 @@
+"""How long the battery lasts: what each part drew in a run, and what that means in days."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coldtrail_simulator.board.file import BoardError
+from coldtrail_simulator.energy import Current, Spell
+from coldtrail_simulator.paths import BOARDS
+
+HOURS_A_MONTH = 365.25 * 24 / 12
+US_PER_H = 3_600_000_000
+
+
+@dataclass(frozen=True)
+class Supply:
+    """A board's battery and what draws from it without being a part with states.
+
+    ``usable`` is the part of the capacity that can be used, ``self_discharge`` the part of it
+    that goes by itself in a month.
+    """
+
+    capacity_mah: float
+    usable: float
+    self_discharge: float
+    draws: Mapping[str, Current]
+
+    @property
+    def usable_mah(self) -> float:
+        """Charge that a tracker gets out of it."""
+        return self.capacity_mah * self.usable
+
+    @property
+    def self_discharge_ua(self) -> float:
+        """Self-discharge as a current."""
+        return self.capacity_mah * 1000 * self.self_discharge / HOURS_A_MONTH
+
+
+def supply(board: str) -> Supply:
+    """Read ``supply.toml`` of a board.
+
+    Raises:
+        BoardError: there is none, or a figure is missing.
+    """
+    path = BOARDS / board / "supply.toml"
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        battery = document["battery"]
+        return Supply(
+            float(battery["capacity_mah"]),
+            float(battery["usable"]),
+            float(battery["self_discharge_percent_a_month"]) / 100,
+            {
+                draw["name"]: Current(float(draw["ua"]), draw["basis"], draw["source"])
+                for draw in document["draw"]
+            },
+        )
+    except OSError as error:
+        raise BoardError(f"{path}: {error.strerror}; --energy needs it.") from error
+    except KeyError as error:
+        raise BoardError(f"{path}: {error} is missing.") from error
+    except (ValueError, TypeError) as error:
+        raise BoardError(f"{path}: {error}; correct the file.") from error
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part drew in a run."""
+
+    name: str
+    spells: tuple[Spell, ...]
+
+    @property
+    def charge_uah(self) -> float:
+        """Charge in microampere-hours."""
+        return sum(spell.charge_uah for spell in self.spells)
+
+
+def loads(parts: Mapping[str, Any]) -> list[Part]:
+    """Return what the parts of a run have drawn so far, those with states that is."""
+    return [
+        Part(name, tuple(part.load.spells()))
+        for name, part in parts.items()
+        if hasattr(part, "load")
+    ]
+
+
+CONTENTS = {
+    "calls": "AT+CFUN?",
+    "connections by TLS": "AT+QSSLOPEN",
+    "connections without": "AT+QIOPEN",
+    "positions looked for": "AT+QGPS=1",
+}
+"""What costs energy in a run, by the command that the modem is given for it."""
+
+
+def contents(notes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how often a journal has each of ``CONTENTS``."""
+    commands = [note["command"] for note in notes if note["kind"] == "at"]
+    return {
+        what: sum(each.startswith(command) for each in commands)
+        for what, command in CONTENTS.items()
+    }
+
+
+class Endurance:
+    """The battery's account of one run.
+
+    Args:
+        parts: what the parts with states drew.
+        fitted: the names of all parts on the board.
+        us: how long the run took in virtual time.
+        had: what the run contained, for whoever reads the account.
+
+    Raises:
+        BoardError: a part has neither states with currents nor an entry in supply.toml.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        fitted: Sequence[str],
+        us: int,
+        battery: Supply,
+        had: Mapping[str, int],
+    ) -> None:
+        known = {part.name for part in parts} | battery.draws.keys()
+        for name in fitted:
+            if name not in known:
+                raise BoardError(
+                    f"nobody knows what {name} draws: give its model a load, or supply.toml "
+                    "an entry."
+                )
+        self.battery = battery
+        self.us = us
+        self.had = had
+        leak = Current(battery.self_discharge_ua, "assumed", "supply.toml, battery")
+        constant = [*battery.draws.items(), ("self-discharge", leak)]
+        self.parts = [
+            *parts,
+            *(Part(name, (Spell("always", us, current),)) for name, current in constant),
+        ]
+
+    @property
+    def average_ua(self) -> float:
+        """What the battery loses, self-discharge included."""
+        return sum(self.average_of(part) for part in self.parts)
+
+    def average_of(self, part: Part) -> float:
+        """Return a part's average current in microamperes."""
+        return part.charge_uah * US_PER_H / self.us
+
+    def share_of(self, charge_uah: float) -> float:
+        """Return a charge as a part of the whole."""
+        return charge_uah / (self.average_ua * self.us / US_PER_H)
+
+    @property
+    def days(self) -> float:
+        """How long the battery lasts when everything goes on as in the run."""
+        return self.battery.usable_mah * 1000 / self.average_ua / 24
+
+    @property
+    def assumed(self) -> float:
+        """Return which part of the charge rests on assumptions instead of datasheets."""
+        return self.share_of(
+            sum(
+                spell.charge_uah
+                for part in self.parts
+                for spell in part.spells
+                if spell.current.basis == "assumed"
+            )
+        )
+
+    def ranked(self) -> list[Part]:
+        """Return the parts that drew anything, the thirstiest first."""
+        drew = [part for part in self.parts if part.charge_uah > 0]
+        return sorted(drew, key=lambda part: -part.charge_uah)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the account as plain values, for summary.json."""
+        return {
+            "average_ua": round(self.average_ua, 2),
+            "days": round(self.days, 1),
+            "usable_mah": self.battery.usable_mah,
+            "assumed_share": round(self.assumed, 4),
+            "contents": dict(self.had),
+            "parts": {
+                part.name: {
+                    "average_ua": round(self.average_of(part), 3),
+                    "charge_uah": round(part.charge_uah, 2),
+                    "share": round(self.share_of(part.charge_uah), 5),
+                    "states": {
+                        spell.state: {
+                            "seconds": round(spell.us / 1e6, 3),
+                            "ua": spell.current.ua,
+                            "charge_uah": round(spell.charge_uah, 2),
+                            "basis": spell.current.basis,
+                            "source": spell.current.source,
+                        }
+                        for spell in part.spells
+                    },
+                }
+                for part in self.ranked()
+            },
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the table, a line each."""
+        battery = self.battery
+        yield (
+            f"energy    {self.average_ua:.0f} uA on average: {self.days:.0f} days on "
+            f"{battery.capacity_mah:.0f} mAh, of which {battery.usable * 100:.0f} % are usable"
+        )
+        had = ", ".join(f"{what} {n}" for what, n in self.had.items())
+        yield f"  in {self.us / US_PER_H:g} h: {had}"
+        yield f"  {'part':16}{'uA':>8}{'mAh a day':>11}{'share':>8}  in which states"
+        for part in self.ranked():
+            average = self.average_of(part)
+            share = self.share_of(part.charge_uah)
+            yield (
+                f"  {part.name:16}{average:8.1f}{average * 24 / 1000:11.2f}{share * 100:7.1f} %"
+                f"  {self._states(part)}"
+            )
+        part, spell = self._thirstiest()
+        share = self.share_of(spell.charge_uah)
+        yield (
+            f"  most goes to the {part.name}, {spell.state}: {share * 100:.0f} %; without it "
+            f"{self.days / (1 - share):.0f} days"
+        )
+        yield f"  {self.assumed * 100:.0f} % of the charge rests on assumed figures"
+
+    def _states(self, part: Part) -> str:
+        spells = sorted(part.spells, key=lambda spell: -spell.charge_uah)
+        telling = [each for each in spells if each.charge_uah > 0.01 * part.charge_uah]
+        if len(telling) == 1 and telling[0].state == "always":
+            return ""
+        return "; ".join(
+            f"{each.state} {each.charge_uah / part.charge_uah * 100:.0f} %" for each in telling
+        )
+
+    def _thirstiest(self) -> tuple[Part, Spell]:
+        every = [(part, spell) for part in self.parts for spell in part.spells]
+        return max(every, key=lambda pair: pair[1].charge_uah)

@@ -1,0 +1,84 @@
+"""Somebody who sends commands to the tracker through the gateway, and somebody who forges them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.services.services import Services
+
+SEEN_LIMIT_S = 20.0
+
+
+class Operator:
+    """Works in no virtual time: a command is retained at the broker when the call returns.
+
+    Args:
+        tracker: the id of the tracker that is spoken to.
+        services: the broker and the gateway.
+        out: where profiles are made before they are sent.
+        database: the gateway's ``--db``.
+        run: runs the ``coldtrail`` command with these arguments.
+    """
+
+    def __init__(
+        self,
+        tracker: str,
+        services: Services,
+        out: Path,
+        database: str,
+        run: Callable[..., object],
+    ) -> None:
+        self._run = run
+        self._tracker = tracker
+        self._services = services
+        self._out = out
+        self._database = database
+        self._topic = f"coldtrail/1/{tracker}/command"
+        self._sent: list[bytes] = []
+        self._foreign = b""
+
+    def command(self, arguments: Sequence[str]) -> None:
+        """Run ``coldtrail gateway command``; ``configure`` takes the name of a profile.
+
+        Raises:
+            RunInvalidError: the gateway does not send it; and what ``run`` raises.
+        """
+        arguments = list(arguments)
+        if arguments[0] == "configure":
+            file = self._out / f"{arguments[1]}.cbor"
+            self._run("profile", arguments[1], "-o", str(file))
+            arguments[1] = str(file)
+        observer = self._services.watched
+        seen, before = observer.seen(self._topic), observer.payload(self._topic)
+        options = ("--db", self._database, "--clock", self._services.clock_address)
+        self._run("gateway", "command", self._tracker, *arguments, *options)
+        # Behind one that has no outcome yet, it waits its turn.
+        if before in (b"", self._foreign):
+            self._await(seen)
+            self._sent.append(observer.payload(self._topic))
+
+    def intrude(self, what: str) -> None:
+        """Retain at the broker what is not the gateway's: "forge" or "replay" the first command.
+
+        Raises:
+            RunInvalidError: there has been none, or the broker does not take it.
+        """
+        if not self._sent:
+            raise RunInvalidError(
+                "The run is invalid: an intruder came before the first command; let it come later."
+            )
+        genuine = self._sent[0]
+        tag = bytes((genuine[-1] ^ 1,))
+        self._foreign = genuine if what == "replay" else genuine[:-1] + tag
+        seen = self._services.watched.seen(self._topic)
+        self._services.watched.retain(self._topic, self._foreign)
+        self._await(seen)
+
+    def _await(self, seen: int) -> None:
+        if not self._services.watched.wait_seen(self._topic, seen, SEEN_LIMIT_S):
+            raise RunInvalidError(
+                f"The run is invalid: no command was sent to {self._tracker} within "
+                f"{SEEN_LIMIT_S:.0f} s; see the gateway's log."
+            )

@@ -1,0 +1,155 @@
+"""A shipment under way: a tracker with its modem, the real broker and gateway around it.
+
+Whoever holds one lets virtual time pass, and may do an event, ask or change something in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+from coldtrail_simulator.board.wiring import Bench, Factory
+from coldtrail_simulator.clock import Clock
+from coldtrail_simulator.models.bg95.gnss import Fix
+from coldtrail_simulator.models.bg95.modem import BG95
+from coldtrail_simulator.models.bg95.radio import Cell
+from coldtrail_simulator.network.network import Network
+from coldtrail_simulator.services.services import Services
+from coldtrail_simulator.shipment.actions import Actions
+from coldtrail_simulator.shipment.gateway_user import Operator
+from coldtrail_simulator.shipment.identity import Identity
+from coldtrail_simulator.shipment.packing import BROKER_NAME, command
+from coldtrail_simulator.shipment.tracker import Tracker
+from coldtrail_simulator.world.world import World
+
+T = TypeVar("T", bound=Tracker)
+
+
+class Underway(Generic[T]):
+    """Between ``with`` and its end.
+
+    Args:
+        world: where it travels.
+        identity: who the tracker is.
+        registration: the file that makes it known to the gateway.
+        fit: builds the tracker, with the factories it is given for parts that reach beyond it.
+        out: where broker, gateway and their database leave what they write.
+        broker_url: a broker that is running; one of our own without it.
+        authority: certificates, where the tracker is to use TLS.
+
+    Raises:
+        ShipmentError, BoardError, ServiceError, ToolError: it cannot be set up.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        identity: Identity,
+        registration: Path,
+        fit: Callable[[Mapping[str, Factory]], T],
+        out: Path,
+        *,
+        broker_url: str | None = None,
+        authority: Path | None = None,
+    ) -> None:
+        self.world = world
+        self.identity = identity
+        self._fit = fit
+        self._authority = authority
+        self._stack = ExitStack()
+        self._links: list[Network] = []
+        self.database = out / "gateway.db"
+        command("gateway", "register", str(registration), "--db", str(self.database))
+        start_ms = round(world.scenario.scenario.start.timestamp() * 1000)
+        self.moment = Moment(start_ms)
+        self._out = out
+        self.services = Services(
+            out, self.moment.utc_ms, str(self.database), broker_url, authority=authority
+        )
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self.services)
+            self.services.start_broker()
+            self.services.start_gateway()
+            stack.callback(self._hang_up)
+            self.simulation = stack.enter_context(self._fit({"BG95-M3": self._modem}))
+            self.moment.clock = self.simulation.clock
+            operator = Operator(
+                self.identity.tracker, self.services, self._out, str(self.database), command
+            )
+            self.actions = Actions(self.simulation, self.services, self.network, operator)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def network(self) -> Network:
+        """The way from the modem to the broker."""
+        return self._links[0]
+
+    def confirmation(self) -> bytes:
+        """Return the gateway's last word to the tracker, a COSE_Mac0; empty when there is none."""
+        if not self.services.observer:
+            return b""
+        return self.services.observer.payload(f"coldtrail/1/{self.identity.tracker}/confirmation")
+
+    def _hang_up(self) -> None:
+        for network in self._links:
+            network.close()
+
+    def _modem(self, bench: Bench, name: str, entry: Mapping[str, Any]) -> BG95:
+        del entry
+        addresses = {BROKER_NAME: self.services.tracker_address}
+        self._links.append(
+            Network(bench.clock, bench.rng("network"), bench.journal, addresses, self.services)
+        )
+        return BG95(
+            bench.clock,
+            bench.rng(name),
+            bench.journal,
+            Cells(self.world),
+            self.network,
+            self.moment.utc_ms,
+            sky=partial(satellites, self.world),
+        )
+
+
+class Cells:
+    """The coverage of the world's legs, as a modem finds it."""
+
+    TECHNOLOGIES: ClassVar = {"LTE-M": "CAT-M1", "NB-IoT": "CAT-NB1", "GSM": "GSM"}
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def coverage(self, t_s: float) -> Cell | None:
+        """Return the cell in reach, or None."""
+        leg = self._world.leg(t_s)
+        if leg.coverage == "none":
+            return None
+        rsrp = leg.signal_dbm
+        # A carrier's 50 resource elements of one symbol, 10 MHz wide, over one of them: 28 dB.
+        return Cell(self.TECHNOLOGIES[leg.coverage], rsrp=rsrp, rssi=rsrp + 28)
+
+
+def satellites(world: World, t_s: float) -> Fix | None:
+    """Return the position as satellites see it, or None where none are in view."""
+    return Fix(*world.position(t_s)) if world.leg(t_s).satellites else None
+
+
+class Moment:
+    """The virtual UTC, which others ask before there is a run and from other threads."""
+
+    def __init__(self, start_ms: int) -> None:
+        self._start_ms = start_ms
+        self.clock: Clock | None = None
+
+    def utc_ms(self) -> int:
+        """Return milliseconds since 1970."""
+        return self._start_ms + (self.clock.now_us // 1000 if self.clock else 0)

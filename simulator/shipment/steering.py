@@ -1,0 +1,100 @@
+"""Somebody's hands on a shipment under way: lets time pass, changes the world, looks."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.battery import Battery
+from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.tracker import Tracker
+from coldtrail_simulator.world.live import LiveWorld
+from coldtrail_simulator.world.scenario import Door, Drop, Event, Tilt
+
+LOOK_S = 0.5
+"""Virtual seconds between two looks at what is waited for."""
+DAY_S = 86_400
+
+
+class Hands:
+    """Works on a shipment that travels through a LiveWorld."""
+
+    def __init__(self, going: Underway[Tracker], world: LiveWorld) -> None:
+        self._going = going
+        self._world = world
+        self._tracker = going.simulation
+
+    @property
+    def now_s(self) -> float:
+        """Virtual seconds since the start."""
+        now_us: int = self._tracker.clock.now_us
+        return now_us / US_PER_S
+
+    # ---- time
+
+    def let(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self._tracker.run(self._tracker.clock.now_us + round(seconds * US_PER_S))
+
+    def until(
+        self, condition: Callable[[], object], limit_s: float, look_s: float = LOOK_S
+    ) -> bool:
+        """Let time pass until ``condition`` holds; return whether it does within ``limit_s``."""
+        end_s = self.now_s + limit_s
+        while not condition():
+            left_s = end_s - self.now_s
+            if left_s <= 0:
+                return False
+            self.let(min(look_s, left_s))
+        return True
+
+    # ---- what is done
+
+    def do(self, event: Event) -> None:
+        """Let an event of a scenario happen now, whatever its time says."""
+        self._tracker.do(partial(self._do, event))
+
+    def _do(self, event: Event) -> None:
+        self._world.happen(event, self.now_s)
+        self._look(type(event))
+        self._going.actions.do(event)
+
+    def set(self, name: str, value: Any) -> None:
+        """Let a quantity or condition of the world (live.py) be ``value`` from now on."""
+        self._tracker.do(partial(self._set, name, value))
+
+    def _set(self, name: str, value: Any) -> None:
+        self._world.set(name, value, self.now_s)
+        self._look({"lux": Door, "acceleration": Tilt}.get(name))
+
+    def _look(self, kind: type[Any] | None) -> None:
+        """Tell the part that measures it: it makes no conversion where nothing changes."""
+        if kind is Door:
+            self._tracker.parts["light"].look()
+        elif kind in (Drop, Tilt):
+            self._tracker.parts["accelerometer"].look()
+
+    def set_battery(self, millivolts: float) -> None:
+        """Give the battery the charge at which it rests at that voltage.
+
+        Raises:
+            ValueError: no charge has it.
+        """
+        battery: Battery = self._tracker.parts["battery"]
+        curve = battery.curve
+        if not curve[0] <= millivolts <= curve[-1]:
+            raise ValueError(f"the battery rests at {curve[0]} to {curve[-1]} mV")
+        high = max(1, bisect_left(curve, millivolts))
+        share = (millivolts - curve[high - 1]) / (curve[high] - curve[high - 1])
+        percent = 100 * (high - 1 + share) / (len(curve) - 1)
+        battery.start_percent = percent + self.now_s / DAY_S * battery.percent_per_day
+
+    # ---- what is seen
+
+    def notes(self, kind: str, since_s: float = 0.0, **fields: Any) -> list[dict[str, Any]]:
+        """Return the journal's notes of a kind from a moment on."""
+        found = self._tracker.journal.of(kind, **fields)
+        return [note for note in found if note["us"] >= since_s * US_PER_S]

@@ -1,0 +1,405 @@
+"""The wires between the chip and the parts, and the protocol the firmware's requests arrive in.
+
+Wire protocol. The interpreter inherits two pipes. It sends a request and waits for the reply;
+there is never more than one under way. Little-endian:
+
+    request  u8 operation, u8 unit, u16 length, u32 argument, u32 spent, then `length` bytes
+    reply    i32 value, u16 length, u8 interrupt, u8 lines, i32 ticks, u32 rest, `length` bytes
+
+A negative value is the negated errno the firmware's call raises. `interrupt` is the number of a
+pin whose handler is to run now, plus one; 0 when there is none. `lines` are the UARTs that have
+something to read, `ticks` is the chip's `ticks_ms()` and `rest` the microseconds beyond it.
+
+As no time passes by itself between two requests, the shims answer `ticks_ms()` and a poll that
+does not wait from the last reply, and report the time that this took as `spent`; after a
+millisecond of it they ask again. An operation that never returns on the chip (deep
+sleep, reset, a bus that hangs) gets no reply: the process ends.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, Handle
+
+REQUEST = struct.Struct("<BBHII")
+REPLY = struct.Struct("<iHBBiI")
+
+ENODEV = 19
+ETIMEDOUT = 110
+
+ENDLESS = 0xFFFFFFFF
+INTERRUPTED = 256
+"""Bit of a wait's reply: an interrupt handler has to run, then the wait goes on with RESUME."""
+CONSOLE_LINE = 8
+"""Bit of the console in the lines of POLL; a UART has 1 << its number."""
+
+
+class Op(enum.IntEnum):
+    """Operations; the shims hold the same numbers."""
+
+    START = 0  # answered when the chip has booted; reply: its ticks_us | call_us << 16
+    TICKS_MS = 1
+    TICKS_US = 2
+    TIME = 3
+    TIME_NS = 4  # reply: 8 bytes
+    SLEEP_US = 5
+    SLEEP_MS = 6
+    POLL = 7  # unit: lines; argument: ms or ENDLESS; reply: lines with something to read
+    RESUME = 8  # the wait that an interrupt broke goes on
+    PIN_INIT = 9  # argument: mode | (pull + 1) << 4 | (value + 1) << 8 | (hold + 1) << 12
+    PIN_GET = 10
+    PIN_SET = 11  # argument: 0, 1, or 2 to toggle
+    PIN_IRQ = 12  # argument: 1 rising | 2 falling
+    ADC_INIT = 13  # argument: attenuation 0..3
+    ADC_RAW = 14
+    ADC_UV = 15
+    I2C_INIT = 16  # unit: number; argument: Hz; u8 scl, u8 sda, u32 timeout in us
+    I2C_WRITE = 17  # unit: number << 7 | address
+    I2C_READ = 18
+    I2C_WRITE_READ = 19
+    SPI_INIT = 20  # argument: Hz; u8 mode, u8 sck, u8 mosi, u8 miso
+    SPI_WRITE = 21
+    SPI_READ = 22  # argument: length | fill << 16
+    SPI_BOTH = 23
+    UART_INIT = 24  # argument: baud; u8 tx, u8 rx, u16 txbuf, rxbuf, timeout, timeout_char in ms
+    UART_ANY = 25
+    UART_READ = 26
+    UART_LINE = 27
+    UART_WRITE = 28
+    UART_FLUSH = 29  # argument: 1 to wait; reply: bytes still to send
+    RTC_READ = 32
+    RTC_WRITE = 33
+    WDT_INIT = 34  # argument: ms
+    WDT_FEED = 35
+    DEEPSLEEP = 36  # argument: ms or ENDLESS
+    LIGHTSLEEP = 37
+    RESET = 38
+    RESET_CAUSE = 39
+    WAKE_REASON = 40
+    UNIQUE_ID = 41
+    FREQ = 42  # argument: Hz, 0 to ask; reply: kHz
+    WAKE_PINS = 43
+    EXT0 = 44  # unit: pin or 255; argument: level
+    EXT1 = 45  # argument: level; bytes: pins
+    HOLD = 46
+    STOPPED = 47  # main.py has ended; argument: 1 with SystemExit
+    URANDOM = 48
+
+
+class Nak(Exception):
+    """An I2C device does not acknowledge."""
+
+
+class I2CDevice(Protocol):
+    """A part on an I2C bus."""
+
+    address: int
+
+    def write(self, data: bytes) -> None:
+        """Take one write transfer, empty when only addressed; raise Nak to refuse it."""
+
+    def read(self, n: int) -> bytes:
+        """Answer one read transfer with exactly ``n`` bytes; raise Nak to refuse it."""
+
+
+class SPIDevice(Protocol):
+    """A part on an SPI bus, chosen by its own select line."""
+
+    modes: tuple[int, ...]
+    max_hz: int
+
+    def select(self) -> None:
+        """Chip select goes low."""
+
+    def transfer(self, out: bytes) -> bytes:
+        """Take bytes from the controller and answer as many; one transaction may need several."""
+
+    def deselect(self) -> None:
+        """Chip select goes high."""
+
+
+class UARTDevice(Protocol):
+    """A part on a UART."""
+
+    def receive(self, data: bytes) -> None:
+        """Take what the controller wrote, at the moment its last bit has arrived."""
+
+
+class Analog(Protocol):
+    """What is at an ADC pin."""
+
+    def volts(self) -> float:
+        """Return the voltage at the pin now."""
+
+    def given(self, microvolts: int) -> None:
+        """Take note of the reading that the firmware is given."""
+
+
+class Terminal:
+    """One part's connection to a net."""
+
+    __slots__ = ("_net", "_out", "_pull", "listener", "name")
+
+    def __init__(self, net: Net, name: str) -> None:
+        self._net = net
+        self.name = name
+        self._out: int | None = None
+        self._pull: int | None = None
+        self.listener: Callable[[int | None], object] | None = None
+        """Called with the new level when another terminal, or this one, has changed it."""
+
+    @property
+    def level(self) -> int | None:
+        """Level of the net: 0, 1, or None while nothing drives or pulls it."""
+        return self._net.level
+
+    def drive(self, level: int | None) -> None:
+        """Drive the net, or let go of it with None."""
+        if level != self._out:
+            self._out = level
+            self._net.settle()
+
+    def pull(self, level: int | None) -> None:
+        """Pull the net weakly up or down, or not at all."""
+        if level != self._pull:
+            self._pull = level
+            self._net.settle()
+
+
+class Net:
+    """A wire: outputs win over pulls, a low output over a high one, and else it floats."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.level: int | None = None
+        self.terminals: list[Terminal] = []
+
+    def attach(self, name: str) -> Terminal:
+        """Return a new connection to this net."""
+        terminal = Terminal(self, name)
+        self.terminals.append(terminal)
+        return terminal
+
+    def settle(self) -> None:
+        """Work out the level and tell who listens when it has changed."""
+        outputs = [t._out for t in self.terminals if t._out is not None]
+        pulls = [t._pull for t in self.terminals if t._pull is not None]
+        level = min(outputs or pulls, default=None)
+        if level != self.level:
+            self.level = level
+            for terminal in self.terminals:
+                if terminal.listener:
+                    terminal.listener(level)
+
+
+class I2CBus:
+    """An I2C bus and its parts; times from the NXP user manual UM10204: nine bits a byte."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.devices: dict[int, I2CDevice] = {}
+        self.freq = 400_000
+        self.timeout_us = 50_000
+        self.owed_clocks = 0
+        """Fault: a part was cut off in a byte, and holds SDA until it has had so many clocks."""
+
+    def attach(self, device: I2CDevice) -> None:
+        """Put a part on the bus."""
+        self.devices[device.address] = device
+
+    def connect_scl(self, scl: Terminal) -> None:
+        """Listen to the clock line, which somebody may toggle by hand, and pull it up."""
+        scl.pull(1)
+        scl.listener = self._clocked
+
+    def _clocked(self, level: int | None) -> None:
+        if level and self.owed_clocks:
+            self.owed_clocks -= 1
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a part holds SDA low."""
+        return self.owed_clocks > 0 or any(
+            getattr(d, "holds_bus", False) for d in self.devices.values()
+        )
+
+    def _pass(self, n: int) -> bool:
+        """Let the time of ``n`` bytes after the address pass; return whether the bus works."""
+        stuck = self.stuck
+        us = self.timeout_us if stuck else ((n + 1) * 9 + 2) * US_PER_S // self.freq + 1
+        self._clock.advance_to(self._clock.now_us + us)
+        return not stuck
+
+    def write(self, address: int, data: bytes) -> int:
+        """Do one write transfer; return 0 or a negated errno."""
+        device = self.devices.get(address)
+        if not self._pass(len(data) if device else 0):
+            return -ETIMEDOUT
+        try:
+            if device is None:
+                raise Nak
+            device.write(data)
+        except Nak:
+            return -ENODEV
+        return 0
+
+    def read(self, address: int, n: int) -> int | bytes:
+        """Do one read transfer; return its bytes or a negated errno."""
+        device = self.devices.get(address)
+        if not self._pass(0):
+            return -ETIMEDOUT
+        try:
+            if device is None:
+                raise Nak
+            data = device.read(n)
+        except Nak:
+            return -ENODEV
+        self._pass(n - 1)
+        return data
+
+
+class SPIBus:
+    """An SPI bus and its parts. Bits per byte 8, most significant first."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._devices: list[SPIDevice] = []
+        self._selected: list[SPIDevice] = []
+        self.hz = 1_000_000
+        self.mode = 0
+
+    def attach(self, device: SPIDevice, select: Terminal) -> None:
+        """Put a part on the bus, chosen while ``select`` is low."""
+
+        def edge(level: int | None) -> None:
+            if level == 0:
+                self._selected.append(device)
+                device.select()
+            elif device in self._selected:
+                self._selected.remove(device)
+                device.deselect()
+
+        self._devices.append(device)
+        select.listener = edge
+
+    def transfer(self, out: bytes) -> bytes:
+        """Clock bytes through the chosen parts; a call due meanwhile finds them half done."""
+        clock = self._clock
+        start, hz, answer = clock.now_us, self.hz, b""
+        end = start + len(out) * 8 * US_PER_S // hz + 1
+        while clock.next_us <= end:
+            due = clock.next_us
+            done = min((due - start) * hz // (8 * US_PER_S), len(out))
+            answer += self._shift(out[len(answer) : done])
+            clock.advance_to(due)
+        answer += self._shift(out[len(answer) :])
+        clock.advance_to(end)
+        return answer
+
+    def _shift(self, out: bytes) -> bytes:
+        if len(self._selected) == 1:
+            device = self._selected[0]
+            if out and self.mode in device.modes and self.hz <= device.max_hz:
+                return device.transfer(out)
+        elif self._selected:
+            answers = [device.transfer(out) for device in self._selected]
+            return bytes(map(min, *answers))
+        return b"\xff" * len(out)
+
+
+class UART:
+    """The chip's end of a UART, with the driver's buffers.
+
+    Bytes from the part become readable in pieces of up to 120, the receive threshold of the
+    chip's driver, each when its last bit has arrived. What finds the buffer full is lost.
+    """
+
+    PIECE = 120
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.device: UARTDevice | None = None
+        self.on_data: Callable[[], object] = lambda: None
+        """Called when bytes have become readable."""
+        self.lost = 0
+        """Bytes lost because the buffer was full or the line was not open."""
+        self._rx_free_us = 0
+        self._tx_free_us = 0
+        self._arrivals: deque[Handle] = deque()
+        self._sending: deque[Handle] = deque()
+        self.received = bytearray()
+        self.close()
+
+    def open(self, baud: int, txbuf: int, rxbuf: int, timeout_ms: int) -> None:
+        """Set the line up, dropping what had arrived before."""
+        self.baud = baud
+        self.byte_us = 10 * US_PER_S / baud
+        # The driver's buffer and the hardware's behind it.
+        self.capacity = rxbuf + 128
+        self.txbuf = txbuf + 128
+        self.timeout_us = timeout_ms * US_PER_MS
+        self.received.clear()
+
+    def close(self) -> None:
+        """Let go of the line, as a reset does: nothing more arrives in either direction."""
+        self.baud = 0
+        self.received.clear()
+        for handle in (*self._arrivals, *self._sending):
+            handle.cancel()
+        self._arrivals.clear()
+        self._sending.clear()
+        self._rx_free_us = self._tx_free_us = 0
+
+    def send(self, data: bytes) -> None:
+        """Let the part send bytes to the chip, behind those it is still sending."""
+        if not self.baud:
+            self.lost += len(data)
+            return
+        at = max(self._rx_free_us, self._clock.now_us)
+        for start in range(0, len(data), self.PIECE):
+            piece = data[start : start + self.PIECE]
+            at += int(len(piece) * self.byte_us) + 1
+            self._arrivals.append(
+                self._clock.call_at(at, lambda piece=piece: self._arrive(piece))  # type: ignore[misc]
+            )
+        self._rx_free_us = at
+
+    def _arrive(self, piece: bytes) -> None:
+        self._arrivals.popleft()
+        room = self.capacity - len(self.received)
+        self.lost += max(0, len(piece) - room)
+        self.received += piece[: max(0, room)]
+        self.on_data()
+
+    def write(self, data: bytes) -> None:
+        """Let the chip write; returns in virtual time when all of it is in the buffer."""
+        if not self.baud or not data:
+            return
+        clock = self._clock
+        at = max(self._tx_free_us, clock.now_us) + int(len(data) * self.byte_us) + 1
+        self._tx_free_us = at
+        self._sending.append(clock.call_at(at, lambda: self._deliver(data)))
+        room_us = at - int(self.txbuf * self.byte_us)
+        if room_us > clock.now_us:
+            clock.advance_to(room_us)
+
+    def _deliver(self, data: bytes) -> None:
+        self._sending.popleft()
+        if self.device:
+            self.device.receive(data)
+
+    @property
+    def sending_us(self) -> int:
+        """Microseconds until the last bit written has left."""
+        return max(0, self._tx_free_us - self._clock.now_us)
+
+    def take(self, n: int) -> bytes:
+        """Return up to ``n`` bytes that have arrived."""
+        data = bytes(self.received[:n])
+        del self.received[:n]
+        return data

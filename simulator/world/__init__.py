@@ -1,0 +1,1 @@
+"""The world around the tracker: journey, weather, shipper, motion."""

@@ -1,0 +1,124 @@
+"""A world that somebody changes while a shipment is under way.
+
+The scenario gives the start; a change holds from its moment on, and what was before stays as it
+was: a model that is asked late finds the world of that time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from typing import Any
+
+from coldtrail_simulator.world import motion
+from coldtrail_simulator.world.motion import TURN_S
+from coldtrail_simulator.world.scenario import (
+    Door,
+    Drop,
+    Event,
+    Flight,
+    Leg,
+    ReIce,
+    Scenario,
+    Tilt,
+)
+from coldtrail_simulator.world.world import World, movements
+
+QUANTITIES = ("payload_c", "ambient_c", "humidity", "lux", "acceleration")
+"""As the sensors ask for them: °C, °C, percent, lux, (x, y, z) in g."""
+CONDITIONS = ("coverage", "satellites", "signal_dbm")
+"""Of the leg in force, by their names in a scenario file."""
+
+
+class Track:
+    """What one quantity was set to, and when; None: as the scenario has it."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._values: list[Any] = []
+
+    def set(self, t_s: float, value: Any) -> None:
+        """From ``t_s`` on it is ``value``; never earlier than the change before."""
+        self._times.append(t_s)
+        self._values.append(value)
+
+    def at(self, t_s: float) -> Any:
+        """Return what it was set to at that time."""
+        position = bisect_right(self._times, t_s)
+        return self._values[position - 1] if position else None
+
+
+class LiveWorld(World):
+    """A world with changes; times are seconds since the scenario's start."""
+
+    def __init__(self, scenario: Scenario, seed: int | str) -> None:
+        super().__init__(scenario, seed)
+        self._tracks = {name: Track() for name in (*QUANTITIES, *CONDITIONS)}
+        self._conditions_set = False
+
+    def set(self, name: str, value: Any, t_s: float) -> None:
+        """Let a quantity or a condition of the leg be ``value`` from ``t_s`` on, None: unset it.
+
+        Raises:
+            KeyError: there is no such quantity.
+        """
+        self._tracks[name].set(t_s, value)
+        if name == "lux":
+            insort(self.light_changes, t_s)
+        elif name == "acceleration":
+            self._stir((t_s, t_s + TURN_S))
+        elif name in CONDITIONS:
+            self._conditions_set = True
+
+    def happen(self, event: Event, t_s: float) -> None:
+        """Let an event of the world happen at ``t_s``; others change nothing here."""
+        self.events.append((t_s, event))
+        match event:
+            case Door():
+                end = t_s + event.for_min * 60
+                self._openings.append((t_s, end, event.lux))
+                for change in (t_s, end):
+                    insort(self.light_changes, change)
+            case Drop() | Tilt() | Flight():
+                if isinstance(event, Drop):
+                    self._drops.append((t_s, event))
+                self._motion = movements(self.events)
+                self.motions[:] = self._motion.spans
+            case ReIce():
+                self._re_icings.append((t_s, event))
+
+    def _stir(self, span: tuple[float, float]) -> None:
+        insort(self.motions, span)
+
+    def leg(self, t_s: float) -> Leg:
+        """Return the leg in force, with what was changed of it."""
+        leg = super().leg(t_s)
+        if not self._conditions_set:
+            return leg
+        changed = {name: self._tracks[name].at(t_s) for name in CONDITIONS}
+        return leg.model_copy(update={k: v for k, v in changed.items() if v is not None})
+
+    def payload_c(self, t_s: float) -> float:
+        """Return the temperature of the payload; the box goes on behind one that was set."""
+        modelled = super().payload_c(t_s)
+        held: float | None = self._tracks["payload_c"].at(t_s)
+        return modelled if held is None else held
+
+    def ambient_c(self, t_s: float) -> float:
+        """Return the temperature of the air around the box."""
+        held: float | None = self._tracks["ambient_c"].at(t_s)
+        return super().ambient_c(t_s) if held is None else held
+
+    def humidity(self, t_s: float) -> float:
+        """Return the relative humidity of that air in percent."""
+        held: float | None = self._tracks["humidity"].at(t_s)
+        return super().humidity(t_s) if held is None else held
+
+    def lux(self, t_s: float) -> float:
+        """Return the illuminance in the box."""
+        held: float | None = self._tracks["lux"].at(t_s)
+        return super().lux(t_s) if held is None else held
+
+    def acceleration(self, t_s: float) -> motion.Vector:
+        """Return what an accelerometer in the box feels, in g."""
+        held: motion.Vector | None = self._tracks["acceleration"].at(t_s)
+        return super().acceleration(t_s) if held is None else held

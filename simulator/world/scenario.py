@@ -1,0 +1,409 @@
+"""A scenario: the journey of one shipment, as a TOML file.
+
+The models here are the schema. Times named ``…_h`` count in hours from the scenario's start; they
+and all other quantities carry their unit in the name. Unknown keys are refused.
+"""
+
+import tomllib
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import click
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from coldtrail_simulator.paths import SCENARIOS
+from coldtrail_simulator.world.errors import sentence
+
+FAULTS = {
+    "probe": ("open", "short", "reference", "no_answer", "slow", "stuck_value"),
+    "ambient": ("no_answer", "wrong_crc", "slow", "stuck_bus", "stuck_value"),
+    "light": (
+        "no_answer",
+        "wrong_id",
+        "slow",
+        "stuck_bus",
+        "stuck_value",
+        "out_of_range",
+        "interrupt_storm",
+    ),
+    "accelerometer": (
+        "no_answer",
+        "wrong_id",
+        "slow",
+        "stuck_bus",
+        "stuck_value",
+        "interrupt_storm",
+        "seized",
+    ),
+    "battery": ("out_of_range",),
+}
+"""What can be wrong with each sensor, as its model has it."""
+
+Coverage = Literal["LTE-M", "NB-IoT", "GSM", "none"]
+Celsius = Annotated[float, Field(ge=-200, le=100)]
+Hours = Annotated[float, Field(ge=0, le=24 * 365)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ScenarioError(click.ClickException):
+    """A scenario cannot be read; one sentence names the file, the table and the key."""
+
+    exit_code = 2
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Header(_Model):
+    """[scenario]: what it is, and what travels."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    title: str
+    story: str = ""
+    start: datetime
+    duration_h: Positive = Field(le=24 * 365)
+    board: str = Field(pattern=r"^[a-z0-9_]+$")
+    profile: str
+    tls: bool = False  # the broker wants a certificate of the tracker's
+
+    @field_validator("start")
+    @classmethod
+    def _start_is_utc(cls, start: datetime) -> datetime:
+        if start.utcoffset() != timedelta(0):
+            raise ValueError("must be UTC, such as 2025-06-02T06:00:00Z")
+        return start
+
+
+class Shipper(_Model):
+    """[shipper]: the passive box, as thermal.py models it.
+
+    The defaults are a box of vacuum panels, validated for 72 hours, with 40 kg of vials and 4.5 kg
+    of a paraffin that melts below 5 °C.
+    """
+
+    payload_c: Celsius = 4.0
+    payload_j_per_k: Positive = 150_000.0
+    pcm_c: Celsius = 3.0
+    pcm_kg: Positive = 4.5
+    pcm_j_per_kg_k: Positive = 2_000.0
+    pcm_latent_j_per_kg: Positive = 175_000.0
+    pcm_melts_from_c: Celsius = 3.4
+    pcm_melts_to_c: Celsius = 4.2
+    wall_j_per_k: Positive = 6_000.0
+    wall_ambient_w_per_k: Positive = 0.28
+    pcm_wall_w_per_k: Positive = 12.0
+    payload_pcm_w_per_k: Positive = 12.0
+    payload_wall_w_per_k: float = Field(default=1.0, ge=0)
+    door_w_per_k: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _melts_upwards(self) -> Self:
+        if self.pcm_melts_to_c <= self.pcm_melts_from_c:
+            raise ValueError("pcm_melts_to_c must be above pcm_melts_from_c")
+        return self
+
+
+class Daily(_Model):
+    """Air that warms and cools once a day: a cosine over the local solar time."""
+
+    mean_c: Celsius
+    swing_c: float = Field(default=0, ge=0, le=60)  # warmest minus coldest
+    warmest_at: float = Field(default=15, ge=0, lt=24)  # hour of the day
+
+
+class Knot(_Model):
+    """A point of a table, joined to its neighbours by straight lines."""
+
+    at_h: Hours  # from the start of the leg
+    c: Celsius
+
+
+class Leg(_Model):
+    """[[leg]]: from from_h until the next leg, the shipment is here."""
+
+    from_h: Hours
+    place: str = Field(min_length=1)
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    ambient: Daily | None = None
+    ambient_table: list[Knot] = Field(default=[])
+    dew_point_c: float = Field(default=8, ge=-80, le=40)
+    light_lx: float = Field(default=300, ge=0, le=80000)  # what an open box would see
+    coverage: Coverage
+    signal_dbm: int = Field(default=-85, ge=-140, le=-40)
+    latency_ms: int = Field(default=150, ge=1, le=30000)
+    satellites: bool = True  # whether the box can receive any
+
+    @model_validator(mode="after")
+    def _has_one_ambient(self) -> Self:
+        if (self.ambient is None) == (not self.ambient_table):
+            raise ValueError("give either ambient or ambient_table")
+        times = [knot.at_h for knot in self.ambient_table]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError("at_h must increase within ambient_table")
+        return self
+
+
+class _Event(_Model):
+    """What happens at at_h, or at `times` moments that the seed draws from at_h to until_h."""
+
+    at_h: Hours
+    until_h: Hours | None = None
+    times: int = Field(default=1, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _has_a_span_for_its_times(self) -> Self:
+        if (self.times > 1) != (self.until_h is not None):
+            raise ValueError("times and until_h go together")
+        if self.until_h is not None and self.until_h <= self.at_h:
+            raise ValueError("until_h must be later than at_h")
+        return self
+
+
+class ReIce(_Event):
+    """The PCM is replaced by fresh PCM, conditioned at pcm_c."""
+
+    kind: Literal["re_ice"]
+    pcm_c: Celsius
+
+
+class Door(_Event):
+    """The box stands open; light falls in, that of the leg unless lux says otherwise."""
+
+    kind: Literal["door"]
+    for_min: Positive
+    lux: float | None = Field(default=None, ge=0, le=80000)
+
+
+class Drop(_Event):
+    """The box is dropped; its packing makes the landing a pulse of pulse_ms.
+
+    From then on its insulation lets leaks times as much heat through (a vacuum that is lost).
+    """
+
+    kind: Literal["drop"]
+    height_m: Positive = Field(le=20)
+    pulse_ms: Positive = Field(default=20, ge=1, le=100)
+    leaks: float = Field(default=1.0, ge=1, le=100)
+
+
+class Tilt(_Event):
+    """Another face is up for for_h: an axis of the tracker, upright is z+."""
+
+    kind: Literal["tilt"]
+    face: Literal["x+", "x-", "y+", "y-", "z-"]
+    for_h: Positive
+
+
+class Flight(_Event):
+    """An aircraft takes off with the box, and touches down after for_h.
+
+    ``planned``: the tracker was provisioned with the leg, from off-block to on-block.
+    """
+
+    kind: Literal["flight"]
+    for_h: Positive = Field(ge=1, le=20)
+    planned: bool = False
+
+
+class PowerCut(_Event):
+    """The battery is gone for off_s.
+
+    During "awake": from a seeded moment of the next wake on; "after_call": of what the tracker
+    does once the next call has ended, when it carries a command out; "flash_write": within the
+    next program or erase of the flash, when ``share`` of it is done, or at a seeded moment.
+    """
+
+    kind: Literal["power_cut"]
+    off_s: Positive
+    during: Literal["any", "awake", "after_call", "flash_write"] = "any"
+    share: float | None = Field(default=None, ge=0, lt=1)
+
+
+class BrokerDown(_Event):
+    """The broker is killed, and started again after for_h."""
+
+    kind: Literal["broker_down"]
+    for_h: Positive
+
+
+class GatewayDown(_Event):
+    """The gateway is killed (SIGKILL), and started again after for_h."""
+
+    kind: Literal["gateway_down"]
+    for_h: Positive
+
+
+class Fault(_Event):
+    """A sensor has a fault for for_h; a probe whose cable is pulled is open."""
+
+    kind: Literal["fault"]
+    sensor: Literal["probe", "ambient", "light", "accelerometer", "battery"]
+    fault: str
+    for_h: Positive
+
+    @model_validator(mode="after")
+    def _is_one_the_sensor_can_have(self) -> Self:
+        known = FAULTS[self.sensor]
+        if self.fault not in known:
+            raise ValueError(f"fault of {self.sensor} must be one of {', '.join(known)}")
+        return self
+
+
+class Hang(_Event):
+    """A task of the firmware computes for ever."""
+
+    kind: Literal["hang"]
+
+
+class Button(_Event):
+    """Somebody presses the button; 3 s or longer stops the shipment."""
+
+    kind: Literal["button"]
+    hold_s: Positive = Field(le=60)
+
+
+class Cable(_Event):
+    """The cable is in for for_h: the tracker has its console, and stays awake for it."""
+
+    kind: Literal["cable"]
+    for_h: Positive
+
+
+class Command(_Event):
+    """Somebody runs `coldtrail gateway command` for the tracker; configure names a profile."""
+
+    kind: Literal["command"]
+    arguments: list[str] = Field(min_length=1)
+
+
+class Intruder(_Event):
+    """Somebody at the broker retains a forged command, or the first one again."""
+
+    kind: Literal["intruder"]
+    what: Literal["forge", "replay"]
+
+
+Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button | Cable
+Event = Happening | BrokerDown | GatewayDown | Command | Intruder
+
+
+class Twin(_Model):
+    """[twin]: the same journey without the events of these kinds."""
+
+    without: list[str] = Field(min_length=1)
+
+
+class Variation(_Model):
+    """[variation]: how far each leg may differ from the file, either way, as the seed decides."""
+
+    ambient_c: float = Field(default=0, ge=0, le=20)
+    swing_c: float = Field(default=0, ge=0, le=20)
+    leg_h: float = Field(default=0, ge=0, le=24)
+
+
+class Scenario(_Model):
+    """A whole scenario file."""
+
+    scenario: Header
+    shipper: Shipper = Shipper()
+    leg: list[Leg] = Field(min_length=1)
+    event: list[Annotated[Event, Field(discriminator="kind")]] = Field(default=[])
+    variation: Variation = Variation()
+    twin: Twin | None = None
+
+    @property
+    def name(self) -> str:
+        return self.scenario.name
+
+    @property
+    def duration_s(self) -> float:
+        return self.scenario.duration_h * 3600
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        starts = [leg.from_h for leg in self.leg]
+        if starts[0] != 0:
+            raise ValueError(f"[[leg]] 1 ({self.leg[0].place}): from_h must be 0")
+        least = 2 * self.variation.leg_h
+        for number, (earlier, later) in enumerate(pairwise(starts), 2):
+            if later - earlier <= least:
+                raise ValueError(
+                    f"[[leg]] {number} ({self.leg[number - 1].place}): from_h must be more than "
+                    f"{least:g} h after the leg before, which starts at {earlier:g}"
+                )
+        end = self.scenario.duration_h
+        if starts[-1] + self.variation.leg_h >= end:
+            raise ValueError(
+                f"[[leg]] {len(starts)} ({self.leg[-1].place}): from_h must be before the end "
+                f"at {end:g}"
+            )
+        for number, event in enumerate(self.event, 1):
+            key = "at_h" if event.until_h is None else "until_h"
+            if (event.until_h or event.at_h) >= end:
+                raise ValueError(
+                    f"[[event]] {number} ({event.kind}): {key} must be before the end at {end:g}"
+                )
+        kinds = {event.kind for event in self.event}
+        for kind in self.twin.without if self.twin else ():
+            if kind not in kinds:
+                raise ValueError(f"[twin]: without names '{kind}', but no event is of that kind")
+        return self
+
+    def without_intervention(self) -> Self:
+        """Return the twin: this scenario without the events that [twin] names.
+
+        Raises:
+            ScenarioError: the scenario has no [twin].
+        """
+        if self.twin is None:
+            raise ScenarioError(
+                f"The scenario '{self.name}' has no twin: add [twin] with the events to leave out."
+            )
+        left_out = set(self.twin.without)
+        return self.model_copy(
+            update={
+                "scenario": self.scenario.model_copy(update={"name": f"{self.name}_twin"}),
+                "event": [event for event in self.event if event.kind not in left_out],
+                "twin": None,
+            }
+        )
+
+
+def shipped() -> list[str]:
+    """Return the names of the scenarios that come with the simulator."""
+    return sorted(path.stem for path in SCENARIOS.glob("*.toml"))
+
+
+def load(name_or_file: str) -> Scenario:
+    """Return a shipped scenario by its name, or one from a .toml file.
+
+    Raises:
+        ScenarioError: it is not there, or not a scenario.
+    """
+    path = Path(name_or_file)
+    if path.suffix != ".toml":
+        path = SCENARIOS / f"{name_or_file}.toml"
+        if name_or_file not in shipped():
+            raise ScenarioError(
+                f"There is no scenario '{name_or_file}': name one of {', '.join(shipped())}, "
+                "or a .toml file."
+            )
+    try:
+        return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ScenarioError(f"{path}: {error.strerror}; name a file that can be read.") from error
+    except ValidationError as error:
+        raise ScenarioError(f"{path}: {sentence(error)}") from error
+    except ValueError as error:
+        raise ScenarioError(f"{path}: it is not TOML in UTF-8: {error}.") from error

@@ -1,0 +1,113 @@
+r"""Heat in a passive shipper: a payload among phase-change material (PCM) in an insulated box.
+
+Three lumps, each at one temperature: most of the resistance to heat lies in the insulation and the
+air gaps between them (lumped capacitance; Incropera and DeWitt, Fundamentals of Heat and Mass
+Transfer, chapter 5). A real load is a little warmer at its outside; the probe sits in its middle.
+
+    ambient --- wall ------ PCM
+                   \         /
+                    payload       (and payload --- ambient while the box stands open)
+
+Each line is a conductance G in W/K and carries G * (difference in K) watts. Payload and wall have
+a heat capacity in J/K. The PCM is followed by its enthalpy (the enthalpy method: Voller and Cross,
+Int. J. Heat Mass Transfer 24, 1981), from which its temperature follows without tracking a melting
+front. Its enthalpy, in J/kg above solid at the start of melting, is
+
+    h < 0           solid:   T = T1 + h / c
+    0 <= h <= l     melting: T = T1 + (T2 - T1) * h / l,   l = latent heat + c * (T2 - T1)
+    h > l           liquid:  T = T2 + (h - l) / c
+
+because a real PCM melts over a range T1...T2 and not at a point. The same path is followed back
+when it freezes: undercooling and hysteresis are left out. The steps are explicit and of fixed
+length, so that the result depends on nothing but the scenario.
+"""
+
+from coldtrail_simulator.world.scenario import ScenarioError, Shipper
+
+STEP_S = 30
+
+
+class Box:
+    """The state of a shipper; step() moves it on by STEP_S seconds."""
+
+    def __init__(self, shipper: Shipper) -> None:
+        """Pack the box: the wall begins at the temperature of the payload.
+
+        Raises:
+            ScenarioError: a lump is so light, or so well connected, that a step would overshoot.
+        """
+        s = self._shipper = shipper
+        self._span = s.pcm_latent_j_per_kg + s.pcm_j_per_kg_k * (
+            s.pcm_melts_to_c - s.pcm_melts_from_c
+        )
+        inner = s.payload_pcm_w_per_k + s.payload_wall_w_per_k
+        for lump, conductance, capacity in (
+            ("payload", inner + s.door_w_per_k, s.payload_j_per_k),
+            ("pcm", s.payload_pcm_w_per_k + s.pcm_wall_w_per_k, s.pcm_kg * s.pcm_j_per_kg_k),
+            (
+                "wall",
+                s.wall_ambient_w_per_k + s.pcm_wall_w_per_k + s.payload_wall_w_per_k,
+                s.wall_j_per_k,
+            ),
+        ):
+            if conductance * STEP_S > capacity / 2:
+                raise ScenarioError(
+                    f"[shipper]: the {lump}'s heat capacity of {capacity:g} J/K is too small for "
+                    f"conductances of {conductance:g} W/K; give it at least "
+                    f"{2 * conductance * STEP_S:g} J/K."
+                )
+        self.leaks = 1.0
+        """How many times its heat the insulation lets through; 1 while it is whole."""
+        self.payload_c = s.payload_c
+        self.wall_c = s.payload_c
+        self._enthalpy = self._enthalpy_at(s.pcm_c)
+
+    @property
+    def pcm_c(self) -> float:
+        """Temperature of the PCM."""
+        s, h = self._shipper, self._enthalpy
+        if h < 0:
+            return s.pcm_melts_from_c + h / s.pcm_j_per_kg_k
+        if h > self._span:
+            return s.pcm_melts_to_c + (h - self._span) / s.pcm_j_per_kg_k
+        return s.pcm_melts_from_c + (s.pcm_melts_to_c - s.pcm_melts_from_c) * h / self._span
+
+    @property
+    def melted(self) -> float:
+        """Share of the PCM that is liquid, 0 to 1."""
+        return min(max(self._enthalpy / self._span, 0.0), 1.0)
+
+    @property
+    def enthalpy_j(self) -> float:
+        """Heat content of the whole box, above an arbitrary zero."""
+        s = self._shipper
+        return (
+            s.payload_j_per_k * self.payload_c
+            + s.wall_j_per_k * self.wall_c
+            + s.pcm_kg * self._enthalpy
+        )
+
+    def replace_pcm(self, pcm_c: float) -> None:
+        """Put in fresh PCM of this temperature."""
+        self._enthalpy = self._enthalpy_at(pcm_c)
+
+    def step(self, ambient_c: float, *, is_open: bool = False) -> None:
+        """Let STEP_S seconds pass in air of this temperature."""
+        s, pcm_c = self._shipper, self.pcm_c
+        payload_pcm = s.payload_pcm_w_per_k * (pcm_c - self.payload_c)
+        payload_wall = s.payload_wall_w_per_k * (self.wall_c - self.payload_c)
+        pcm_wall = s.pcm_wall_w_per_k * (self.wall_c - pcm_c)
+        wall_ambient = self.leaks * s.wall_ambient_w_per_k * (ambient_c - self.wall_c)
+        door = s.door_w_per_k * (ambient_c - self.payload_c) if is_open else 0.0
+        self.payload_c += (payload_pcm + payload_wall + door) * STEP_S / s.payload_j_per_k
+        self.wall_c += (wall_ambient - pcm_wall - payload_wall) * STEP_S / s.wall_j_per_k
+        self._enthalpy += (pcm_wall - payload_pcm) * STEP_S / s.pcm_kg
+
+    def _enthalpy_at(self, temperature_c: float) -> float:
+        """Return the enthalpy in J/kg; within the melting range the PCM counts as just frozen."""
+        s = self._shipper
+        if temperature_c <= s.pcm_melts_from_c:
+            return s.pcm_j_per_kg_k * (temperature_c - s.pcm_melts_from_c)
+        if temperature_c < s.pcm_melts_to_c:
+            return 0.0
+        return self._span + s.pcm_j_per_kg_k * (temperature_c - s.pcm_melts_to_c)

@@ -1,0 +1,141 @@
+"""`coldtrail selftest` on the simulator's pseudo-terminal: a tracker tests itself by cable."""
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment.shipment import run
+from coldtrail_simulator.world import scenario
+from tests.bench import heap
+from tests.journeys.test_heap import FIRMWARE_KIB
+from tests.support.trackers.cabled import CODE, Cabled, provisioned
+
+LIMIT_S = 90
+SPEED = 40
+SPARE_KIB = 4
+
+
+def started(port, *options):
+    """Return the process of the command."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "coldtrail_boards", "selftest", "--port", str(port), *options],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def selftest(port, *options, typed=""):
+    process = started(port, *options)
+    said = process.communicate(typed, LIMIT_S)
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+
+def refused(*arguments, **options):
+    done = selftest(*arguments, **options)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("Error: ")
+    return last
+
+
+@contextlib.contextmanager
+def cabled(folder, speed=SPEED, **options):
+    """A tracker whose modem never answers, awake on its cable."""
+    with Cabled(folder, speed=speed, **options) as tracker:
+        tracker.until(lambda: "type help" in tracker.console.text)
+        yield tracker
+
+
+class Over(Exception):
+    """Ends a run that has shown what it should."""
+
+
+def test_a_tracker_that_is_well_passes(tmp_path):
+    story = scenario.load("fair_weather")
+    header = story.scenario.model_copy(update={"duration_h": 0.5})
+    story = story.model_copy(update={"scenario": header})
+    attached, told, over = threading.Event(), threading.Event(), threading.Event()
+
+    def operate(_name, simulation):
+        def look():
+            if told.is_set():
+                told.clear()
+                simulation.parts["button"].press(600_000)
+            if over.is_set():
+                raise Over
+            simulation.clock.call_after(500_000, look)
+
+        look()
+        attached.set()
+
+    # On the 32-bit interpreter, in little more heap than a journey is held to.
+    kib = FIRMWARE_KIB + SPARE_KIB + heap.shims_bytes() // 1024
+    out = tmp_path / "out"
+
+    def journey():
+        with contextlib.suppress(Over):
+            run(
+                story, 1, out, argv=tools.micropython32(), heap_kib=kib,
+                console=operate, speed=SPEED,
+            )  # fmt: skip
+
+    thread = threading.Thread(target=journey)
+    thread.start()
+    try:
+        assert attached.wait(LIMIT_S)
+        process = started(out / "console", "--gnss", "--json")
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "press the button" in line:
+                told.set()
+        document = process.communicate(timeout=LIMIT_S)[0]
+    finally:
+        over.set()
+        thread.join(LIMIT_S)
+    assert process.returncode == 0, document + said
+    summary = json.loads(document)
+    assert summary["passed"] is True
+    measured = {check["check"]: check for check in summary["checks"]}
+    assert len(measured) == 18
+    assert measured["GNSS"]["unit"] == "m"
+    assert measured["battery"]["unit"] == "mV"
+    assert 4000 < measured["battery"]["value"] < 4200
+    assert measured["test block"]["value"].startswith("block ")
+
+
+def test_what_fails_is_said_a_line_each_and_counted_by_the_exit_code(tmp_path):
+    with cabled(tmp_path) as tracker:
+        done = selftest(tracker.link)
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert "FAILED modem             the modem does not answer after power-on (answers)" in lines
+    assert (
+        lines[-1] == "6 of 17 failed: modem, SIM, registration, clock, test block, LED and button"
+    )
+    assert sum(line.startswith("ok ") for line in lines) == 11
+
+
+def test_in_transit_it_asks_for_the_code(tmp_path):
+    files = {"identity.cbor": provisioned(code=CODE)}
+    with cabled(tmp_path, files=files) as tracker:
+        said = refused(tracker.link, typed="guess\n")
+        assert "wrong code" in said
+        assert "guess" not in said
+
+
+def test_a_port_that_is_absent_is_one_sentence(tmp_path):
+    assert "There is no port" in refused(tmp_path / "none")
+
+
+def test_a_tracker_that_starts_anew_meanwhile_has_not_tested_itself(tmp_path):
+    with cabled(tmp_path) as tracker:
+        process = started(tracker.link)
+        tracker.until(lambda: '"probe"' in tracker.console.text)
+        tracker.do(lambda: tracker.power_cut(1_000_000))
+        said = process.communicate(timeout=LIMIT_S)[1]
+    assert process.returncode == 2
+    assert "has not tested itself: it broke off" in said

@@ -1,0 +1,432 @@
+"""The commands: what they print, what they refuse, and with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import pytest
+from click.testing import CliRunner, Result
+
+from coldtrail_gateway.cli.main import decode, gateway
+from coldtrail_gateway.contract import envelope
+from coldtrail_gateway.contract.envelope import Kind
+from coldtrail_gateway.ingest import intake
+from coldtrail_gateway.ingest.intake import Arrival
+from coldtrail_gateway.store.database import Store
+from tests.gateway.running import registration
+from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
+from tests.support.blocks.journey import rough_journey
+
+START = 1_767_225_600  # 2026-01-01
+VECTORS = Path(__file__).resolve().parents[3] / "firmware" / "vectors"
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a command of the gateway's on this test's database."""
+
+    def run(*arguments: str | Path) -> Result:
+        words = [*map(str, arguments), "--db", str(tmp_path / "gateway.db")]
+        result = CliRunner().invoke(gateway, words)
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+def deliver(folder: Path, *blocks: bytes) -> None:
+    store = Store(str(folder / "gateway.db"), create=True)
+    intake.take(store, [Arrival("CT-1", block) for block in blocks], START * 1000)
+    store.close()
+
+
+def shipment() -> list[bytes]:
+    maker = Maker()
+    alarm = (5, 900, 2, 2, 0, 3, 800, 600, 812, 650)
+    return [
+        maker.block(rows(3), [BOOT_EVENT], (0, 0, START, 0, 500, 1)),
+        maker.block(rows(3, start=900), [alarm]),
+    ]
+
+
+# --- register ---
+
+
+def test_register_may_be_repeated(run: Run, tmp_path: Path) -> None:
+    file = registration(tmp_path)
+    for _ in range(2):
+        result = run("register", file)
+        assert result.exit_code == 0
+        assert result.output == "registered: trackers 1, shipments 1\n"
+
+
+def test_a_file_that_others_can_read_is_warned_of(run: Run, tmp_path: Path) -> None:
+    file = registration(tmp_path)
+    file.chmod(0o644)
+    result = run("register", file)
+    assert result.exit_code == 0
+    assert "others can read the keys" in result.stderr
+
+
+def changed(folder: Path, **entries: Any) -> Path:
+    document = json.loads(registration(folder).read_text()) | entries
+    path = folder / "changed.json"
+    path.write_text(json.dumps(document))
+    path.chmod(0o600)
+    return path
+
+
+def tracker(name: str, version: Any = 1, uplink: Any = None, **more: Any) -> dict[str, Any]:
+    key = {
+        "version": version,
+        "uplink": UPLINK.hex() if uplink is None else uplink,
+        "downlink": DOWNLINK.hex(),
+    }
+    return {"id": name, "keys": [key], **more}
+
+
+@pytest.mark.parametrize(
+    ("entries", "complaint"),
+    [
+        ({"trackers": [tracker("CT-2"), tracker("CT-1", uplink="77" * 32)]}, "other keys"),
+        ({"trackers": [tracker("CT-2"), tracker("ct-1")]}, "trackers.1.id"),
+        ({"trackers": [tracker("CT-2", uplink="77" * 31)]}, "64 hexadecimal digits"),
+        ({"trackers": [tracker("CT-2", uplink="z" * 64)]}, "64 hexadecimal digits"),
+        ({"trackers": [tracker("CT-2", uplink=7)]}, "64 hexadecimal digits"),
+        ({"trackers": [tracker("CT-2", uplink=DOWNLINK.hex())]}, "different keys"),
+        ({"trackers": [tracker("CT-2", version=0)]}, "version"),
+        ({"trackers": [tracker("CT-2", version=256)]}, "version"),
+        ({"trackers": [tracker("CT-2", version="1")]}, "version"),
+        ({"trackers": [tracker("CT-2", colour="red")]}, "colour"),
+        ({"trackers": [{"id": "CT-2", "keys": []}]}, "keys"),
+        ({"trackers": [tracker("CT-2")], "shipments": [{"id": "S-2", "tracker": "X"}]}, "names"),
+        ({"trackers": [tracker("CT-2")], "shipments": [{"id": "", "tracker": "CT-1"}]}, "id"),
+        (
+            {"trackers": [tracker("CT-2")], "shipments": [{"id": "é" * 17, "tracker": "CT-2"}]},
+            "32 bytes",
+        ),
+        (
+            {"trackers": [tracker("CT-2")], "shipments": [{"id": "S-1", "tracker": "CT-2"}]},
+            "another tracker",
+        ),
+        ({"coldtrail": "registration/2"}, "coldtrail"),
+    ],
+)
+def test_a_bad_file_registers_nothing(
+    run: Run, tmp_path: Path, entries: dict[str, Any], complaint: str
+) -> None:
+    run("register", registration(tmp_path))
+    result = run("register", changed(tmp_path, **entries))
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert "Nothing was registered" in result.stderr
+    assert result.stderr.count("\n") == 1
+    for key in (UPLINK, DOWNLINK):
+        assert key.hex() not in result.stderr
+    assert "CT-2" not in run("status").output
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\x00", '{"trackers": []}', "[" * 100_000])
+def test_files_that_are_no_registration(run: Run, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    path.chmod(0o600)
+    result = run("register", path)
+    assert result.exit_code == 2
+    assert "is not a registration file" in result.stderr
+
+
+def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    result = run("register", tmp_path / "none.json")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+
+
+# --- status, export, verify ---
+
+
+@pytest.mark.parametrize("command", [["status"], ["export", "S-1"], ["verify", "S-1"]])
+def test_without_a_database_there_is_a_sentence(run: Run, command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "register a tracker first" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["export", "verify"])
+def test_an_unknown_shipment(run: Run, tmp_path: Path, command: str) -> None:
+    run("register", registration(tmp_path))
+    result = run(command, "S-9")
+    assert result.exit_code == 2
+    assert "S-9 is not registered" in result.stderr
+
+
+def test_status_shows_every_tracker(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path, ["CT-1", "CT-2"]))
+    maker = Maker()
+    deliver(tmp_path, *shipment(), b"junk")
+    clone = maker.copy()
+    deliver(tmp_path, clone.block(rows(1)))
+    output = run("status").output
+    first = next(line for line in output.splitlines() if "CT-1" in line)
+    second = next(line for line in output.splitlines() if "CT-2" in line)
+    cells = [cell.strip() for cell in first.strip("│").split("│")]
+    assert cells == [
+        "CT-1 (test)",
+        "2026-01-01 00:00:00",
+        "7",
+        "0",
+        "1 standing of 1",
+        "none",
+        "unknown",
+        "3600 mV",
+        "none",
+        "fork",
+    ]
+    assert "never" in second
+    assert "not the contract's COSE_Mac0 1" in output
+
+
+def test_status_shows_faults_the_place_and_who_has_seen_the_alarms(
+    run: Run, tmp_path: Path
+) -> None:
+    run("register", registration(tmp_path))
+    maker = Maker()
+    again = (5, 900, 8, 1, 0, 3, 800, 0, 812, 0)
+    fault = (13, 900, 0, 3, 1)
+    place = (2, 900, 52_520_008, -13_404_954, 25, 1)
+    deliver(tmp_path, *rough_journey())
+
+    def cells() -> list[str]:
+        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
+        return [cell.strip() for cell in line.strip("│").split("│")][4:7]
+
+    assert cells() == [
+        "1, all ended, acknowledged",
+        "calibration overdue",
+        "cell 234-15-4660-27447297",
+    ]
+    maker.chain = b"another!"
+    deliver(tmp_path, maker.block(rows(1), [fault, again, place]))
+    assert cells() == ["1 standing of 1", "probe open", "52.52001, -13.40495 ± 25 m"]
+    faults = [(13, 1200, 2, 12, 1), (13, 1200, 2, 7, 1), (13, 1300, 2, 7, 0), (13, 1300, 0, 3, 0)]
+    deliver(tmp_path, maker.block(rows(1, start=1200), faults))
+    assert cells()[1] == "light interrupt storm"
+    deliver(tmp_path, maker.block(rows(1, start=1500), [(13, 1500, 2, 12, 0)]))
+    assert cells() == ["1 standing of 1", "none", "52.52001, -13.40495 ± 25 m"]
+
+
+def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    text = run("export", "S-1").stdout
+    assert [row["t_s"] for row in csv.DictReader(io.StringIO(text))] == [
+        "0",
+        "300",
+        "600",
+        "900",
+        "1200",
+        "1500",
+    ]
+    target = tmp_path / "out.csv"
+    target.write_text("before")
+    assert run("export", "S-1", "-o", target).exit_code == 0
+    assert target.read_text() == text
+    document = json.loads(run("export", "S-1", "--format", "json").stdout)
+    assert sorted(document) == [
+        "calibrations",
+        "events",
+        "samples",
+        "shipment",
+        "tracker",
+        "findings",
+    ]
+    assert [event["type"] for event in document["events"]] == ["boot", "alarm-start"]
+    assert [path.name for path in tmp_path.iterdir() if "out.csv" in path.name] == ["out.csv"]
+
+
+@pytest.mark.parametrize("form", ["senml-json", "senml-cbor", "epcis"])
+def test_export_in_standard_formats(run: Run, tmp_path: Path, form: str) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    target = tmp_path / "out"
+    assert run("export", "S-1", "--format", form, "-o", target).stderr == ""
+    printed = run("export", "S-1", "--format", form)
+    if form == "senml-cbor":
+        assert target.read_bytes() == printed.stdout_bytes
+        assert len(cbor2.loads(printed.stdout_bytes)) == 26
+    elif form == "senml-json":
+        assert target.read_text() == printed.stdout
+        assert len(json.loads(printed.stdout)) == 26
+    else:
+        assert (
+            json.loads(target.read_text())["epcisBody"] == json.loads(printed.stdout)["epcisBody"]
+        )
+        assert "epcis" in run("export", "S-1", "--corrects", target).stderr
+        again = run("export", "S-1", "--format", form, "--corrects", target)
+        assert json.loads(again.stdout)["epcisBody"] == json.loads(printed.stdout)["epcisBody"]
+
+
+def test_export_says_what_it_leaves_out(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, Maker().block(rows(3), [BOOT_EVENT]))
+    assert (
+        "4 records without UTC are left out"
+        in run("export", "S-1", "--format", "senml-json").stderr
+    )
+    assert run("export", "S-1", "--format", "csv").stderr == ""
+
+
+def test_export_to_where_nothing_can_be_written(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    result = run("export", "S-1", "-o", tmp_path / "none" / "out.csv")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+def test_verify_vouches_for_a_whole_shipment(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    result = run("verify", "S-1")
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "shipment S-1, tracker CT-1",
+        "blocks re-checked (MAC, hash, chain): 2",
+        "samples vouched for: 6 of 6",
+        "verified",
+    ]
+
+
+def test_verify_names_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    maker = Maker()
+    blocks = [maker.block(rows(3, start=900 * index)) for index in range(4)]
+    fork = Maker().block(rows(1))
+    deliver(tmp_path, blocks[0], fork, blocks[3])
+    result = run("verify", "S-1")
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert "samples vouched for: 3 of 7" in lines
+    assert any(line.startswith("fork: chain") and "block 1 is" in line for line in lines)
+    assert any(line.startswith("gap: chain") and "blocks 2 to 3 are" in line for line in lines)
+    assert lines[-1] == "NOT verified"
+
+
+def test_verify_vouches_for_nothing_where_there_is_nothing(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    assert run("verify", "S-1").exit_code == 1
+
+
+# --- decode ---
+
+
+def shown(*arguments: str | Path, stdin: bytes = b"") -> Result:
+    result = CliRunner().invoke(decode, [*map(str, arguments)], input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "key"
+    path.write_text(UPLINK.hex() + "\n")
+    return path
+
+
+def test_decode_from_everywhere(tmp_path: Path) -> None:
+    block = shipment()[0]
+    (tmp_path / "block").write_bytes(block)
+    (tmp_path / "hex").write_text(f"{block.hex()}\n")
+    outputs = {
+        shown(block.hex()).output,
+        shown(tmp_path / "block").output,
+        shown(tmp_path / "hex").output,
+        shown("-", stdin=block).output,
+        shown("-", stdin=block.hex().encode()).output,
+    }
+    (output,) = outputs
+    assert "not checked" in output
+    assert "payload_c" in output
+    assert "5.02" in output
+    assert "t 0 s: boot: boot 1, cause power-on" in output
+
+
+def test_decode_says_what_verifies(key_file: Path) -> None:
+    block = shipment()[1]
+    good = shown(block.hex(), "--tracker", "CT-1", "--key-file", key_file, "--json")
+    assert good.exit_code == 0
+    document = json.loads(good.output)
+    assert document["mac"] == "verifies"
+    assert document["hash"] == hash16(block).hex()
+    assert (document["number"], document["shipment"]) == (2, "S-1")
+    assert [sample["payload_c"] for sample in document["samples"]] == [5.0, 5.01, 5.02]
+    assert document["events"][0]["type"] == "alarm-start"
+    bad = shown(block.hex(), "--tracker", "CT-2", "--key-file", key_file, "--json")
+    assert bad.exit_code == 1
+    assert json.loads(bad.output)["mac"] == "does not verify"
+
+
+def test_decode_shows_a_confirmation(tmp_path: Path, key_file: Path) -> None:
+    key_file.write_text(DOWNLINK.hex())
+    store = Store(str(tmp_path / "gateway.db"), create=True)
+    CliRunner().invoke(
+        gateway, ["register", str(registration(tmp_path)), "--db", str(tmp_path / "gateway.db")]
+    )
+    (kept,) = intake.take(store, [Arrival("CT-1", shipment()[0])], START * 1000)
+    store.close()
+    assert isinstance(kept, intake.Kept)
+    assert kept.document is not None
+    result = shown(kept.document.hex(), "--tracker", "CT-1", "--key-file", key_file, "--json")
+    document = json.loads(result.output)
+    assert (document["kind"], document["mac"]) == ("confirmation", "verifies")
+    assert (document["watermark"], document["now"]) == (1, "2026-01-01T00:00:00.000Z")
+
+
+@pytest.mark.parametrize("vector", sorted(VECTORS.glob("*.json")), ids=lambda path: path.stem)
+def test_decode_reads_the_contracts_vectors(key_file: Path, vector: Path) -> None:
+    given = json.loads(vector.read_text())
+    key_file.write_text(given["key"])
+    words = (given["sealed"], "--tracker", given["tracker"], "--key-file", key_file)
+    assert shown(*words).exit_code == 0
+    document = json.loads(shown(*words, "--json").output)
+    assert document["mac"] == "verifies"
+    assert "undecoded" not in document
+
+
+def test_decode_shows_what_it_does_not_understand(key_file: Path) -> None:
+    strange = Maker().block(k0=2)
+    document = json.loads(shown(strange.hex(), "--json").output)
+    assert "version 2" in document["undecoded"]
+    odd = envelope.seal(b"\xa1\x00\x02", Kind.CONFIRMATION, "CT-1", 1, DOWNLINK)
+    assert "undecoded" in json.loads(shown(odd.hex(), "--json").output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["zz"], "neither a file"),
+        (["00"], "no message of the contract"),
+        (["/"], "neither a file"),
+        (["00" * 5000], "no message of the contract: too long"),
+        (["00", "--tracker", "CT-1"], "belong together"),
+    ],
+)
+def test_decode_refuses(arguments: list[str], complaint: str) -> None:
+    result = shown(*arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_decode_refuses_what_is_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    for text in ("", "00" * 31, "key"):
+        path.write_text(text)
+        result = shown("00", "--tracker", "CT-1", "--key-file", path)
+        assert result.exit_code == 2
+        assert "does not hold a key" in result.stderr

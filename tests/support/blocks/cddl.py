@@ -1,0 +1,61 @@
+"""Validates CBOR against ``firmware/uplink.cddl`` with zcbor."""
+
+from __future__ import annotations
+
+import functools
+import io
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import cbor2
+from zcbor.zcbor.zcbor import CddlValidationError, DataTranslator
+
+CDDL = Path(__file__).resolve().parents[3] / "firmware" / "uplink.cddl"
+# What zcbor takes for "no upper bound"; the contract leaves nothing unbounded.
+_UNBOUNDED = 1000
+
+
+class _Validator(DataTranslator):
+    # zcbor keeps every complaint for ever and prints them all at each refusal.
+    errors = property(lambda self: [], lambda self, value: None)
+
+    def __repr__(self) -> str:
+        # Worded before every check, right or wrong: else most of the time goes into it.
+        return str(self.type)
+
+    __str__ = __repr__
+
+    def _check_value(self, obj: object) -> None:
+        super()._check_value(obj)
+        # zcbor counts characters; RFC 8610, 3.8.1 has .size of a text count bytes.
+        if self.type == "TSTR" and self.max_size is not None and isinstance(obj, str):
+            self._decode_assert(len(obj.encode()) <= self.max_size, "too many bytes")
+
+    def decode_str(self, cbor_str: bytes) -> Any:
+        # What a byte string embeds: zcbor lets malformed CBOR raise, and overlooks what follows.
+        stream = io.BytesIO(cbor_str)
+        try:
+            cbor2.load(stream)
+        except cbor2.CBORDecodeError:
+            self._decode_assert(False, "malformed")
+        self._decode_assert(stream.tell() == len(cbor_str), "more than one item")
+        return super().decode_str(cbor_str)
+
+
+@functools.cache
+def _types() -> dict[str, Any]:
+    prelude = files("zcbor.zcbor").joinpath("prelude.cddl").read_text()
+    types: dict[str, Any] = _Validator.from_cddl(
+        prelude + "\n" + CDDL.read_text(), _UNBOUNDED
+    ).my_types
+    return types
+
+
+def is_valid(type_name: str, encoded: bytes) -> bool:
+    """Return whether ``encoded`` is of the contract's type."""
+    try:
+        _types()[type_name].validate_str(encoded)
+    except CddlValidationError:
+        return False
+    return True

@@ -1,0 +1,218 @@
+"""What a tracker says of its alarms, against the samples that the gateway keeps: to the second.
+
+Every alarm's start and end, and every total in the checkpoints of its log, is worked out again
+from the archive by the slow reference. A trend is where the shipment has seen one boot; what a log
+has given up unconfirmed nobody can work out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import cbor2
+
+from coldtrail import profile as device
+from coldtrail.state import State
+from coldtrail_boards import logdump
+from coldtrail_boards.profiles import profile as profiles
+from coldtrail_gateway.contract.block import Event, Sample, decode
+from coldtrail_simulator.shipment.shipment import Shipment
+from tests.support.references import alarms, trend
+from tests.support.references.alarms import RESTART, Rule, Step
+
+CHECKPOINT = 30
+EVENT_RULES, TREND = 8, 4
+STOPPED, REPLACED = 3, 4
+CONFIGURE, TAKEN = 1, 0
+UNKNOWN_PAUSE = (1, 2)
+NOT_ACCEPTED = 3
+ORDER = ("boot", "configuration", "shipment-start", "sample", "shock", "free-fall")
+"""Of records with the same time, in the log."""
+
+
+@dataclass
+class Leg:
+    """What was judged under one profile, from the begin of a shipment."""
+
+    rules: list[Rule]
+    steps: list[Step] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    """Boot and time of each step."""
+    events: list[tuple[int, int, int]] = field(default_factory=list)
+    """Channel, value and time of shocks and free falls."""
+    said: list[tuple[Any, ...]] = field(default_factory=list)
+    """The tracker's own alarms: fields of events 5 and 6, the time last."""
+
+    def expected(self, index: int) -> list[tuple[Any, ...]]:
+        """Return what the tracker has to say by one rule."""
+        rule = self.rules[index]
+        if rule[2] >= EVENT_RULES:
+            changes = [
+                change
+                for channel, value, t in self.events
+                if channel == rule[2] and alarms.BEYOND[rule[3]](value, rule[4])
+                for change in (("start", 0, value, 0, t), ("end", 0, 1, value, value, 0, t))
+            ]
+        elif rule[1] == TREND:
+            changes = trend.changes(rule, self.steps)
+        else:
+            changes = alarms.changes(0, rule, self.steps)
+        return [
+            (*rule[:6], *change[2:]) if change[0] == "start" else (rule[0], *change[2:])
+            for change in changes
+        ]
+
+    def check(self) -> None:
+        """Hold what the tracker has said against what its samples call for."""
+        for index, rule in enumerate(self.rules):
+            if rule[1] == TREND and RESTART in self.steps[1:]:
+                continue
+            said = [said for said in self.said if said[0] == rule[0]]
+            assert said == self.expected(index), f"rule {rule[0]}"
+
+
+def check(shipment: Shipment, sealed: list[bytes]) -> int:
+    """Check a shipment whose sealed blocks are given; return how many totals were compared."""
+    story = _Story(shipment, sealed)
+    if not story.complete:
+        return 0
+    for leg in story.legs:
+        leg.check()
+    return _check_checkpoints(shipment, story.legs)
+
+
+def _records(sealed: list[bytes]) -> Iterator[tuple[int, int | None, Sample | Event]]:
+    """Yield boot, sampling interval and record, in the order of the log."""
+    for message in sealed:
+        block = decode(cbor2.loads(message).value[2])
+        records: list[Sample | Event] = [*block.events, *block.samples]
+        for record in sorted(records, key=_place):
+            yield block.boot, block.interval, record
+
+
+def _place(record: Sample | Event) -> tuple[int, int]:
+    name = record.name if isinstance(record, Event) else "sample"
+    return record.t, ORDER.index(name) if name in ORDER else len(ORDER)
+
+
+def _profiles(shipment: Shipment) -> dict[bytes, bytes]:
+    shipped = [profiles.load(file.stem).encode() for file in profiles.DIRECTORY.glob("*.toml")]
+    own = (shipment.out / "volume" / "profile.cbor").read_bytes()
+    return {device.load(content).digest: content for content in (*shipped, own)}
+
+
+class _Story:
+    """Reads the archive from its begin to its end."""
+
+    def __init__(self, shipment: Shipment, sealed: list[bytes]) -> None:
+        self.legs: list[Leg] = []
+        self.complete = True
+        self._known = _profiles(shipment)
+        self._profile: Any = None
+        self._under_way = False
+        self._judge_from = self._rtc = self._last = 0
+        self._boot = 0
+        for self._boot, interval, record in _records(sealed):
+            if isinstance(record, Sample):
+                self._sample(record, interval)
+            else:
+                handler = getattr(self, "_on_" + record.name.replace("-", "_"), None)
+                if handler:
+                    handler(record)
+
+    def _step(self, step: Step, t: int) -> None:
+        self.legs[-1].steps.append(step)
+        self.legs[-1].places.append((self._boot, t))
+
+    def _sample(self, sample: Sample, interval: int | None) -> None:
+        self._last = sample.t
+        if not self._under_way:
+            return
+        values = list(sample.values)
+        if self._profile.zone_start and _is_within(self.legs[-1].rules, values):
+            self._judge_from = min(self._judge_from, sample.t)
+        if sample.t >= self._judge_from:
+            assert interval is not None
+            self._step((sample.t, interval, values), sample.t)
+
+    def _on_log_gap(self, event: Event) -> None:
+        if event.fields["cause"] != NOT_ACCEPTED:
+            self.complete = False
+
+    def _on_boot(self, event: Event) -> None:
+        rtc = event.number("rtc")
+        passed = rtc - self._rtc
+        if event.fields["cause"] in UNKNOWN_PAUSE or passed < self._last:
+            passed = self._last
+        self._judge_from = max(0, self._judge_from - passed)
+        self._rtc, self._last = rtc, 0
+        if self.legs:
+            self._step(RESTART, 0)
+
+    def _on_configuration(self, event: Event) -> None:
+        digest = event.fields["digest"]
+        if self._profile is None or digest != self._profile.digest:
+            self._profile = device.load(self._known[digest])  # type: ignore[index]
+            self.legs.append(Leg(list(self._profile.rules)))
+
+    def _on_shipment_start(self, event: Event) -> None:
+        self._under_way = True
+        self._judge_from = event.t + self._profile.start_delay
+        self.legs.append(Leg(list(self._profile.rules)))
+
+    def _on_shipment_stop(self, event: Event) -> None:
+        self._step((event.t, STOPPED), event.t)
+        self._under_way = False
+
+    def _on_command_outcome(self, event: Event) -> None:
+        if (event.fields["action"], event.fields["outcome"]) == (CONFIGURE, TAKEN):
+            self._step((event.t, REPLACED), event.t)
+
+    def _happened(self, channel: int, value: int, t: int) -> None:
+        if self._under_way and t >= self._judge_from:
+            self.legs[-1].events.append((channel, value, t))
+
+    def _on_shock(self, event: Event) -> None:
+        self._happened(8, max(abs(event.number(axis)) for axis in "xyz"), event.t)
+
+    def _on_free_fall(self, event: Event) -> None:
+        self._happened(9, event.number("duration"), event.t)
+
+    def _on_alarm_start(self, event: Event) -> None:
+        _, *fields = event.fields.values()
+        self.legs[-1].said.append((*fields, event.t))
+
+    _on_alarm_end = _on_alarm_start
+
+
+def _is_within(rules: list[Rule], values: list[int | None]) -> bool:
+    judged = [(values[rule[2]], rule) for rule in rules if rule[2] < EVENT_RULES]
+    return all(
+        value is not None and not alarms.BEYOND[rule[3]](value, rule[4]) for value, rule in judged
+    )
+
+
+def _check_checkpoints(shipment: Shipment, legs: list[Leg]) -> int:
+    """Compare the totals in the checkpoints of the tracker's flash."""
+    dump = logdump.decode((shipment.out / "flash.bin").read_bytes())
+    known = _profiles(shipment)
+    compared = 0
+    for record in dump.records:
+        if record.kind != CHECKPOINT:
+            continue
+        saved = cbor2.loads(record.payload)
+        state = State(device.load(known[saved[1]]), None)
+        state.load(saved)
+        judged, _, *totals = state.engine.save()
+        place = (state.boot, judged)
+        leg = next((leg for leg in legs if place in leg.places), None)
+        if judged is None or leg is None:
+            continue
+        steps = leg.steps[: leg.places.index(place) + 1]
+        for rule, of_rule in zip(leg.rules, totals, strict=True):
+            if rule[2] < EVENT_RULES and rule[1] != TREND:
+                assert of_rule[2] == alarms.judged(0, rule, steps).beyond()
+                compared += 1
+    return compared

@@ -1,0 +1,85 @@
+"""A tracker on a cable: its console on a pseudo-terminal, its time in step with a test's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import serial
+
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.shipment import identity
+from tests.support.trackers.bench import CLOSED, Tracker
+
+CODE = "s3cret"
+NAME = identity.simulated(1, "bench")
+LIMIT_S = 60.0
+
+
+def provisioned(**options: object) -> bytes:
+    """Return identity.cbor with optional fields: ``code``, ``service``."""
+    numbers = {"service": 14, "code": 15}
+    return NAME.device_file(
+        "broker.example", CLOSED, options={numbers[key]: value for key, value in options.items()}
+    )
+
+
+class Cabled(Tracker):
+    """Runs in a thread of its own between ``with`` and its end.
+
+    ``link`` is the port; ``do`` has something done in the tracker's own time.
+    """
+
+    def __init__(self, folder: Path, *, speed: float = 20, **options: Any) -> None:
+        volume = folder / "volume"
+        volume.mkdir(parents=True)
+        super().__init__(volume, speed=speed, **options)
+        self.link = folder / "console"
+        self.console.attach(self.link)
+        self.parts["vbus"].plug()
+        self._orders: list[Callable[[], object]] = []
+        self._ends = False
+        self._thread = threading.Thread(target=self._live)
+        self.error: BaseException | None = None
+
+    def _live(self) -> None:
+        try:
+            while not self._ends:
+                while self._orders:
+                    self._orders.pop(0)()
+                self.run(self.clock.now_us + US_PER_S // 2)
+        except Exception as error:  # noqa: BLE001 -- raised where the test waits
+            self.error = error
+
+    def __enter__(self) -> Self:
+        self.power_on()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends = True
+        self._thread.join()
+        self.close()
+        if self.error:
+            raise self.error
+
+    def do(self, order: Callable[[], object]) -> None:
+        """Have it done between two half seconds of the tracker's, and wait for that."""
+        done = threading.Event()
+        self._orders += [order, done.set]
+        assert done.wait(LIMIT_S)
+
+    def until(self, condition: Callable[[], object], what: str = "it") -> None:
+        """Wait in real time."""
+        end = time.monotonic() + LIMIT_S
+        while not condition():
+            assert time.monotonic() < end, f"{what} has not happened: {self.console.text[-500:]}"
+            assert self.error is None, self.error
+            time.sleep(0.01)
+
+    def terminal(self) -> serial.Serial:
+        """Open the port as any terminal program does."""
+        return serial.Serial(str(self.link), 115_200, timeout=LIMIT_S)

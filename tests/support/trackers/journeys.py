@@ -1,0 +1,78 @@
+"""Runs shipments for the journeys' tests and reads what they left."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from coldtrail_simulator.report.report import Evidence
+from coldtrail_simulator.shipment.shipment import Shipment, run
+from coldtrail_simulator.world import scenario
+from tests.support.blocks import cddl
+from tests.support.references import totals
+
+BURN = "import time\nend = time.monotonic() + 110\nwhile time.monotonic() < end: pass"
+
+
+def travel(name: str, seed: int, out: Path) -> Shipment:
+    """Run a shipped scenario."""
+    return run(scenario.load(name), seed, out)
+
+
+def travel_for(name: str, hours: float, seed: int, out: Path) -> Shipment:
+    """Run the first hours of a shipped scenario."""
+    story = scenario.load(name)
+    header = story.scenario.model_copy(update={"duration_h": hours})
+    return run(story.model_copy(update={"scenario": header}), seed, out)
+
+
+def evidence(shipment: Shipment) -> Evidence:
+    """Export and verify by the gateway's own commands.
+
+    Every block must keep the contract, and the tracker's alarms and totals must follow from its
+    samples.
+    """
+    blocks = sealed_blocks(shipment)
+    for sealed in blocks:
+        assert cddl.is_valid("sealed", sealed), sealed.hex()
+        payload = cbor2.loads(sealed).value[2]
+        assert cddl.is_valid("block", payload), payload.hex()
+    totals.check(shipment, blocks)
+    return Evidence(shipment)
+
+
+def sealed_blocks(shipment: Shipment) -> list[bytes]:
+    """Return the sealed bytes in the archive, in the order of their numbers."""
+    with contextlib.closing(sqlite3.connect(shipment.database)) as database:
+        rows = database.execute("SELECT sealed FROM blocks ORDER BY chain, number, id")
+        return [bytes(sealed) for (sealed,) in rows]
+
+
+def events(shipment: Shipment) -> list[list[Any]]:
+    """Return all events in the order of the log; every block keeps the contract."""
+    found = []
+    for sealed in sealed_blocks(shipment):
+        payload = cbor2.loads(sealed).value[2]
+        assert cddl.is_valid("block", payload), payload.hex()
+        found += cbor2.loads(payload).get(9, [])
+    return found
+
+
+@contextlib.contextmanager
+def full_load() -> Iterator[None]:
+    """Keep every core busy twice over."""
+    burners = [
+        subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(2 * (os.cpu_count() or 1))
+    ]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
