@@ -1,7 +1,7 @@
 """Reads a tracker's flash log out of a raw image of its flash, and says what is damaged.
 
-Written from firmware/coldtrail/FLASHLOG.md alone: it shares nothing with the firmware that wrote
-the image, so that one can be held against the other.
+Written from firmware/coldtrail/log/FLASHLOG.md alone: it shares nothing with the firmware that
+wrote the image, so that one can be held against the other.
 """
 
 from __future__ import annotations

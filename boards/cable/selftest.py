@@ -1,6 +1,6 @@
 """`coldtrail selftest`: has a tracker test itself, over its cable, and says whether it may travel.
 
-The tracker makes the checks (firmware/coldtrail/selftest.py) and answers a JSON object a line.
+The tracker makes the checks (firmware/coldtrail/selftest/run.py) and answers a JSON object a line.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Limit(NamedTuple):
 
 
 class Rule(Model):
-    """An alarm rule: `rule` in uplink.cddl, judged by firmware/coldtrail/alarms.py."""
+    """An alarm rule: `rule` in uplink.cddl, judged by firmware/coldtrail/judging/alarms.py."""
 
     id: int = Field(ge=0, le=255)
     kind: Kind

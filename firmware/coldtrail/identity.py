@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from coldtrail import cbor
+from coldtrail.contract import cbor
 
 # A tuple type and no class of its own: an instance would keep this whole module in memory.
 # ``kid`` is the key version. ``flights``: planned ones as [from, until] in Unix seconds.

@@ -2,7 +2,9 @@
 
 import os
 
-from coldtrail import calibration, identity, profile
+from coldtrail import identity
+from coldtrail.judging import profile
+from coldtrail.sensing import calibration
 
 PROFILE = "profile.cbor"
 IDENTITY = "identity.cbor"

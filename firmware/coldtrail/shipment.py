@@ -36,16 +36,16 @@ def boot(port, recorder, events):
     foreign = recorder.log.unknown > 0
     if foreign != state.stands(_SUBJECT_LOG, _OTHER_VERSION):
         recorder.record(_FAULT, [t, _SUBJECT_LOG, _OTHER_VERSION, int(foreign)])
-    from coldtrail import detector
+    from coldtrail.sensing import detector
 
     detector.begin(recorder, events, t)
     if state.taken:
-        from coldtrail import commands
+        from coldtrail.uplink import commands
 
         commands.conclude(recorder, t, False, True)
         del commands
     del detector
-    forget("coldtrail.commands", "coldtrail.detector")
+    forget("coldtrail.uplink.commands", "coldtrail.sensing.detector")
 
 
 def begin(recorder, t):

@@ -21,8 +21,8 @@ def start():
         micropython.kbd_intr(3)
         return
     del provisioned
-    forget("coldtrail.provisioned", "coldtrail.profile")
-    forget("coldtrail.identity", "coldtrail.calibration")
+    forget("coldtrail.provisioned", "coldtrail.judging.profile")
+    forget("coldtrail.identity", "coldtrail.sensing.calibration")
 
     port = __import__("coldtrail.ports." + board.CHIP, None, None, ("*",)).Port(board)
     from coldtrail.tracker import Tracker

@@ -6,8 +6,8 @@ import time
 from micropython import const
 
 import board
-from coldtrail import sampler
-from coldtrail.recorder import Recorder
+from coldtrail.log.recorder import Recorder
+from coldtrail.sensing import sampler
 from coldtrail.watchdog import Watchdog
 from drivers import forget
 
@@ -63,7 +63,7 @@ class Tracker:
         # Only through deep sleep has the flash surely stood as the RTC memory says.
         retained = port.retained() if port.boot_cause is None else b""
         self._recorder = Recorder(port.flash(), profile, identity, retained)
-        forget("coldtrail.mounting")
+        forget("coldtrail.log.mounting")
         self._state = self._recorder.state
         # The detector's memory begins with both sources to be armed.
         events = [0, 0, 3] + [0] * 6
@@ -87,21 +87,21 @@ class Tracker:
             self._not_before = self._now()
         self._go_on()
         if self._test:
-            from coldtrail import selftest_press
+            from coldtrail.selftest import press
 
             silent = self._silent()
-            self._test = selftest_press.run(self, self._port, self._recorder, silent, *self._test)
+            self._test = press.run(self, self._port, self._recorder, silent, *self._test)
             self._sleep()
             return
         call = self._button() if self._port.woken_by_button() else False
         self._sample_when_due(self._detect())
         self._watchdog.feed()
         if self._port.cable() and not self._test:
-            from coldtrail import attended
+            from coldtrail import cable_session
 
-            call, pressed, self._test = attended.attend(self, call)
-            del attended
-            forget("coldtrail.attended")
+            call, pressed, self._test = cable_session.attend(self, call)
+            del cable_session
+            forget("coldtrail.cable_session")
             call = (pressed and self._button()) or call
         for _ in range(_CALLS):
             if self._pressed:
@@ -252,12 +252,12 @@ class Tracker:
         events, seen = self._events, self._seen()
         if self._wait_s() is None or not (seen or events[_TO_ARM] or events[_MASKED]):
             return False
-        from coldtrail import detector
+        from coldtrail.sensing import detector
 
         sample = detector.look(self._port, self._recorder, events, seen, self._now())
         del detector
         self._port.release_all()
-        forget("coldtrail.detector")
+        forget("coldtrail.sensing.detector")
         return sample
 
     def _arm(self):
@@ -265,7 +265,7 @@ class Tracker:
         events = self._events
         stopped = self._wait_s() is None
         if events[_ARMED] if stopped else events[_TO_ARM]:
-            from coldtrail import detector
+            from coldtrail.sensing import detector
 
             if stopped:
                 detector.disarm(self._port, events)
@@ -324,13 +324,13 @@ class Tracker:
             return True
         if not (recorder.profile.flight_limit or recorder.identity.flights or self._state.flight):
             return False
-        from coldtrail import flight
+        from coldtrail.sensing import flight
 
         silent, self._departure = flight.look_after(
             self._port, recorder, self._motion, self._watchdog, listen and self.attended
         )
         del flight
-        forget("coldtrail.flight")
+        forget("coldtrail.sensing.flight")
         return silent
 
     async def _call(self):
@@ -342,15 +342,20 @@ class Tracker:
             self._go_on()
             if not (command or refused or self._state.taken or (reached and self._distrusts())):
                 return
-            forget("coldtrail.uplink", "coldtrail.mqtt", "drivers.bg95", "drivers.at")
+            forget(
+                "coldtrail.uplink.session",
+                "coldtrail.uplink.mqtt",
+                "drivers.bg95.modem",
+                "drivers.bg95.at",
+            )
             self._watchdog.feed()
-            from coldtrail import commands
+            from coldtrail.uplink import commands
 
             told, again = commands.follow(
                 self._port, self._recorder, command, refused, replayed, sent
             )
             del commands
-            forget("coldtrail.commands", "coldtrail.shipment", "coldtrail.limits")
+            forget("coldtrail.uplink.commands", "coldtrail.shipment", "coldtrail.contract.limits")
             if not reached or not told or self._silent():
                 return
 
@@ -365,7 +370,7 @@ class Tracker:
         """
         import asyncio
 
-        from coldtrail.uplink import Session
+        from coldtrail.uplink.session import Session
 
         # The session's code and buffers stay for its length: let them lie together.
         gc.collect()

@@ -21,11 +21,11 @@ from littlefs import LittleFS, UserContext
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "tests" / "firmware" / "support")]
 
-from coldtrail import profile as profiles  # noqa: E402
-from coldtrail import records as r  # noqa: E402
-from coldtrail.cose import digest  # noqa: E402
-from coldtrail.flashlog import Log  # noqa: E402
-from coldtrail.recorder import Recorder  # noqa: E402
+from coldtrail.contract.cose import digest  # noqa: E402
+from coldtrail.judging import profile as profiles  # noqa: E402
+from coldtrail.log import records as r  # noqa: E402
+from coldtrail.log.flashlog import Log  # noqa: E402
+from coldtrail.log.recorder import Recorder  # noqa: E402
 from coldtrail_boards.profiles import profile as host_profiles  # noqa: E402
 from coldtrail_simulator.board import file as boards  # noqa: E402
 from coldtrail_simulator.models import currents, w25q64  # noqa: E402

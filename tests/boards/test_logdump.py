@@ -7,7 +7,7 @@ import cbor2
 import pytest
 from click.testing import CliRunner
 
-from coldtrail.flashlog import Log
+from coldtrail.log.flashlog import Log
 from coldtrail_boards.logdump import Record, State, decode, log
 from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash

@@ -23,7 +23,7 @@ LISTENING = {
     "AT", "AT+CMEE?", "ATE0", "AT+CMEE=1", "AT+QISDE=0", 'AT+QURCCFG="urcport"',
     "AT+CFUN=4", "AT+COPS=2", "AT+CFUN=1", "AT+COPS=?", "AT+QPOWD",
 }  # fmt: skip
-"""What a module that registers nowhere is told; see drivers/bg95_listen.py for the reasons."""
+"""What a module that registers nowhere is told; see drivers/bg95/listen.py for the reasons."""
 
 
 @pytest.fixture(scope="module")

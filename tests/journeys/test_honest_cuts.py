@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from coldtrail import profile as profiles
-from coldtrail import records as r
-from coldtrail.recorder import Recorder
+from coldtrail.judging import profile as profiles
+from coldtrail.log import records as r
+from coldtrail.log.recorder import Recorder
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_gateway.evidence import findings
 from coldtrail_simulator.models.nor import NorArray, Tear

@@ -8,7 +8,7 @@ from tests.support.trackers.rig import DRIVERS, MS, ROOT, small_board
 
 LOG = {
     f"lib/coldtrail/{name}.py": ROOT / "firmware/coldtrail" / f"{name}.py"
-    for name in ("__init__", "flashlog", "mounting", "sectors")
+    for name in ("__init__", "log/__init__", "log/flashlog", "log/mounting", "log/sectors")
 }
 SECTORS = 8
 CUTS = 250  # on each interpreter
@@ -16,7 +16,7 @@ CUTS = 250  # on each interpreter
 MAIN = f"""
 from machine import SPI, Pin
 from drivers.w25q64 import W25Q64
-from coldtrail.flashlog import Log  # noqa: E402
+from coldtrail.log.flashlog import Log
 
 def payload(n):
     size = 1200 if n % 37 == 0 else n % 70

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Self
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "firmware"), str(ROOT / "tests/firmware/support")]
 
-from coldtrail.flashlog import CHECKPOINT, Log, LogFull  # noqa: E402
+from coldtrail.log.flashlog import CHECKPOINT, Log, LogFull  # noqa: E402
 from coldtrail_simulator.models.nor import Mood, NorArray, OverProgrammed, Tear  # noqa: E402
 from tests.firmware.support.norflash import NorFlash  # noqa: E402
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coldtrail import mounting
-from coldtrail.sectors import DATA, Sectors
+from coldtrail.log import mounting
+from coldtrail.log.sectors import DATA, Sectors
 from tests.torture import power_cuts
 from tests.torture.power_cuts import GEOMETRIES, Bench, Wrong, run
 

@@ -19,7 +19,7 @@ import struct
 
 from micropython import const
 
-from coldtrail import cbor
+from coldtrail.contract import cbor
 
 # From records.py, so that the compiler puts them in place.
 _BLOCK = const(28)

@@ -4,7 +4,7 @@ from micropython import const
 
 import board
 from drivers import forget
-from drivers.at import AT, ModemError
+from drivers.bg95.at import AT, ModemError
 
 _POWER_ON_MS = const(30_000)
 _ANSWER_MS = const(20_000)
@@ -76,7 +76,7 @@ async def do_modem(console, words):
     console.put("service", found[0] if found else None)
     console.put("rssi_dbm", found[1] if found else None, "dBm")
     console.put("rsrp_dbm", found[2] if found else None, "dBm")
-    forget("drivers.bg95_setup", "drivers.bg95_cell")
+    forget("drivers.bg95.setup", "drivers.bg95.cell")
 
 
 async def do_at(console, words):
@@ -120,11 +120,11 @@ async def do_gnss(console, words):
         limit_s = int(words[0])
     await console.allow()
     modem = await _on(console)
-    from drivers import bg95_gnss
+    from drivers.bg95 import gnss
 
-    found = await bg95_gnss.locate(modem.at, limit_s * 1000, lambda: True)
-    del bg95_gnss
-    forget("drivers.bg95_gnss")
+    found = await gnss.locate(modem.at, limit_s * 1000, lambda: True)
+    del gnss
+    forget("drivers.bg95.gnss")
     if found is None:
         raise ValueError("no position within %d s: give it the sky" % limit_s)
     console.put("latitude", found[0], "", 6)

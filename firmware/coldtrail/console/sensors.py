@@ -4,8 +4,9 @@ import os
 
 from micropython import const
 
-from coldtrail import cbor, sampler
+from coldtrail.contract import cbor
 from coldtrail.decimal import decimal
+from coldtrail.sensing import sampler
 from drivers import fault_text, forget
 
 _FILE = "calibration.cbor"  # as start.py reads it
@@ -42,7 +43,7 @@ async def do_sensors(console):
             raw = reading[1 + channel]
             value = raw
             if raw is not None and channel in tables:
-                from coldtrail.correction import corrected
+                from coldtrail.sensing.correction import corrected
 
                 value = corrected(tables[channel], raw)
             places = _PLACES[channel]
@@ -112,12 +113,12 @@ async def do_calibrate(console, words):
     entries.append(entry)
     entries.sort()
     data = cbor.encode(entries)
-    from coldtrail import calibration
+    from coldtrail.sensing import calibration
     from drivers import forget
 
     calibration.load(data)  # ValueError says what is wrong with it, and nothing is written
     del calibration
-    forget("coldtrail.calibration")
+    forget("coldtrail.sensing.calibration")
     with open(_NEW, "wb") as file:
         file.write(data)
     os.rename(_NEW, _FILE)

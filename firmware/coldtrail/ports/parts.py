@@ -38,7 +38,7 @@ def make(port, chip, wiring):
 
 def modem(port, board):
     """Return the modem's driver."""
-    from drivers.bg95 import BG95
+    from drivers.bg95.modem import BG95
 
     wiring = board.MODEM
     return BG95(

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldtrail import profile as device
+from coldtrail.judging import profile as device
 from coldtrail_boards.profiles import profile
 from coldtrail_boards.profiles.profile import Profile, ProfileError
 from coldtrail_boards.quantities import CHANNELS

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from coldtrail import identity as firmware_identity
-from coldtrail import profile as firmware_profile
+from coldtrail.judging import profile as firmware_profile
 from coldtrail_boards.provision import bundle
 from coldtrail_boards.provision.bundle import Bundle
 from coldtrail_boards.provision.certificates import private_pem

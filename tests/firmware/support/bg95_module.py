@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from drivers import bg95
+from drivers.bg95 import modem
 from tests.firmware.support import on_cpython
 from tests.support.references.transcripts import load
 
@@ -84,7 +84,7 @@ class Module:
         self.supply = Pin(int(on), self._switch)
         self._pressed = 0
         self._epoch = 0
-        self.modem = bg95.BG95(self.near, self.pwrkey, self.reset_n, self.status, self.supply)
+        self.modem = modem.BG95(self.near, self.pwrkey, self.reset_n, self.status, self.supply)
         self._task = asyncio.create_task(self._listen())
 
     def note(self, what: str) -> None:
@@ -199,7 +199,7 @@ async def started() -> Module:
     return module
 
 
-async def connected() -> tuple[Module, bg95.Stream]:
+async def connected() -> tuple[Module, modem.Stream]:
     module = await started()
     stream = await module.modem.connect("220.180.239.212", 8009, 60_000)
     module.commands.clear()

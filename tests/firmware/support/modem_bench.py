@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.bg95 import Part, Sim
-from drivers import bg95
+from drivers.bg95 import modem
 from tests.firmware.support import on_cpython
 from tests.simulator.modem_rig import Places, Rig
 
@@ -47,7 +47,7 @@ class Bench:
         rig.baud = baud
         near.init = self._turn  # type: ignore[method-assign]
         rig.send = self._far.write  # type: ignore[method-assign, assignment]
-        self.modem = bg95.BG95(
+        self.modem = modem.BG95(
             near,
             Pin(lambda level: rig.modem.pwrkey(0 if level else None)),
             Pin(lambda level: rig.modem.reset_n(0 if level else None)),

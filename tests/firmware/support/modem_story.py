@@ -5,8 +5,8 @@ import asyncio
 import gc
 import io
 
-from drivers.at import AT
-from drivers.bg95 import BG95
+from drivers.bg95.at import AT
+from drivers.bg95.modem import BG95
 
 _POLL = 3  # MP_STREAM_POLL
 _READABLE = 1

@@ -6,7 +6,7 @@ import asyncio
 import gc
 from errno import ETIMEDOUT
 
-from coldtrail.mqtt import Client, MqttError
+from coldtrail.uplink.mqtt import Client, MqttError
 
 TOPIC = "coldtrail/1/STORY/"
 LIMIT_MS = 5000

@@ -8,7 +8,7 @@ import json
 import sys
 from binascii import hexlify, unhexlify
 
-from coldtrail import block, cbor, confirmation, cose
+from coldtrail.contract import block, cbor, confirmation, cose
 
 
 def pack(value):

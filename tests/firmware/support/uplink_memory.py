@@ -10,7 +10,7 @@ import gc
 
 from uplink_memory_setting import MODE
 
-from coldtrail import block, cbor, cose
+from coldtrail.contract import block, cbor, cose
 
 KEY = bytes(32)
 RECORD = [0, 0, 500, 2000, 450, 0, 3900, 10, -10, 1000]

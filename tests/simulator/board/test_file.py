@@ -187,8 +187,9 @@ TRACE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from simulator import process, tools
-from simulator.simulation import Simulation
+from coldtrail_simulator.esp32 import interpreter as process
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment.simulation import Simulation
 from tests.simulator.rig import DRIVERS, S, Still, small_board
 
 MAIN = '''

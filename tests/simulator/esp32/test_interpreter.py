@@ -465,8 +465,8 @@ def test_no_interpreter_outlives_a_simulator_that_is_killed(tmp_path):
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from simulator import process
-from simulator.simulation import Simulation
+from coldtrail_simulator.esp32 import interpreter as process
+from coldtrail_simulator.shipment.simulation import Simulation
 from tests.simulator.rig import Still, small_board
 volume = Path({str(tmp_path)!r})
 process.install(volume, {{"main.py": "import time\\nwhile True: time.sleep_ms(1)"}})

@@ -19,7 +19,7 @@ PORT = package(ROOT / "firmware" / "coldtrail")
 FILES = {
     f"lib/coldtrail/{name}": PORT[name]
     for name in PORT
-    if name in {"__init__.py", "records.py"} or name.startswith("ports/")
+    if name in {"__init__.py", "log/__init__.py", "log/records.py"} or name.startswith("ports/")
 } | {"board.py": BOARDS / "esp32_bg95" / "board.py"}
 
 MAIN = """

@@ -13,8 +13,8 @@ from typing import Any
 
 import cbor2
 
-from coldtrail import profile as device
-from coldtrail.state import State
+from coldtrail.judging import profile as device
+from coldtrail.log.state import State
 from coldtrail_boards import logdump
 from coldtrail_boards.profiles import profile as profiles
 from coldtrail_gateway.contract.block import Event, Sample, decode

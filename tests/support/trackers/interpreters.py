@@ -15,7 +15,15 @@ from coldtrail_simulator.services import tools
 from tests.firmware.support import uplink_commands
 
 ROOT = Path(__file__).resolve().parents[3]
-MODULES = ("__init__", "block", "cbor", "confirmation", "cose", "limits")
+MODULES = (
+    "__init__",
+    "contract/__init__",
+    "contract/block",
+    "contract/cbor",
+    "contract/confirmation",
+    "contract/cose",
+    "contract/limits",
+)
 ANSWER_S = 60.0
 
 INTERPRETERS = {"micropython": tools.micropython, "micropython32": tools.micropython32}

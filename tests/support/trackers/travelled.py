@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from coldtrail import profile as profiles
-from coldtrail import records as r
 from coldtrail.identity import Identity, load
-from coldtrail.recorder import Recorder
+from coldtrail.judging import profile as profiles
+from coldtrail.log import records as r
+from coldtrail.log.recorder import Recorder
 from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support.norflash import NorFlash
 

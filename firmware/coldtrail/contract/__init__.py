@@ -1,0 +1,1 @@
+"""The uplink contract: blocks, confirmations, CBOR, COSE (firmware/uplink.cddl)."""

@@ -1,0 +1,1 @@
+"""Judging: the profile's rules, alarms, trend."""

@@ -1,0 +1,159 @@
+"""The profile: what the box needs, provisioned as CBOR (`profile` in uplink.cddl)."""
+
+import hashlib
+from collections import namedtuple
+
+from micropython import const
+
+from coldtrail.contract.cbor import decode
+from coldtrail.sensing.sampler import SENSORS
+
+MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
+_EVENTS = (8, 9)  # channels of events, which the accelerometer measures
+_MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
+
+_RULE = (
+    ("id", 0, 255),
+    ("kind", 1, 4),
+    ("channel", 0, 9),
+    ("comparison", 1, 4),
+    ("threshold", -16777215, 16777215),
+    ("duration", 0, 1073741823),
+    ("hysteresis", 0, 16777215),
+    ("window", 0, 86400),
+)
+
+
+# A tuple type and no class of its own: an instance would keep this whole module in memory.
+Profile = namedtuple(
+    "Profile",
+    (
+        "digest",
+        "name",
+        "interval",
+        "alarm_interval",
+        "upload_interval",
+        "alarm_upload_interval",
+        "start_delay",
+        "rules",
+        "required",
+        "overwrite",
+        "position_interval",
+        "urgent_faults",
+        "zone_start",
+        "flight_limit",
+    ),
+)
+
+
+def wanted(profile):
+    """Return the channels that a Profile requires or judges, ascending.
+
+    A rule on what no sensor measures would look like one that was never broken.
+    """
+    return sorted(set(profile.required) | {rule[2] for rule in profile.rules})
+
+
+def missing(required, fitted):
+    """Return those of the channels in ``required`` that no sensor in ``fitted`` measures."""
+    measured = []
+    for _, name, channels in SENSORS:
+        if name in fitted:
+            measured += channels
+    if "accelerometer" in fitted:
+        measured += _EVENTS
+    return [channel for channel in required if channel not in measured]
+
+
+def named(channels):
+    """Return channels in the words of a profile's file."""
+    names = (
+        "payload ambient humidity light battery "
+        "acceleration_x acceleration_y acceleration_z shock free_fall"
+    ).split()
+    return ", ".join([names[channel] for channel in channels])
+
+
+def load(data):
+    """Return the Profile in `data`. Raises ValueError with one sentence that names the fault.
+
+    name; digest: first 8 bytes of SHA-256 over the profile's bytes; interval (of sampling),
+    upload_interval, each with its alarm_… twin, and start_delay, in seconds; rules: tuple of
+    tuples for alarms.Engine; required: tuple of channels; overwrite: True when a log full of
+    unconfirmed data gives up the oldest; position_interval, in seconds, 0: only on command;
+    urgent_faults: tuple of subjects that call at once; zone_start: True when judging begins with
+    the first reading in the zone, at the latest after start_delay; flight_limit: seconds of radio
+    silence after a take-off at most, 0: take-off is not looked for.
+    """
+    fields = decode(data)
+    if not isinstance(fields, dict):
+        raise ValueError("the profile is not a map.")
+    for key in fields:
+        if key > 13:
+            raise ValueError("the profile has an unknown key %d." % key)
+    _number(fields.get(0), "version", 1, 1)
+    name = fields.get(1)
+    if not isinstance(name, str) or not 1 <= len(name.encode()) <= 32:
+        raise ValueError("the profile's name must be a text of 1 to 32 bytes.")
+    interval = _number(fields.get(2), "interval", 1, 86400)
+    alarm_interval = _number(fields.get(3), "alarm interval", 1, 86400)
+    upload_interval = _number(fields.get(4), "upload interval", 60, 604800)
+    alarm_upload_interval = _number(fields.get(5), "alarm upload interval", 60, 604800)
+    start_delay = _number(fields.get(6), "start delay", 0, 604800)
+    rules = tuple([_rule(rule, interval) for rule in _list(fields.get(7), "rules", 16)])
+    if len({rule[0] for rule in rules}) != len(rules):
+        raise ValueError("two rules of the profile have the same id.")
+    if sum(rule[1] == 4 for rule in rules) > MAX_TREND_RULES:
+        raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
+    required = _list(fields.get(8, []), "required channels", 10)
+    urgent = _list(fields.get(11, []), "faults that call at once", 10)
+    zone_start = _number(fields.get(12, 0), "zone start", 0, 1) == 1
+    if zone_start and start_delay == 0:
+        raise ValueError("in the profile, zone start needs a start delay.")
+    return Profile(
+        hashlib.sha256(data).digest()[:8],
+        name,
+        interval,
+        alarm_interval,
+        upload_interval,
+        alarm_upload_interval,
+        start_delay,
+        rules,
+        tuple([_number(channel, "a channel", 0, 9) for channel in required]),
+        _number(fields.get(9, 0), "overwrite", 0, 1) == 1,
+        _number(fields.get(10, 0), "position interval", 0, 604800),
+        tuple([_number(subject, "a fault's subject", 0, 9) for subject in urgent]),
+        zone_start,
+        _number(fields.get(13, 0), "flight", 0, 86400),
+    )
+
+
+def _rule(values, interval):
+    if not isinstance(values, list) or len(values) != len(_RULE):
+        raise ValueError("a rule of the profile is not a list of %d numbers." % len(_RULE))
+    for value, (name, low, high) in zip(values, _RULE):
+        _number(value, "a rule's " + name, low, high)
+    ident, kind, channel, comparison, threshold, duration, hysteresis, window = values
+    where = "rule %d of the profile: " % ident
+    if (duration == 0) != (kind == 1):
+        raise ValueError(where + "instant has duration 0, every other kind a longer one.")
+    if kind != 4 and window:
+        raise ValueError(where + "only a trend has a window.")
+    if kind == 4 and window < _MIN_BUCKETS * interval:
+        raise ValueError(where + "its window must hold at least %d samples." % _MIN_BUCKETS)
+    if channel > 7 and (kind != 1 or comparison < 3 or threshold < 1 or hysteresis):
+        raise ValueError(where + "of shock and free fall, only instant, above a positive number.")
+    return tuple(values)
+
+
+def _number(value, name, low, high):
+    # A bool is an int to Python, but no number to CBOR.
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError("in the profile, %s must be %d to %d." % (name, low, high))
+    return value
+
+
+def _list(values, name, most):
+    if not isinstance(values, list) or len(values) > most:
+        raise ValueError("in the profile, %s must be a list of at most %d." % (name, most))
+    return values

@@ -1,0 +1,1 @@
+"""The flash log, and the state that follows from its records."""

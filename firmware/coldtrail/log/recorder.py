@@ -1,0 +1,325 @@
+"""The log and the state that follows from it: every record goes through here."""
+
+import binascii
+import os
+import struct
+
+from micropython import const
+
+from coldtrail.contract import cbor, cose
+from coldtrail.log.flashlog import Log, LogFull
+from coldtrail.log.state import State
+from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_SAMPLE = const(1)
+_CLOCK_SYNC = const(4)
+_ALARM_START = const(5)
+_ALARM_END = const(6)
+_LOG_GAP = const(9)
+_FAULT = const(13)
+_INTERNAL = const(28)
+_BLOCK = const(28)
+_CONFIRMED = const(29)
+_BLOCK_HEAD_SIZE = const(9)
+_URGENT = const(1)
+_COMPLETE = const(2)
+_SUBJECT_LOG = const(5)
+_OVERWRITTEN = const(1)
+_DAMAGED = const(2)
+_NOT_ACCEPTED = const(3)
+_NEARLY_FULL = const(14)
+_FULL = const(15)
+_BLOCK_HEAD = "<IIB"
+
+_RETAINED_FORMAT = 3
+
+# Sectors kept back from samples, beside those that sealing takes: for faults and alarms, for
+# confirmations, and for a sector that fails.
+_RESERVE = const(3)
+
+_RANGES = const(16)  # of blocks confirmed beyond the watermark
+
+# Types that a full log does not take: what it says of itself, boots, blocks, confirmations and
+# whatever people do lead out of it or are few.
+_MEASURED = const(
+    1 << 1 | 1 << 2 | 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
+)
+
+
+class Recorder:
+    """Appends records and folds them into the state in one step.
+
+    What is kept over deep sleep in RTC memory is only a hint: it is used when its CRC holds and
+    the log, checked against the flash, stands exactly where the hint says.
+    """
+
+    def __init__(self, nor, profile, identity, retained=b""):
+        """Mount the log on ``nor`` and restore the state.
+
+        ``retained`` is what ``retain`` returned before the deep sleep, through which the flash
+        kept its power, or anything at all. Raises OSError when the flash does not answer.
+        """
+        self.profile = profile
+        self.identity = identity
+        self.extra = None  # the tracker's own few words, kept with the hint
+        self.boot = []  # [cause, counter] of a boot that the log does not hold yet
+        hint = _checked(retained)
+        self.state = State(profile, None)
+        self.log = Log(nor, self._snapshot)
+        self.log.overwrite = profile.overwrite
+        if self.log.mount(hint and hint[1]):
+            self.state.load(hint[2])
+        else:
+            self._replay()
+        if hint:
+            self.extra, self.boot = hint[3:]
+        self.log.release(self.state.release)
+
+    def _snapshot(self):
+        return cbor.encode(self.state.save())
+
+    def _replay(self):
+        state, log = self.state, self.log
+        first = log.first
+        if log.checkpoint is not None:
+            state.load(cbor.decode(log.checkpoint))
+            first = log.checkpoint_sequence + 1
+        else:
+            state.chain = os.urandom(8)
+        for sequence, kind, payload in log.records(first):
+            state.apply(sequence, kind, payload)
+
+    def retain(self):
+        """Return what the RTC memory is to keep over a deep sleep, under 2 KiB."""
+        body = cbor.encode(
+            [_RETAINED_FORMAT, self.log.hint(), self.state.save(), self.extra, self.boot]
+        )
+        return struct.pack("<I", binascii.crc32(body)) + body
+
+    def record(self, kind, fields):
+        """Append one record, durable on return, and fold it in; return whether it was accepted.
+
+        ``fields``: the record's CBOR array. What is measured is not accepted by a log full of
+        unconfirmed data. Raises OSError when the flash does not answer.
+        """
+        state = self.state
+        if kind == _SAMPLE:
+            self._watch_room(fields[0])
+        if state.full and (
+            (_MEASURED >> kind & 1 and (kind != _CLOCK_SYNC or state.sync or self.boot))
+            or (kind == _FAULT and fields[1] != _SUBJECT_LOG)
+        ):
+            return False
+        try:
+            self._append(kind, cbor.encode(fields))
+        except LogFull:
+            return False
+        lost = self.log.first - max(state.release, state.given_up)
+        if lost > 0 and self.profile.overwrite:
+            # Before the next record: a loss is said where it happened.
+            self.record(_LOG_GAP, [state.last or 0, _OVERWRITTEN, lost])
+        return True
+
+    def _watch_room(self, t):
+        """Say so when there is little room left for what is not confirmed, or none."""
+        if self.state.full:
+            return
+        left, near = self._left(), self.state.stands(_SUBJECT_LOG, _NEARLY_FULL)
+        full = left < 0 and not self.profile.overwrite
+        # One more to end it: sealing moves the border by a sector.
+        if near != (not full and (left - near) * 10 < self.log.sectors):
+            self.record(_FAULT, [t, _SUBJECT_LOG, _NEARLY_FULL, int(not near)])
+        if full:
+            self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 1])
+
+    def _left(self):
+        """Return how many more sectors samples may fill; below 0, they are refused."""
+        # A block takes no more room than the records that it seals.
+        return self.log.room() - self.log.span(self.state.unsealed) - _RESERVE
+
+    def room(self):
+        """Return whether samples are accepted, or can be again."""
+        return not self.state.full or self._left() > 0
+
+    def go_on(self, t):
+        """Accept samples again if they were not; ``t``: now, in seconds since boot."""
+        if self.state.full:
+            self.say_lost(t)
+            self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 0])
+
+    def say_lost(self, t):
+        """Say how many samples were due until ``t`` and not accepted.
+
+        After a boot that had to wait, at least so many.
+        """
+        state = self.state
+        if state.full and state.shipment is not None and not state.stopping:
+            # But for the one that is due now.
+            due = t if state.last is None else t - state.last - 1
+            lost = max(1, due // state.interval)
+            self.record(_LOG_GAP, [state.last or 0, _NOT_ACCEPTED, lost])
+
+    def _append(self, kind, payload):
+        self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))
+
+    def settle(self):
+        """Write the alarm events that the samples in the log have called for."""
+        owed = self.state.owed
+        while owed:
+            change, index = owed[0][0], owed[0][1]
+            rule = self.profile.rules[index]
+            if change == "start":
+                value, beyond, t = owed[0][2:]
+                done = self.record(_ALARM_START, [t] + list(rule[:6]) + [value, beyond])
+            else:
+                cause, minimum, maximum, beyond, t = owed[0][2:]
+                done = self.record(_ALARM_END, [t, rule[0], cause, minimum, maximum, beyond])
+            if not done:
+                return
+
+    def seal(self):
+        """Seal every record that is in no block yet, in as many blocks as it takes.
+
+        What a full log has no room for stays for the next time.
+        """
+        try:
+            while self._seal_one():
+                pass
+        except LogFull:
+            pass
+        forget("coldtrail.contract.block", "coldtrail.contract.limits")
+
+    def _seal_one(self):
+        state, identity = self.state, self.identity
+        builder = None
+        last = damaged = missing = 0
+        complete = True
+        due = max(state.unsealed, self.log.first)
+        for sequence, kind, payload in self.log.records(due):
+            missing += sequence - due  # what its CRC says is not what was written
+            due = sequence + 1
+            if kind >= _INTERNAL:
+                continue
+            if builder is None:
+                from coldtrail.contract import block
+
+                builder = block.Builder(
+                    state.chain,
+                    state.number + 1,
+                    state.previous,
+                    state.boot,
+                    sequence,
+                    state.leading or state.interval,
+                    state.shipment,
+                )
+            try:
+                if not builder.add(kind, payload):
+                    complete = False
+                    break
+            except ValueError:
+                # Its CRC holds, so this firmware wrote it; leaving it out beats sealing no more.
+                damaged += 1
+            damaged += missing
+            missing = 0
+            last = sequence
+        if builder is None:
+            return False
+        builder.sync = state.sync
+        builder.urgent = state.urgent
+        sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
+        builder = None  # what it has collected takes as much memory again
+        flags = (_URGENT if state.urgent else 0) | (_COMPLETE if complete else 0)
+        self._append(_BLOCK, struct.pack(_BLOCK_HEAD, state.number + 1, last, flags) + sealed)
+        if damaged:
+            self.record(_LOG_GAP, [state.last or 0, _DAMAGED, damaged])
+        return not complete
+
+    def blocks(self, first):
+        """Yield (sequence, number, flags, sealed) of the blocks from sequence number ``first``.
+
+        ``sealed`` is valid until the next step, and until anything is recorded.
+        """
+        for sequence, kind, payload in self.log.records(first):
+            if kind == _BLOCK:
+                number, _, flags = struct.unpack_from(_BLOCK_HEAD, payload)
+                yield sequence, number, flags, payload[_BLOCK_HEAD_SIZE:]
+
+    def sealed(self, sequence):
+        """Return the sealed block that is record ``sequence``, valid as in ``blocks``.
+
+        Raises OSError when it cannot be read any more.
+        """
+        try:
+            return self.log.read(sequence)[1][_BLOCK_HEAD_SIZE:]
+        except LookupError as error:
+            raise OSError(str(error))
+
+    def confirm(self, document):
+        """Apply a confirmation whose MAC holds; return whether it released anything.
+
+        ``document``: (chain, watermark, hash, ranges, unix, ms). The tracker only ever adds: a
+        document of another chain, one that names another hash for the watermark block, or one
+        that knows less, releases nothing.
+        """
+        state = self.state
+        chain, watermark, digest, ranges = document[:4]
+        if chain != state.chain or not state.watermark <= watermark <= state.number:
+            return False
+        ranges = [pair for pair in ranges if pair[1] <= state.number]
+        ranges = _beyond(watermark, ranges + state.ranges)
+        proven = watermark == state.watermark
+        if proven and ranges == state.ranges:
+            return False
+        # A block that cannot be read any more can never be confirmed: it holds up nothing.
+        release, pending = state.release, 0
+        for sequence, kind, payload in self.log.records(release):
+            if kind != _BLOCK:
+                continue
+            number, last, _ = struct.unpack_from(_BLOCK_HEAD, payload)
+            if number == watermark and not proven:
+                if cose.digest(payload[_BLOCK_HEAD_SIZE:]) != digest:
+                    return False
+                proven = True
+            if pending == 0:
+                if number <= watermark or any(a <= number <= b for a, b in ranges):
+                    release = last + 1
+                else:
+                    pending = sequence
+            if pending and number >= watermark:
+                break
+        if not proven:
+            return False
+        self.log.release(release)
+        # Not accepted only by a full log: the gateway says it again, and more of it.
+        return self.record(_CONFIRMED, [watermark, ranges, release, pending])
+
+
+def _beyond(watermark, ranges):
+    """Return the ranges joined, as far as they lie beyond the watermark.
+
+    The newest ones: the log gives up its oldest blocks first, and what was given up leaves a hole
+    that nobody fills.
+    """
+    joined = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1][1] = max(last, joined[-1][1])
+        elif last > watermark:
+            joined.append([max(first, watermark + 1), last])
+    return joined[-_RANGES:]
+
+
+def _checked(retained):
+    """Return the retained list when its CRC holds, else None."""
+    if len(retained) < 5:
+        return None
+    if struct.unpack_from("<I", retained)[0] != binascii.crc32(retained[4:]):
+        return None
+    try:
+        hint = cbor.decode(retained[4:])
+    except ValueError:
+        return None
+    if not isinstance(hint, list) or len(hint) != 5 or hint[0] != _RETAINED_FORMAT:
+        return None
+    return hint

@@ -1,0 +1,303 @@
+"""What the tracker knows: a fold over the records of its log.
+
+``State.apply`` is the only way anything changes, and it sees nothing but the record. So a state
+restored from a checkpoint plus the records after it equals the state that was lost, whether the
+RTC memory, the battery or the process went away; and what an alarm still owes the log (a sample
+was written, power failed before its alarm event was) comes out of the same fold.
+"""
+
+import struct
+
+from micropython import const
+
+from coldtrail.contract import cbor, cose
+from coldtrail.judging.alarms import RULES_REPLACED, Engine
+
+# From records.py, so that the compiler puts them in place.
+_SAMPLE = const(1)
+_POSITION = const(2)
+_BOOT = const(3)
+_CLOCK_SYNC = const(4)
+_ALARM_START = const(5)
+_ALARM_END = const(6)
+_CONFIGURATION = const(7)
+_LOG_GAP = const(9)
+_SHIPMENT_START = const(10)
+_SHIPMENT_STOP = const(11)
+_FLIGHT_MODE = const(12)
+_FAULT = const(13)
+_SHOCK = const(14)
+_FREE_FALL = const(15)
+_COMMAND_OUTCOME = const(17)
+_BLOCK = const(28)
+_CONFIRMED = const(29)
+_CHECKPOINT = const(30)
+_BLOCK_HEAD_SIZE = const(9)
+_URGENT = const(1)
+_COMPLETE = const(2)
+_POWER_ON = const(1)
+_BROWN_OUT = const(2)
+_COMMANDED = const(4)
+_BY_COMMAND = const(2)
+_CONFIGURE = const(1)
+_ACKNOWLEDGE = const(2)
+_LOCATE = const(3)
+_REBOOT = const(4)
+_START = const(6)
+_STOP = const(7)
+_TAKEN = const(0)
+_DONE = const(1)
+_SUBJECT_LOG = const(5)
+_CHANNEL_SHOCK = const(8)
+_CHANNEL_FREE_FALL = const(9)
+_OVERWRITTEN = const(1)
+_FULL = const(15)
+_BLOCK_HEAD = "<IIB"
+
+_FORMAT = 5
+# Attributes that are saved as they are.
+_SAVED = (
+    "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
+    "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
+    "taken configured provisioned flight"
+).split()
+
+
+class State:
+    """The fold. Attributes are read by everybody and written by ``apply`` alone."""
+
+    def __init__(self, profile, chain):
+        """Begin an empty state for a log just formatted: ``chain`` is its random id (8 bytes)."""
+        self.profile = profile
+        self.engine = Engine(profile.rules)
+        self.chain = chain
+        self.boot = 0
+        self.boot_rtc = 0  # the chip's counter, in seconds, when this boot began
+        self.number = 0  # of the last sealed block
+        self.previous = bytes(16)  # its hash
+        self.unsealed = 0  # sequence number of the first record in no block
+        self.oldest = None  # t of the oldest sample in no block
+        self.leading = 0  # sampling interval that led to the samples in no block
+        self.urgent = False  # a record in no block wants somebody to act
+        self.urgent_number = 0  # last block that carries such a record
+        self.watermark = 0  # blocks 1...watermark are confirmed
+        self.ranges = []  # [from, to] confirmed beyond it
+        self.release = 0  # sequence number before which the log may reuse space
+        self.pending = 0  # sequence number of the first unconfirmed block, 0 when there is none
+        self.given_up = 1  # records before this sequence number are gone and said to be
+        self.last = None  # t of the last sample
+        self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
+        self.shipment = None
+        self.stopped = None  # the shipment that was stopped last: it is never started again
+        self.judge_from = 0  # t from which samples are judged: before, the box may still be warm
+        self.faults = []  # 16 * subject + code, those that stand
+        self.owed = []  # alarm changes that the log does not hold yet
+        self.command = 0  # counter of the last command taken, refused or expired
+        self.taken = None  # [counter, action, 1 once its effect is in the log] without an outcome
+        self.configured = None  # digest of the profile that was reported in force last
+        self.provisioned = None  # the shipment that was started last without a command
+        self.flight = None  # [t when flight mode began, its cause] while it lasts
+
+    @property
+    def interval(self):
+        """Seconds to the next sample."""
+        return self.profile.alarm_interval if self.engine.standing else self.profile.interval
+
+    @property
+    def upload_interval(self):
+        """Seconds between uplinks."""
+        if self.engine.standing:
+            return self.profile.alarm_upload_interval
+        return self.profile.upload_interval
+
+    @property
+    def stopping(self):
+        """Whether the shipment has been stopped and its last block is not sealed yet."""
+        return self.shipment is not None and self.shipment == self.stopped
+
+    @property
+    def full(self):
+        """Whether the log stands full of unconfirmed data, so that nothing is sampled."""
+        return self.stands(_SUBJECT_LOG, _FULL)
+
+    def stands(self, subject, code):
+        """Whether a fault has begun and not ended."""
+        return 16 * subject + code in self.faults
+
+    @property
+    def locate(self):
+        """Whether a command that has been taken asks for the position."""
+        return self.taken is not None and self.taken[1] == _LOCATE and not self.taken[2]
+
+    def is_confirmed(self, number):
+        """Whether the gateway is known to keep block ``number``."""
+        if number <= self.watermark:
+            return True
+        return any(first <= number <= last for first, last in self.ranges)
+
+    def apply(self, sequence, kind, payload):
+        """Fold in one record; ``payload`` may be a memoryview and is not kept."""
+        if kind == _BLOCK:
+            self._sealed(sequence, payload)
+            return
+        if kind == _CHECKPOINT:
+            return
+        fields = cbor.decode(payload)
+        if kind == _SAMPLE:
+            self._sample(fields)
+        elif kind == _BOOT:
+            self._boot(fields)
+        elif kind == _CLOCK_SYNC:
+            self.sync = tuple(fields)
+        elif kind in (_ALARM_START, _ALARM_END):
+            if self.owed:
+                self.owed.pop(0)
+            if kind == _ALARM_START:
+                # The engine may be one of other rules that know nothing of it.
+                self.urgent = self.engine.before = True
+        elif kind == _SHIPMENT_START:
+            self.shipment = fields[1]
+            self.judge_from = fields[0] + self.profile.start_delay
+            self.engine.reset()
+            if not self._effect(_START):
+                self.provisioned = fields[1]
+        elif kind == _SHIPMENT_STOP:
+            self.stopped = fields[1]
+            if fields[2] == _BY_COMMAND:
+                self._effect(_STOP)
+            self._owe(self.engine.stop(fields[0]))
+        elif kind == _FAULT:
+            self._fault(*fields[1:])
+        elif kind == _SHOCK:
+            peak = max([abs(axis) for axis in fields[1:]])
+            self._event(fields[0], _CHANNEL_SHOCK, peak)
+        elif kind == _FREE_FALL:
+            self._event(fields[0], _CHANNEL_FREE_FALL, fields[1])
+        elif kind == _LOG_GAP:
+            _, cause, count = fields
+            if cause == _OVERWRITTEN:
+                self.given_up = max(self.given_up, self.release) + count
+        elif kind == _CONFIGURATION:
+            self._configuration(fields[2])
+        elif kind == _POSITION:
+            self._effect(_LOCATE)
+        elif kind == _COMMAND_OUTCOME:
+            self._command(fields)
+        elif kind == _FLIGHT_MODE:
+            self.flight = [fields[0], fields[2]] if fields[1] else None
+        elif kind == _CONFIRMED:
+            self.watermark, self.ranges, self.release, self.pending = fields
+
+    def _configuration(self, digest):
+        if digest == self.configured:
+            return
+        self._effect(_CONFIGURE)
+        self.configured = digest
+        self._other_rules(self.engine.alarmed)
+
+    def _other_rules(self, alarmed):
+        # They have no words for what others have begun; that there was an alarm stays.
+        self.engine.reset()
+        self.engine.before = alarmed
+        self.owed = []
+
+    def _command(self, fields):
+        _, self.command, action, outcome = fields[:4]
+        self.taken = None
+        if outcome == _TAKEN:
+            self.taken = [self.command, action, 0]
+            if action == _CONFIGURE:
+                self._owe(self.engine.stop(fields[0], RULES_REPLACED))
+        if action == _ACKNOWLEDGE and outcome == _DONE:
+            self.engine.acknowledge()
+
+    def _effect(self, action):
+        """Note that the log holds what the command under way asks for; return whether it does."""
+        if self.taken is None or self.taken[1] != action:
+            return False
+        self.taken[2] = 1
+        return True
+
+    def _boot(self, fields):
+        _, self.boot, cause, rtc, _ = fields
+        passed, last = rtc - self.boot_rtc, self.last or 0
+        self.boot_rtc = rtc
+        if cause in (_POWER_ON, _BROWN_OUT) or passed < last:
+            # The chip's counter began anew: nobody knows how long the power was away.
+            self.engine.restart()
+            passed = last
+        else:
+            self.engine.restart(passed)
+        self.judge_from = max(0, self.judge_from - passed)
+        if self.flight:
+            self.flight[0] -= passed
+        self.sync = self.last = self.oldest = None
+        if cause == _COMMANDED:
+            self._effect(_REBOOT)
+
+    def _fault(self, subject, code, on):
+        fault = 16 * subject + code
+        if fault in self.faults:
+            self.faults.remove(fault)
+        if on:
+            self.faults.append(fault)
+            if self.full or subject in self.profile.urgent_faults:
+                self.urgent = True
+
+    def _event(self, t, channel, value):
+        if self.shipment is not None and t >= self.judge_from:
+            self._owe(self.engine.event(t, channel, value))
+
+    def _sample(self, fields):
+        t, values = fields[0], fields[2:]
+        leading = self.interval
+        if self.oldest is None:
+            self.oldest = t
+            self.leading = leading
+        self.last = t
+        if self.shipment is None:
+            return
+        if self.profile.zone_start and self.engine.within(values):
+            self.judge_from = min(self.judge_from, t)
+        if t >= self.judge_from:
+            self._owe(self.engine.sample(t, leading, values))
+
+    def _owe(self, changes):
+        for change in changes:
+            self.owed.append(list(change))
+
+    def _sealed(self, sequence, payload):
+        number, last, flags = struct.unpack_from(_BLOCK_HEAD, payload)
+        self.number = number
+        self.previous = cose.digest(payload[_BLOCK_HEAD_SIZE:])
+        self.unsealed = last + 1
+        if self.pending == 0:
+            self.pending = sequence
+        if flags & _URGENT:
+            self.urgent_number = number
+        if flags & _COMPLETE:
+            self.oldest = None
+            self.urgent = False
+            if self.stopping:
+                self.shipment = None
+
+    def save(self):
+        """Return the state as what ``load`` takes, for a checkpoint or the RTC memory."""
+        saved = [_FORMAT, self.profile.digest, self.engine.save()]
+        for name in _SAVED:
+            saved.append(getattr(self, name))
+        return saved
+
+    def load(self, saved):
+        """Restore what ``save`` returned; ValueError when it is of another format."""
+        if not isinstance(saved, list) or not saved or saved[0] != _FORMAT:
+            raise ValueError("state of another format")
+        _, digest, engine = saved[:3]
+        for name, value in zip(_SAVED, saved[3:]):
+            setattr(self, name, value)
+        self.sync = self.sync and tuple(self.sync)
+        if digest == self.profile.digest:
+            self.engine.load(engine)
+        else:
+            # Provisioned with another profile since.
+            self._other_rules(engine[1])

@@ -1,0 +1,1 @@
+"""Self-test: every part once, with its limits; imported when asked for."""

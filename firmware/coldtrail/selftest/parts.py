@@ -1,0 +1,174 @@
+"""Self-test of what is on the board itself: sensors, battery, flash. See selftest.py."""
+
+import time
+
+from micropython import const
+
+import board
+from coldtrail.decimal import decimal
+from coldtrail.log.sectors import RETIRED, UNKNOWN
+from drivers import fault, fault_text, forget
+
+# Sensor, then for each of its values: name, unit, decimal places, and what is plausible on a
+# packing line. The accelerometer has rows of its own.
+_PLAUSIBLE = (
+    ("probe", (("probe", "degC", 2, -20000, 6000),)),  # from liquid nitrogen to a hot dock
+    ("ambient", (("ambient", "degC", 2, -4000, 6000), ("humidity", "%RH", 1, 0, 1000))),
+    ("light", (("light", "lx", 2, 0, 8_386_560),)),  # the part's full scale
+)
+_AT_REST_MG = const(150)  # gravity, less what offsets and an unsteady table make of it
+
+_LEAST_CHARGE = const(3)  # of the steps of the battery's curve: 30 %
+
+_SPARES = const(2)  # sectors that are tried
+_ERASE_MS = const(400)  # W25Q64JV datasheet, section 9.6: tSE
+_PIECE = const(128)
+
+
+def results(port, recorder):
+    """Yield (name, ok, value, unit, limit) of every check; none takes longer than a second."""
+    for sensor, rows in _PLAUSIBLE:
+        if sensor in board.SENSORS:
+            for result in _plausible(port, sensor, rows):
+                yield result
+    if "accelerometer" in board.SENSORS:
+        for result in _accelerometer(port):
+            yield result
+    if "battery" in board.SENSORS:
+        least = board.SENSORS["battery"]["curve"][_LEAST_CHARGE]
+        row = ("battery", "mV", 0, least, 9999)
+        for result in _plausible(port, "battery", (row,), "at least %d, 30 %%" % least):
+            yield result
+    for result in _flash(recorder.log):
+        yield result
+
+
+def _measured(port, sensor):
+    """Return the values of a sensor, or what is wrong in words."""
+    try:
+        found = port.sensor(sensor).measure()
+        return found if isinstance(found, tuple) else (found,)
+    except fault.SensorFault as error:
+        return fault_text.words(error.code)
+    finally:
+        port.release(sensor)
+
+
+def _plausible(port, sensor, rows, words=None):
+    found = _measured(port, sensor)
+    for n, (name, unit, places, low, high) in enumerate(rows):
+        limit = words or "%s to %s" % (decimal(low, places), decimal(high, places))
+        if isinstance(found, str):
+            yield name, False, found, "", limit
+        else:
+            yield name, low <= found[n] <= high, decimal(found[n], places), unit, limit
+
+
+def _accelerometer(port):
+    """Gravity as it lies, then the part's own test."""
+    found = _measured(port, "accelerometer")
+    limit = "%d to %d" % (1000 - _AT_REST_MG, 1000 + _AT_REST_MG)
+    if isinstance(found, str):
+        yield "gravity", False, found, "", limit
+    else:
+        square = sum(axis * axis for axis in found)
+        size = 0
+        for bit in range(15, -1, -1):
+            if (size | 1 << bit) ** 2 <= square:
+                size |= 1 << bit
+        yield "gravity", abs(size - 1000) <= _AT_REST_MG, str(size), "mg", limit
+
+    from drivers import lis2dw12_selftest as selftest
+
+    limit = "%d to %d" % (selftest.LEAST_MG, selftest.MOST_MG)
+    try:
+        moved = selftest.deflections(port.sensor("accelerometer"))
+    except fault.SensorFault as error:
+        moved = fault_text.words(error.code)
+    for axis in range(3):
+        name = "deflection " + "xyz"[axis]
+        if isinstance(moved, str):
+            yield name, False, moved, "", limit
+        else:
+            good = selftest.LEAST_MG <= moved[axis] <= selftest.MOST_MG
+            yield name, good, str(moved[axis]), "mg", limit
+    del selftest
+    port.release("accelerometer")
+    forget("drivers.lis2dw12_selftest")
+
+
+# ---- flash ----
+
+
+def _flash(log):
+    """Erase, write, read and erase sectors that hold nothing.
+
+    It works on the log's own attributes, as mounting.py does.
+    """
+    spares = list(_spares(log))
+    limits = "at most %d" % _ERASE_MS, "0 of %d" % (2 * len(spares) * log._sectors.size)
+    if not spares:
+        yield "flash erase", False, "the log leaves no sector free", "", limits[0]
+        return
+    slowest = wrong = 0
+    try:
+        for sector in spares:
+            for inverse in (0, 0xFF):  # every bit has to become 0 once, and 1 again
+                slowest = max(slowest, _erase(log, sector))
+                wrong += _write(log, sector, inverse)
+            slowest = max(slowest, _erase(log, sector))
+    except OSError as error:
+        yield "flash erase", False, str(error), "", limits[0]
+        return
+    finally:
+        log._sectors.forget()
+    yield "flash erase", slowest <= _ERASE_MS, str(slowest), "ms", limits[0]
+    yield "flash write", not wrong, str(wrong), "wrong bytes", limits[1]
+
+
+def _spares(log):
+    """Yield sectors that the newest header on the flash says are no part of the log.
+
+    Those that it opens last. One that power loss leaves half erased is what an opening that was
+    cut short leaves, too: the log knows what to do with it.
+    """
+    sectors = log._sectors
+    found = 0
+    for step in range(log._reach, 0, -1):
+        sector = (log._head + step) % log.sectors
+        state = sectors.header(sector)[0]
+        if state not in (RETIRED, UNKNOWN):
+            yield sector
+            found += 1
+            if found == _SPARES:
+                return
+
+
+def _erase(log, sector):
+    """Return how long it took in ms; OSError when bits are left."""
+    sectors = log._sectors
+    sectors.forget()
+    begun = time.ticks_ms()
+    sectors._nor.erase(sectors._address(sector, 0))
+    took = time.ticks_diff(time.ticks_ms(), begun)
+    if not sectors.is_blank(sector):
+        raise OSError("not blank after an erase")
+    return took
+
+
+def _write(log, sector, inverse):
+    """Fill a sector with what differs from byte to byte and page to page; return what is wrong."""
+    sectors = log._sectors
+    page = bytearray(sectors._nor.program_size)
+    back = bytearray(_PIECE)
+    wrong = 0
+    for start in range(0, sectors.size, len(page)):
+        address = sectors._address(sector, start)
+        for i in range(len(page)):
+            # Nothing that a header could be taken for; and zeros would retire the sector.
+            page[i] = (i * 37 + start // len(page) * 11 + sector) & 0xFF ^ inverse
+        sectors._nor.program(address, page)
+        for piece in range(0, len(page), _PIECE):
+            sectors._nor.read(address + piece, back)
+            wrong += sum(a != b for a, b in zip(back, memoryview(page)[piece:]))
+    return wrong

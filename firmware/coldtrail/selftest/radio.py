@@ -1,0 +1,129 @@
+"""Self-test of what reaches the outside: modem, SIM, registration, clock, GNSS (selftest.py)."""
+
+import asyncio
+import time
+
+from micropython import const
+
+import board
+from drivers.bg95.at import ModemError
+
+# From records.py, so that the compiler puts them in place.
+_CLOCK_SYNC = const(4)
+_NETWORK = const(1)
+
+_POWER_ON_MS = const(30_000)
+_SIM_MS = const(15_000)
+_POLL_MS = const(1_000)
+_REGISTER_MS = const(180_000)
+_GNSS_MS = const(120_000)
+
+_LEAST_DBM = const(-115)  # RSRP, in GSM RSSI: with less, a truck's steel is the end of it
+_CLOCK_MS = const(1_000)  # what the gateway's times may be off by
+
+_NEEDED = ("modem", "SIM", "registration")  # without one of these, there is nothing behind it
+
+
+class Radio:
+    """The checks; each returns (value, unit, whether it passes) or raises OSError in words."""
+
+    def __init__(self, port, recorder):
+        """Check the modem of ``port`` with the identity of ``recorder``, which must be free."""
+        self._port = port
+        self._recorder = recorder
+        self._modem = port.modem()
+
+    async def results(self, report, gnss):
+        """Make them; return (how many failed, the block to be confirmed, 0 when none can be sent).
+
+        ``report`` as in selftest.py. The modem is off in the end.
+        """
+        rows = [
+            ("modem", self._power, "answers"),
+            ("SIM", self._card, "a card that answers"),
+            ("registration", self._registration, "at least %d" % _LEAST_DBM),
+            ("clock", self._clock, "within %d" % _CLOCK_MS),
+        ]
+        if gnss:
+            rows.append(("GNSS", self._position, "a fix within %d s" % (_GNSS_MS // 1000)))
+        try:
+            failed, missing = await _made(rows, report)
+        finally:
+            await self._modem.power_off()
+        if missing:
+            return failed, 0
+        self._recorder.seal()
+        return failed, self._recorder.state.number
+
+    async def _power(self):
+        await self._modem.power_on(_POWER_ON_MS)
+        # The answer is the bare revision, and every revision of the family begins so.
+        return "BG" + str(await self._modem.at.command(b"AT+CGMR", b"BG"), "utf-8"), "", True
+
+    async def _card(self):
+        deadline = time.ticks_add(time.ticks_ms(), _SIM_MS)
+        while True:
+            try:
+                number = await self._modem.at.command(b"AT+QCCID", b"+QCCID:")
+                return str(number, "utf-8"), "", True
+            except ModemError:  # also while the card is being read
+                if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
+                    raise ModemError("no card answers: insert one")
+            await asyncio.sleep_ms(_POLL_MS)
+
+    async def _registration(self):
+        identity = self._recorder.identity
+        user, password, pin = identity.apn_user, identity.apn_password, identity.pin
+        await self._modem.register(identity.apn, _REGISTER_MS, user, password, pin)
+        found = await self._modem.signal()
+        if found is None:
+            raise ModemError("no service")
+        dbm = found[1] if found[2] is None else found[2]
+        return str(dbm), "dBm", dbm >= _LEAST_DBM
+
+    async def _clock(self):
+        """Record the time, and return by how much the clock has gone astray since the last."""
+        found = await self._modem.network_time()
+        if found is None:
+            raise ModemError("the network gives no time")
+        unix, off, ticks = found
+        state = self._recorder.state
+        t, ms = self._port.since_boot(state.boot_rtc)
+        now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
+        fields = [now // 1000, now % 1000, unix, 0, off, _NETWORK]
+        drift = 0
+        if state.sync is not None:
+            t, ms, since, since_ms = state.sync[:4]
+            passed = now - t * 1000 - ms
+            off = (unix - since) * 1000 - since_ms - passed
+            drift = passed * 2 * board.RTC_PPM // 1000000
+        self._recorder.record(_CLOCK_SYNC, fields)
+        return str(off), "ms", abs(off) <= _CLOCK_MS + drift
+
+    async def _position(self):
+        from drivers.bg95 import gnss as bg95_gnss
+
+        found = await bg95_gnss.locate(self._modem.at, _GNSS_MS, lambda: True)
+        if found is None:
+            raise ModemError("no fix")
+        return str(found[2]), "m", True
+
+
+async def _made(rows, report):
+    """Make the checks; return (how many failed, what is missing that the others need)."""
+    missing = None
+    failed = 0
+    for name, check, limit in rows:
+        if missing:
+            failed += 1
+            report(name, False, "no " + missing, "", limit)
+            continue
+        try:
+            value, unit, ok = await check()
+        except (OSError, ValueError) as error:
+            value, unit, ok = str(error), "", False
+            if name in _NEEDED:
+                missing = name
+        failed += not ok
+        report(name, ok, value, unit, limit)
+    return failed, missing

@@ -1,0 +1,1 @@
+"""Sensing: samples, interrupts between them, flight, calibration."""

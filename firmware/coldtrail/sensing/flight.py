@@ -1,0 +1,194 @@
+"""Flight mode (event 12): in the air radio and GNSS are off, sampling and alarms go on.
+
+A planned leg (identity.cbor) is kept silent by the clock, from two minutes before it begins, so
+that a session under way is over by then. A take-off that nobody has planned is seen by the
+accelerometer, where the profile wants it looked for (key 13): the floor shakes, and for 20 s it
+is pushed aside as only a take-off run and a climb do. Nothing is sent from that moment on. A
+quarter of an hour later the modem listens once (bg95_listen.py): a lorry on a bad road still finds
+cells, an aircraft finds none. Cells that come into view afterwards change nothing.
+
+It ends with the planned arrival; after a take-off once the floor has stood still for ten minutes,
+as no aircraft's does in the air; at the latest after the time that the profile states, and where
+a boot has lost the clock, after that of the longest planned leg.
+
+Imported when there is something to look after, and given back. What stays is the state's
+``flight``, a fold of the log, and ``memory`` in the RTC memory.
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_FLIGHT_MODE = const(12)
+
+_TASK = "flight"
+
+FREE = const(0)
+SILENT = const(1)
+LISTEN = const(2)  # silent, and to look for cells now
+
+# Causes of event 12.
+_PLANNED = const(1)
+_TAKE_OFF = const(2)
+_ARRIVAL = const(3)
+_LIMIT = const(4)
+
+_MARGIN_S = const(120)
+
+# Sums of the three axes' variances in mg^2. The sensor's own noise makes 75; what an aircraft's
+# engines and air do to its floor is several times 10 mg on each axis.
+_SHAKING = const(300)
+# Run and climb push with 0.1 to 0.35 g: the engines, and gravity on an inclined floor. A box that
+# is turned is pushed by more.
+_PUSH_MG = const(100)
+_TURN_MG = const(450)
+_CLIMB_S = const(20)  # a lorry brakes and pulls away for less
+_PACE_MS = const(2000)
+_STAND_S = const(600)
+_LISTEN_S = const(900)  # from the take-off: by then out of reach of the ground
+
+# Memory.
+REST = const(0)  # (x, y, z) in mg as it stood still last, or None
+STOOD = const(1)  # since when it stands still, in seconds since boot, or None
+LISTENED = const(2)  # whether cells have been looked for since the take-off
+
+
+def look_after(port, recorder, memory, watchdog, attend):
+    """Do what there is to do at a wake; return (silent, departure).
+
+    silent: nothing may be sent. departure: when the next planned leg begins to be silent, in
+    seconds since boot, or None. ``attend(coroutine)`` runs a coroutine while samples are taken;
+    without it there is no listening now.
+    """
+
+    def now():
+        return port.since_boot(recorder.state.boot_rtc)[0]
+
+    def read():
+        from drivers import lis2dw12_motion
+
+        sensor = port.sensor("accelerometer")
+        return None if sensor is None else lis2dw12_motion.read(sensor)
+
+    def pause(ms):
+        watchdog.feed()
+        time.sleep_ms(ms)
+
+    todo = follow(recorder, memory, now, read, pause)
+    forget("drivers.lis2dw12_motion")
+    port.release_all()
+    if todo == LISTEN and attend:
+        from drivers.bg95 import listen as bg95_listen
+
+        memory[LISTENED] = True
+        watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
+        if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
+            heard(recorder, now())
+        watchdog.done(_TASK)
+        forget("drivers.bg95.listen", "drivers.bg95.pin", "drivers.bg95.power")
+    return recorder.state.flight is not None, departure(recorder, now())
+
+
+def follow(recorder, memory, now, read, pause):
+    """Record what has begun or ended; return FREE, SILENT or LISTEN.
+
+    ``memory``: a list, empty at first. ``now()``: seconds since boot. ``read()``: (x, y, z,
+    variance), or None, see lis2dw12_motion.py. ``pause(ms)`` waits.
+    """
+    state, profile, t = recorder.state, recorder.profile, now()
+    if not memory:
+        # Who has booted in the air does not know what was heard, and listens no more.
+        memory.extend((None, None, state.flight is not None))
+    if recorder.boot:  # the log is full: there is no boot yet to count seconds from
+        return FREE if state.flight is None else SILENT
+    motion = read() if profile.flight_limit else None
+    _note(memory, t, motion)
+    if state.flight is not None:
+        cause = _end(recorder, memory, t)
+        if cause:
+            recorder.record(_FLIGHT_MODE, [t, 0, cause])
+    elif _is_planned(recorder, t):
+        recorder.record(_FLIGHT_MODE, [t, 1, _PLANNED])
+    elif _climbs(memory, motion, read, pause):
+        memory[STOOD], memory[LISTENED] = None, False
+        recorder.record(_FLIGHT_MODE, [now(), 1, _TAKE_OFF])
+    if state.flight is None:
+        return FREE
+    begun, cause = state.flight
+    if cause == _TAKE_OFF and not memory[LISTENED] and t - begun >= _LISTEN_S:
+        return LISTEN
+    return SILENT
+
+
+def heard(recorder, t):
+    """Take note that there are cells in reach: what was seen was no take-off."""
+    recorder.record(_FLIGHT_MODE, [t, 0, _ARRIVAL])
+
+
+def departure(recorder, t):
+    """Return when the next planned leg begins to be silent, in seconds since boot, or None."""
+    sync = recorder.state.sync
+    if sync is None:
+        return None
+    zero = sync[2] - sync[0]
+    begins = [begin - _MARGIN_S - zero for begin, _ in recorder.identity.flights]
+    begins = [begin for begin in begins if begin > t]
+    return min(begins) if begins else None
+
+
+def _is_planned(recorder, t):
+    sync = recorder.state.sync
+    if sync is None:
+        return False
+    unix = sync[2] + t - sync[0]
+    flights = recorder.identity.flights
+    return any(begin - _MARGIN_S <= unix < end for begin, end in flights)
+
+
+def _end(recorder, memory, t):
+    """Return the cause why the flight that the state knows of is over, or None."""
+    begun, cause = recorder.state.flight
+    if cause == _PLANNED and recorder.state.sync is not None:
+        return None if _is_planned(recorder, t) else _ARRIVAL
+    longest = recorder.profile.flight_limit
+    if cause == _PLANNED:
+        lengths = [end - begin + _MARGIN_S for begin, end in recorder.identity.flights]
+        longest = max(lengths) if lengths else 0
+    elif memory[STOOD] is not None and t - memory[STOOD] >= _STAND_S:
+        return _ARRIVAL
+    return _LIMIT if t - begun >= longest else None
+
+
+def _note(memory, t, motion):
+    """Keep how it lies, and since when it stands still."""
+    if motion is None:
+        return
+    if motion[3] >= _SHAKING:
+        memory[STOOD] = None
+    else:
+        if memory[STOOD] is None:
+            memory[STOOD] = t
+        memory[REST] = motion[:3]
+
+
+def _climbs(memory, motion, read, pause):
+    """Tell whether what is felt now, and for as long as it takes, is a take-off."""
+    left_ms = _CLIMB_S * 1000
+    while _is_pushed(memory[REST], motion):
+        if left_ms <= 0:
+            return True
+        pause(_PACE_MS)
+        left_ms -= _PACE_MS
+        motion = read()
+    return False
+
+
+def _is_pushed(rest, motion):
+    if rest is None or motion is None or motion[3] < _SHAKING:
+        return False
+    square = sum([(a - b) * (a - b) for a, b in zip(rest, motion)])
+    return _PUSH_MG * _PUSH_MG <= square <= _TURN_MG * _TURN_MG

@@ -1,0 +1,95 @@
+"""Takes one sample: every fitted sensor once, absent values with the status that says why."""
+
+from micropython import const
+
+from drivers.fault import BUS_STUCK, VALUE_STUCK, SensorFault
+
+CHANNELS = 8
+OVERDUE = const(1 << 20)  # status: a calibration is past its due date
+
+# Sensor number (its place in the status, four bits each), name at the port, channels.
+SENSORS = (
+    (0, "probe", (0,)),
+    (1, "ambient", (1, 2)),
+    (2, "light", (3,)),
+    (3, "accelerometer", (5, 6, 7)),
+    (4, "battery", (4,)),
+)
+
+# So many readings in a row that agree in every bit are no measurement. Each driver whose noise
+# makes that impossible offers the bits as ``raw``; figures in README.md.
+STUCK = const(16)
+
+
+def repeats():
+    """Return the memory that ``read`` wants: the raw reading of each sensor, how often it came."""
+    return [0] * (2 * len(SENSORS))
+
+
+def read(port, memory):
+    """Measure and return [status, raw value of channel 0 ... 7], None for a value that is absent.
+
+    ``port.sensor(name)`` gives a driver with ``measure()`` (an integer, or a tuple of integers
+    for consecutive channels, in the channels' units) or None where none is fitted. One sensor's
+    fault leaves the others alone.
+    """
+    status = 0
+    values = [None] * CHANNELS
+    for number, name, channels in SENSORS:
+        driver = port.sensor(name)
+        if driver is None:
+            continue
+        try:
+            reading = _measure(port, driver)
+            _watch(memory, 2 * number, getattr(driver, "raw", None))
+        except SensorFault as fault:
+            status |= fault.code << 4 * number
+            reading = ()
+        if not isinstance(reading, tuple):
+            reading = (reading,)
+        for channel, value in zip(channels, reading):
+            values[channel] = value
+        # A call needs the memory for other things.
+        driver = None
+        port.release(name)
+    return [status] + values
+
+
+def _measure(port, driver):
+    try:
+        return driver.measure()
+    except SensorFault as fault:
+        if fault.code != BUS_STUCK:
+            raise
+    port.free_bus()
+    return driver.measure()
+
+
+def _watch(memory, at, raw):
+    """Raise SensorFault when ``raw`` has come too often in a row."""
+    if raw is None:
+        return
+    memory[at + 1] = memory[at + 1] + 1 if raw == memory[at] else 1
+    memory[at] = raw
+    if memory[at + 1] >= STUCK:
+        memory[at + 1] = STUCK
+        raise SensorFault(VALUE_STUCK)
+
+
+def sample(port, memory, tables):
+    """Measure as ``read`` does, and correct by ``tables`` (see calibration.py)."""
+    reading = read(port, memory)
+    if tables:
+        from coldtrail.sensing.correction import corrected
+
+        for channel, points in tables.items():
+            raw = reading[1 + channel]
+            if raw is not None:
+                reading[1 + channel] = corrected(points, raw)
+    return reading
+
+
+def faults(status):
+    """Yield (sensor number, code) for every sensor; code 0 means that it gave a reading."""
+    for number, _, _ in SENSORS:
+        yield number, status >> 4 * number & 15

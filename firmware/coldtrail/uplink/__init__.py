@@ -1,0 +1,1 @@
+"""Uplink: from the attach to the confirmation, and what the gateway asks for."""

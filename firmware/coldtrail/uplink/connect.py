@@ -1,0 +1,62 @@
+"""From the network to a connection with the broker. Given back once that stands."""
+
+from micropython import const
+
+from drivers import forget
+from drivers.bg95 import modem as bg95
+
+_REFUSED_BY_DATE = const(3)
+
+_SECURE_MS = const(60_000)
+_CONNECT_MS = const(75_000)
+_REFUSAL_MS = const(300_000)
+
+_REASONS = const(4)  # that are worth a record
+_ELSEWHERE = (565, 569)  # the name is unknown, there was no answer
+
+_CERTIFICATES = ("ca.pem", "client.pem", "client.key")
+
+
+async def connect(session):
+    """Return a stream to the broker.
+
+    Raises OSError, "refused: ..." where trying again cannot help.
+    """
+    modem, identity = session.modem, session.recorder.identity
+    host, number, secure = identity.host, identity.port, bool(identity.tls)
+    if secure:
+        session.expect(_SECURE_MS)
+        await _secure(session)
+    session.expect(_CONNECT_MS)
+    try:
+        stream = await modem.connect(host, number, _CONNECT_MS, secure)
+        _tell_refusal(session, None)
+        return stream
+    except bg95.ConnectError as error:
+        # What fails once may be the network's fault: the reason is looked for at the second time.
+        if not secure or error.code in _ELSEWHERE or not session.rung:
+            raise
+    from drivers.bg95 import refusal
+
+    session.expect(_REFUSAL_MS)
+    reason, words = await refusal.reason(modem, host, number, _CERTIFICATES[0])
+    forget("drivers.bg95.refusal")
+    _tell_refusal(session, reason)
+    raise OSError("refused: " + words)
+
+
+def _tell_refusal(session, reason):
+    """Record that TLS is refused for a reason (bg95_refusal.py), and that another one is over."""
+    for number in range(_REASONS):
+        session.tell(_REFUSED_BY_DATE + number, number == reason)
+
+
+async def _secure(session):
+    """Prepare TLS; before the first clock sync, dates of certificates prove nothing."""
+    from drivers.bg95 import tls as bg95_tls
+
+    sync = session.recorder.state.sync
+    unix = None if sync is None else sync[2] + session.now() - sync[0]
+    if not await bg95_tls.configure(session.modem.at, _CERTIFICATES, unix):
+        print("uplink: this modem does not hold a certificate against the host's name")
+    forget("drivers.bg95.tls", "drivers.bg95.time")

@@ -1,0 +1,103 @@
+"""After an attempt: what can help it, else the position, and what is said in the next block."""
+
+import time
+
+from micropython import const
+
+from drivers import forget
+from drivers.bg95 import modem
+from drivers.bg95.at import ModemError
+
+# From records.py, so that the compiler puts them in place.
+_POSITION = const(2)
+_RADIO = const(18)
+_BY_GNSS = const(1)
+
+_RECOVER_MS = const(45_000)
+_LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
+_POWER_OFF_MS = const(70_000)
+_SESSION_MS = const(600_000)  # after this nothing is tried any more until the next session
+
+# The highest rung (bg95_recovery.py) that can help.
+_NONE = const(-1)
+_ATTACH = const(1)
+_SUPPLY = const(4)
+
+_SPENT = const(1)  # see bearer.py
+_LOCATED = const(2)
+
+
+async def follow(session, failure):
+    """Recover from ``failure`` and return True, or end the session and return False."""
+    owed = failure is not None and session.is_owed()
+    if owed and session.rung <= _highest(session, failure):
+        await _climb(session)
+        session.rung += 1
+        return True
+    if session.modem.is_on():
+        try:
+            await _locate(session)
+        except OSError as error:
+            session.reason = "%s %s" % (type(error).__name__, error)
+        if failure is None and session.recorder.state.urgent and _passed_ms(session) < _SESSION_MS:
+            return True  # an alarm has come since: it goes out at once, the modem is on already
+    session.expect(_POWER_OFF_MS)
+    await session.modem.power_off()
+    _tell(session)
+    return False
+
+
+def _highest(session, error):
+    if _passed_ms(session) >= _SESSION_MS or not session.modem.ready:
+        return _NONE  # power_on has cut the supply already
+    if isinstance(error, (modem.NoCoverage, modem.RegistrationDenied, modem.SimError)):
+        return _NONE  # neither card nor network is ours to mend
+    if str(error).startswith("refused"):
+        return _NONE
+    if isinstance(error, modem.ConnectError) or not isinstance(error, ModemError):
+        return _ATTACH  # the modem does what it should
+    return _SUPPLY
+
+
+async def _climb(session):
+    from drivers.bg95 import recovery
+
+    session.expect(_RECOVER_MS)
+    await recovery.climb(session.modem, session.rung)
+    forget("drivers.bg95.recovery", "drivers.bg95.power")
+
+
+async def _locate(session):
+    """Ask the satellites when it is time to, until an alarm wants the radio."""
+    if not (session.recorder.state.locate or _is_due(session)):
+        return
+    from drivers.bg95 import gnss
+
+    state = session.recorder.state
+    session.expect(_LOCATE_MS)
+    session.radio[_LOCATED] = session.now()
+    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
+    forget("drivers.bg95.gnss")
+    if found is not None:
+        session.recorder.record(_POSITION, [session.now()] + list(found) + [_BY_GNSS])
+
+
+def _is_due(session):
+    """Whether the profile's interval is over; never while an alarm waits to be sent."""
+    state, interval = session.recorder.state, session.recorder.profile.position_interval
+    if not interval or state.shipment is None or state.urgent:
+        return False
+    last = session.radio[_LOCATED]
+    return last is None or not 0 <= session.now() - last < interval
+
+
+def _tell(session):
+    session.radio[_SPENT] += _passed_ms(session) // 1000
+    counts = session.modem.counts + [session.refused]
+    if any(counts):
+        fields = [min(0xFFFF, count) for count in counts]
+        session.recorder.record(_RADIO, [session.now()] + fields)
+
+
+def _passed_ms(session):
+    return time.ticks_diff(time.ticks_ms(), session.began)

@@ -1,0 +1,295 @@
+"""One uplink session: radio on, time, publish what is unconfirmed, confirmation, radio off."""
+
+import time
+
+from micropython import const
+
+from coldtrail.contract import cbor, cose
+from drivers import forget
+
+# From records.py, so that the compiler puts them in place.
+_CLOCK_SYNC = const(4)
+_FAULT = const(13)
+_SUBJECT_MODEM = const(6)
+_URGENT = const(1)
+_GATEWAY = const(3)
+
+TASK = "uplink"
+
+_ANSWER_MS = const(30_000)
+_CONFIRM_MS = const(15_000)
+_POWER_OFF_MS = const(70_000)
+
+# Longer than any silence of a session, so that no ping wakes the radio; what keeps a connection
+# that has died unnoticed from staying at the broker for ever.
+_KEEPALIVE_S = const(120)
+
+_PACKET = const(672)  # a command with the longest profile; a confirmation has 300 bytes at most
+
+
+class Sealed:
+    """A sealed block that stays in the flash: it is read when it is sent.
+
+    Between its being found and the modem's being ready the log's window may show something else.
+    """
+
+    def __init__(self, recorder, sequence, size):
+        """Stand for the block that is record ``sequence``, of ``size`` bytes."""
+        self._recorder = recorder
+        self._sequence = sequence
+        self._size = size
+
+    def __len__(self):
+        """Return the size in bytes."""
+        return self._size
+
+    def __getitem__(self, part):
+        """Return a slice, valid until anything is recorded; OSError when it is damaged."""
+        return self._recorder.sealed(self._sequence)[part]
+
+
+class Session:
+    """One attempt. ``run`` never raises for what the network does: it returns how far it came."""
+
+    def __init__(self, port, recorder, watchdog, attempted, radio, again=None):
+        """Publish the recorder's blocks through the port's modem.
+
+        ``attempted``: highest block number that an earlier session may have published; up to it
+        DUP is set (MQTT 3.1.1, 3.3.1.1). ``radio``: what sessions know of those before, kept over
+        deep sleep (bearer.py); an empty list before the first. ``again``: publish the blocks from
+        this number on once more, as far as the log has them.
+        """
+        # The one buffer of the session, before code splits the room.
+        self._packet = bytearray(_PACKET)
+        self.recorder = recorder
+        self._state = recorder.state
+        self._identity = recorder.identity
+        self.port = port
+        self._watchdog = watchdog
+        self._repeated = attempted
+        self._again = again
+        self.newest = attempted  # highest number that may have been published
+        self._fresh = 0  # highest number published for the first time, in this session
+        self._published = 0  # ticks_ms when that publication began
+        self._placing = False  # the clock was set by a confirmation, and is in no block yet
+        self.reason = ""
+        self.command = None  # payload of the newest command that verifies, see commands.py
+        self._counter = recorder.state.command  # its counter; before there is one, the last taken
+        self.refused = 0  # messages that are not believed
+        self.replayed = 0  # of these: commands older than the last one taken
+        self.sent_again = False  # whether all that ``again`` asks for has been published
+        self.radio = radio
+        self.modem = None
+        self.began = time.ticks_ms()
+        self.rung = 0  # of the ladder that a session climbs when it breaks off (aftermath.py)
+
+    async def run(self):
+        """Return True when every block is confirmed; else False, with ``reason`` for the log."""
+        self.modem = self.port.modem()
+        try:
+            while await self._attempt():
+                self._repeated = self.newest
+        finally:
+            if self.modem.is_on():
+                self.expect(_POWER_OFF_MS)
+                await self.modem.power_off()
+            self._watchdog.done(TASK)
+        if self._placing:
+            # For the next session. Not sooner: a seal and a connection at once take more room.
+            self.recorder.seal()
+        return not self.is_owed()
+
+    def is_owed(self):
+        """Return whether there is a block that is not confirmed."""
+        return bool(self._state.pending)
+
+    async def _attempt(self):
+        """Return whether another attempt is worth while."""
+        failure = None
+        try:
+            await self._exchange(await self._connected())
+        except OSError as error:
+            failure = error
+            self.reason = "%s %s" % (type(error).__name__, error)
+        forget(
+            "coldtrail.uplink.mqtt",
+            "coldtrail.uplink.attach",
+            "coldtrail.uplink.connect",
+            "drivers.bg95.setup",
+        )
+        from coldtrail.uplink import recover
+
+        again = await recover.follow(self, failure)
+        del recover
+        forget("coldtrail.uplink.recover")
+        return again
+
+    async def _connected(self):
+        """Return a stream to the broker; each step's code is given back before the next."""
+        unplaced = self._state.sync is None
+        from coldtrail.uplink import attach
+
+        await attach.attach(self)
+        del attach
+        forget("coldtrail.uplink.attach")
+        if unplaced:
+            # So that the gateway can place what this session brings, not only the next one.
+            self.recorder.seal()
+        from coldtrail.uplink import connect as connection
+
+        stream = await connection.connect(self)
+        del connection
+        forget("coldtrail.uplink.connect")
+        return stream
+
+    def now(self):
+        """Return the seconds since boot."""
+        return self.port.since_boot(self._state.boot_rtc)[0]
+
+    def tell(self, code, stands):
+        """Record that a fault of the modem begins or ends, where that is news."""
+        if stands != self._state.stands(_SUBJECT_MODEM, code):
+            self.recorder.record(_FAULT, [self.now(), _SUBJECT_MODEM, code, int(stands)])
+
+    def expect(self, limit_ms):
+        """Tell the watchdog that the next step keeps this limit."""
+        # Twice the limit that the step itself keeps: this one only catches a step that does not.
+        self._watchdog.expect(TASK, 2 * limit_ms)
+
+    def synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
+        """Record a clock sync: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
+        t, ms = self.port.since_boot(self._state.boot_rtc)
+        t, ms = _earlier(t, ms, time.ticks_diff(time.ticks_ms(), ticks))
+        self.recorder.record(_CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
+
+    async def _exchange(self, stream):
+        # Not before: it takes the room that the modem's setup has left.
+        from coldtrail.uplink import mqtt
+
+        client = mqtt.Client(stream, self._identity.tracker, _KEEPALIVE_S, self._packet)
+        client.on_message = self._message
+        self.expect(_ANSWER_MS)
+        await client.connect(_ANSWER_MS)
+        topic = "coldtrail/1/" + self._identity.tracker
+        self.expect(_ANSWER_MS)
+        await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
+        self.expect(_ANSWER_MS)
+        await client.subscribe(topic + "/command", 1, _ANSWER_MS)
+        await self._publish_all(client, topic + "/up")
+        self.sent_again = self._again is not None
+        deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)
+        while self._state.pending:
+            left = time.ticks_diff(deadline, time.ticks_ms())
+            if left <= 0:
+                self.reason = "no confirmation within %d s" % (_CONFIRM_MS // 1000)
+                break
+            self.expect(_CONFIRM_MS)
+            await client.receive(left)
+        self.expect(_ANSWER_MS)
+        await client.disconnect()
+        await stream.close()
+
+    async def _publish_all(self, client, topic):
+        """Publish each unconfirmed block once: urgent ones first, then the oldest first."""
+        first = self._state.pending if self._again is None else self.recorder.log.first
+        urgent = oldest = first or self.recorder.log.next
+        while True:
+            if self._state.urgent:
+                # An alarm that came while the session goes on overtakes the backlog.
+                self.recorder.seal()
+            end = self.recorder.log.next
+            found = self._next(urgent, _URGENT)
+            urgent = found[0] + 1 if found else end
+            if found is None:
+                found = self._next(oldest, 0)
+                if found is None:
+                    return
+                oldest = found[0] + 1
+            sequence, number, size = found
+            self.expect(_ANSWER_MS)
+            if number > self._repeated:
+                self._published = time.ticks_ms()
+                self._fresh = self.newest = max(self.newest, number)
+            await client.publish(
+                topic,
+                Sealed(self.recorder, sequence, size),
+                1 + number % 65535,
+                number <= self._repeated,
+                _ANSWER_MS,
+            )
+
+    def _next(self, first, urgent):
+        """Return (sequence, number, size) of the first block of that urgency to be published."""
+        again = self._again
+        for sequence, number, flags, sealed in self.recorder.blocks(first):
+            if flags & _URGENT == urgent and (
+                not self._state.is_confirmed(number) or (again is not None and number >= again)
+            ):
+                return sequence, number, len(sealed)
+        return None
+
+    def _message(self, topic, payload, retain):
+        """Take a message of the gateway's; anything that does not verify changes nothing."""
+        is_command = topic.endswith("/command")
+        if is_command and not len(payload):
+            return  # there is none any more
+        try:
+            opened = self._open(payload, cose.COMMAND if is_command else cose.CONFIRMATION)
+            if is_command:
+                self._command(opened)
+            else:
+                self._confirmation(opened)
+        except ValueError as error:
+            self.refused += 1
+            self.reason = "message refused: %s" % error
+        forget("coldtrail.contract.confirmation", "coldtrail.contract.limits")
+
+    def _open(self, message, content_type):
+        identity = self._identity
+        return cose.open_mac0(
+            message,
+            lambda kid: identity.downlink_key if kid == identity.kid else None,
+            content_type,
+            "down",
+            identity.tracker,
+        )
+
+    def _command(self, payload):
+        """Keep the newest; it is judged and carried out after the session (commands.py)."""
+        counter = _counter_of(payload)
+        if counter > self._counter:
+            self._counter = counter
+            self.command = payload  # a copy already
+        elif counter < self._state.command:
+            self.refused += 1
+            self.replayed += 1
+
+    def _confirmation(self, payload):
+        # Not before: to open the message takes room, too.
+        from coldtrail.contract import confirmation
+
+        document = confirmation.parse(payload)
+        state = self._state
+        known = state.is_confirmed(self._fresh)
+        if not self.recorder.confirm(document):
+            return
+        if state.sync is None and not known and state.is_confirmed(self._fresh):
+            # It knows a block that nobody knew before this session, so it is not older than that.
+            now = time.ticks_ms()
+            unix, unix_ms = document[4:6]
+            self.synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), _GATEWAY)
+            self._placing = True
+
+
+def _counter_of(payload):
+    """Return the counter of a command (uplink.cddl) whose MAC has been verified; ValueError."""
+    command = cbor.decode(payload, 3)
+    if not isinstance(command, dict) or not isinstance(command.get(1), int):
+        raise ValueError("command: no counter")
+    return command[1]
+
+
+def _earlier(t, ms, by_ms):
+    """Return the moment (t, ms) moved back by ``by_ms``, not before the boot."""
+    total = max(0, t * 1000 + ms - by_ms)
+    return total // 1000, total % 1000

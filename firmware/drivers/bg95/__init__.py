@@ -1,0 +1,1 @@
+"""Quectel BG95: one file a stage, imported when needed and given back."""

@@ -1,0 +1,313 @@
+"""AT command engine: one reader tells answers, unsolicited codes and binary data apart.
+
+Sources: ITU-T V.250, 3GPP TS 27.007 and Quectel's "BG95&BG77&BG600L Series AT Commands Manual"
+V2.0, called AT manual in this driver.
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+# AT manual: 300 ms for a command that does not involve the network. The rest is for what a board
+# does meanwhile without yielding: erasing a flash sector takes up to 400 ms.
+COMMAND_MS = const(1000)
+
+_LINE = const(192)  # longer ones are none that this driver asks for
+_CHUNK = const(256)
+_SYNCHRONISE_TRIES = const(3)
+_QUIET_MS = const(200)
+_WRITE_MS = const(2000)  # 1,500 bytes at 9,600 baud, the slowest rate the modem takes
+
+_NOWHERE = memoryview(bytearray(0))
+
+# What may end the command under way.
+_IDLE = const(0)
+_RESULT = const(1)  # OK or an error
+_PROMPT = const(2)  # "> ", CONNECT or an error
+_SENDING = const(3)  # SEND OK, SEND FAIL or an error
+
+
+class ModemError(OSError):
+    """The modem does not do what was asked; the message says why."""
+
+
+class NoAnswer(ModemError):
+    """The modem did not answer within the command's limit."""
+
+
+class CommandError(ModemError):
+    """A final result code other than success."""
+
+    def __init__(self, command, result):
+        """Keep the ``command`` and the ``result`` line that ended it, both bytes."""
+        super().__init__(result)
+        self.command = command
+        self.result = result
+        self.code = _code(result)
+
+    def __str__(self):
+        """Return command, code and the manual's text."""
+        from drivers.bg95 import text as at_text
+
+        text = "%s: %s" % (str(self.command, "utf-8"), str(self.result, "utf-8"))
+        meaning = at_text.meaning(self.code) if self.code is not None else None
+        return "%s (%s)" % (text, meaning) if meaning else text
+
+
+class SendFull(CommandError):
+    """SEND FAIL: the modem's sending buffer is full; the same data may be sent again."""
+
+
+def _code(result):
+    """Return the number of a +CME or +CMS error, None for any other result."""
+    if result.startswith(b"+CM"):
+        digits = result[11:].strip()
+        if digits.isdigit():
+            return int(digits)
+    return None
+
+
+def _is_error(line):
+    return line == b"ERROR" or line.startswith(b"+CME ERROR:") or line.startswith(b"+CMS ERROR:")
+
+
+class AT:
+    """One AT command at a time over a UART, with unsolicited result codes in between.
+
+    Lines are bytes without their line ends. Every wait has a limit; nothing received can make a
+    buffer grow.
+    """
+
+    def __init__(self, uart, unsolicited):
+        """Speak over ``uart``, which must not block in reading and should buffer 2 KiB.
+
+        ``unsolicited(line)`` gets every line that belongs to no answer.
+        """
+        self.uart = uart
+        self._unsolicited = unsolicited
+        self._reader = asyncio.StreamReader(uart)
+        self._writer = asyncio.StreamWriter(uart, {})
+        self._task: "asyncio.Task | None" = None
+        self._changed = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._late = False  # an answer that nobody waits for any more may still come
+        self._chunk = bytearray(_CHUNK)
+        self._line = bytearray(_LINE)
+        self._length = 0
+        self._phase = _IDLE
+        self._command = b""
+        self._prefix = b""
+        self._answer: "bytes | None" = None
+        self._result: "bytes | None" = None
+        self._into = _NOWHERE  # where binary data goes
+        self._wanted = 0  # binary bytes still to come
+
+    # ---- receiving ----
+
+    def start(self):
+        """Begin to read."""
+        if self._task is None:
+            self._length = self._wanted = 0
+            self._late = False
+            self._reader = asyncio.StreamReader(self.uart)
+            self._writer = asyncio.StreamWriter(self.uart, {})
+            self._task = asyncio.create_task(self._read())
+
+    async def stop(self):
+        """Stop reading."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+    async def _read(self):
+        chunk = memoryview(self._chunk)
+        while True:
+            count = await self._reader.readinto(chunk)
+            if count:
+                self.feed(chunk[:count])
+            else:
+                await asyncio.sleep_ms(10)
+
+    def feed(self, data):
+        """Take received bytes, cut anywhere."""
+        at = 0
+        while at < len(data):
+            if self._wanted:
+                piece = data[at : at + self._wanted]
+                start = len(self._into) - self._wanted
+                self._into[start : start + len(piece)] = piece
+                self._wanted -= len(piece)
+                at += len(piece)
+                continue
+            byte = data[at]
+            at += 1
+            if byte == 0x0A:
+                self._take_line()
+            elif byte == 0x3E and self._phase == _PROMPT and not self._length:
+                self._finish(b">")
+            elif byte != 0x0D:
+                if byte > 0x7F:
+                    self._length = _LINE  # noise: the line will be dropped
+                elif self._length < _LINE:
+                    self._line[self._length] = byte
+                self._length += 1
+
+    def _take_line(self):
+        size, self._length = self._length, 0
+        if size > _LINE:
+            return
+        line = bytes(memoryview(self._line)[:size]).strip()
+        if not line or line == self._command:  # the latter is echo
+            return
+        if self._phase == _IDLE:
+            self._forward(line)
+        elif _is_error(line):
+            self._finish(line)
+        elif self._phase == _PROMPT and line == b"CONNECT":
+            self._finish(b">")
+        elif line == b"OK":
+            # Without the line that the answer must have, it ends an earlier command that had been
+            # given up; while data goes out, only SEND OK means that it went.
+            if self._phase == _RESULT and (not self._prefix or self._answer is not None):
+                self._finish(line)
+        elif line == b"SEND OK" or line == b"SEND FAIL":
+            if self._phase == _SENDING:
+                self._finish(line)
+        elif self._prefix and self._answer is None and line.startswith(self._prefix):
+            self._answer = line[len(self._prefix) :].strip()
+            if len(self._into):
+                self._begin_binary(self._answer)
+        else:
+            self._forward(line)
+
+    def _begin_binary(self, count):
+        if count.isdigit() and len(count) < 6 and int(count) <= len(self._into):
+            self._wanted = int(count)
+            self._into = self._into[: self._wanted]
+        else:
+            self._finish(b"ERROR")  # more than was asked for: out of step
+
+    def _forward(self, line):
+        self._unsolicited(line)
+        self._changed.set()
+
+    def _finish(self, result):
+        self._result = result
+        self._phase = _IDLE
+        self._changed.set()
+
+    async def until(self, condition, limit_ms):
+        """Wait until ``condition()``; return whether it came true within the limit."""
+        deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+        while not condition():
+            left = time.ticks_diff(deadline, time.ticks_ms())
+            if left <= 0:
+                return False
+            self._changed.clear()
+            try:
+                await asyncio.wait_for_ms(self._changed.wait(), left)
+            except asyncio.TimeoutError:
+                pass
+        return True
+
+    # ---- commands ----
+
+    async def command(self, command, prefix=b"", limit_ms=COMMAND_MS, into=_NOWHERE):
+        """Send ``command``, wait for its final result, return the answer's line after ``prefix``.
+
+        With ``into`` (a memoryview) that line is the length of the binary data that follows it
+        and is put there. Without ``prefix`` only the result counts and b"" is returned.
+
+        Raises CommandError; NoAnswer after ``limit_ms``.
+        """
+        async with self._lock:
+            await self._in_step()
+            await self._exchange(command, prefix, limit_ms, _RESULT, into)
+            return self._answer or b""
+
+    async def send(self, command, pieces, limit_ms, prefix=b""):
+        """Send ``command``, and when the modem prompts for it, the data of ``pieces``.
+
+        With ``prefix`` the data ends with an answer, which is returned, and OK; else with SEND OK.
+
+        Raises SendFull; CommandError; NoAnswer when an answer takes longer than ``limit_ms``.
+        """
+        async with self._lock:
+            await self._in_step()
+            await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
+            self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
+            for piece in pieces:
+                await self._write(piece)
+            await self._finished(limit_ms)
+            return self._answer
+
+    async def synchronise(self):
+        """Bring both sides into step; return the error format in force, b"0" after a reset.
+
+        Every command before it has been answered when this one is, for the modem works in order;
+        AT+CMEE? has an answer that cannot be taken for that of another command.
+
+        Raises NoAnswer.
+        """
+        async with self._lock:
+            return await self._synchronise()
+
+    async def _in_step(self):
+        if self._late and await self._synchronise() == b"0":
+            raise ModemError("the modem has restarted")
+
+    async def _synchronise(self):
+        for attempt in range(_SYNCHRONISE_TRIES):
+            try:
+                await self._exchange(b"AT+CMEE?", b"+CMEE:", COMMAND_MS, _RESULT, _NOWHERE)
+            except ModemError:
+                continue
+            if attempt or self._late:
+                # Answers to the tries before may still be on their way.
+                await asyncio.sleep_ms(_QUIET_MS)
+            self._late = False
+            return self._answer
+        raise NoAnswer("the modem does not answer")
+
+    def _expect(self, command, prefix, phase, into):
+        self._command = command
+        self._prefix = prefix
+        self._answer = self._result = None
+        self._into = into
+        self._wanted = 0
+        self._phase = phase
+
+    async def _exchange(self, command, prefix, limit_ms, phase, into):
+        self._expect(command, prefix, phase, into)
+        await self._write(command + b"\r")
+        await self._finished(limit_ms)
+
+    async def _write(self, data):
+        if self._task is None:
+            raise NoAnswer("the modem is off")
+        self._writer.write(data)
+        try:
+            await asyncio.wait_for_ms(self._writer.drain(), _WRITE_MS)
+        except asyncio.TimeoutError:
+            raise NoAnswer("the modem takes no data")
+
+    async def _finished(self, limit_ms):
+        try:
+            finished = await self.until(lambda: self._result is not None, limit_ms)
+        finally:
+            self._phase = _IDLE
+            self._wanted = 0
+            self._into = _NOWHERE
+            self._late = self._result is None
+        if not finished:
+            raise NoAnswer("%s: no answer within %d ms" % (str(self._command, "utf-8"), limit_ms))
+        result = self._result
+        if result == b"SEND FAIL":
+            raise SendFull(self._command, result)
+        if result != b"OK" and result != b">" and result != b"SEND OK":
+            raise CommandError(self._command, result)

@@ -1,0 +1,42 @@
+"""BG95 that is set to another rate than the board's: it is found, and set for good.
+
+Source: AT manual 3.5 (AT+IPR), 2.14 (AT&W). Other sources as in bg95.py.
+"""
+
+import time
+
+from micropython import const
+
+from drivers.bg95.at import ModemError
+from drivers.bg95.modem import left
+
+_RATES = (115_200, 9600, 921_600, 460_800, 230_400, 57_600, 38_400, 19_200)
+_ANSWER_MS = const(400)
+_RECEIVE = const(2048)  # bytes, as the driver wants its UART
+
+
+async def find(at, baud, limit_ms):
+    """Return whether the modem answered at another rate than ``baud``; it is now at that."""
+    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+    for rate in _RATES:
+        if not left(deadline):
+            break
+        if rate == baud:
+            continue
+        await _turn(at, rate)
+        try:
+            await at.command(b"AT", limit_ms=_ANSWER_MS)
+            await at.command(b"AT+IPR=%d" % baud)
+            await _turn(at, baud)
+            await at.command(b"AT&W")
+            return True
+        except ModemError:
+            pass
+    await _turn(at, baud)
+    return False
+
+
+async def _turn(at, rate):
+    await at.stop()  # what is under way at one rate is noise at another
+    at.uart.init(baudrate=rate, rxbuf=_RECEIVE)
+    at.start()

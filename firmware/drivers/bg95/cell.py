@@ -1,0 +1,49 @@
+"""BG95: the serving cell, a position without satellites. Sources as in bg95.py."""
+
+from drivers.bg95.at import CommandError
+from drivers.bg95.modem import fields, integer
+
+# AcT of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) to LTE-M, NB-IoT, GSM.
+_TECHNOLOGIES = {8: 1, 9: 2, 0: 3}
+
+
+async def serving(at):
+    """Return (MCC, MNC, area code, cell id, technology, signal), or None where that is unknown.
+
+    ``technology``: 1 LTE-M, 2 NB-IoT, 3 GSM. ``signal``: dBm, RSRP in LTE, else RSSI.
+    Raises NoAnswer.
+    """
+    try:
+        for name in (b"+CEREG", b"+CGREG"):  # the former is silent in GSM
+            await at.command(b"AT" + name + b"=2")
+            registered = fields(await at.command(b"AT" + name + b"?", name + b": 2,"))
+            await at.command(b"AT" + name + b"=0")
+            if len(registered) > 3:
+                break
+        network = fields(await at.command(b"AT+QNWINFO", b"+QNWINFO:"))
+        strength = fields(await at.command(b"AT+QCSQ", b"+QCSQ:"))
+        area, cell = int(registered[1], 16), int(registered[2], 16)
+        technology = _TECHNOLOGIES[int(registered[3])]
+        operator = network[1]
+        mcc, mnc = int(operator[:3]), int(operator[3:])
+        signal = integer(strength[1 if technology == 3 else 2])
+    except (CommandError, ValueError, IndexError, KeyError):
+        return None
+    if signal is None or not -200 <= signal <= 0:
+        return None
+    if not (0 <= area <= 0xFFFF and 0 <= cell <= 0xFFFFFFFF and mcc >= 0 and 0 <= mnc <= 999):
+        return None
+    return mcc, mnc, area, cell, technology, signal
+
+
+async def signal(at):
+    """Return (system mode, RSSI, RSRP, SINR, RSRQ), or None without service.
+
+    RSSI and RSRP in dBm, RSRQ in dB, SINR in steps of 0.2 dB from -20 dB (AT manual 6.16);
+    RSRP, SINR and RSRQ are None in GSM.
+    """
+    found = fields(await at.command(b"AT+QCSQ", b"+QCSQ:"))
+    values = [integer(field) for field in found[1:5]]
+    if not values or values[0] is None:
+        return None
+    return (str(found[0], "utf-8"),) + tuple((values + [None, None, None])[:4])

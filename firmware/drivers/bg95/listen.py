@@ -1,0 +1,67 @@
+"""BG95: whether there is a network in reach, found out without registering in one.
+
+The AT manual calls no command receive-only. What keeps this one from transmitting is standards:
+a module transmits to register, and for what comes after that. It registers by itself seconds after
+it has been switched on, when it has read the card and found a cell; AT+CFUN=4 as the first command
+switches its RF off before. AT+COPS=2 keeps it unregistered when that is lifted (3GPP TS 27.007,
+7.3), and a search for networks only listens to what they broadcast (TS 23.122, 4.4).
+Sources of the commands as in bg95.py: AT manual 2.22 and 6.2.
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from drivers.bg95 import power as bg95_power
+from drivers.bg95.at import CommandError, ModemError
+from drivers.bg95.modem import left
+
+LIMIT_MS = const(330_000)  # for all of it
+
+_POWER_ON_MS = const(30_000)
+_CFUN_MS = const(15_000)
+_CPIN_MS = const(5_000)
+_CARD_MS = const(20_000)
+_COPS_MS = const(180_000)
+_POLL_MS = const(1_000)
+
+
+async def hears(modem, pin=None):
+    """Return whether a network is found; False also when the modem does not answer.
+
+    The modem is off before and afterwards. ``pin`` as in BG95.register.
+    """
+    command = modem.at.command
+    try:
+        await bg95_power.power_on(modem, _POWER_ON_MS, True)
+        await _stay_out(modem.at, pin)
+        await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
+        # (status,"name",...) of each operator; without one only what the command can do.
+        return b'"' in await command(b"AT+COPS=?", b"+COPS:", _COPS_MS)
+    except ModemError as error:
+        print("listen:", error)
+        return False
+    finally:
+        await modem.power_off()
+
+
+async def _stay_out(at, pin):
+    """Deregister; refused as long as the card is being read or wants its PIN."""
+    deadline = time.ticks_add(time.ticks_ms(), _CARD_MS)
+    while True:
+        try:
+            await at.command(b"AT+COPS=2", limit_ms=_CFUN_MS)
+            return
+        except CommandError:
+            if not left(deadline):
+                raise
+        try:
+            if pin and await at.command(b"AT+CPIN?", b"+CPIN:", _CPIN_MS) == b"SIM PIN":
+                from drivers.bg95 import pin as bg95_pin
+
+                await bg95_pin.enter(at, pin)
+                pin = None
+        except CommandError:
+            pass  # while the card is being read
+        await asyncio.sleep_ms(_POLL_MS)

@@ -1,0 +1,140 @@
+"""BG95: from no supply to an AT interface that answers, and back. Sources as in bg95.py."""
+
+import asyncio
+import time
+
+from micropython import const
+
+from drivers import forget
+from drivers.bg95.at import ModemError, NoAnswer
+from drivers.bg95.modem import left
+
+# Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
+# 650...1500 ms turns off, and for 2 s resets. One width does both.
+_PWRKEY_MS = const(700)
+_REST_MS = const(200)
+
+# AT manual 1.8: after 65 s without POWERED DOWN the supply is cut; otherwise 1 s after it.
+_POWERED_DOWN_MS = const(65_000)
+_SAFE_MS = const(1_000)
+
+# Hardware design 3.6: VBAT stable for 30 ms.
+_SUPPLY_MS = const(100)
+_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
+_UART_MS = const(500)  # answers 0.4 s after STATUS
+_DEAF_MS = const(10_000)
+_READY_MS = const(5_000)
+_CFUN_MS = const(15_000)
+_RATES_MS = const(5_000)
+_DISCHARGE_MS = const(1_000)
+
+
+async def power_on(modem, limit_ms, silent=False):
+    """Do what BG95.power_on says; ``silent``: first of all, switch its RF off."""
+    at = modem.at
+    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+    modem.supply(True)
+    await asyncio.sleep_ms(_SUPPLY_MS)
+    at.start()
+    while True:
+        modem.ready = modem.is_on()
+        if not modem.is_on():
+            await press(modem)
+            await status_within(modem, True, min(_STATUS_MS, left(deadline)))
+            await asyncio.sleep_ms(_UART_MS)
+        if await _wake(at, min(_DEAF_MS, left(deadline))):
+            break
+        if modem.is_on() and await _retune(modem, left(deadline)):
+            break
+        if not left(deadline):
+            raise NoAnswer("the modem does not answer after power-on")
+        await cut(modem, min(_STATUS_MS, left(deadline)))
+        modem.counts[4] += 1
+        modem.supply(True)
+        await asyncio.sleep_ms(_SUPPLY_MS)
+    if silent:
+        await at.command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
+    await _prepare(at)
+    # What it says while it starts would otherwise look like a restart later on.
+    await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))
+    modem.ready = True
+
+
+async def cut(modem, limit_ms):
+    """Turn off a modem that does not answer."""
+    if modem.is_on():
+        await press(modem)
+        await status_within(modem, False, limit_ms)
+    modem.supply(False)
+    await asyncio.sleep_ms(_DISCHARGE_MS)
+
+
+async def _wake(at, limit_ms):
+    """Return whether the modem answers within the limit."""
+    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+    while left(deadline):
+        try:
+            await at.synchronise()
+            return True
+        except NoAnswer:
+            pass
+    return False
+
+
+async def _retune(modem, limit_ms):
+    from drivers.bg95 import baud
+
+    found = await baud.find(modem.at, modem.baud, min(_RATES_MS, limit_ms))
+    forget("drivers.bg95.baud")
+    return found
+
+
+async def _prepare(at):
+    command = at.command
+    await command(b"ATE0")
+    await command(b"AT+CMEE=1")
+    # Else the data that AT+QISEND takes comes back and may look like a result.
+    await command(b"AT+QISDE=0")
+    # Kept in the modem's memory: written only where it differs.
+    if await command(b'AT+QURCCFG="urcport"', b'+QURCCFG: "urcport",') != b'"uart1"':
+        await command(b'AT+QURCCFG="urcport","uart1"')
+
+
+async def power_off(modem):
+    """Do what BG95.power_off says."""
+    deadline = time.ticks_add(time.ticks_ms(), _POWERED_DOWN_MS)
+    modem.lose()
+    if modem.is_on():
+        try:
+            await modem.at.command(b"AT+QPOWD")
+        except ModemError:
+            await press(modem)
+        if await status_within(modem, False, left(deadline)):
+            await asyncio.sleep_ms(_SAFE_MS)
+    await modem.at.stop()
+    modem.supply(False)
+
+
+async def press(modem):
+    """Press PWRKEY so long that it turns the modem on or off.
+
+    Other tasks have the first half second. The rest is waited out: one that took it could stretch
+    the pulse into a reset, and a sample that is due meanwhile is not yet late.
+    """
+    end = time.ticks_add(time.ticks_ms(), _PWRKEY_MS)
+    modem.press(True)
+    try:
+        await asyncio.sleep_ms(_PWRKEY_MS - _REST_MS)
+        time.sleep_ms(left(end))
+    finally:
+        modem.press(False)
+
+
+async def status_within(modem, on, limit_ms):
+    """Wait until STATUS is as asked; return whether it was within the limit."""
+    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
+    while modem.is_on() != on:
+        if not left(deadline):
+            return False
+        await asyncio.sleep_ms(100)
+    return True

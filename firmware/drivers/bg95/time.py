@@ -1,0 +1,72 @@
+"""BG95: the network's time. Sources as in bg95.py."""
+
+import asyncio
+import time
+
+from micropython import const
+
+from drivers.bg95.at import CommandError
+
+_NITZ_MS = const(2_000)
+_QLTS_MS = const(1_500)  # a running clock shows a new second within this
+_EARLIEST = const(1577836800)  # 2020-01-01: a clock before it was never set
+
+
+async def network_time(at):
+    """Return (Unix seconds, uncertainty in ms, ticks_ms at which that second began) or None.
+
+    None where the network does not give its time (NITZ) within 2 s. It asks until the second
+    changes, at most 1.5 s more. The uncertainty is that of the reading; the network's own is
+    not known.
+    """
+    start = asked = time.ticks_ms()
+    limit = _NITZ_MS
+    first = None
+    while time.ticks_diff(asked, start) < limit:
+        before, asked = asked, time.ticks_ms()
+        try:
+            now = unix(await at.command(b"AT+QLTS=1", b"+QLTS:"))
+        except (CommandError, ValueError):
+            # It comes some time after the registration, where it comes at all.
+            await asyncio.sleep_ms(250)
+            continue
+        if first is None:
+            first, start, limit = now, asked, _QLTS_MS
+        elif now != first:
+            width = time.ticks_diff(time.ticks_ms(), before)
+            return now, (width + 1) // 2, time.ticks_add(before, width // 2)
+        await asyncio.sleep_ms(50)
+    return None
+
+
+def unix(answer):
+    """Return the Unix time of an AT+QLTS=1 answer, such as b'"2020/06/02,01:48:36+32,0"'.
+
+    The manual states a year of two digits and shows four: both are taken. The zone is that of the
+    local time and does not count. Raises ValueError where there is none or an impossible one.
+    """
+    parts = answer.strip(b'"').split(b",")
+    if len(parts) < 2:
+        raise ValueError("no network time")
+    year, month, day = [int(field) for field in parts[0].split(b"/")]
+    hour, minute, second = [int(field) for field in parts[1][:8].split(b":")]
+    if year < 100:
+        year += 1900 if year >= 80 else 2000  # a clock that was never set stands at 1980
+    if not 1 <= month <= 12:
+        raise ValueError("no month")
+    begin = days(year, month)
+    if not 1 <= day <= days(year, month + 1) - begin:
+        raise ValueError("no day")
+    if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
+        raise ValueError("no time of day")
+    seconds = (begin + day - 1) * 86400 + hour * 3600 + minute * 60 + second
+    if not _EARLIEST <= seconds < 1 << 32:
+        raise ValueError("clock never set")
+    return seconds
+
+
+def days(year, month):
+    """Return the days from 1970-01-01 to the first of ``month`` (1...13) of ``year``."""
+    # Counted in years from March, whose months have a regular pattern.
+    year, month = (year - 1, month + 9) if month < 3 else (year, month - 3)
+    return year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 - 719468

@@ -1,0 +1,256 @@
+"""Flight mode: when it begins, what it takes to end it, and that nothing else does."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coldtrail.judging import profile as profiles
+from coldtrail.log import records as r
+from coldtrail.log.recorder import Recorder
+from coldtrail.sensing import flight
+from coldtrail_boards.profiles import profile as host_profiles
+from coldtrail_simulator.models.nor import NorArray
+from tests.firmware.support.norflash import NorFlash
+from tests.firmware.support.who import Identity
+
+LIMIT_S = 7200
+UNIX = 1_800_000_000
+MARGIN_S = 120
+PLANNED, TAKE_OFF, ARRIVAL, TIME_LIMIT = 1, 2, 3, 4
+PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
+
+STILL = (10, -20, 1000, 80)
+ROLLING = (30, -30, 1000, 2500)
+CLIMBING = (190, -20, 985, 2500)
+CRUISING = (50, -20, 1000, 2500)
+TURNED = (1000, 0, 20, 2500)
+
+Motion = tuple[int, int, int, int]
+
+
+class Tracker:
+    """As much of one as flight mode asks for: a log, a clock, a floor that moves."""
+
+    def __init__(self, flights: Sequence[Sequence[int]] = (), limit: int = LIMIT_S) -> None:
+        self.identity = Identity()
+        self.identity.flights = flights
+        self.profile = PROFILE._replace(flight_limit=limit)
+        self.flash = NorFlash(NorArray(random.Random(0), 32 * 4096))
+        self.memory: list[object] = []
+        self.t = 0
+        self.floor: list[Motion | None] = [STILL]
+        self.mount()
+        self.boot()
+
+    def mount(self) -> None:
+        self.recorder = Recorder(self.flash, self.profile, self.identity)
+
+    def boot(self) -> None:
+        """Boot, having lost all but the flash; the time is unknown."""
+        self.mount()
+        self.memory = []
+        number = self.recorder.state.boot + 1
+        self.recorder.record(r.BOOT, [0, number, 1, 0, "0"])
+        self.t = 0
+
+    def sync(self, unix: int) -> None:
+        """Learn the time."""
+        self.recorder.record(r.CLOCK_SYNC, [self.t, 0, unix, 0, 500, 1])
+
+    def wake(self, seconds: int, *floor: Motion | None) -> int:
+        """Wake up after so many seconds; return what flight mode says."""
+        self.t += seconds
+        self.recorder.record(r.SAMPLE, [self.t, 0, 400, *[None] * 7])
+        self.floor = list(floor or (STILL,))
+        answer: int = flight.follow(
+            self.recorder, self.memory, lambda: self.t, self._read, self._pause
+        )
+        return answer
+
+    def _read(self) -> Motion | None:
+        return self.floor.pop(0) if len(self.floor) > 1 else self.floor[0]
+
+    def _pause(self, ms: int) -> None:
+        assert ms > 0
+        self.t += ms // 1000
+
+    @property
+    def events(self) -> list[list[int]]:
+        """What the log says of flights: t, on, cause."""
+        from coldtrail.contract import cbor
+
+        return [
+            cbor.decode(bytes(payload))
+            for _, kind, payload in self.recorder.log.records(0)
+            if kind == r.FLIGHT_MODE
+        ]
+
+    def take_off(self) -> int:
+        """Stand still, then climb; return when that was noticed."""
+        assert self.wake(300) == flight.FREE
+        assert self.wake(300, CLIMBING) == flight.SILENT
+        return self.t
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[list[int]]:
+    legs = draw(st.lists(st.tuples(st.integers(0, 90_000), st.integers(1, 40_000)), max_size=8))
+    return [[UNIX + begin, UNIX + begin + length] for begin, length in legs]
+
+
+@given(plans(), st.lists(st.integers(1, 3600), max_size=60))
+def test_a_planned_leg_is_silent_from_its_margin_to_its_end(
+    legs: list[list[int]], waits: list[int]
+) -> None:
+    tracker = Tracker(legs, limit=0)
+    tracker.sync(UNIX)
+    on = 0
+    expected = []
+    for wait in waits:
+        # Cells, alarms and motion have no say in it.
+        answer = tracker.wake(wait, random.Random(wait).choice([STILL, CLIMBING, None]))
+        now = UNIX + tracker.t
+        planned = any(begin - MARGIN_S <= now < end for begin, end in legs)
+        assert (answer != flight.FREE) == planned
+        if planned != bool(on):
+            on = int(planned)
+            expected.append([tracker.t, on, PLANNED if planned else ARRIVAL])
+        departure = flight.departure(tracker.recorder, tracker.t)
+        later = [begin - MARGIN_S - UNIX for begin, _ in legs if begin - MARGIN_S > now]
+        assert departure == min(later, default=None)
+    assert tracker.events == expected
+
+
+readings = st.one_of(
+    st.none(),
+    st.sampled_from([STILL, ROLLING, CLIMBING, CRUISING, TURNED]),
+    st.tuples(*[st.integers(-2000, 2000)] * 3, st.integers(0, 20_000)),
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 1800), st.lists(readings, min_size=1, max_size=12))),
+    st.integers(0, 20_000),
+)
+def test_whatever_is_felt_it_ends_at_the_limit_and_every_change_is_an_event(
+    story: list[tuple[int, list[Motion | None]]], limit: int
+) -> None:
+    tracker = Tracker(limit=limit)
+    begun = None
+    for wait, floor in story:
+        was = begun
+        silent = tracker.wake(wait, *floor) != flight.FREE
+        if was is not None:
+            assert not silent or tracker.t - was < limit
+        begun = tracker.events[-1][0] if silent else None
+        if not limit:
+            assert not silent
+        assert silent == (tracker.recorder.state.flight is not None)
+    changes = [(on, cause) for _, on, cause in tracker.events]
+    assert [on for on, _ in changes] == [1, 0] * (len(changes) // 2) + [1] * (len(changes) % 2)
+    assert all(
+        cause == TAKE_OFF if on else cause in (ARRIVAL, TIME_LIMIT) for on, cause in changes
+    )
+
+
+def test_a_take_off_is_silent_at_once_and_listened_to_once() -> None:
+    tracker = Tracker()
+    begun = tracker.take_off()
+    assert tracker.events == [[begun, 1, TAKE_OFF]]
+    answers = [tracker.wake(300, CRUISING) for _ in range(4)]
+    assert answers == [flight.SILENT] * 2 + [flight.LISTEN] * 2  # until it has been done
+    tracker.memory[flight.LISTENED] = True
+    assert [tracker.wake(300, CRUISING) for _ in range(3)] == [flight.SILENT] * 3
+
+
+def test_cells_after_a_quarter_of_an_hour_show_that_it_was_none() -> None:
+    tracker = Tracker()
+    tracker.take_off()
+    flight.heard(tracker.recorder, tracker.t)
+    assert tracker.events[-1][1:] == [0, ARRIVAL]
+    assert tracker.wake(300, ROLLING) == flight.FREE
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [
+        [STILL],
+        [ROLLING],
+        [TURNED],
+        [None],
+        [(*CLIMBING[:3], 80)],  # laid on a slope: nothing shakes
+        [CLIMBING] * 9 + [ROLLING],  # a lorry that brakes for 18 s
+        [CLIMBING] * 5 + [None],
+    ],
+)
+def test_what_is_no_take_off(floor: list[Motion | None]) -> None:
+    tracker = Tracker()
+    tracker.wake(300)
+    assert tracker.wake(300, *floor) == flight.FREE
+    assert tracker.events == []
+
+
+def test_who_never_stood_still_knows_no_slope() -> None:
+    tracker = Tracker()
+    tracker.wake(300, ROLLING)
+    assert tracker.wake(300, CLIMBING) == flight.FREE
+
+
+@given(st.lists(st.sampled_from([STILL, CRUISING, None]), max_size=20), st.integers(60, 600))
+def test_it_has_landed_once_it_has_stood_still_for_ten_minutes(
+    floor: list[Motion | None], wait: int
+) -> None:
+    tracker = Tracker(limit=86400)
+    tracker.take_off()
+    stood = None
+    for motion in floor:
+        silent = tracker.wake(wait, motion) != flight.FREE
+        if motion is STILL:
+            stood = tracker.t if stood is None else stood
+        elif motion is CRUISING:
+            stood = None
+        landed = stood is not None and tracker.t - stood >= 600
+        assert silent == (not landed)
+        if landed:
+            assert tracker.events[-1] == [tracker.t, 0, ARRIVAL]
+            return
+
+
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=6))
+def test_a_boot_in_the_air_keeps_silent_and_the_limit_goes_on(waits: list[int]) -> None:
+    tracker = Tracker()
+    begun = tracker.take_off()
+    passed = tracker.recorder.state.last - begun  # what the log tells of the time until the cut
+    for wait in waits:
+        tracker.boot()
+        if passed + wait >= LIMIT_S:
+            assert tracker.wake(wait, CRUISING) == flight.FREE
+            assert tracker.events[-1][1:] == [0, TIME_LIMIT]
+            return
+        # It does not know what it has heard before, and does not listen a second time.
+        assert tracker.wake(wait, CRUISING) == flight.SILENT
+        passed += wait
+
+
+def test_a_planned_leg_without_a_clock_lasts_as_long_as_the_longest() -> None:
+    legs = [[UNIX + 1000, UNIX + 2000], [UNIX + 50_000, UNIX + 55_000]]
+    tracker = Tracker(legs)
+    tracker.sync(UNIX)
+    assert tracker.wake(1500) == flight.SILENT
+    tracker.boot()
+    assert tracker.wake(1500) == flight.SILENT  # nobody knows that it has arrived
+    assert tracker.wake(3600) == flight.SILENT
+    assert tracker.wake(20) == flight.FREE
+    assert tracker.events[-1][1:] == [0, TIME_LIMIT]
+
+
+def test_what_was_provisioned_anew_ends_it() -> None:
+    tracker = Tracker([[UNIX, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(10) == flight.SILENT
+    tracker.identity.flights = []
+    tracker.boot()
+    assert tracker.wake(10) == flight.FREE
