@@ -103,8 +103,8 @@ def compiled(source: str, name: str) -> Path:
 def install(volume: Path, files: Mapping[str, Path | str]) -> None:
     """Put firmware on a tracker's volume: ``.py`` compiled to ``.mpy``, anything else as it is.
 
-    ``files`` maps a path on the volume, such as ``coldtrail/contract/cbor.py``, to a source file or
-    to source text.
+    ``files`` maps a path on the volume, such as ``coldtrail/contract/cbor.py``, to a source file
+    or to source text.
 
     Raises:
         CompileError: a source is not MicroPython.

@@ -18,10 +18,7 @@ import cbor2
 ROOT: Final = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "firmware"), str(ROOT / "tests" / "firmware" / "support")]
 
-from tests.support.blocks import (
-    contract,
-    eight_channels,
-)
+from tests.support.blocks import contract, eight_channels  # noqa: E402
 from tests.support.references import diagnostic  # noqa: E402
 from tests.support.trackers import interpreters  # noqa: E402
 from tests.support.trackers.interpreters import Interpreter  # noqa: E402
