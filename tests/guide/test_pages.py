@@ -36,12 +36,13 @@ PLACEHOLDER = "NAME"
 @cache
 def paths() -> list[str]:
     """Return the paths of the checkout's own files and folders, folders with a slash behind."""
-    found = [path.name for path in ROOT.iterdir() if path.is_file()]
-    for part in PARTS:
-        for path in (ROOT / part, *(ROOT / part).rglob("*")):
-            if "__pycache__" not in path.parts:
-                found.append(path.relative_to(ROOT).as_posix() + "/" * path.is_dir())
-    return found
+    top = [path for path in ROOT.iterdir() if path.is_file()]
+    inside = [path for part in PARTS for path in ((ROOT / part), *(ROOT / part).rglob("*"))]
+    return [
+        path.relative_to(ROOT).as_posix() + "/" * path.is_dir()
+        for path in (*top, *inside)
+        if "__pycache__" not in path.parts
+    ]
 
 
 def pages() -> list[str]:
@@ -89,9 +90,7 @@ def test_what_a_reader_is_to_make_is_not_there():
 
 
 def test_a_wrong_name_is_found():
-    text = "See `simulator/kernel.py`, `no_such.py`, `nowhere/`, [this](nowhere.md).\n"
-    assert [name for name in names(text) if not exists(name)] == [
-        "simulator/kernel.py",
-        "no_such.py",
-    ]
+    text = "See `simulator/nowhere/`, `no_such.py`, `out/`, [this](nowhere.md).\n"
+    unknown = [name for name in names(text) if not exists(name)]
+    assert unknown == ["simulator/nowhere/", "no_such.py"]
     assert list(links(text)) == ["nowhere.md"]
