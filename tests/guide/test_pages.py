@@ -30,7 +30,7 @@ MADE = {
     "wiring.py": "the board file's name on the nRF52840",
 }
 """What a page tells its reader to make, and why no checkout has it."""
-PLACEHOLDER = "NAME"
+PLACEHOLDER = re.compile(r"\b(NAME|BOARD|SCENARIO)\b")
 
 
 @cache
@@ -63,7 +63,7 @@ def names(text: str) -> Iterator[str]:
     blocks = [code for language, code in BLOCK.findall(text) if language not in LISTINGS]
     spans = SPAN.findall(BLOCK.sub("", text))
     for word in re.split(r"[\s,:]+", " ".join([*blocks, *spans])):
-        if PLACEHOLDER not in word and (SOURCE.fullmatch(word) or PLACE.fullmatch(word)):
+        if not PLACEHOLDER.search(word) and (SOURCE.fullmatch(word) or PLACE.fullmatch(word)):
             yield word
 
 
