@@ -18,7 +18,7 @@ from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.command import Action, Command, Value
 from coldtrail_gateway.contract.envelope import TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.shipments import registration
 from coldtrail_gateway.store.tables import Tables
 

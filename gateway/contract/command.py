@@ -14,7 +14,7 @@ from coldtrail_gateway.contract import cbor
 from coldtrail_gateway.contract.block import BlockError
 from coldtrail_gateway.contract.cbor import CborError
 from coldtrail_gateway.contract.fields import UNIX
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 
 MAX_PROFILE: Final = 536  # bytes: the longest that the contract allows
 LONGEST_S: Final = 365 * 86400

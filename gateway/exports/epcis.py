@@ -24,7 +24,8 @@ from urllib.parse import quote
 from coldtrail_gateway.contract import block, words
 from coldtrail_gateway.contract.block import Event, Sample
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.evidence.timeline import Placement, iso
+from coldtrail_gateway.contract.utc import iso
+from coldtrail_gateway.evidence.timeline import Placement
 from coldtrail_gateway.shipments.history import Boot, History, Placed
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"

@@ -13,7 +13,7 @@ from coldtrail_gateway.contract.block import Block, Event, Sample
 from coldtrail_gateway.evidence import archive, findings
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Name
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.store.tables import Tables, Tracker
 
 _BATTERY: Final = 4
