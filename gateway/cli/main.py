@@ -16,9 +16,10 @@ from coldtrail_gateway import clock as clocks
 from coldtrail_gateway.cli import decode as show
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import read_key, read_message
+from coldtrail_gateway.cli.errors import Command, Group
 from coldtrail_gateway.cli.options import FILE, database, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
-from coldtrail_gateway.cli.verify_file import command as readout
+from coldtrail_gateway.cli.verify_file import command as verify_file
 from coldtrail_gateway.contract.envelope import Refused
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import epcis, senml
@@ -54,13 +55,13 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def gateway() -> None:
     """Receive, verify, keep, confirm and judge what trackers report."""
 
 
 gateway.add_command(command)
-gateway.add_command(readout)
+gateway.add_command(verify_file)
 
 
 @gateway.command()
@@ -210,7 +211,7 @@ def _history(db: str | None, shipment: str) -> History:
     return history
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("message", metavar="FILE|HEX|-")
 @click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
 @click.option(

@@ -94,7 +94,7 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     try:
         store = open_store(db)
     except StoreError as error:
-        click.echo(f"Warning: no key to verify with: {error.message}", err=True)
+        click.echo(f"Warning: no key to verify with: {error}", err=True)
         return {}
     with store.read() as tables:
         pairs = tables.keys([tracker]).get(tracker, {})
@@ -106,7 +106,7 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     return {version: pair.uplink for version, pair in pairs.items()}
 
 
-@click.command("readout")
+@click.command("verify-file")
 @click.argument("file", type=FILE)
 @database
 @click.option("--shipment", metavar="ID", help="Of several, this one.  [default: the newest]")
