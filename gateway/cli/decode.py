@@ -16,8 +16,8 @@ from rich.table import Table
 from coldtrail_gateway.contract import block, command, confirmation, envelope, words
 from coldtrail_gateway.contract.block import HASH_SIZE, Block, BlockError
 from coldtrail_gateway.contract.envelope import KEY_SIZE, Kind, Refused
-from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.contract.utc import iso
+from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import tabular
 
 _LONGEST = 65_536

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -90,20 +91,17 @@ def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, 
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    store = open_store(db, create=True)
-    with store.write() as tables:
-        # Nothing is confirmed on the word of a table that has drifted from the archive.
-        tables.rebuild()
-    embedded = brokers.start(address) if address.scheme == "embedded" else None
-    try:
+    with ExitStack() as opened:
+        store = opened.enter_context(open_store(db, create=True))
+        with store.write() as tables:
+            # Nothing is confirmed on the word of a table that has drifted from the archive.
+            tables.archive.rebuild()
+        if address.scheme == "embedded":
+            opened.callback(brokers.start(address).stop)
         served = Gateway(store, clock or clocks.SystemClock(), address, name)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: served.stop())
         served.run()
-    finally:
-        if embedded is not None:
-            embedded.stop()
-        store.close()
 
 
 @gateway.command()
@@ -116,9 +114,8 @@ def register(file: Path, db: str | None) -> None:
     """
     if not is_private(file):
         click.echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
-    store = open_store(db, create=True)
-    trackers, shipments = register_file(store, file)
-    store.close()
+    with open_store(db, create=True) as store:
+        trackers, shipments = register_file(store, file)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
@@ -127,13 +124,9 @@ def register(file: Path, db: str | None) -> None:
 @clock_option
 def status(db: str | None, clock: clocks.Clock | None) -> None:
     """Show every tracker: last seen, samples, gaps, alarms, battery, commands, findings."""
-    store = open_store(db)
-    with store.read() as tables:
-        view, refusals = (
-            status_table(tables, (clock or clocks.SystemClock()).now_ms()),
-            status_refusals(tables),
-        )
-    store.close()
+    with open_store(db) as store, store.read() as tables:
+        view = status_table(tables, (clock or clocks.SystemClock()).now_ms())
+        refusals = status_refusals(tables)
     _console().print(view)
     if refusals:
         click.echo(refusals)
@@ -204,11 +197,8 @@ def verify(context: click.Context, shipment: str, db: str | None) -> None:
 
 
 def _history(db: str | None, shipment: str) -> History:
-    store = open_store(db)
-    with store.read() as tables:
-        history = histories.load(tables, shipment)
-    store.close()
-    return history
+    with open_store(db) as store, store.read() as tables:
+        return histories.load(tables, shipment)
 
 
 @click.command(cls=Command)

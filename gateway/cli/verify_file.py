@@ -23,8 +23,8 @@ from coldtrail_gateway.evidence import archive
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.exports import tabular as exports
 from coldtrail_gateway.shipments import history, verify
+from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import StoreError
-from coldtrail_gateway.store.tables import Archived
 
 
 class ReadoutError(GatewayError):
@@ -96,9 +96,8 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     except StoreError as error:
         click.echo(f"Warning: no key to verify with: {error}", err=True)
         return {}
-    with store.read() as tables:
-        pairs = tables.keys([tracker]).get(tracker, {})
-    store.close()
+    with store, store.read() as tables:
+        pairs = tables.registry.keys([tracker]).get(tracker, {})
     if not pairs:
         click.echo(
             f"Warning: no key to verify with: tracker {tracker} is not registered here.", err=True

@@ -23,8 +23,8 @@ from urllib.parse import quote
 
 from coldtrail_gateway.contract import block, words
 from coldtrail_gateway.contract.block import Event, Sample
-from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.contract.utc import iso
+from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.timeline import Placement
 from coldtrail_gateway.shipments.history import Boot, History, Placed
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Event, Sample
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.findings import Finding
-from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.shipments.history import CALIBRATION_EVENT, Calibration, History, Placed
 
 _ALARM_START: Final = 5

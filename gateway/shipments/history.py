@@ -78,7 +78,7 @@ def load(tables: Tables, shipment: str) -> History:
     Raises:
         UnknownShipmentError: it is not registered.
     """
-    registered = tables.shipment(shipment)
+    registered = tables.registry.shipment(shipment)
     if registered is None:
         raise UnknownShipmentError(
             f"Shipment {shipment} is not registered: check the id, or register it "

@@ -10,11 +10,12 @@ from rich.table import Table
 
 from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Block, Event, Sample
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.evidence import archive, findings
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Name
-from coldtrail_gateway.contract.utc import iso
-from coldtrail_gateway.store.tables import Tables, Tracker
+from coldtrail_gateway.store.registry import Tracker
+from coldtrail_gateway.store.tables import Tables
 
 _BATTERY: Final = 4
 _POSITION, _ALARM_START, _ALARM_END, _FAULT, _CELL = 2, 5, 6, 13, 19
@@ -37,7 +38,7 @@ def table(tables: Tables, now_ms: int) -> Table:
         ("findings", "left"),
     ):
         view.add_column(name, justify="right" if justify == "right" else "left")
-    for tracker in tables.trackers():
+    for tracker in tables.registry.trackers():
         commands = Counter(c.state(now_ms) for c in tables.commands.of(tracker.id))
         view.add_row(*_row(tracker, archive.load(tables, tracker.id), commands))
     return view
@@ -45,7 +46,7 @@ def table(tables: Tables, now_ms: int) -> Table:
 
 def refusals(tables: Tables) -> str:
     """Return one line on what was not believed; empty where nothing was."""
-    counts = [f"{reason} {count}" for reason, count in tables.refused().items()]
+    counts = [f"{reason} {count}" for reason, count in tables.quarantine.refused().items()]
     return f"Quarantined in all: {', '.join(counts)}" if counts else ""
 
 

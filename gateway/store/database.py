@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
@@ -35,7 +35,7 @@ def default_path() -> Path:
 
 
 class Store:
-    """A database of this schema.
+    """A database of this schema; a context manager that closes its connections.
 
     `url` is an SQLAlchemy URL of SQLite or PostgreSQL, or the path of an SQLite file.
 
@@ -46,13 +46,17 @@ class Store:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self._engine, self._name = _engine(url, create=create)
-        with self.read() as tables:
-            version = tables.version()
-        if create or (version is not None and version < schema.VERSION):
-            with self.write() as tables:
-                tables.create()
-                version = tables.version()
-        self._check(version)
+        try:
+            self._prepare(create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -65,8 +69,8 @@ class Store:
         Raises:
             StoreError: the database does not answer as it must.
         """
-        with self._transaction(write=False) as tables:
-            yield tables
+        with self._transaction(write=False) as connection:
+            yield Tables(connection)
 
     @contextmanager
     def write(self) -> Iterator[Tables]:
@@ -75,8 +79,18 @@ class Store:
         Raises:
             StoreError: nothing was written.
         """
-        with self._transaction(write=True) as tables:
-            yield tables
+        with self._transaction(write=True) as connection:
+            yield Tables(connection)
+
+    def _prepare(self, *, create: bool) -> None:
+        """Bring the schema to the version that this program knows, where that may be done."""
+        with self._transaction(write=False) as connection:
+            version = schema.version(connection)
+        if create or (version is not None and version < schema.VERSION):
+            with self._transaction(write=True) as connection:
+                schema.create(connection)
+                version = schema.version(connection)
+        self._check(version)
 
     def _check(self, version: int | None) -> None:
         if version is None:
@@ -91,7 +105,7 @@ class Store:
             )
 
     @contextmanager
-    def _transaction(self, *, write: bool) -> Iterator[Tables]:
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(coldtrail_write=write)
@@ -99,7 +113,7 @@ class Store:
                     # SQLite reads from one snapshot by itself.
                     connection.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
-                    yield Tables(connection)
+                    yield connection
         except SQLAlchemyError as error:
             raise StoreError(_sentence(error, self._name)) from error
 
