@@ -10,6 +10,7 @@ from typing import Final
 from coldtrail_gateway.contract import block, confirmation, envelope
 from coldtrail_gateway.contract.block import BlockError
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID, Kind, Reason, Refused
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.store.archive import Authentic
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.quarantine import Quarantined
@@ -17,7 +18,6 @@ from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_gateway.store.tables import Tables
 
 _TOPIC_KEPT: Final = 120
-_COMMAND_OUTCOME: Final = 17
 
 Keys = Mapping[str, Mapping[int, KeyPair]]
 
@@ -122,7 +122,7 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
         except BlockError:
             continue  # kept all the same
         for event in events:
-            if event.type == _COMMAND_OUTCOME:
+            if event.type is EventType.COMMAND_OUTCOME:
                 told.add(arrival.digest)
                 fields = event.fields
                 reason = fields.get("reason")
