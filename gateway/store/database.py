@@ -7,6 +7,7 @@ written is on disk.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,13 @@ from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store import schema
@@ -189,23 +196,31 @@ def _create_private(path: Path) -> None:
         ) from error
 
 
-_ADVICE: Final = (
-    ("readonly database", "is read-only: make it writable or name another with --db"),
-    ("is full", "is full: free space on its file system"),
-    ("is locked", "is locked: end what holds it (another program writes to it)"),
-    ("disk I/O error", "cannot be written (disk I/O error): look at its disk and free space"),
-    ("unable to open", "cannot be opened: check the path and its permissions"),
-    ("not a database", "is not a database: name another with --db"),
-    ("connection failed", "cannot be reached: start its server, or name the right one with --db"),
-    ("server closed the connection", "has hung up: start its server again"),
-    ("malformed", "is damaged: restore it from a copy"),
-)
+_ADVICE: Final = {
+    sqlite3.SQLITE_READONLY: "is read-only: make it writable or name another with --db",
+    sqlite3.SQLITE_FULL: "is full: free space on its file system",
+    sqlite3.SQLITE_BUSY: "is locked: end what holds it (another program writes to it)",
+    sqlite3.SQLITE_LOCKED: "is locked: end what holds it (another program writes to it)",
+    sqlite3.SQLITE_IOERR: "cannot be written (disk I/O error): look at its disk and free space",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check the path and its permissions",
+    sqlite3.SQLITE_NOTADB: "is not a database: name another with --db",
+    sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a copy",
+}
 
 
 def _sentence(error: SQLAlchemyError, name: str) -> str:
-    cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-    for mark, advice in _ADVICE:
-        if mark in cause:
-            return f"The database {name} {advice}."
-    first = cause.strip().splitlines()[0] if cause.strip() else type(error).__name__
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    advice = None
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        advice = "has hung up: start its server again"
+    elif isinstance(cause, sqlite3.Error):
+        # The low byte is the kind; an error of the module itself has no code.
+        advice = _ADVICE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    elif isinstance(error, OperationalError) and getattr(cause, "sqlstate", "") is None:
+        # No server has said why.
+        advice = "cannot be reached: start its server, or name the right one with --db"
+    if advice is not None:
+        return f"The database {name} {advice}."
+    text = str(cause or error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
     return f"The database {name} does not do what is asked of it: {first}."
