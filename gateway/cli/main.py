@@ -11,20 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from coldtrail_gateway import clock as clocks
-from coldtrail_gateway.cli import decode as show
 from coldtrail_gateway.cli.command import command
-from coldtrail_gateway.cli.decode import read_key, read_message
-from coldtrail_gateway.cli.errors import Command, Group
-from coldtrail_gateway.cli.options import FILE, database, open_store, parsed
+from coldtrail_gateway.cli.decode import command as decode
+from coldtrail_gateway.cli.errors import Group
+from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.cli.verify_file import command as verify_file
-from coldtrail_gateway.contract.envelope import Refused
-from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.exports import epcis, senml
-from coldtrail_gateway.exports import tabular as exports
+from coldtrail_gateway.exports import epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.shipments import history as histories
@@ -35,10 +30,11 @@ from coldtrail_gateway.shipments.status import refusals as status_refusals
 from coldtrail_gateway.shipments.status import table as status_table
 from coldtrail_gateway.shipments.verify import report as verify_report
 
-_UNFOLDED = 250
+__all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
+
 _FORMATS: dict[str, Callable[[History], str | bytes]] = {
-    "csv": exports.to_csv,
-    "json": exports.to_json,
+    "csv": tabular.to_csv,
+    "json": tabular.to_json,
     "senml-json": senml.to_json,
     "senml-cbor": senml.to_cbor,
 }
@@ -49,11 +45,6 @@ def _name(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]{1,32}", value):
         raise ValueError("a gateway's name has 1 to 32 small letters, digits and hyphens")
     return value
-
-
-def _console() -> Console:
-    """Return where tables go; into a pipe or file they go unfolded."""
-    return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -127,7 +118,7 @@ def status(db: str | None, clock: clocks.Clock | None) -> None:
     with open_store(db) as store, store.read() as tables:
         view = status_table(tables, (clock or clocks.SystemClock()).now_ms())
         refusals = status_refusals(tables)
-    _console().print(view)
+    console().print(view)
     if refusals:
         click.echo(refusals)
 
@@ -168,7 +159,7 @@ def export(
         content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
     else:
         content = _FORMATS[form](history)
-    if form not in _TIMELESS and (left_out := exports.unplaced(history)):
+    if form not in _TIMELESS and (left_out := tabular.unplaced(history)):
         click.echo(
             f"Warning: {left_out} records without UTC are left out; csv and json have them.",
             err=True,
@@ -176,7 +167,7 @@ def export(
     if output is None:
         click.echo(content, nl=False)
     else:
-        exports.write(output, content)
+        tabular.write(output, content)
 
 
 @gateway.command()
@@ -199,35 +190,3 @@ def verify(context: click.Context, shipment: str, db: str | None) -> None:
 def _history(db: str | None, shipment: str) -> History:
     with open_store(db) as store, store.read() as tables:
         return histories.load(tables, shipment)
-
-
-@click.command(cls=Command)
-@click.argument("message", metavar="FILE|HEX|-")
-@click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
-@click.option(
-    "--key-file",
-    type=FILE,
-    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def decode(
-    context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
-) -> None:
-    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
-
-    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
-    """
-    if (tracker is None) != (key_file is None):
-        raise click.UsageError("--tracker and --key-file belong together.")
-    key = read_key(key_file) if key_file else None
-    try:
-        shown = show.take_apart(read_message(message), tracker, key)
-    except Refused as refused:
-        raise GatewayError(f"This is no message of the contract: {refused}.") from None
-    if as_json:
-        click.echo(show.as_json(shown))
-    else:
-        show.print_for_people(shown, _console())
-    if shown.mac is False:
-        context.exit(1)

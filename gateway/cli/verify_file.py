@@ -21,7 +21,7 @@ from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive
 from coldtrail_gateway.evidence.archive import Entry
-from coldtrail_gateway.exports import tabular as exports
+from coldtrail_gateway.exports import tabular
 from coldtrail_gateway.shipments import history, verify
 from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import StoreError
@@ -135,11 +135,11 @@ def command(
         raise ReadoutError(
             f"No block in {file} is of shipment {shipment}: it has {', '.join(sorted(named))}."
         )
-    content = exports.to_csv(told)
+    content = tabular.to_csv(told)
     if output is None:
         click.echo(content, nl=False)
     else:
-        exports.write(output, content)
+        tabular.write(output, content)
     outcome = verify.report(told)
     for line in outcome.lines:
         click.echo(line, err=output is None)
