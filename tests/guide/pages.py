@@ -49,7 +49,7 @@ def pages() -> list[str]:
 
 
 def links(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the links that lead into the checkout: path, empty for the page itself, and heading."""
+    """Yield the links into the checkout: path (empty: the page itself) and heading."""
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" not in target:
             path, _, heading = target.partition("#")
