@@ -24,6 +24,7 @@ MADE = {
     "firmware/drivers/tmp117.py": "an example of how_to_add.md",
     "gateway/exports/extremes.py": "an example of how_to_add.md",
     "simulator/models/tmp117.py": "an example of how_to_add.md",
+    "mine.toml": "a profile of the reader's own",
     "short_trip.toml": "an example of how_to_add.md",
     "wiring.py": "the board file's name on the nRF52840",
 }
