@@ -31,8 +31,8 @@ READING: Final = {
     14: "nearly full",
     15: "full",
 }
-_FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
-# Of a fault's subject, codes that mean something else than of a sensor.
+_FLAGS: Final = ("calibration overdue",)  # the bits after those of the sensors
+# Codes that mean something else for these subjects of a fault than for a sensor.
 _FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
     Subject.LOG: {9: "sectors of another version"},
     Subject.MODEM: {
@@ -46,7 +46,7 @@ _FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
     Subject.DOWNLINK: {2: "a message did not verify", 10: "replay"},
 }
 
-# Channel: name in exports, unit of one, decimals.
+# For each channel: its name in exports, the unit of the integer, decimals.
 CHANNELS: Final = (
     ("payload_c", "0.01 degC", 2),
     ("ambient_c", "0.01 degC", 2),
@@ -58,7 +58,7 @@ CHANNELS: Final = (
     ("acc_z_mg", "mg", 0),
 )
 
-# Beside them, what alarm rules judge: readings of events.
+# Alarm rules also judge these readings, which stand in events.
 JUDGED: Final = (*CHANNELS, ("shock_mg", "mg", 0), ("free_fall_ms", "ms", 0))
 
 _AXES: Final = slice(Channel.ACCELERATION_X, Channel.ACCELERATION_Z + 1)

@@ -41,7 +41,7 @@ _SENSOR_CHANNEL: Final[Mapping[int, Channel]] = {
     Subject.BATTERY: Channel.BATTERY,
 }
 
-# What is judged: measurement type, axis, unit (UN/ECE Recommendation 20).
+# For each judged channel: measurement type, axis, unit (UN/ECE Recommendation 20).
 _MEASURED: Final = (
     *[("Temperature", None, "CEL")] * 2,
     ("RelativeHumidity", None, "P1"),
@@ -205,7 +205,7 @@ def _calibration(placed: Placed, calibration: Event | None) -> Json:
 
 
 def _reports(event: Event, start: Event | None) -> list[Json]:
-    """Return what an event has to report; of an alarm's end, given its start."""
+    """Return the report of an event; an alarm's end needs its start."""
     fields: Mapping[str, Any] = event.fields
     if event.type is EventType.POSITION:
         return [
