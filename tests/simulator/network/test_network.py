@@ -21,7 +21,8 @@ from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.network.medium import ONE_WAY_US, WAKE_RADIO_US
 from coldtrail_simulator.network.mqtt_packet import MalformedError, take_packet
 from coldtrail_simulator.network.network import Network
-from coldtrail_simulator.services.services import Broker, Services
+from coldtrail_simulator.services.mosquitto import Broker
+from coldtrail_simulator.services.services import Services
 from tests.simulator.modem_rig import Rig, Server, connect, mqtt_packet, publish, string, subscribe
 
 ROOT = Path(__file__).parents[3]
