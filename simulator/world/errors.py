@@ -5,6 +5,10 @@ from typing import Any
 from pydantic import ValidationError
 
 
+class ScenarioError(ValueError):
+    """A scenario cannot be used; one sentence names the file, the table and the key."""
+
+
 def sentence(error: ValidationError) -> str:
     """Say what the first fault is, in the words of the file."""
     faults = error.errors(include_url=False)
