@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from coldtrail_simulator.board.file import BoardError
+from coldtrail_simulator.board.file import BoardFileError
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.report.report import lines, report
 from coldtrail_simulator.services.process import ServiceError, ToolError
@@ -21,6 +21,8 @@ from coldtrail_simulator.world.scenario import Scenario
 
 DISAGREES, BAD_INPUT, INVALID = 1, 2, 3
 """Exit codes: the records differ; cannot be run as asked; the run proves nothing."""
+REFUSALS = (ScenarioError, ShipmentError, BoardFileError, ServiceError, ToolError, OSError)
+"""What says that a shipment cannot be run as asked."""
 
 
 class _Failure(click.ClickException):
@@ -86,7 +88,7 @@ def simulate(
         folder = out or Path("out") / loaded.name
         shipment, twin = _run(loaded, seed, folder, broker, console=console, speed=speed)
         summary, _ = report(shipment, seed, twin, energy=energy)
-    except (ScenarioError, ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
+    except REFUSALS as error:
         raise _Failure(error, BAD_INPUT) from error
     except RunInvalidError as error:
         raise _Failure(error, INVALID) from error

@@ -40,7 +40,7 @@ class Taken:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Comparison:
     """The journal (taken) against the export (stored)."""
 
     taken: int
@@ -109,7 +109,7 @@ def _scaled(text: str, factor: int) -> int | None:
     return round(float(text) * factor) if text else None
 
 
-def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Agreement:
+def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Comparison:
     """Match both in order; a sample matches only with equal values."""
     missing: list[float] = []
     invented = unplaced = 0
@@ -129,4 +129,4 @@ def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Agreement:
         else:
             worst = max(worst, abs(sample.t_s - taken[found].t_s))
     missing += [skipped.t_s for skipped in taken[position:]]
-    return Agreement(len(taken), len(stored), tuple(missing), invented, unplaced, worst)
+    return Comparison(len(taken), len(stored), tuple(missing), invented, unplaced, worst)

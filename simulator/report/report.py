@@ -13,7 +13,12 @@ from typing import Any
 import cbor2
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.report.comparison import Agreement, compare, samples_stored, samples_taken
+from coldtrail_simulator.report.comparison import (
+    Comparison,
+    compare,
+    samples_stored,
+    samples_taken,
+)
 from coldtrail_simulator.report.picture import Curve, Drawing, draw
 from coldtrail_simulator.report.timeline import timeline
 from coldtrail_simulator.shipment.packing import ShipmentError, command
@@ -106,7 +111,7 @@ class Evidence:
             if event["type"] == "alarm-start" and event["time_utc"]
         ]
 
-    def agreement(self) -> Agreement:
+    def comparison(self) -> Comparison:
         """Compare with the sensors' journal."""
         return compare(samples_taken(self.shipment.notes), samples_stored(self.rows, self.start))
 
@@ -158,14 +163,14 @@ def report(
     twin_evidence = Evidence(twin) if twin else None
     low, high = limits(shipment)
     called = first_call(shipment, evidence)
-    agreement = evidence.agreement()
+    comparison = evidence.comparison()
     summary = Summary(
         scenario=shipment.scenario.name,
         seed=seed,
-        samples_taken=agreement.taken,
-        samples_stored=agreement.stored,
+        samples_taken=comparison.taken,
+        samples_stored=comparison.stored,
         samples_confirmed=sum(shipment.confirms(int(row["block"])) for row in evidence.rows),
-        worst_time_difference_s=round(agreement.worst_s, 3),
+        worst_time_difference_s=round(comparison.worst_s, 3),
         blocks=len({row["block"] for row in evidence.rows}),
         called_at_h=called and round(called, 2),
         called_from=None if called is None else shipment.world.leg(called * 3600).place,

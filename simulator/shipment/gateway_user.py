@@ -11,7 +11,7 @@ from coldtrail_simulator.services.services import Services
 SEEN_LIMIT_S = 20.0
 
 
-class Operator:
+class GatewayUser:
     """Works in no virtual time: a command is retained at the broker when the call returns.
 
     Args:

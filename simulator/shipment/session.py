@@ -19,7 +19,7 @@ from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment.actions import Actions
-from coldtrail_simulator.shipment.gateway_user import Operator
+from coldtrail_simulator.shipment.gateway_user import GatewayUser
 from coldtrail_simulator.shipment.identity import Identity
 from coldtrail_simulator.shipment.packing import BROKER_NAME, command
 from coldtrail_simulator.shipment.tracker import Tracker
@@ -28,7 +28,7 @@ from coldtrail_simulator.world.world import World
 T = TypeVar("T", bound=Tracker)
 
 
-class Underway(Generic[T]):
+class Session(Generic[T]):
     """Between ``with`` and its end.
 
     Args:
@@ -41,7 +41,7 @@ class Underway(Generic[T]):
         authority: certificates, where the tracker is to use TLS.
 
     Raises:
-        ShipmentError, BoardError, ServiceError, ToolError: it cannot be set up.
+        ShipmentError, BoardFileError, ServiceError, ToolError: it cannot be set up.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Underway(Generic[T]):
             stack.callback(self._hang_up)
             self.simulation = stack.enter_context(self._fit({"BG95-M3": self._modem}))
             self.moment.clock = self.simulation.clock
-            operator = Operator(
+            gateway_user = GatewayUser(
                 self.identity.tracker, self.services, self._out, str(self.database), command
             )
-            self.actions = Actions(self.simulation, self.services, self.network, operator)
+            self.actions = Actions(self.simulation, self.services, self.network, gateway_user)
             self._stack = stack.pop_all()
         return self
 

@@ -22,7 +22,7 @@ from coldtrail_simulator.shipment import identity as identities
 from coldtrail_simulator.shipment.endurance import Endurance, contents, loads, supply
 from coldtrail_simulator.shipment.identity import Identity
 from coldtrail_simulator.shipment.packing import PORTS, Flashed, build_volume, certify, clear
-from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.session import Session
 from coldtrail_simulator.shipment.simulation import Simulation
 from coldtrail_simulator.world.scenario import Cable, Scenario
 from coldtrail_simulator.world.world import World
@@ -89,7 +89,7 @@ def run(
     instead of one made for the run.
 
     Raises:
-        ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
+        ShipmentError, BoardFileError, ServiceError, ToolError: it cannot be run.
         RunInvalidError: it proves nothing.
     """
     begun = time.monotonic()
@@ -123,14 +123,14 @@ def run(
             speed=speed,
         )
 
-    with Underway(
+    with Session(
         world, identity, registration, fit, out, broker_url=broker_url, authority=authority
-    ) as going:
-        simulation = going.simulation
+    ) as session:
+        simulation = session.simulation
         if console:
             _attach(simulation, world, out / "console", console)
         for at_s, event in world.events:
-            simulation.clock.call_at(round(at_s * US_PER_S), partial(going.actions.do, event))
+            simulation.clock.call_at(round(at_s * US_PER_S), partial(session.actions.do, event))
         simulation.power_on()
         end_us = round(scenario.duration_s * US_PER_S)
         while simulation.clock.now_us < end_us:
@@ -146,8 +146,8 @@ def run(
             supply(header.board),
             contents(shipment.notes),
         )
-        shipment.traffic = going.network.summary()
-        shipment.confirmation = going.confirmation()
+        shipment.traffic = session.network.summary()
+        shipment.confirmation = session.confirmation()
         (out / "flash.bin").write_bytes(simulation.parts["flash"].array.cells)
     shipment.wall_s = time.monotonic() - begun
     return shipment

@@ -9,7 +9,7 @@ from typing import Any
 
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.battery import Battery
-from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.session import Session
 from coldtrail_simulator.shipment.tracker import Tracker
 from coldtrail_simulator.world.live import LiveWorld
 from coldtrail_simulator.world.scenario import Door, Drop, Event, Tilt
@@ -19,13 +19,13 @@ LOOK_S = 0.5
 DAY_S = 86_400
 
 
-class Hands:
+class Steering:
     """Works on a shipment that travels through a LiveWorld."""
 
-    def __init__(self, going: Underway[Tracker], world: LiveWorld) -> None:
-        self._going = going
+    def __init__(self, session: Session[Tracker], world: LiveWorld) -> None:
+        self._session = session
         self._world = world
-        self._tracker = going.simulation
+        self._tracker = session.simulation
 
     @property
     def now_s(self) -> float:
@@ -60,7 +60,7 @@ class Hands:
     def _do(self, event: Event) -> None:
         self._world.happen(event, self.now_s)
         self._look(type(event))
-        self._going.actions.do(event)
+        self._session.actions.do(event)
 
     def set(self, name: str, value: Any) -> None:
         """Let a quantity or condition of the world (live.py) be ``value`` from now on."""

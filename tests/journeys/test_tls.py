@@ -51,8 +51,8 @@ def work(authority: Path, tmp_path: Path) -> Path:
 def test_a_shipment_whose_broker_wants_certificates(tmp_path: Path) -> None:
     done = travel("tls", 3, tmp_path / "out")
     held = evidence(done)
-    agreement = held.agreement()
-    assert agreement.complete, agreement
+    comparison = held.comparison()
+    assert comparison.complete, comparison
     assert held.chain_ok, held.verdict
     assert all(done.confirms(int(row["block"])) for row in held.rows)
     commands = [note["command"] for note in done.of("at")]

@@ -59,7 +59,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Told]:
             shipment = travel(name, 1, tmp_path_factory.mktemp(name) / "out")
             story = stories[name] = Told(shipment, evidence(shipment))
             assert story.held.chain_ok, story.held.verdict
-            assert story.held.agreement().complete
+            assert story.held.comparison().complete
             causes = [note["cause"] for note in shipment.of("boot")]
             assert set(causes[1:]) == {"deep sleep"}  # the watchdog is content
         return stories[name]

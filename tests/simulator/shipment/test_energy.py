@@ -17,7 +17,7 @@ from coldtrail_simulator.models.bg95.draw import Draw, transmit_us
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.paths import BOARDS
 from coldtrail_simulator.shipment import shipment
-from coldtrail_simulator.shipment.endurance import Endurance, Part, Supply, loads, supply
+from coldtrail_simulator.shipment.endurance import Endurance, PartCharge, Supply, loads, supply
 from coldtrail_simulator.world import scenario
 from tests.simulator.modem_rig import Places, Rig
 from tests.support.flash.flash_rig import Rig as FlashRig
@@ -48,7 +48,7 @@ def test_charge_is_the_sum_of_current_times_time(steps):
     for state, us in steps:
         load.become(state)
         clock.advance_to(clock.now_us + us)
-    part = Part("p", tuple(load.spells()))
+    part = PartCharge("p", tuple(load.spells()))
     ua = {"idle": 2.0, "busy": 30_000.0, OFF: 0.0}
     assert part.charge_uah == pytest.approx(sum(ua[s] * us for s, us in steps) / 3.6e9)
     assert sum(spell.us for spell in part.spells) == clock.now_us
@@ -98,15 +98,17 @@ def test_every_part_on_the_board_has_its_currents(prepared):
     battery = supply("esp32_bg95")
     account = Endurance(loads(parts), list(parts), S, battery, {})
     assert {"regulator", "self-discharge"} < {part.name for part in account.parts}
-    with pytest.raises(boards.BoardError, match="nobody knows what radar draws"):
+    with pytest.raises(boards.BoardFileError, match="nobody knows what radar draws"):
         Endurance(loads(parts), [*parts, "radar"], S, battery, {})
 
 
 def test_shares_sum_up_and_days_follow_from_the_average():
     hour = 3600 * S
     parts = [
-        Part("a", (Spell("idle", hour, TABLE["idle"]),)),
-        Part("b", (Spell("busy", hour // 60, TABLE["busy"]), Spell("idle", hour // 60, NOTHING))),
+        PartCharge("a", (Spell("idle", hour, TABLE["idle"]),)),
+        PartCharge(
+            "b", (Spell("busy", hour // 60, TABLE["busy"]), Spell("idle", hour // 60, NOTHING))
+        ),
     ]
     # 2 uA, 500 uA, 98 uA, and 1 % of 1000 mAh in a month of 730.5 h: 13.69 uA.
     battery = Supply(1000.0, 0.5, 0.01, {"rest": Current(98.0, "typical", "by hand")})
