@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coldtrail_simulator.network.contract import CONFIRMATION, UP
 from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
 
 
@@ -42,4 +43,4 @@ def message(topic: str, what: str, *, from_gateway: bool = False) -> Expected:
 
 def confirmation_topic(topic: str) -> str:
     """Return where the gateway confirms what was published on ``topic`` (…/up)."""
-    return topic.removesuffix("up") + "confirmation"
+    return topic.removesuffix(UP) + CONFIRMATION

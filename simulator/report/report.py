@@ -13,6 +13,14 @@ from typing import Any
 import cbor2
 
 from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.network.contract import (
+    LOWER_LIMIT,
+    UNITS,
+    UPPER_LIMIT,
+    Channel,
+    Profile,
+    Rule,
+)
 from coldtrail_simulator.report.comparison import (
     Comparison,
     compare,
@@ -26,8 +34,6 @@ from coldtrail_simulator.shipment.shipment import Shipment
 from coldtrail_simulator.world.scenario import ReIce
 
 HOUR_US = 3600 * US_PER_S
-BELOW, ABOVE = {1, 2}, {3, 4}
-"""Comparisons of a rule (uplink.cddl)."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,14 @@ class Evidence:
 def limits(shipment: Shipment) -> tuple[float | None, float | None]:
     """Return the tightest lower and upper limit of the payload in the profile, degC."""
     profile = cbor2.loads((shipment.out / "volume" / "profile.cbor").read_bytes())
-    rules = [rule for rule in profile[7] if rule[2] == 0]
-    lows = [rule[4] / 100 for rule in rules if rule[3] in BELOW]
-    highs = [rule[4] / 100 for rule in rules if rule[3] in ABOVE]
+    per_degree, _ = UNITS[Channel.PAYLOAD_TEMPERATURE]
+    thresholds = [
+        (rule[Rule.COMPARISON], rule[Rule.THRESHOLD] / per_degree)
+        for rule in profile[Profile.RULES]
+        if rule[Rule.CHANNEL] == Channel.PAYLOAD_TEMPERATURE
+    ]
+    lows = [celsius for comparison, celsius in thresholds if comparison in LOWER_LIMIT]
+    highs = [celsius for comparison, celsius in thresholds if comparison in UPPER_LIMIT]
     return max(lows, default=None), min(highs, default=None)
 
 

@@ -6,8 +6,9 @@ import getpass
 import time
 from pathlib import Path
 
+from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, UP, topic
 from coldtrail_simulator.services import tools
-from coldtrail_simulator.services.mqtt_watch import PREFIX, START_LIMIT_S
+from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S
 from coldtrail_simulator.services.process import Process, ServiceError, free_port
 
 POLL_S = 0.01
@@ -82,12 +83,13 @@ class Broker:
             return ""
         rules = self._work / "mosquitto.acl"
         rules.touch(0o600)
-        own = f"{PREFIX}%u/"
         rules.write_text(
             # The first for who has no name: the gateway and the MQTT watch, on the other port. Not
             # by per_listener_settings: mosquitto then queues nothing for a gateway that is away.
             "topic readwrite #\n"
-            f"pattern write {own}up\npattern read {own}confirmation\npattern read {own}command\n"
+            f"pattern write {topic('%u', UP)}\n"
+            f"pattern read {topic('%u', CONFIRMATION)}\n"
+            f"pattern read {topic('%u', COMMAND)}\n"
         )
         return (
             f"acl_file {rules}\n"

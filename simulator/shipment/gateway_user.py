@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.network.contract import COMMAND, topic
 from coldtrail_simulator.services.services import Services
 
 SEEN_LIMIT_S = 20.0
@@ -35,7 +36,7 @@ class GatewayUser:
         self._services = services
         self._out = out
         self._database = database
-        self._topic = f"coldtrail/1/{tracker}/command"
+        self._topic = topic(tracker, COMMAND)
         self._sent: list[bytes] = []
         self._foreign = b""
 

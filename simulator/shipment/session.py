@@ -16,6 +16,7 @@ from coldtrail_simulator.clock import Clock
 from coldtrail_simulator.models.bg95.gnss import Fix
 from coldtrail_simulator.models.bg95.modem import BG95
 from coldtrail_simulator.models.bg95.radio import Cell
+from coldtrail_simulator.network.contract import CONFIRMATION, topic
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment.actions import Actions
@@ -95,7 +96,7 @@ class Session(Generic[T]):
 
     def confirmation(self) -> bytes:
         """Return the gateway's last word to the tracker, a COSE_Mac0; empty when there is none."""
-        return self.services.watch.payload(f"coldtrail/1/{self.identity.tracker}/confirmation")
+        return self.services.watch.payload(topic(self.identity.tracker, CONFIRMATION))
 
     def _hang_up(self) -> None:
         for network in self._links:

@@ -18,6 +18,7 @@ import cbor2
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board.wiring import Factory
 from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.network.contract import Confirmation, Envelope
 from coldtrail_simulator.shipment import identity as identities
 from coldtrail_simulator.shipment.endurance import Endurance, contents, loads, supply
 from coldtrail_simulator.shipment.identity import Identity
@@ -58,9 +59,10 @@ class Shipment:
         """Return whether the gateway's last word to the tracker confirms a block."""
         if not self.confirmation:
             return False
-        document = cbor2.loads(cbor2.loads(self.confirmation).value[2])
-        watermark: int = document[2]
-        return block <= watermark or any(first <= block <= last for first, last in document[4])
+        document = cbor2.loads(cbor2.loads(self.confirmation).value[Envelope.PAYLOAD])
+        watermark: int = document[Confirmation.WATERMARK]
+        ranges = document[Confirmation.RANGES]
+        return block <= watermark or any(first <= block <= last for first, last in ranges)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Return the journal's notes of one kind."""
