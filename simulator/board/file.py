@@ -45,14 +45,14 @@ _WORDS = ("low", "high")
 
 
 class BoardFileError(ValueError):
-    """The board cannot be; the message is one sentence that says where and why."""
+    """A board's file is wrong; the message is one sentence that says where and why."""
 
 
 def named(name: str) -> dict[str, Any]:
     """Return a board of this project by the name of its folder.
 
     Raises:
-        BoardFileError: there is none, or it cannot be.
+        BoardFileError: there is none, or it cannot be wired.
     """
     return load(BOARDS / name / "board.py")
 

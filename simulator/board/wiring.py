@@ -170,7 +170,7 @@ def build(
     ``factories`` go before this module's own and may add to them.
 
     Raises:
-        BoardFileError: the board has a part that nobody can build.
+        BoardFileError: the board has a part without a model.
     """
     for pin, level in board.get("PULLS", ()):
         chip.nets[pin].attach("resistor").pull(level)

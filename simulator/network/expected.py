@@ -1,4 +1,4 @@
-"""Which packet of the broker's answers one of the modem's (OASIS MQTT 3.1.1, chapter 3)."""
+"""Packets that the broker is expected to send in reply (OASIS MQTT 3.1.1, chapter 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
 
 @dataclass(frozen=True)
 class Expected:
-    """A packet that has to come, and what to call it in a sentence."""
+    """A packet that has to come, and its name for a message."""
 
     name: str
     matches: Callable[[Packet], bool]

@@ -74,7 +74,7 @@ class Emulation:
         factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
 
     Raises:
-        BoardFileError: the board cannot be.
+        BoardFileError: the board cannot be wired.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Does the gateway hold what the sensors answered? The models' journal against the export."""
+"""Compares the samples that the gateway exports with what the sensor models answered."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.network.contract import UNITS, Channel
 
 TOGETHER_S = 2.0
-"""Answers of the sensors that are closer than this belong to one sample, if no sensor but the
-battery, which is asked several times, answers twice."""
+"""Measurements that are closer together than this belong to one sample, as long as no sensor
+occurs twice. The battery, which is measured several times for a sample, may."""
 
 
 COLUMNS = {
@@ -41,7 +41,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The journal (taken) against the export (stored)."""
+    """The journal (taken) compared with the export (stored)."""
 
     taken: int
     stored: int

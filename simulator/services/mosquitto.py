@@ -16,10 +16,12 @@ PORT_TRIALS = 5
 
 
 class Broker:
-    """A mosquitto of our own on loopback: anonymous, without persistence, on one port for ever.
+    """A mosquitto on loopback for anonymous clients, without persistence.
+
+    It takes a free port when it first starts, and the same one after every restart.
 
     It forgets everything when it ends, as a broker without a disk does: retained messages,
-    sessions, what was queued.
+    sessions and queued messages.
 
     With an ``authority`` (a folder as `coldtrail provision ca --broker` makes it) it listens on
     ``secure_port``, too: for trackers with a certificate, each with its own topics and no other.
@@ -84,8 +86,9 @@ class Broker:
         rules = self._work / "mosquitto.acl"
         rules.touch(0o600)
         rules.write_text(
-            # The first for who has no name: the gateway and the MQTT watch, on the other port. Not
-            # by per_listener_settings: mosquitto then queues nothing for a gateway that is away.
+            # The first rule is for clients without a name, on the other port: gateway and MQTT
+            # watch. With per_listener_settings instead, mosquitto would queue nothing for a
+            # gateway that is away.
             "topic readwrite #\n"
             f"pattern write {topic('%u', UP)}\n"
             f"pattern read {topic('%u', CONFIRMATION)}\n"

@@ -1,4 +1,4 @@
-"""A client of the broker that watches what the gateway says."""
+"""A client of the broker that watches what the gateway publishes."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class MqttWatch:
             return bytes(self._retained.get(topic, b""))
 
     def retain(self, topic: str, payload: bytes) -> None:
-        """Retain a message at the broker, as anybody may who can connect to it."""
+        """Retain a message at the broker, as any client may that can connect to it."""
         if self._client:
             self._client.publish(topic, payload, qos=1, retain=True)
 

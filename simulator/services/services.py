@@ -1,7 +1,7 @@
-"""What stands beyond the network: a real broker, a real gateway, and somebody who watches them.
+"""The services beyond the network: a real broker, a real gateway, and a client that watches both.
 
-They run on the host's time; a run stays deterministic because the simulator waits for each of
-them to have done what a step of virtual time set off. Every wait has a limit, every process is
+They run on the host's time. A run stays deterministic because the simulator waits until each of
+them has finished what a step of virtual time set off. Every wait has a limit, and every process is
 ended by its id.
 """
 
@@ -225,7 +225,7 @@ class Services:
 
     def confirms(self, topic: str, payload: bytes) -> bool:
         """Return whether the gateway confirms this: it runs, and it is a tracker's block."""
-        del payload  # authentic by assumption; see the class that knows better
+        del payload  # taken for authentic; a subclass may look closer
         return self.gateway_running and mqtt.topic_matches_sub(topic_of("+", UP), topic)
 
     def confirmations(self, topic: str) -> int:

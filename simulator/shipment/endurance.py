@@ -90,9 +90,9 @@ def loads(parts: Mapping[str, Any]) -> list[PartCharge]:
 
 CONTENTS = {
     "calls": "AT+CFUN?",
-    "connections by TLS": "AT+QSSLOPEN",
-    "connections without": "AT+QIOPEN",
-    "positions looked for": "AT+QGPS=1",
+    "connections with TLS": "AT+QSSLOPEN",
+    "connections without TLS": "AT+QIOPEN",
+    "searches for a position": "AT+QGPS=1",
 }
 """What costs energy in a run, by the command that the modem is given for it."""
 
@@ -211,12 +211,12 @@ class Endurance:
         """Yield the table, a line each."""
         battery = self.battery
         yield (
-            f"energy    {self.average_ua:.0f} uA on average: {self.days:.0f} days on "
-            f"{battery.capacity_mah:.0f} mAh, of which {battery.usable * 100:.0f} % are usable"
+            f"Energy: {self.average_ua:.0f} uA on average, {self.days:.0f} days on a battery of "
+            f"{battery.capacity_mah:.0f} mAh ({battery.usable * 100:.0f} % usable)"
         )
-        had = ", ".join(f"{what} {n}" for what, n in self.had.items())
+        had = ", ".join(f"{n} {what}" for what, n in self.had.items())
         yield f"  in {self.us / US_PER_H:g} h: {had}"
-        yield f"  {'part':16}{'uA':>8}{'mAh a day':>11}{'share':>8}  in which states"
+        yield f"  {'part':16}{'uA':>8}{'mAh/day':>11}{'share':>8}  share of each state"
         for part in self.ranked():
             average = self.average_of(part)
             share = self.share_of(part.charge_uah)
@@ -227,10 +227,13 @@ class Endurance:
         part, spell = self._thirstiest()
         share = self.share_of(spell.charge_uah)
         yield (
-            f"  most goes to the {part.name}, {spell.state}: {share * 100:.0f} %; without it "
-            f"{self.days / (1 - share):.0f} days"
+            f"  Largest share: {part.name}, {spell.state}, {share * 100:.0f} %; without it the "
+            f"battery would last {self.days / (1 - share):.0f} days"
         )
-        yield f"  {self.assumed * 100:.0f} % of the charge rests on assumed figures"
+        yield (
+            f"  Assumed currents account for {self.assumed * 100:.0f} % of the charge, "
+            "datasheets for the rest"
+        )
 
     def _states(self, part: PartCharge) -> str:
         spells = sorted(part.spells, key=lambda spell: -spell.charge_uah)

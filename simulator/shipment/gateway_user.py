@@ -1,4 +1,4 @@
-"""Somebody who sends commands to the tracker through the gateway, and somebody who forges them."""
+"""A user of the gateway who sends commands to the tracker, and an intruder who forges them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEEN_LIMIT_S = 20.0
 
 
 class GatewayUser:
-    """Works in no virtual time: a command is retained at the broker when the call returns.
+    """Sends commands. No virtual time passes: when a call returns, its command is retained.
 
     Args:
         tracker: the id of the tracker that is spoken to.
@@ -61,7 +61,7 @@ class GatewayUser:
             self._sent.append(watch.payload(self._topic))
 
     def intrude(self, what: str) -> None:
-        """Retain at the broker what is not the gateway's: "forge" or "replay" the first command.
+        """Retain a foreign command at the broker: "forge" one, or "replay" the first.
 
         Raises:
             RunInvalidError: there has been none, or the broker does not take it.

@@ -1,6 +1,6 @@
-"""A shipment under way: a tracker with its modem, the real broker and gateway around it.
+"""A shipment in progress: a tracker with its modem, and the real broker and gateway around it.
 
-Whoever holds one lets virtual time pass, and may do an event, ask or change something in between.
+Its owner advances virtual time, and may trigger an event or inspect something in between.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T", bound=Tracker)
 
 
 class Session(Generic[T]):
-    """Between ``with`` and its end.
+    """A shipment in progress; it runs from the start of the ``with`` block to its end.
 
     Args:
         world: where it travels.
@@ -95,7 +95,7 @@ class Session(Generic[T]):
         return self._links[0]
 
     def confirmation(self) -> bytes:
-        """Return the gateway's last word to the tracker, a COSE_Mac0; empty when there is none."""
+        """Return the gateway's newest confirmation, a COSE_Mac0; empty when there is none."""
         return self.services.watch.payload(topic(self.identity.tracker, CONFIRMATION))
 
     def _hang_up(self) -> None:
@@ -143,7 +143,7 @@ def satellites(world: World, t_s: float) -> Fix | None:
 
 
 class Moment:
-    """The virtual UTC, which others ask before there is a run and from other threads."""
+    """The virtual UTC. It can be asked before there is a run, and from other threads."""
 
     def __init__(self, start_ms: int) -> None:
         self._start_ms = start_ms

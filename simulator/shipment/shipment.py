@@ -1,7 +1,7 @@
 """One shipment from end to end: a scenario, a tracker, the real broker and gateway around it.
 
-Everything it leaves lies in one folder: the tracker's volume, the journal, the console, the
-gateway's database and logs. The gateway is used as anybody would use it, by its commands.
+All its results lie in one folder: the tracker's volume, the journal, the console's output, the
+gateway's database and the logs. The gateway is used only through its commands.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from coldtrail_simulator.world.scenario import Cable, Scenario
 from coldtrail_simulator.world.world import World
 
 STEP_S = 900
-"""Virtual seconds between two looks at the progress."""
+"""Virtual seconds between two reports of the progress."""
 
 Progress = Callable[[float], None]
 """Told the virtual hours that have passed."""
@@ -37,7 +37,7 @@ Progress = Callable[[float], None]
 
 @dataclass
 class Shipment:
-    """What a run leaves behind."""
+    """The results of a run."""
 
     scenario: Scenario
     world: World
@@ -46,7 +46,7 @@ class Shipment:
     notes: list[dict[str, Any]] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
     confirmation: bytes = b""
-    """The gateway's last word to the tracker, a COSE_Mac0."""
+    """The gateway's newest confirmation, a COSE_Mac0."""
     wall_s: float = 0.0
     energy: Endurance | None = None
 
@@ -56,7 +56,7 @@ class Shipment:
         return self.out / "gateway.db"
 
     def confirms(self, block: int) -> bool:
-        """Return whether the gateway's last word to the tracker confirms a block."""
+        """Return whether the gateway's newest confirmation covers a block."""
         if not self.confirmation:
             return False
         document = cbor2.loads(cbor2.loads(self.confirmation).value[Envelope.PAYLOAD])

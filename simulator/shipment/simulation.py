@@ -44,7 +44,7 @@ class Simulation:
         speed: virtual seconds a real one, while a console is attached.
 
     Raises:
-        BoardFileError: the board cannot be.
+        BoardFileError: the board cannot be wired.
         ToolError: there is no MicroPython.
     """
 
@@ -135,7 +135,7 @@ class Simulation:
         self.chip.hang_next.add(Op.SPI_READ)
 
     def do(self, action: Callable[[], Any]) -> Any:
-        """Have something done between two steps of the run, and return its result."""
+        """Call something between two steps of the run, and return its result."""
         return action()
 
     def run(self, until_us: int) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a scenario file, in one sentence and in the words of the file."""
+"""Errors in a scenario file, worded in one sentence with the names that stand in the file."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the tables of a scenario file have in common: units, ranges, no unknown key."""
+"""What all tables of a scenario file share: ranges of quantities, and no unknown key."""
 
 from typing import Annotated
 

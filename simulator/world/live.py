@@ -1,7 +1,7 @@
-"""A world that somebody changes while a shipment is under way.
+"""A world that can be changed while a shipment is in progress.
 
-The scenario gives the start; a change holds from its moment on, and what was before stays as it
-was: a model that is asked late finds the world of that time.
+The scenario gives the start. A change holds from its time on and leaves the past as it was: a
+model that is asked late finds the world of that time.
 """
 
 from __future__ import annotations

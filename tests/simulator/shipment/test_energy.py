@@ -118,9 +118,9 @@ def test_shares_sum_up_and_days_follow_from_the_average():
     assert account.days == pytest.approx(500_000 / 613.689 / 24, rel=1e-6)
     assert account.assumed == pytest.approx(13.689 / 613.689, rel=1e-4)
     shown = "\n".join(account.lines())
-    assert "in 1 h: calls 3" in shown
-    assert "614 uA on average: 34 days on 1000 mAh, of which 50 % are usable" in shown
-    assert "most goes to the b, busy: 81 %" in shown
+    assert "in 1 h: 3 calls" in shown
+    assert "614 uA on average, 34 days on a battery of 1000 mAh (50 % usable)" in shown
+    assert "Largest share: b, busy, 81 %" in shown
 
 
 # ---- each part says what it does ----
@@ -283,7 +283,7 @@ def test_twice_the_uploads_draw_more(tmp_path):
         energy = shipment.run(each, 1, tmp_path / str(n)).energy
         assert energy is not None
         # One call after the boot, then one an upload interval.
-        assert energy.had["calls"] == energy.had["connections by TLS"] == (3, 6)[n]
+        assert energy.had["calls"] == energy.had["connections with TLS"] == (3, 6)[n]
         drew.append({part.name: part.charge_uah for part in energy.parts})
         asleep = {
             part.name: {spell.state: spell.us / energy.us for spell in part.spells}
@@ -303,7 +303,7 @@ def test_twice_the_uploads_draw_more(tmp_path):
 def test_a_battery_lasts_a_hundred_days(tmp_path):
     energy = shipment.run(scenario.load("energy"), 1, tmp_path / "out").energy
     assert energy is not None
-    assert energy.had["calls"] == energy.had["connections by TLS"] == 25
-    assert energy.had["positions looked for"] == 6
+    assert energy.had["calls"] == energy.had["connections with TLS"] == 25
+    assert energy.had["searches for a position"] == 6
     assert energy.days >= 100
     assert {part.name for part in energy.parts} >= {"chip", "modem", "self-discharge"}
