@@ -98,7 +98,6 @@ class Leg(Table):
     light_lx: float = Field(default=300, ge=0, le=80000)  # what an open box would see
     coverage: Coverage
     signal_dbm: int = Field(default=-85, ge=-140, le=-40)
-    latency_ms: int = Field(default=150, ge=1, le=30000)
     satellites: bool = True  # whether the box can receive any
 
     @model_validator(mode="after")
