@@ -161,11 +161,11 @@ class Rig:
         """Wait for data on socket 0 and return all of it."""
         self.until('+QIURC: "recv",0', limit_s=limit_s)
         found = b""
-        while piece := self._take():
+        while piece := self.take():
             found += piece
         return found
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
         self.modem.receive(b"AT+QIRD=0,1500\r")
         while not self.output.endswith(b"\r\nOK\r\n"):
             self.wait(0.001)

@@ -105,7 +105,7 @@ def asked_at(rig: Rig, text: str) -> None:
     assert rig.modem.radio.network_time is not None
     elapsed = {"AT+QLTS=1": 34, "AT+QLTS=2": 35}.get(text)
     if elapsed:
-        taken_us = rig.modem.radio.network_time._taken_us
+        taken_us = rig.modem.radio.network_time.taken_us
         rig.clock.advance_to(taken_us + elapsed * US_PER_S)
 
 
