@@ -200,7 +200,7 @@ class GatewayDown(_Event):
     for_h: Positive
 
 
-class Fault(_Event):
+class SensorFailure(_Event):
     """A sensor has a fault for for_h; a probe whose cable is pulled is open."""
 
     kind: Literal["fault"]
@@ -222,14 +222,14 @@ class Hang(_Event):
     kind: Literal["hang"]
 
 
-class Button(_Event):
+class ButtonPress(_Event):
     """Somebody presses the button; 3 s or longer stops the shipment."""
 
     kind: Literal["button"]
     hold_s: Positive = Field(le=60)
 
 
-class Cable(_Event):
+class CableIn(_Event):
     """The cable is in for for_h: the tracker has its console, and stays awake for it."""
 
     kind: Literal["cable"]
@@ -250,7 +250,9 @@ class Intruder(_Event):
     what: Literal["forge", "replay"]
 
 
-Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button | Cable
+Happening = (
+    ReIce | Door | Drop | Tilt | Flight | PowerCut | SensorFailure | Hang | ButtonPress | CableIn
+)
 Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 
