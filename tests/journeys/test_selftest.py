@@ -6,7 +6,9 @@ import cbor2
 import pytest
 
 from coldtrail_boards import logdump
-from coldtrail_simulator.models.bg95 import BG95, Cell, Sim
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.modem import BG95
+from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.models.faults import set_fault
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services import tools

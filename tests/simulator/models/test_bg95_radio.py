@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import Cell
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import EPOCH_MS, Places, Rig
 
 CELL = Cell()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldtrail_simulator.models.bg95 import Cell
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import Places, Rig, Server
 
 HOST = "broker.example"

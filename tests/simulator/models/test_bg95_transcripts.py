@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG96, Cell, Fix, Sim
-from coldtrail_simulator.models.bg95.gnss import FIRST_FIX_S
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.gnss import FIRST_FIX_S, Fix
+from coldtrail_simulator.models.bg95.part import BG96
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import Places, Rig, Server
 
 ROOT = Path(__file__).parents[2] / "data" / "amazon_root_ca_1.pem"
