@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 
 class Emulation:
-    """A tracker in its world, with a chip that somebody else emulates.
+    """A tracker in its world, with a chip that is emulated elsewhere.
 
     It has what a ``Simulation`` has: ``clock``, ``journal``, ``rng``, ``parts``. They belong to
     the thread that serves the emulator: whoever touches them from another does it in ``do``.

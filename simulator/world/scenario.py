@@ -223,7 +223,7 @@ class Hang(_Event):
 
 
 class ButtonPress(_Event):
-    """Somebody presses the button; 3 s or longer stops the shipment."""
+    """The button is pressed; 3 s or longer stops the shipment."""
 
     kind: Literal["button"]
     hold_s: Positive = Field(le=60)
@@ -237,14 +237,14 @@ class CableIn(_Event):
 
 
 class Command(_Event):
-    """Somebody runs `coldtrail gateway command` for the tracker; configure names a profile."""
+    """`coldtrail gateway command` is run for the tracker; configure names a profile."""
 
     kind: Literal["command"]
     arguments: list[str] = Field(min_length=1)
 
 
 class Intruder(_Event):
-    """Somebody at the broker retains a forged command, or the first one again."""
+    """An intruder at the broker retains a forged command, or the first one again."""
 
     kind: Literal["intruder"]
     what: Literal["forge", "replay"]
