@@ -25,6 +25,7 @@ MADE = {
     "gateway/exports/extremes.py": "an example of how_to_add.md",
     "simulator/models/tmp117.py": "an example of how_to_add.md",
     "mine.toml": "a profile of the reader's own",
+    "next.py": "the name of main.py on a tracker whose log is erased first",
     "short_trip.toml": "an example of how_to_add.md",
     "wiring.py": "the board file's name on the nRF52840",
 }
