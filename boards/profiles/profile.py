@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import cbor2
-import click
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from coldtrail_boards import files
+from coldtrail_boards.errors import BoardError
 from coldtrail_boards.quantities import (
     CHANNELS,
     SECONDS,
@@ -50,10 +49,8 @@ MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoin
 WINDOW_SAMPLES = 16  # the tracker divides a trend's window into so many buckets
 
 
-class ProfileError(click.ClickException):
-    """A profile cannot be read or written; one sentence names the file and the key."""
-
-    exit_code = 2
+class ProfileError(BoardError):
+    """A profile cannot be read; one sentence names the file and the key."""
 
 
 class Limit(NamedTuple):
@@ -349,19 +346,3 @@ def load(name_or_file: str) -> Profile:
         raise ProfileError(f"{path}: {sentence(error)}") from error
     except (ValueError, cbor2.CBORDecodeError) as error:
         raise ProfileError(f"{path}: {error}.") from error
-
-
-@click.command()
-@click.argument("name_or_file")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write the CBOR for the tracker to this file.")  # fmt: skip
-def profile(name_or_file: str, output: Path | None) -> None:
-    """Show a profile, or write it as the tracker reads it.
-
-    NAME_OR_FILE is the name of a shipped profile, or a .toml or .cbor file.
-    """
-    chosen = load(name_or_file)
-    if output is None:
-        click.echo(chosen)
-        return
-    files.write(output, chosen.encode(), mode=0o644, replace=True)

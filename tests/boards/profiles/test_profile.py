@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldtrail.judging import profile as device
+from coldtrail_boards.cli import main
 from coldtrail_boards.profiles import profile
 from coldtrail_boards.profiles.profile import Profile, ProfileError
 from coldtrail_boards.quantities import CHANNELS
@@ -192,7 +193,7 @@ delay = "30 min"
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(profile.profile, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(main, ["profile", *map(str, arguments)])
     return result.exit_code, result.output
 
 
@@ -295,4 +296,4 @@ def test_garbage_in_a_cbor_file_is_one_sentence(tmp_path: Path) -> None:
         file.write_bytes(data)
         with pytest.raises(ProfileError) as caught:
             profile.load(str(file))
-        assert caught.value.message.startswith(f"{file}: ")
+        assert str(caught.value).startswith(f"{file}: ")
