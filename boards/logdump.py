@@ -20,9 +20,12 @@ from coldtrail_boards.errors import BoardError
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
 SPAN = 1024
+# Of the contract (firmware/uplink.cddl), and the log's own from 28 on.
 TYPES = {
     1: "sample", 2: "position", 3: "boot", 4: "clock sync", 5: "alarm start", 6: "alarm end",
-    7: "configuration", 9: "log gap", 10: "shipment start", 11: "shipment stop", 13: "fault",
+    7: "configuration", 8: "key change", 9: "log gap", 10: "shipment start", 11: "shipment stop",
+    12: "flight mode", 13: "fault", 14: "shock", 15: "free fall", 16: "calibration",
+    17: "command outcome", 18: "radio", 19: "cell", 20: "service",
     28: "sealed block", 29: "confirmation", 30: "checkpoint",
 }  # fmt: skip
 BLOCK_HEAD = struct.Struct("<IIB")
@@ -269,7 +272,7 @@ def describe(record: Record) -> str:
             text = record.payload.hex()
         else:
             text = str(value)
-    return f"{record.sequence:>9}  {name:<14}  {text}"
+    return f"{record.sequence:>9}  {name:<15}  {text}"
 
 
 def summary(dump: Dump) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -16,10 +16,7 @@ Channel = Literal[
     "payload", "ambient", "humidity", "light", "battery",
     "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
 ]  # fmt: skip
-CHANNELS: tuple[Channel, ...] = (
-    "payload", "ambient", "humidity", "light", "battery",
-    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
-)  # fmt: skip
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 # Unit, and the decimal places the wire keeps, of each channel.
 UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), *[("mg", 0)] * 4, ("ms", 0))

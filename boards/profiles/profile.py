@@ -8,7 +8,7 @@ import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 import cbor2
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -35,15 +35,12 @@ Subject = Literal[
 WhenFull = Literal["stop", "overwrite"]
 JudgedFrom = Literal["start delay", "first reading in the zone"]
 
-KINDS: tuple[Kind, ...] = ("instant", "consecutive", "cumulative", "trend")
-SUBJECTS: tuple[Subject, ...] = (
-    "probe", "ambient", "light", "accelerometer", "battery",
-    "log", "modem", "clock", "configuration", "downlink",
-)  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 EVENT_CHANNELS = ("shock", "free_fall")  # readings of events, not of samples
 COMPARISONS = ("<", "<=", ">", ">=")
-WHEN_FULL: tuple[WhenFull, ...] = ("stop", "overwrite")
-JUDGED_FROM: tuple[JudgedFrom, ...] = ("start delay", "first reading in the zone")
+WHEN_FULL: tuple[WhenFull, ...] = get_args(WhenFull)
+JUDGED_FROM: tuple[JudgedFrom, ...] = get_args(JudgedFrom)
 
 MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoint
 WINDOW_SAMPLES = 16  # the tracker divides a trend's window into so many buckets

@@ -126,8 +126,7 @@ def test_power_lost_during_an_update_leaves_a_tracker_that_boots_or_can_be_flash
             runs = tracker.boot(board.flash.data, 2)
             ran += runs
             assert runs != ("incomplete: flash the tracker again" in tracker.said), cut
-            entry = put(board, small, None, log)
-            assert (entry.tracker, entry.action) == ("CT-1", "update")
+            assert put(board, small, None, log) == ("CT-1", "update")
             assert board.flash.data == later
         assert 0 < ran < CUTS
         assert tracker.boot(later, 2)
