@@ -20,6 +20,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from coldtrail_boards import files
 from coldtrail_boards.cable.line import BAUD, Cable
 from coldtrail_boards.cable.read_out import BlockFile, Listener, read_out
 from coldtrail_boards.cable.session import Session
@@ -85,7 +86,7 @@ def _by_hand(cable: Cable) -> int:
 
 def _by_program(cable: Cable) -> int:
     """Carry out the lines of standard input; answers to questions are lines of it, too."""
-    lines = iter(sys.stdin.read().splitlines())
+    lines = iter(files.text(sys.stdin.buffer.read(), "Standard input").splitlines())
     session = Session(cable, lambda text: click.echo(text, nl=False))
     failed = 0
     try:

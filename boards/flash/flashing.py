@@ -13,6 +13,7 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.flash import image, packing_log, partitions, program
 from coldtrail_boards.flash.bar import Bar
@@ -98,7 +99,7 @@ def build(board: str, micropython: Path) -> Image:
 
 
 def _chip_of(path: Path) -> str:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in ast.parse(files.read_text(path)).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "CHIP":
             return str(ast.literal_eval(node.value))
     raise BoardError(f"{path} does not name its CHIP.")
@@ -134,10 +135,10 @@ def flash(
                 "with its keys is a clone; provision another."
             )
     if before is None or (bundle and not tracker):
-        files = what.fixed | (dict(bundle.files) if bundle else {})
+        content = what.fixed | (dict(bundle.files) if bundle else {})
         if erase:
-            files |= {"main.py": what.eraser, "next.py": files["main.py"]}
-        volume = program.volume(files, what.vfs.size)
+            content |= {"main.py": what.eraser, "next.py": content["main.py"]}
+        volume = program.volume(content, what.vfs.size)
         _write_all(chip, what, volume, bar)
         action = "erased" if erase else "new"
     else:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from intelhex import HexRecordError, IntelHex
 
+from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.flash import image, program
 from coldtrail_boards.provision.bundle import Bundle
@@ -49,12 +50,11 @@ def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> d
         BoardError: there is no such board, or something does not fit.
     """
     folder = program.BOARDS / board
-    try:
-        layout = tomllib.loads((folder / "layout.toml").read_text(encoding="utf-8"))
-    except OSError as error:
+    if not (folder / "layout.toml").is_file():
         layouts = program.BOARDS.glob("*/layout.toml")
         known = ", ".join(sorted(path.parent.name for path in layouts))
-        raise BoardError(f"The board '{board}' takes no volumes: name one of {known}.") from error
+        raise BoardError(f"The board '{board}' takes no volumes: name one of {known}.")
+    layout = tomllib.loads(files.read_text(folder / "layout.toml"))
     firmware = program.firmware()
     lies = {
         "boot.py": (folder / ("bench" if bench else "") / "boot.py").read_bytes(),

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 import cbor2
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.quantities import (
     CHANNELS,
@@ -44,10 +45,6 @@ JUDGED_FROM: tuple[JudgedFrom, ...] = get_args(JudgedFrom)
 
 MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoint
 WINDOW_SAMPLES = 16  # the tracker divides a trend's window into so many buckets
-
-
-class ProfileError(BoardError):
-    """A profile cannot be read; one sentence names the file and the key."""
 
 
 class Limit(NamedTuple):
@@ -321,25 +318,22 @@ def load(name_or_file: str) -> Profile:
     """Return a shipped profile by its name, or one from a .toml or .cbor file.
 
     Raises:
-        ProfileError: it is not there, or not a profile.
+        BoardError: it is not there, cannot be read, or is not a profile.
     """
     path = Path(name_or_file)
     if path.suffix not in (".toml", ".cbor"):
         path = DIRECTORY / f"{name_or_file}.toml"
         shipped = sorted(file.stem for file in DIRECTORY.glob("*.toml"))
         if name_or_file not in shipped:
-            raise ProfileError(
+            raise BoardError(
                 f"There is no profile '{name_or_file}': name one of {', '.join(shipped)}, "
                 "or a .toml or .cbor file."
             )
     try:
-        data = path.read_bytes()
         if path.suffix == ".cbor":
-            return Profile.from_wire(cbor2.loads(data))
-        return Profile.model_validate(tomllib.loads(data.decode()))
-    except OSError as error:
-        raise ProfileError(f"{path}: {error.strerror}; name a file that can be read.") from error
+            return Profile.from_wire(cbor2.loads(files.read(path)))
+        return Profile.model_validate(tomllib.loads(files.read_text(path)))
     except ValidationError as error:
-        raise ProfileError(f"{path}: {sentence(error)}") from error
+        raise BoardError(f"{path}: {sentence(error)}") from error
     except (ValueError, cbor2.CBORDecodeError) as error:
-        raise ProfileError(f"{path}: {error}.") from error
+        raise BoardError(f"{path}: {error}.") from error

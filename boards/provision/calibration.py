@@ -95,7 +95,7 @@ def load(path: Path) -> Calibration:
         BoardError: it is none; one sentence names the place.
     """
     try:
-        return Calibration.model_validate(tomllib.loads(files.read(path).decode()))
+        return Calibration.model_validate(tomllib.loads(files.read_text(path)))
     except ValidationError as error:
         raise BoardError(f"{path}: {sentence(error)}") from error
     except ValueError as error:

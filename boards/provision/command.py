@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import tomllib
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -234,11 +235,9 @@ def _tls_files(
         return {}
     if authority and not any(given):
         issued, private = Authority.load(authority).issue(tracker)
-        pem = files.read(authority / "ca.pem")
+        pem = _pem(authority / "ca.pem")
     elif broker_ca and certificate and key and not authority:
-        pem, issued, private = (
-            files.read(broker_ca), files.read(certificate), files.read(key, secret=True)
-        )  # fmt: skip
+        pem, issued, private = _pem(broker_ca), _pem(certificate), _pem(key, secret=True)
     else:
         raise BoardError(
             "mqtts:// needs --ca, or --broker-ca, --certificate and --key; "
@@ -249,11 +248,16 @@ def _tls_files(
     }  # fmt: skip
 
 
+def _pem(path: Path, *, secret: bool = False) -> bytes:
+    """Read a PEM file as the modem takes it: an editor may have added a byte order mark."""
+    return files.read(path, secret=secret).removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
+
+
 def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
     given: dict[str, object] = {}
     if path:
         try:
-            given = tomllib.loads(files.read(path, secret=True).decode())
+            given = tomllib.loads(files.read_text(path, secret=True))
         except ValueError:
             # What it says might quote the secret.
             raise BoardError(f'{path} is no TOML with lines such as sim-pin = "…".') from None

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from coldtrail.judging import profile as device
 from coldtrail_boards.cli import main
+from coldtrail_boards.errors import BoardError
 from coldtrail_boards.profiles import profile
-from coldtrail_boards.profiles.profile import Profile, ProfileError
+from coldtrail_boards.profiles.profile import Profile
 from coldtrail_boards.quantities import CHANNELS
 from tests.support.blocks import cddl, contract
 
@@ -294,6 +295,6 @@ def test_garbage_in_a_cbor_file_is_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "profile.cbor"
     for data in (b"", b"\xff", b"\xa1\x00\x01", b"\x82\x00", b"\xd8\x40\x80"):
         file.write_bytes(data)
-        with pytest.raises(ProfileError) as caught:
+        with pytest.raises(BoardError) as caught:
             profile.load(str(file))
         assert str(caught.value).startswith(f"{file}: ")
