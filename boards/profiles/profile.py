@@ -6,7 +6,6 @@ The models here are the host's schema of `profile` in firmware/uplink.cddl.
 import hashlib
 import re
 import tomllib
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
@@ -17,13 +16,14 @@ from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.quantities import (
     CHANNELS,
+    RANGES,
     SECONDS,
-    UNITS,
     Channel,
     Model,
     Seconds,
     quantity,
     sentence,
+    written,
 )
 
 DIRECTORY = Path(__file__).parent
@@ -111,6 +111,20 @@ class Rule(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_part_tells_it(self) -> Self:
+        comparison, threshold = self.beyond
+        first = threshold + (comparison == 3) - (comparison == 1)
+        part, low, high = RANGES[CHANNELS.index(self.channel)]
+        if not low <= first <= high:
+            sign, limit = COMPARISONS[comparison - 1], written(threshold, self.channel)
+            ends = f"{written(low, self.channel)} to {written(high, self.channel)}"
+            raise ValueError(
+                f"rule {self.id}: no part can tell {self.channel} {sign} {limit}: "
+                f"the {part} tells {ends}"
+            )
+        return self
+
     def wire(self) -> list[int]:
         """Return the integers of `rule` in uplink.cddl."""
         return [
@@ -141,9 +155,9 @@ class Rule(Model):
 
     def __str__(self) -> str:
         """Return one line for people."""
-        unit, places = UNITS[CHANNELS.index(self.channel)]
         comparison, threshold = self.beyond
-        text = f"{self.channel} {COMPARISONS[comparison - 1]} {_decimal(threshold, places)} {unit}"
+        sign, limit = COMPARISONS[comparison - 1], written(threshold, self.channel)
+        text = f"{self.channel} {sign} {limit}"
         match self.kind:
             case "consecutive":
                 text += f" for {duration(self.delay)} without interruption"
@@ -153,7 +167,7 @@ class Rule(Model):
                 text += f" expected within {duration(self.notice)}"
                 text += f" (trend over {duration(self.window)})"
         if self.hysteresis:
-            text += f", ends {_decimal(self.hysteresis, places)} {unit} within"
+            text += f", ends {written(self.hysteresis, self.channel)} within"
         return text
 
 
@@ -302,10 +316,6 @@ def _nth(names: tuple[Any, ...], index: object, first: int = 0) -> object:
     if type(index) is int and 0 <= index - first < len(names):
         return names[index - first]
     return index
-
-
-def _decimal(value: int, places: int) -> str:
-    return f"{Decimal(value).scaleb(-places):.{places}f}"
 
 
 def duration(seconds: int) -> str:

@@ -162,13 +162,13 @@ def test_host_and_tracker_agree_on_what_a_shipped_profile_needs(name: str) -> No
     [
         ("payload", ">= 45 °C", [4, 4500]),
         ("payload", "<= -0.5 °C", [2, -50]),
-        ("ambient", "<-150.00°C", [1, -15000]),
+        ("ambient", "<-15.00°C", [1, -1500]),
         ("humidity", "> 65.5 %RH", [3, 655]),
         ("light", "> 2 lx", [3, 200]),
         ("battery", "< 3300 mV", [1, 3300]),
         ("acceleration_z", "< 707 mg", [1, 707]),
         ("shock", "> 6000 mg", [3, 6000]),
-        ("free_fall", ">= 200 ms", [4, 200]),
+        ("free_fall", ">= 100 ms", [4, 100]),
     ],
 )
 def test_limits_are_written_in_the_unit_of_the_channel(
@@ -257,6 +257,8 @@ REFUSED = [
     (('"payload"\nbeyond = "> 8.00 °C"', '"free_fall"\nbeyond = "> 8 ms"'),
      "rule 1: rule 7: free_fall takes kind instant"),
     (("[[rule]]", "[[rule]"), "line 7"),
+    (("> 8.00 °C", "> 110.00 °C"), "MAX31865 tells -200.00 °C to 110.00 °C"),
+    (("> 8.00 °C", "< -200.00 °C"), "no part can tell payload < -200.00 °C"),
 ]  # fmt: skip
 
 
