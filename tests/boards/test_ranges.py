@@ -10,12 +10,14 @@ import cbor2
 import pytest
 
 from coldtrail.judging import profile as device
+from coldtrail.log.records import ALARM_START, FAULT, SAMPLE, SHOCK
 from coldtrail_boards import quantities
 from coldtrail_boards.profiles.profile import COMPARISONS, Profile
 from coldtrail_simulator.board import file as board_files
 from coldtrail_simulator.paths import BOARDS
 from drivers import lis2dw12, max31865, opt3001, sht45
 from tests.boards.packing import refused
+from tests.support.trackers import bench
 
 TABLE: dict[str, dict[str, Any]] = tomllib.loads(
     (Path(__file__).resolve().parents[2] / "firmware" / "ranges.toml").read_text(encoding="utf-8")
@@ -107,3 +109,13 @@ def test_a_shock_that_cannot_be_told_is_refused_by_every_command(
     assert says in refused("profile", path)
     assert says in refused("provision", "tracker", "CT-1", *network, "--profile", path, "-o", out)
     assert not out.exists()
+
+
+def test_the_least_shock_that_is_told_is_none_at_rest(tmp_path: Path) -> None:
+    """On a real tracker, two hours: at a lower limit the part's wake-up comes 12 times an hour."""
+    rule = (1, 1, TABLE["shock"]["channel"], 4, TABLE["shock"]["low"], 0, 0, 0)
+    with bench.Tracker(tmp_path / "volume", files={"profile.cbor": bench.profile([rule])}) as here:
+        here.power_on()
+        here.wait(7200)
+        assert len(here.records(SAMPLE)) >= 119
+        assert here.records(ALARM_START, SHOCK, FAULT) == []

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from coldtrail import identity as firmware_identity
 from coldtrail.judging import profile as firmware_profile
+from coldtrail.sensing import calibration as firmware_calibration
 from coldtrail_boards.provision.bundle import Bundle
 from coldtrail_boards.provision.certificates import private_pem
 from coldtrail_boards.provision.fields import Key
@@ -296,6 +297,8 @@ def test_a_tracker_id_that_no_topic_takes_is_refused(tracker, tmp_path):
     [
         ("payload", "shock", "channel"),
         ("2027-05-04", "2025-05-04", "due must be after date"),
+        ("2026-05-04", "2019-12-31", "from 2020-01-01"),
+        ("2027-05-04", "2106-02-08", "to 2106-02-07"),
         ('"5.00 °C"', '"-30.00 °C"', "in the order"),
         ('"0.12 °C"', '"0.12 K"', "must be in °C"),
         ("PT1000 4711", "P" * 33, "instrument"),
@@ -325,3 +328,13 @@ def test_no_process_is_given_a_key(tmp_path, monkeypatch):
     assert any("gateway" in words for words in started)
     for key in (keys["uplink"], keys["downlink"]):
         assert not any(re.search(key, words) for words in started)
+
+
+@pytest.mark.parametrize(("date", "due"), [("2020-01-01", "2020-01-02"),
+                                           ("2106-02-06", "2106-02-07")])  # fmt: skip
+def test_the_tracker_takes_the_first_and_the_last_date_of_a_calibration(date, due, tmp_path):
+    path = tmp_path / "calibration.toml"
+    text = CALIBRATION.replace("2026-05-04", date).replace("2027-05-04", due)
+    path.write_text(text, encoding="utf-8")
+    files = Bundle.load(provisioned(tmp_path, "CT-1", "--calibration", path)).files
+    assert len(firmware_calibration.load(files["calibration.cbor"])) == 1
