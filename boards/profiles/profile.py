@@ -120,8 +120,7 @@ class Rule(Model):
             sign, limit = COMPARISONS[comparison - 1], written(threshold, self.channel)
             ends = f"{written(low, self.channel)} to {written(high, self.channel)}"
             raise ValueError(
-                f"rule {self.id}: no part can tell {self.channel} {sign} {limit}: "
-                f"the {part} tells {ends}"
+                f"no part can tell {self.channel} {sign} {limit}: the {part} tells {ends}"
             )
         return self
 
