@@ -159,7 +159,7 @@ def _rule(values, interval):
         raise ValueError(where + "of shock and free fall, only instant, above a positive number.")
     low, high = _RANGES[channel]
     if not low <= threshold + (comparison == 3) - (comparison == 1) <= high:
-        raise ValueError(where + "no part tells it, they tell %d to %d." % (low, high))
+        raise ValueError(where + "its part tells %d to %d." % (low, high))
     return tuple(values)
 
 
