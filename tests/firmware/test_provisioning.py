@@ -12,7 +12,7 @@ import pytest
 
 from coldtrail import identity
 from coldtrail_simulator.services import tools
-from drivers.bg95.modem import is_plain
+from drivers.bg95 import setup
 from tests.support.provisioning import CASES, TABLE, values
 
 FIRMWARE = Path(identity.__file__).parents[1]
@@ -64,4 +64,4 @@ def test_micropython_sorts_them_alike(find: Any) -> None:
 @pytest.mark.parametrize("name", ["host", "apn"])
 def test_the_modem_s_driver_takes_every_good_one(name: str) -> None:
     longest = {"host": 255, "apn": 100}[name]
-    assert [v for v in values(name, "good") if not is_plain(v) or len(v) > longest] == []
+    assert [v for v in values(name, "good") if not setup.is_plain(v) or len(v) > longest] == []
