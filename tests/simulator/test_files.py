@@ -47,5 +47,5 @@ def test_another_encoding_is_named(save, says: str, tmp_path: Path) -> None:
     assert "; save it as UTF-8." in str(caught.value)
     path = tmp_path / "board.py"
     path.write_bytes(save("# Kühlkette\nNAME = 'x'\n"))
-    with pytest.raises(boards.BoardError, match=says):
+    with pytest.raises(boards.BoardFileError, match=says):
         boards.load(path)
