@@ -9,6 +9,7 @@ import pytest
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.paths import BOARDS, SCENARIOS
 from coldtrail_simulator.world import scenario
+from coldtrail_simulator.world.errors import ScenarioError
 
 STORY = (SCENARIOS / "fair_weather.toml").read_text(encoding="utf-8")
 BOARD = (BOARDS / "esp32_bg95" / "board.py").read_text(encoding="utf-8")
@@ -42,7 +43,7 @@ def test_a_board(tmp_path: Path) -> None:
 def test_another_encoding_is_named(save, says: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(save("# Kühlkette\n[scenario]\n"))
-    with pytest.raises(scenario.ScenarioError, match=says) as caught:
+    with pytest.raises(ScenarioError, match=says) as caught:
         scenario.load(str(path))
     assert "; save it as UTF-8." in str(caught.value)
     path = tmp_path / "board.py"
