@@ -11,7 +11,7 @@ import sys
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 _TASK = "attended"
 _LOOP_MS = const(150)  # shorter than a press of the button

@@ -3,7 +3,7 @@
 from micropython import const
 
 from coldtrail import VERSION
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _BOOT = const(3)

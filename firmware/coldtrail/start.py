@@ -3,7 +3,7 @@
 import micropython
 
 import board
-from drivers import forget
+from memory import forget
 
 
 def start():

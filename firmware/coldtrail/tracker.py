@@ -9,7 +9,7 @@ import board
 from coldtrail.log.recorder import Recorder
 from coldtrail.sensing import sampler
 from coldtrail.watchdog import Watchdog
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)

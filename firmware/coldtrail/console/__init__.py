@@ -17,7 +17,7 @@ from micropython import const
 
 from coldtrail import VERSION
 from coldtrail.decimal import decimal
-from drivers import forget
+from memory import forget
 
 _LINE = const(160)
 _CHUNK = const(128)  # what the ESP32's UART takes at once

@@ -5,7 +5,7 @@ import sys
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SERVICE = const(20)

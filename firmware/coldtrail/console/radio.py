@@ -3,8 +3,8 @@
 from micropython import const
 
 import board
-from drivers import forget
 from drivers.bg95.at import AT, ModemError
+from memory import forget
 
 _POWER_ON_MS = const(30_000)
 _ANSWER_MS = const(20_000)

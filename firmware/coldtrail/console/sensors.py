@@ -7,7 +7,8 @@ from micropython import const
 from coldtrail.contract import cbor
 from coldtrail.decimal import decimal
 from coldtrail.sensing import sampler
-from drivers import fault_text, forget
+from drivers import fault_text
+from memory import forget
 
 _FILE = "calibration.cbor"  # as start.py reads it
 _NEW = "calibration.new"
@@ -114,7 +115,6 @@ async def do_calibrate(console, words):
     entries.sort()
     data = cbor.encode(entries)
     from coldtrail.sensing import calibration
-    from drivers import forget
 
     calibration.load(data)  # ValueError says what is wrong with it, and nothing is written
     del calibration

@@ -5,8 +5,8 @@ import sys
 import board
 from coldtrail import VERSION
 from coldtrail.decimal import decimal
-from drivers import forget
 from drivers.fault import SensorFault
+from memory import forget
 
 _CHANNELS = (
     "payload ambient humidity light battery acceleration_x acceleration_y acceleration_z "

@@ -9,7 +9,7 @@ from micropython import const
 from coldtrail.contract import cbor, cose
 from coldtrail.log.flashlog import Log, LogFull
 from coldtrail.log.state import State
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)

@@ -10,7 +10,7 @@ from machine import Pin
 from micropython import const
 
 from coldtrail.ports.wired import Wired
-from drivers import forget
+from memory import forget
 
 # The ESP32 feeds its task watchdog in seconds; the longest single step is a cold mount of the log.
 _WATCHDOG_MS = const(30_000)

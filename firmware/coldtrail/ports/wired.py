@@ -6,7 +6,7 @@ What is not asked for at every wake lies in parts.py, which is given back.
 import machine
 from machine import Pin
 
-from drivers import forget
+from memory import forget
 
 
 class Wired:

@@ -7,7 +7,8 @@ from micropython import const
 import board
 from coldtrail.decimal import decimal
 from coldtrail.log.sectors import RETIRED, UNKNOWN
-from drivers import fault, fault_text, forget
+from drivers import fault, fault_text
+from memory import forget
 
 # Sensor, then for each of its values: name, unit, decimal places, and what is plausible on a
 # packing line. The accelerometer has rows of its own.

@@ -20,7 +20,7 @@ while both colours of the LED take turns.
 
 import asyncio
 
-from drivers import forget
+from memory import forget
 
 
 async def before(port, recorder, report, gnss=False):

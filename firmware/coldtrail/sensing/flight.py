@@ -20,7 +20,7 @@ import time
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _FLIGHT_MODE = const(12)

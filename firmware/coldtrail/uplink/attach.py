@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _CELL = const(19)

@@ -188,7 +188,7 @@ def _check(port, recorder, number, action):
 
 def _check_profile(port, digest, content):
     from coldtrail.judging import profile
-    from drivers import forget
+    from memory import forget
 
     try:
         if hashlib.sha256(content).digest()[:8] != digest:

@@ -2,8 +2,8 @@
 
 from micropython import const
 
-from drivers import forget
 from drivers.bg95 import modem as bg95
+from memory import forget
 
 _REFUSED_BY_DATE = const(3)
 

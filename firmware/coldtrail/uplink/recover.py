@@ -4,9 +4,9 @@ import time
 
 from micropython import const
 
-from drivers import forget
 from drivers.bg95 import modem
 from drivers.bg95.at import ModemError
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _POSITION = const(2)

@@ -5,7 +5,7 @@ import time
 from micropython import const
 
 from coldtrail.contract import cbor, cose
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _CLOCK_SYNC = const(4)

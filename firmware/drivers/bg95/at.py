@@ -48,7 +48,7 @@ class CommandError(ModemError):
 
     def __str__(self):
         """Return command, code and the manual's text."""
-        from drivers.bg95 import text as at_text
+        from drivers.bg95 import at_text
 
         text = "%s: %s" % (str(self.command, "utf-8"), str(self.result, "utf-8"))
         meaning = at_text.meaning(self.code) if self.code is not None else None
@@ -57,6 +57,46 @@ class CommandError(ModemError):
 
 class SendFull(CommandError):
     """SEND FAIL: the modem's sending buffer is full; the same data may be sent again."""
+
+
+class SimError(ModemError):
+    """No card, or one that wants a PIN or is defective."""
+
+
+class RegistrationDenied(ModemError):
+    """The network refuses this card."""
+
+
+class NoCoverage(ModemError):
+    """No network within the limit."""
+
+
+class ConnectError(ModemError):
+    """The connection could not be opened."""
+
+    def __init__(self, code):
+        """Keep the result ``code`` of AT+QIOPEN (TCP/IP note, table 3)."""
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self):
+        """Return the code with the manual's text."""
+        from drivers.bg95 import at_text
+
+        return "connection not opened: %d (%s)" % (self.code, at_text.meaning(self.code))
+
+
+def left(deadline):
+    """Return the milliseconds until ``deadline``, 0 after it."""
+    return max(0, time.ticks_diff(deadline, time.ticks_ms()))
+
+
+def within(limit_ms, deadline):
+    """Return the manual's limit, or what is left, but enough for an answer that comes at once.
+
+    To give up earlier would only put the modem out of step.
+    """
+    return max(COMMAND_MS, min(limit_ms, left(deadline)))
 
 
 def _code(result):

@@ -8,8 +8,8 @@ import time
 
 from micropython import const
 
-from drivers.bg95.at import CommandError, ModemError
-from drivers.bg95.modem import fields, left
+from drivers.bg95.at import CommandError, ModemError, left
+from drivers.bg95.text import fields
 
 _POLL_MS = const(2_000)
 _NOT_FIXED = const(516)

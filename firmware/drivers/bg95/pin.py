@@ -2,8 +2,8 @@
 
 from micropython import const
 
-from drivers.bg95.at import CommandError
-from drivers.bg95.modem import SimError, fields, integer
+from drivers.bg95.at import CommandError, SimError
+from drivers.bg95.text import fields, integer
 
 _CPIN_MS = const(5_000)
 _ATTEMPTS = const(3)

@@ -1,13 +1,12 @@
-"""BG95: from no supply to an AT interface that answers, and back. Sources as in bg95.py."""
+"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py."""
 
 import asyncio
 import time
 
 from micropython import const
 
-from drivers import forget
-from drivers.bg95.at import ModemError, NoAnswer
-from drivers.bg95.modem import left
+from drivers.bg95.at import ModemError, NoAnswer, left
+from memory import forget
 
 # Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
 # 650...1500 ms turns off, and for 2 s resets. One width does both.

@@ -1,13 +1,12 @@
 """BG95: why a TLS connection was not opened. The modem says only that it failed.
 
-Sources as in bg95_tls.py.
+Sources as in tls.py.
 """
 
 from micropython import const
 
-from drivers import forget
-from drivers.bg95.at import CommandError
-from drivers.bg95.modem import ConnectError
+from drivers.bg95.at import CommandError, ConnectError
+from memory import forget
 
 _CONNECT_MS = const(75_000)
 _SHOW_MS = const(8_000)
@@ -26,7 +25,7 @@ async def reason(modem, host, port, authority):
 
     The first two checks are left out in turn; then the broker is asked, in the clear, whether its
     certificate is of the authority in the file ``authority``. No byte of ours is sent meanwhile.
-    The settings are for ``bg95_tls.configure`` to bring back. Raises what a command raises.
+    The settings are for ``tls.configure`` to bring back. Raises what a command raises.
     """
     number = await _number(modem, host, port, authority)
     return number, _WORDS[number]

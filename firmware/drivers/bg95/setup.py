@@ -1,7 +1,7 @@
 """BG95 before a connection: card, technologies, registration, data connection.
 
 A module of its own: BG95.connect gives its memory back, to whoever uses the connection.
-Sources as in bg95.py.
+Sources as in modem.py.
 """
 
 import asyncio
@@ -9,17 +9,15 @@ import time
 
 from micropython import const
 
-from drivers.bg95.at import CommandError
-from drivers.bg95.modem import (
+from drivers.bg95.at import (
+    CommandError,
     NoCoverage,
     RegistrationDenied,
     SimError,
-    fields,
-    integer,
-    is_plain,
     left,
     within,
 )
+from drivers.bg95.text import fields, integer, is_plain
 
 # The manual's maximum response times.
 _CPIN_MS = const(5_000)
@@ -60,9 +58,9 @@ async def _card(at, limit_ms, pin):
             if state == b"READY":
                 return
             if state == b"SIM PIN" and pin:
-                from drivers.bg95 import pin as bg95_pin
+                from drivers.bg95 import pin as card_pin
 
-                await bg95_pin.enter(at, pin)
+                await card_pin.enter(at, pin)
                 pin = None
                 continue
             if state == b"SIM PIN" or state == b"SIM PUK":

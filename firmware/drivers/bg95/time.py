@@ -1,4 +1,4 @@
-"""BG95: the network's time. Sources as in bg95.py."""
+"""BG95: the network's time. Sources as in modem.py."""
 
 import asyncio
 import time
