@@ -128,7 +128,7 @@ class Recorder:
         left, near = self._left(), self.state.stands(_SUBJECT_LOG, _NEARLY_FULL)
         full = left < 0 and not self.profile.overwrite
         # One more to end it: sealing moves the border by a sector.
-        if near != (not full and (left - near) * 10 < self.log.sectors):
+        if near != (not full and (left - near) * 10 < self.log.count):
             self.record(_FAULT, [t, _SUBJECT_LOG, _NEARLY_FULL, int(not near)])
         if full:
             self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 1])
