@@ -142,14 +142,14 @@ class Recorder:
         """Return whether samples are accepted, or can be again."""
         return not self.state.full or self._left() > 0
 
-    def go_on(self, t):
+    def resume(self, t):
         """Accept samples again if they were not; ``t``: now, in seconds since boot."""
         if self.state.full:
-            self.say_lost(t)
+            self.record_gap(t)
             self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 0])
 
-    def say_lost(self, t):
-        """Say how many samples were due until ``t`` and not accepted.
+    def record_gap(self, t):
+        """Record how many samples were due until ``t`` and not accepted.
 
         After a boot that had to wait, at least so many.
         """
@@ -188,7 +188,7 @@ class Recorder:
                 pass
         except LogFull:
             pass
-        forget("coldtrail.contract.block", "coldtrail.contract.limits")
+        forget("coldtrail.contract", "block", "limits")
 
     def _seal_one(self):
         state, identity = self.state, self.identity

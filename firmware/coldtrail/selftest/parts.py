@@ -95,7 +95,7 @@ def _accelerometer(port):
             yield name, good, str(moved[axis]), "mg", limit
     del selftest
     port.release("accelerometer")
-    forget("drivers.lis2dw12_selftest")
+    forget("drivers", "lis2dw12_selftest")
 
 
 # ---- flash ----

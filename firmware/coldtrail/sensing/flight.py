@@ -79,7 +79,7 @@ def look_after(port, recorder, memory, watchdog, attend):
         time.sleep_ms(ms)
 
     todo = follow(recorder, memory, now, read, pause)
-    forget("drivers.lis2dw12_motion")
+    forget("drivers", "lis2dw12_motion")
     port.release_all()
     if todo == LISTEN and attend:
         from drivers.bg95 import listen as bg95_listen
@@ -89,7 +89,7 @@ def look_after(port, recorder, memory, watchdog, attend):
         if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
-        forget("drivers.bg95.listen", "drivers.bg95.pin", "drivers.bg95.power")
+        forget("drivers.bg95", "listen", "pin", "power")
     return recorder.state.flight is not None, departure(recorder, now())
 
 

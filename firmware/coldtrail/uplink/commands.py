@@ -85,11 +85,11 @@ def follow(port, recorder, message, refused, replayed, sent):
             print("command:", error)
             refused += 1
     _report(recorder, t, refused - replayed, replayed)
-    told = conclude(recorder, t, sent)
+    due = conclude(recorder, t, sent)
     if command:
         again = _obey(port, recorder, t, *command)
-        told = recorder.state.command == command[0]  # else a full log did not take it
-    return told, again
+        due = recorder.state.command == command[0]  # else a full log did not take it
+    return due, again
 
 
 def conclude(recorder, t, sent, booted=False):
@@ -199,7 +199,7 @@ def _check_profile(port, digest, content):
         if lacking:
             raise ValueError("no sensor measures " + profile.named(lacking))
     finally:
-        forget("coldtrail.judging.profile")
+        forget("coldtrail.judging", "profile")
 
 
 def _act(port, recorder, t, number, action):

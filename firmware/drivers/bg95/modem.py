@@ -65,7 +65,7 @@ class BG95:
         from drivers.bg95 import power
 
         await power.power_on(self, limit_ms)
-        forget("drivers.bg95.power")
+        forget("drivers.bg95", "power")
 
     async def power_off(self):
         """Turn the modem off: by AT+QPOWD, else by PWRKEY; in the end the supply. Never fails.
@@ -75,7 +75,7 @@ class BG95:
         from drivers.bg95 import power
 
         await power.power_off(self)
-        forget("drivers.bg95.power")
+        forget("drivers.bg95", "power")
 
     def supply(self, on):
         """Switch the modem's supply."""
@@ -126,7 +126,7 @@ class BG95:
         from drivers.bg95 import setup
 
         await setup.register(self.at, apn, limit_ms, user, password, pin)
-        forget("drivers.bg95.setup", "drivers.bg95.pin")
+        forget("drivers.bg95", "setup", "pin")
 
     def reset(self, on):
         """Hold RESET_N, or let go of it."""
@@ -142,7 +142,7 @@ class BG95:
         from drivers.bg95 import time as bg95_time
 
         found = await bg95_time.network_time(self.at)
-        forget("drivers.bg95.time")
+        forget("drivers.bg95", "time")
         return found
 
     async def signal(self):
@@ -166,5 +166,5 @@ class BG95:
         from drivers.bg95 import connect
 
         stream = await connect.connect(self, host, port, limit_ms, secure)
-        forget("drivers.bg95.connect", "drivers.bg95.stream")
+        forget("drivers.bg95", "connect", "stream")
         return stream

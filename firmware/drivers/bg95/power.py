@@ -84,7 +84,7 @@ async def _retune(modem, limit_ms):
     from drivers.bg95 import baud
 
     found = await baud.find(modem.at, modem.baud, min(_RATES_MS, limit_ms))
-    forget("drivers.bg95.baud")
+    forget("drivers.bg95", "baud")
     return found
 
 

@@ -48,6 +48,6 @@ async def _number(modem, host, port, authority):
 
     shown = await tls_hello.shows(stream, host, tls_hello.key_identifier(authority), _SHOW_MS)
     del tls_hello
-    forget("drivers.bg95.tls_hello")
+    forget("drivers.bg95", "tls_hello")
     await stream.close()
     return 4 if shown is None else 3 if shown else 2
