@@ -18,15 +18,11 @@ _ALARM_START = const(5)
 _ALARM_END = const(6)
 _LOG_GAP = const(9)
 _FAULT = const(13)
-_INTERNAL = const(28)
 _BLOCK = const(28)
 _CONFIRMED = const(29)
 _BLOCK_HEAD_SIZE = const(9)
-_URGENT = const(1)
-_COMPLETE = const(2)
 _SUBJECT_LOG = const(5)
 _OVERWRITTEN = const(1)
-_DAMAGED = const(2)
 _NOT_ACCEPTED = const(3)
 _NEARLY_FULL = const(14)
 _FULL = const(15)
@@ -112,7 +108,7 @@ class Recorder:
         ):
             return False
         try:
-            self._append(kind, cbor.encode(fields))
+            self.append(kind, cbor.encode(fields))
         except LogFull:
             return False
         lost = self.log.first - max(state.release, state.given_up)
@@ -160,7 +156,8 @@ class Recorder:
             lost = max(1, due // state.interval)
             self.record(_LOG_GAP, [state.last or 0, _NOT_ACCEPTED, lost])
 
-    def _append(self, kind, payload):
+    def append(self, kind, payload):
+        """Append one record and fold it in; raises LogFull, OSError."""
         self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))
 
     def settle(self):
@@ -183,57 +180,16 @@ class Recorder:
 
         What a full log has no room for stays for the next time.
         """
+        from coldtrail.log import sealing
+
         try:
-            while self._seal_one():
+            while sealing.seal_one(self):
                 pass
         except LogFull:
             pass
-        forget("coldtrail.contract", "block", "limits")
-
-    def _seal_one(self):
-        state, identity = self.state, self.identity
-        builder = None
-        last = damaged = missing = 0
-        complete = True
-        due = max(state.unsealed, self.log.first)
-        for sequence, kind, payload in self.log.records(due):
-            missing += sequence - due  # what its CRC says is not what was written
-            due = sequence + 1
-            if kind >= _INTERNAL:
-                continue
-            if builder is None:
-                from coldtrail.contract import block
-
-                builder = block.Builder(
-                    state.chain,
-                    state.number + 1,
-                    state.previous,
-                    state.boot,
-                    sequence,
-                    state.leading or state.interval,
-                    state.shipment,
-                )
-            try:
-                if not builder.add(kind, payload):
-                    complete = False
-                    break
-            except ValueError:
-                # Its CRC holds, so this firmware wrote it; leaving it out beats sealing no more.
-                damaged += 1
-            damaged += missing
-            missing = 0
-            last = sequence
-        if builder is None:
-            return False
-        builder.sync = state.sync
-        builder.urgent = state.urgent
-        sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
-        builder = None  # what it has collected takes as much memory again
-        flags = (_URGENT if state.urgent else 0) | (_COMPLETE if complete else 0)
-        self._append(_BLOCK, struct.pack(_BLOCK_HEAD, state.number + 1, last, flags) + sealed)
-        if damaged:
-            self.record(_LOG_GAP, [state.last or 0, _DAMAGED, damaged])
-        return not complete
+        del sealing
+        forget("coldtrail.log", "sealing")
+        forget("coldtrail.contract", "block", "limits", "mac0")
 
     def blocks(self, first):
         """Yield (sequence, number, flags, sealed) of the blocks from sequence number ``first``.
