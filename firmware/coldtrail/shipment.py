@@ -62,12 +62,12 @@ def boot(port, recorder, events):
 
     detector.begin(recorder, events, t)
     if state.taken:
-        from coldtrail.uplink import commands
+        from coldtrail import outcome
 
-        commands.conclude(recorder, t, False, True)
-        del commands
+        outcome.conclude(recorder, t, False, True)
+        del outcome
     del detector
-    forget("coldtrail.uplink", "commands")
+    forget("coldtrail", "outcome")
     forget("coldtrail.sensing", "detector")
 
 

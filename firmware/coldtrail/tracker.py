@@ -17,6 +17,8 @@ _FAULT = const(13)
 _SHOCK = const(14)
 _FREE_FALL = const(15)
 _OTHER = const(5)
+_SUBJECT_LIGHT = const(2)
+_SUBJECT_ACCELEROMETER = const(3)
 _SUBJECT_CLOCK = const(7)
 _SUBJECT_DOWNLINK = const(9)
 _NO_SYNC = const(1)
@@ -197,7 +199,8 @@ class Tracker:
                 # A storm is the detector's, and no reading ends it.
                 if fault >> 4 == subject and fault & 15 not in (code, _STORM):
                     recorder.record(_FAULT, [t, subject, fault & 15, 0])
-                    self.events[_EVENTS_TO_ARM] |= subject - 1 if subject in (2, 3) else 0
+                    if subject in (_SUBJECT_LIGHT, _SUBJECT_ACCELEROMETER):
+                        self.events[_EVENTS_TO_ARM] |= subject - 1
             if code:
                 self.record_fault(t, subject, code, True)
         lost = state.sync is None and t >= _CLOCK_LOST_S
@@ -334,7 +337,7 @@ class Tracker:
             )
             del commands
             forget("coldtrail.uplink", "commands")
-            forget("coldtrail", "shipment")
+            forget("coldtrail", "outcome", "shipment")
             forget("coldtrail.contract", "limits")
             if not reached or not due or self.is_silent():
                 return

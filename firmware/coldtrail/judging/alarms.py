@@ -34,15 +34,16 @@ from micropython import const
 
 from coldtrail.judging.trend import Trend
 
-INSTANT = const(1)
-CONSECUTIVE = const(2)
-CUMULATIVE = const(3)
-TREND = const(4)
+# From records.py, so that the compiler puts them in place.
+_INSTANT = const(1)
+_CONSECUTIVE = const(2)
+_CUMULATIVE = const(3)
+_TREND = const(4)
 
-BACK_WITHIN = const(1)
-SENSOR_LOST = const(2)
-SHIPMENT_STOPPED = const(3)
-RULES_REPLACED = const(4)
+_BACK_WITHIN = const(1)
+_SENSOR_LOST = const(2)
+_SHIPMENT_STOPPED = const(3)
+_RULES_REPLACED = const(4)
 
 # State of a rule: a list of integers.
 _FLAGS = const(0)
@@ -85,7 +86,7 @@ class Engine:
         self.states = [[0] * _SIZE for _ in self.rules]
         self._trends = {}  # by index of the rule
         for index, rule in enumerate(self.rules):
-            if rule[1] == TREND:
+            if rule[1] == _TREND:
                 self._trends[index] = Trend(rule[4], rule[3] > 2, rule[5], rule[7])
 
     def restart(self, passed=None):
@@ -124,7 +125,7 @@ class Engine:
             if rule[2] == channel and _excess(rule, value) > 0:
                 self.states[index][_FLAGS] |= _LATCHED
                 changes.append(("start", index, value, 0, t))
-                changes.append(("end", index, BACK_WITHIN, value, value, 0, t))
+                changes.append(("end", index, _BACK_WITHIN, value, value, 0, t))
         return changes
 
     def sample(self, t, interval, values):
@@ -142,7 +143,7 @@ class Engine:
                 self._judge(index, t, stood, values[channel], changes)
         return changes
 
-    def stop(self, t, cause=SHIPMENT_STOPPED):
+    def stop(self, t, cause=_SHIPMENT_STOPPED):
         """End every run, with the shipment or because of ``cause``. Return the changes."""
         changes = []
         for index in range(len(self.rules)):
@@ -188,15 +189,15 @@ class Engine:
                     state[_FLAGS] |= _OUT
                     state[_LATEST] = value
         if state[_FLAGS] & (_RUN | _BREACH) == _RUN:
-            seconds = state[_TOTAL if kind == CUMULATIVE else _BEYOND]
-            if kind == INSTANT or trend or seconds >= duration:
+            seconds = state[_TOTAL if kind == _CUMULATIVE else _BEYOND]
+            if kind == _INSTANT or trend or seconds >= duration:
                 state[_FLAGS] |= _BREACH | _LATCHED
                 seconds = trend.seconds if trend else seconds
                 changes.append(("start", index, state[_LATEST], seconds, t))
         if within and state[_FLAGS] & _RUN:
-            self._end(index, BACK_WITHIN, t, changes)
+            self._end(index, _BACK_WITHIN, t, changes)
         elif value is None and state[_FLAGS] & _BREACH:
-            self._end(index, SENSOR_LOST, t, changes)
+            self._end(index, _SENSOR_LOST, t, changes)
 
     def _end(self, index, cause, t, changes):
         state = self.states[index]

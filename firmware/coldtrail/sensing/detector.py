@@ -15,12 +15,12 @@ from drivers.fault import SensorFault
 # From records.py, so that the compiler puts them in place.
 _FAULT = const(13)
 _STORM = const(12)
+_CHANNEL_LIGHT = const(3)
 _CHANNEL_SHOCK = const(8)
 
 _BUDGET = const(12)
 _HOUR_S = const(3600)
 _USUAL_SHOCK_MG = const(4000)  # where the profile has no rule on shocks
-_CHANNEL_LIGHT = const(3)
 
 # Sources: bits at the port. Their subjects (of faults) are 2 and 3.
 LIGHT = const(1)

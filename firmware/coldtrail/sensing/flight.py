@@ -4,7 +4,7 @@ A planned leg (identity.cbor) is kept silent by the clock, from two minutes befo
 that a session under way is over by then. A take-off that nobody has planned is seen by the
 accelerometer, where the profile wants it looked for (key 13): the floor shakes, and for 20 s it
 is pushed aside as only a take-off run and a climb do. Nothing is sent from that moment on. A
-quarter of an hour later the modem listens once (bg95_listen.py): a lorry on a bad road still finds
+quarter of an hour later the modem listens once (listen.py): a lorry on a bad road still finds
 cells, an aircraft finds none. Cells that come into view afterwards change nothing.
 
 It ends with the planned arrival; after a take-off once the floor has stood still for ten minutes,
@@ -24,18 +24,16 @@ from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _FLIGHT_MODE = const(12)
+_PLANNED = const(1)
+_TAKE_OFF = const(2)
+_ARRIVAL = const(3)
+_TIME_LIMIT = const(4)
 
 _TASK = "flight"
 
 FREE = const(0)
 SILENT = const(1)
 LISTEN = const(2)  # silent, and to look for cells now
-
-# Causes of event 12.
-_PLANNED = const(1)
-_TAKE_OFF = const(2)
-_ARRIVAL = const(3)
-_LIMIT = const(4)
 
 _MARGIN_S = const(120)
 
@@ -160,7 +158,7 @@ def _end(recorder, memory, t):
         longest = max(lengths) if lengths else 0
     elif memory[STOOD] is not None and t - memory[STOOD] >= _STAND_S:
         return _ARRIVAL
-    return _LIMIT if t - begun >= longest else None
+    return _TIME_LIMIT if t - begun >= longest else None
 
 
 def _note(memory, t, motion):
