@@ -1,4 +1,4 @@
-"""Self-test of what is on the board itself: sensors, battery, flash. See selftest.py."""
+"""Self-test of what is on the board itself: sensors, battery, flash. See run.py."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Self-test by the button or from the console: its lines go to the cable. See selftest.py.
+"""Self-test by the button or from the console: its lines go to the cable. See run.py.
 
 In three wakes: console, checks and session leave the heap in pieces, and none is as whole as that
 of a wake.

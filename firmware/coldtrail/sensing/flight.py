@@ -55,12 +55,12 @@ STOOD = const(1)  # since when it stands still, in seconds since boot, or None
 LISTENED = const(2)  # whether cells have been looked for since the take-off
 
 
-def look_after(port, recorder, memory, watchdog, attend):
+def look_after(port, recorder, memory, watchdog, while_sampling):
     """Do what there is to do at a wake; return (silent, departure).
 
     silent: nothing may be sent. departure: when the next planned leg begins to be silent, in
-    seconds since boot, or None. ``attend(coroutine)`` runs a coroutine while samples are taken;
-    without it there is no listening now.
+    seconds since boot, or None. ``while_sampling(coroutine)`` runs a coroutine while samples are
+    taken; without it there is no listening now.
     """
 
     def now():
@@ -79,12 +79,12 @@ def look_after(port, recorder, memory, watchdog, attend):
     todo = follow(recorder, memory, now, read, pause)
     forget("drivers", "lis2dw12_motion")
     port.release_all()
-    if todo == LISTEN and attend:
-        from drivers.bg95 import listen as bg95_listen
+    if todo == LISTEN and while_sampling:
+        from drivers.bg95 import listen
 
         memory[LISTENED] = True
-        watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
-        if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
+        watchdog.expect(_TASK, 2 * listen.LIMIT_MS)
+        if asyncio.run(while_sampling(listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
         forget("drivers.bg95", "listen", "pin", "power")

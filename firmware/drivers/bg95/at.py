@@ -2,6 +2,11 @@
 
 Sources: ITU-T V.250, 3GPP TS 27.007 and Quectel's "BG95&BG77&BG600L Series AT Commands Manual"
 V2.0, called AT manual in this driver.
+
+    at = AT(uart, print)          # a UART that does not block; what nobody asked for is printed
+    at.start()
+    signal = await at.command(b"AT+CSQ", b"+CSQ:")
+    await at.stop()
 """
 
 import asyncio

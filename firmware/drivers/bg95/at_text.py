@@ -2,6 +2,8 @@
 
 +CME and +CMS errors: AT manual V2.0, tables 20 and 21. Results of sockets, 550 and up:
 "BG95&BG77&BG600L Series TCP/IP Application Note" V1.1, table 3.
+
+    at_text.meaning(10)           # "(U)SIM not inserted"
 """
 
 # A few strings: a dictionary of as many small ones would cost ten times the heap, and for one

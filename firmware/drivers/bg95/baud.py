@@ -1,6 +1,9 @@
 """BG95 that is set to another rate than the board's: it is found, and set for good.
 
 Source: AT manual 3.5 (AT+IPR), 2.14 (AT&W). Other sources as in modem.py.
+
+    if await baud.find(modem.at, 115_200, 5_000):
+        print("it answers, and will at this rate from now on")
 """
 
 import time

@@ -1,4 +1,9 @@
-"""BG95: the serving cell, a position without satellites. Sources as in modem.py."""
+"""BG95: the serving cell, a position without satellites. Sources as in modem.py.
+
+found = await cell.serving(modem.at)
+if found:
+    mcc, mnc, area, number, technology, dbm = found
+"""
 
 from drivers.bg95.at import CommandError
 from drivers.bg95.text import fields, integer

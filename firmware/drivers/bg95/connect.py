@@ -1,4 +1,7 @@
-"""BG95: opening a connection. Sources as in modem.py."""
+"""BG95: opening a connection. Sources as in modem.py.
+
+stream = await connect.connect(modem, "broker.example", 8883, 75_000, True)
+"""
 
 import time
 

@@ -1,6 +1,10 @@
 """BG95: its satellite receiver, which shares the way in with its radio.
 
 Sources: "BG96 GNSS AT Commands Manual" V1.1; "priority" is the BG95's, a BG96 can do both at once.
+
+    found = await gnss.locate(modem.at, 120_000, lambda: True)
+    if found:
+        latitude, longitude, metres = found  # 1e-6 degree
 """
 
 import asyncio

@@ -6,6 +6,9 @@ it has been switched on, when it has read the card and found a cell; AT+CFUN=4 a
 switches its RF off before. AT+COPS=2 keeps it unregistered when that is lifted (3GPP TS 27.007,
 7.3), and a search for networks only listens to what they broadcast (TS 23.122, 4.4).
 Sources of the commands as in modem.py: AT manual 2.22 and 6.2.
+
+    if await listen.hears(modem):  # a modem that is off, and is off again afterwards
+        print("there is a network")
 """
 
 import asyncio

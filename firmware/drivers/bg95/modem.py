@@ -3,6 +3,13 @@
 Sources: Quectel's "BG95&BG77&BG600L Series AT Commands Manual" V2.0 (AT manual), "BG95&BG77&BG600L
 Series TCP/IP Application Note" V1.1 (TCP/IP note), "BG96 SSL AT Commands Manual" V1.0 (SSL
 manual), "BG95 Series Hardware Design" V1.2.
+
+    modem = BG95(uart, pwrkey, reset_n, status, supply)  # machine.UART and four machine.Pin
+    await modem.power_on(30_000)
+    await modem.register("internet", 180_000)
+    stream = await modem.connect("broker.example", 1883, 60_000)
+    ...
+    await modem.power_off()
 """
 
 from micropython import const
@@ -139,9 +146,9 @@ class BG95:
         changes, at most 1.5 s more. The uncertainty is that of the reading; the network's own is
         not known.
         """
-        from drivers.bg95 import time as bg95_time
+        from drivers.bg95 import time
 
-        found = await bg95_time.network_time(self.at)
+        found = await time.network_time(self.at)
         forget("drivers.bg95", "time")
         return found
 

@@ -1,4 +1,7 @@
-"""BG95: the PIN of its card. AT manual 5.3, 5.7."""
+"""BG95: the PIN of its card. AT manual 5.3, 5.7.
+
+await pin.enter(modem.at, "1234")
+"""
 
 from micropython import const
 

@@ -1,4 +1,8 @@
-"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py."""
+"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py.
+
+await power.power_on(modem, 30_000)
+await power.power_off(modem)
+"""
 
 import asyncio
 import time

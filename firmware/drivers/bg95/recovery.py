@@ -1,6 +1,10 @@
 """BG95 that does not do what it should: the ladder from a new attempt to a cut of the supply.
 
 Sources as in modem.py; RESET_N: hardware design 3.7.
+
+    for rung in (recovery.REPEAT, recovery.ATTACH, recovery.COMMAND):
+        await recovery.climb(modem, rung)
+        ...                       # try again; end where it works
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """BG95: why a TLS connection was not opened. The modem says only that it failed.
 
 Sources as in tls.py.
+
+    number, words = await refusal.reason(modem, "broker.example", 8883, "ca.pem")
 """
 
 from micropython import const

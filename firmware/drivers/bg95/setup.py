@@ -2,6 +2,8 @@
 
 A module of its own: BG95.connect gives its memory back, to whoever uses the connection.
 Sources as in modem.py.
+
+    await setup.register(modem.at, "internet", 180_000, pin="1234")
 """
 
 import asyncio

@@ -1,6 +1,11 @@
 """BG95: a connection in buffer access mode. Loaded to open one, and kept by it alone.
 
 Sources as in modem.py.
+
+    stream = await modem.connect("broker.example", 1883, 60_000)
+    await stream.write((b"hello",), 10_000)
+    count = await stream.readinto(buffer, 10_000)
+    await stream.close()
 """
 
 import asyncio

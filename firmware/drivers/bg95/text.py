@@ -1,4 +1,8 @@
-"""The fields of the modem's answers and commands."""
+"""The fields of the modem's answers and commands.
+
+text.fields(b'0,"home",-93')  # [b"0", b"home", b"-93"]
+text.integer(b"-93")          # -93
+"""
 
 
 def fields(text):
