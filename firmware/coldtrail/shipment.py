@@ -36,8 +36,9 @@ def resume(port, recorder, events, calibrations):
     recorder.resume(now())
     begin(recorder, now())
     if booted:
+        t = now()
         for entry in calibrations:
-            recorder.record(_CALIBRATION, [now()] + entry)
+            recorder.record(_CALIBRATION, [t] + entry)
     return moved
 
 
