@@ -84,7 +84,11 @@ class CableSession:
                 tracker.sample_when_due(True)
         if due or seen or not self._armed:
             self._armed = True
-            tracker.arm()
+            from coldtrail import sleep
+
+            sleep.arm(tracker)
+            del sleep
+            forget("coldtrail", "sleep")
             self.port.release_all()
             forget("coldtrail.sensing", "detector")
             wait = tracker.wait_s()

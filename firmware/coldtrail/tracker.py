@@ -36,13 +36,10 @@ _RETRY_LONGEST_S = const(3600)
 
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
-_FLIGHT_S = const(600)  # a landing is looked for so often at least
 
 _SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
 _CLOCK_LOST_S = const(6 * 3600)
 
-# Attributes that are kept over deep sleep, beside what the recorder keeps.
-_KEPT = "failures not_before attempted radio events repeats motion test".split()
 
 # The detector's memory, as far as it is looked at here; from memories.py, as above.
 _EVENTS_OPEN = const(0)
@@ -66,7 +63,7 @@ class Tracker:
         # Only through deep sleep has the flash surely stood as the RTC memory says.
         retained = port.retained() if port.boot_cause is None else b""
         self.recorder = Recorder(port.flash(), profile, identity, retained)
-        forget("coldtrail.log", "mounting")
+        forget("coldtrail.log", "mounting", "restoring")
         self.state = self.recorder.state
         self.failures = 0  # calls in a row that did not come through
         self.not_before = 0  # when the next one may be made, in seconds since boot
@@ -77,8 +74,11 @@ class Tracker:
         self.repeats = sampler.repeats()
         self.motion: list = []  # of flight.py
         self.test: "list | None" = None  # arguments of the self-test under way (press.py)
-        for name, value in zip(_KEPT, self.recorder.extra or ()):
-            setattr(self, name, value)
+        from coldtrail import sleep
+
+        sleep.restore(self)
+        del sleep
+        forget("coldtrail", "sleep")
         self._departure = None  # when a call must be over, in seconds since boot
         self.pressed_ms = 0  # for how many ms the button was down, at the longest, during a call
 
@@ -121,6 +121,11 @@ class Tracker:
 
             asyncio.run(self.call())
         self._sleep()
+
+    def _sleep(self):
+        from coldtrail import sleep
+
+        sleep.sleep(self)
 
     def now(self):
         return self.port.since_boot(self.state.boot_rtc)[0]
@@ -246,18 +251,6 @@ class Tracker:
         forget("coldtrail.sensing", "detector")
         return sample
 
-    def arm(self):
-        """Arm what is to be armed, and nothing while there is no shipment."""
-        events = self.events
-        stopped = self.wait_s() is None
-        if events[_EVENTS_ARMED] if stopped else events[_EVENTS_TO_ARM]:
-            from coldtrail.sensing import detector
-
-            if stopped:
-                detector.disarm(self.port, events)
-            else:
-                detector.arm(self.port, self.recorder.profile, events)
-
     def record_motion(self, t):
         """Record the shock, the free fall or both that the accelerometer found at its sample."""
         accelerometer = self.port.kept("accelerometer")
@@ -281,7 +274,7 @@ class Tracker:
 
     # ---- uplink ----
 
-    def _retries(self):
+    def retries(self):
         """Whether a failed call is repeated before the next upload time."""
         state = self.state
         if state.pending == 0:
@@ -292,7 +285,7 @@ class Tracker:
     def call_is_due(self):
         state = self.state
         now = self.now()
-        if state.sync is None or state.urgent or self._retries():
+        if state.sync is None or state.urgent or self.retries():
             # Without the time, nobody can say when this boot's samples were taken.
             return now >= self.not_before
         if state.oldest is None:
@@ -410,25 +403,3 @@ class Tracker:
             await asyncio.sleep_ms(_LOOP_MS)
         self.watchdog.done(_SAMPLER)
         return await task
-
-    # ---- sleep ----
-
-    def _sleep(self):
-        """Keep the hint and sleep until the next sample, call or button."""
-        wait = self.wait_s()
-        sooner = None
-        if self.state.flight:
-            sooner = _FLIGHT_S
-        elif _MODEM and (self.state.urgent or self._retries()):
-            sooner = self.not_before - self.now()
-        if wait is None or (sooner is not None and sooner < wait):
-            wait = sooner
-        if self.test:
-            wait = 0
-        self.arm()
-        ms = self.port.since_boot(self.state.boot_rtc)[1]
-        self.recorder.extra = [getattr(self, name) for name in _KEPT]
-        self.port.retain(self.recorder.retain())
-        armed = self.events[_EVENTS_ARMED]
-        masked = [name for bit, name in _SOURCES if not armed & bit]
-        self.port.deep_sleep(None if wait is None else max(0, wait * 1000 - ms), masked)

@@ -19,6 +19,7 @@ coldtrail/console
 coldtrail/selftest
 coldtrail/panel
 coldtrail/uplink
+coldtrail/sleep
 coldtrail/shipment
 coldtrail/outcome
 coldtrail/provisioned

@@ -1,7 +1,6 @@
 """The log and the state that follows from it: every record goes through here."""
 
 import binascii
-import os
 import struct
 
 from micropython import const
@@ -60,31 +59,22 @@ class Recorder:
         self.identity = identity
         self.extra = None  # the tracker's own few words, kept with the hint
         self.boot = []  # [cause, counter] of a boot that the log does not hold yet
-        hint = _checked(retained)
+        from coldtrail.log import restoring
+
+        hint = restoring.checked(retained, _RETAINED_FORMAT)
         self.state = State(profile, None)
         self.log = Log(nor, self._snapshot)
         self.log.overwrite = profile.overwrite
         if self.log.mount(hint and hint[1]):
             self.state.load(hint[2])
         else:
-            self._replay()
+            restoring.replay(self.log, self.state)
         if hint:
             self.extra, self.boot = hint[3:]
         self.log.release(self.state.release)
 
     def _snapshot(self):
         return cbor.encode(self.state.save())
-
-    def _replay(self):
-        state, log = self.state, self.log
-        first = log.first
-        if log.checkpoint is not None:
-            state.load(cbor.decode(log.checkpoint))
-            first = log.checkpoint_sequence + 1
-        else:
-            state.chain = os.urandom(8)
-        for sequence, kind, payload in log.records(first):
-            state.apply(sequence, kind, payload)
 
     def retain(self):
         """Return what the RTC memory is to keep over a deep sleep, under 2 KiB."""
@@ -264,18 +254,3 @@ def _beyond(watermark, ranges):
         elif last > watermark:
             joined.append([max(first, watermark + 1), last])
     return joined[-_RANGES:]
-
-
-def _checked(retained):
-    """Return the retained list when its CRC holds, else None."""
-    if len(retained) < 5:
-        return None
-    if struct.unpack_from("<I", retained)[0] != binascii.crc32(retained[4:]):
-        return None
-    try:
-        hint = cbor.decode(retained[4:])
-    except ValueError:
-        return None
-    if not isinstance(hint, list) or len(hint) != 5 or hint[0] != _RETAINED_FORMAT:
-        return None
-    return hint

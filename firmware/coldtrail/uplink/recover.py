@@ -7,9 +7,7 @@ from micropython import const
 from drivers.bg95.at import (
     ConnectError,
     ModemError,
-    NoCoverage,
-    RegistrationDenied,
-    SimError,
+    NoNetwork,
 )
 from memory import forget
 
@@ -56,7 +54,7 @@ async def follow(session, failure):
 def _highest(session, error):
     if _passed_ms(session) >= _SESSION_MS or not session.modem.ready:
         return _NONE  # power_on has cut the supply already
-    if session.is_refused or isinstance(error, (NoCoverage, RegistrationDenied, SimError)):
+    if session.is_refused or isinstance(error, NoNetwork):
         return _NONE  # neither card nor network is ours to mend
     if isinstance(error, ConnectError) or not isinstance(error, ModemError):
         return _ATTACH  # the modem does what it should

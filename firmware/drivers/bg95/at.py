@@ -64,16 +64,8 @@ class SendFull(CommandError):
     """SEND FAIL: the modem's sending buffer is full; the same data may be sent again."""
 
 
-class SimError(ModemError):
-    """No card, or one that wants a PIN or is defective."""
-
-
-class RegistrationDenied(ModemError):
-    """The network refuses this card."""
-
-
-class NoCoverage(ModemError):
-    """No network within the limit."""
+class NoNetwork(ModemError):
+    """No card that answers, none that a network accepts, or no network within the limit."""
 
 
 class ConnectError(ModemError):

@@ -128,7 +128,7 @@ class BG95:
         """Wait for card and network and open a data connection (PDP context 1) through ``apn``.
 
         ``pin`` is entered where the card asks for it, and only while it has all its attempts.
-        Raises SimError, RegistrationDenied, NoCoverage, CommandError, NoAnswer.
+        Raises NoNetwork, CommandError, NoAnswer.
         """
         from drivers.bg95 import setup
 

@@ -13,9 +13,7 @@ from micropython import const
 
 from drivers.bg95.at import (
     CommandError,
-    NoCoverage,
-    RegistrationDenied,
-    SimError,
+    NoNetwork,
     left,
     within,
 )
@@ -72,7 +70,7 @@ async def _card(at, limit_ms, pin):
         if not left(deadline):
             break
         await asyncio.sleep_ms(_POLL_MS)
-    raise SimError("SIM card not ready: %s" % _text(state))
+    raise NoNetwork("SIM card not ready: %s" % _text(state))
 
 
 async def _technologies(at):
@@ -110,9 +108,9 @@ async def _network(at, deadline):
         elif denied is None:
             denied = now
         elif time.ticks_diff(now, denied) >= _DENIED_MS:
-            raise RegistrationDenied("the network denies registration")
+            raise NoNetwork("the network denies registration")
         if not left(deadline):
-            raise NoCoverage("no network (+CEREG %s)" % stat)
+            raise NoNetwork("no network (+CEREG %s)" % stat)
         await asyncio.sleep_ms(_POLL_MS)
 
 
