@@ -23,6 +23,7 @@ from coldtrail.uplink.session import Session
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_gateway.contract.command import Command
 from coldtrail_simulator.models.nor import Mood, NorArray, Tear
+from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
 from tests.firmware.support.norflash import NorFlash
 from tests.firmware.support.uplink_commands import mac0
 from tests.firmware.support.who import Identity
