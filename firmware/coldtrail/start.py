@@ -3,7 +3,7 @@
 import micropython
 
 import board
-from drivers import forget
+from memory import forget
 
 
 def start():
@@ -21,8 +21,10 @@ def start():
         micropython.kbd_intr(3)
         return
     del provisioned
-    forget("coldtrail.provisioned", "coldtrail.judging.profile")
-    forget("coldtrail.identity", "coldtrail.sensing.calibration")
+    forget("coldtrail", "provisioned")
+    forget("coldtrail.judging", "profile")
+    forget("coldtrail", "identity")
+    forget("coldtrail.sensing", "calibration")
 
     port = __import__("coldtrail.ports." + board.CHIP, None, None, ("*",)).Port(board)
     from coldtrail.tracker import Tracker

@@ -332,7 +332,7 @@ def test_records_that_rotted_before_they_were_sealed_are_missing_and_said_to_be(
     for k in range(10):
         journey.sample(400 + k)
         log = journey.recorder.log
-        places[journey.t] = (log._head * SECTOR + log._last, log.next - 1)
+        places[journey.t] = (log.head * SECTOR + log.last, log.next - 1)
     times = list(places)
     for t in (times[3], times[4], times[7]):
         journey.flash.cells.flip(places[t][0] + 10, 4)
