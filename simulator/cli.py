@@ -12,8 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from coldtrail_simulator.board.file import BoardError
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.report.report import lines, report
-from coldtrail_simulator.services.services import ServiceError
-from coldtrail_simulator.services.tools import ToolError
+from coldtrail_simulator.services.process import ServiceError, ToolError
 from coldtrail_simulator.shipment.packing import ShipmentError
 from coldtrail_simulator.shipment.shipment import Shipment, run
 from coldtrail_simulator.world import scenario as scenarios

@@ -18,9 +18,9 @@ from coldtrail_simulator.esp32.console import Console
 from coldtrail_simulator.esp32.interpreter import Child, Hung
 from coldtrail_simulator.esp32.pads import RTC_PINS, TIMER_WAKE, WakePins
 from coldtrail_simulator.esp32.peripherals import LATER, Answer, Handler, Peripherals
+from coldtrail_simulator.esp32.protocol import CONSOLE_LINE, ENDLESS, INTERRUPTED, REPLY, Op
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models import currents
-from coldtrail_simulator.wires import CONSOLE_LINE, ENDLESS, INTERRUPTED, REPLY, Op
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 """Values of ``machine.reset_cause()``."""
@@ -325,7 +325,7 @@ class Chip:
 
     def _unknown(self, unit: int, argument: int, data: bytes) -> Answer:
         raise RunInvalidError(
-            "The firmware's shims and the bus server do not fit: rebuild the shims."
+            "The firmware's shims and the simulator speak different protocols: rebuild the shims."
         )
 
     def _do_start(self, unit: int, argument: int, data: bytes) -> Answer:

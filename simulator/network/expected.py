@@ -9,7 +9,7 @@ from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
 
 
 @dataclass(frozen=True)
-class Answer:
+class Expected:
     """A packet that has to come, and what to call it in a sentence."""
 
     name: str
@@ -17,27 +17,27 @@ class Answer:
     from_gateway: bool = False
 
 
-def of_type(kind: int) -> Answer:
+def of_type(kind: int) -> Expected:
     """Return any packet of a type."""
-    return Answer(TYPE_NAMES[kind], lambda packet: packet.type == kind)
+    return Expected(TYPE_NAMES[kind], lambda packet: packet.type == kind)
 
 
-def acknowledgement(kind: int, number: int) -> Answer:
+def acknowledgement(kind: int, number: int) -> Expected:
     """Return the packet of a type that acknowledges a number."""
 
     def matches(packet: Packet) -> bool:
         return packet.type == kind and packet.number(0) == number
 
-    return Answer(f"{TYPE_NAMES[kind]} {number}", matches)
+    return Expected(f"{TYPE_NAMES[kind]} {number}", matches)
 
 
-def message(topic: str, what: str, *, from_gateway: bool = False) -> Answer:
+def message(topic: str, what: str, *, from_gateway: bool = False) -> Expected:
     """Return a publication on a topic, and what it is."""
 
     def matches(packet: Packet) -> bool:
         return packet.type == PUBLISH and packet.publication()[0] == topic
 
-    return Answer(f"{what} on {topic}", matches, from_gateway)
+    return Expected(f"{what} on {topic}", matches, from_gateway)
 
 
 def confirmation_topic(topic: str) -> str:

@@ -9,20 +9,18 @@ from collections.abc import Callable
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from coldtrail_simulator.services.process import ServiceError
+
 START_LIMIT_S = 20.0
 
 PREFIX = "coldtrail/1/"
 CONFIRMATIONS = PREFIX + "+/confirmation"
 COMMANDS = PREFIX + "+/command"
 PRESENCE = PREFIX + "gateway/+"
-MARKER = PREFIX + "observer/marker"
+MARKER = PREFIX + "watch/marker"
 
 
-class ServiceError(RuntimeError):
-    """A service cannot be had; the message is one sentence that says what to do."""
-
-
-class Observer:
+class MqttWatch:
     """A client of the broker that knows the retained messages and the gateways' presence."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -33,8 +31,8 @@ class Observer:
         self._online: Counter[str] = Counter()
         self._client: mqtt.Client | None = None
 
-    def start(self) -> None:
-        """Connect, and return when everything retained has been received.
+    def start(self, limit_s: float = START_LIMIT_S) -> None:
+        """Connect, and return when everything retained has been received, within ``limit_s``.
 
         Raises:
             ServiceError: the broker refuses, or does not answer.
@@ -56,11 +54,11 @@ class Observer:
         self._client = client
         client.loop_start()
         # A broker sends a subscriber what it retains before anything published later.
-        if not self._wait(lambda: self._seen[MARKER] > markers, START_LIMIT_S):
+        if not self._wait(lambda: self._seen[MARKER] > markers, limit_s):
             self.stop()
             raise ServiceError(
                 f"The broker at {host}:{port} did not accept a subscription within "
-                f"{START_LIMIT_S:.0f} s; check that it allows anonymous clients."
+                f"{limit_s:.0f} s; check that it allows anonymous clients."
             )
 
     def stop(self) -> None:

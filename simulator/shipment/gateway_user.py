@@ -50,14 +50,14 @@ class Operator:
             file = self._out / f"{arguments[1]}.cbor"
             self._run("profile", arguments[1], "-o", str(file))
             arguments[1] = str(file)
-        observer = self._services.watched
-        seen, before = observer.seen(self._topic), observer.payload(self._topic)
+        watch = self._services.watch
+        seen, before = watch.seen(self._topic), watch.payload(self._topic)
         options = ("--db", self._database, "--clock", self._services.clock_address)
         self._run("gateway", "command", self._tracker, *arguments, *options)
         # Behind one that has no outcome yet, it waits its turn.
         if before in (b"", self._foreign):
             self._await(seen)
-            self._sent.append(observer.payload(self._topic))
+            self._sent.append(watch.payload(self._topic))
 
     def intrude(self, what: str) -> None:
         """Retain at the broker what is not the gateway's: "forge" or "replay" the first command.
@@ -72,12 +72,12 @@ class Operator:
         genuine = self._sent[0]
         tag = bytes((genuine[-1] ^ 1,))
         self._foreign = genuine if what == "replay" else genuine[:-1] + tag
-        seen = self._services.watched.seen(self._topic)
-        self._services.watched.retain(self._topic, self._foreign)
+        seen = self._services.watch.seen(self._topic)
+        self._services.watch.retain(self._topic, self._foreign)
         self._await(seen)
 
     def _await(self, seen: int) -> None:
-        if not self._services.watched.wait_seen(self._topic, seen, SEEN_LIMIT_S):
+        if not self._services.watch.wait_seen(self._topic, seen, SEEN_LIMIT_S):
             raise RunInvalidError(
                 f"The run is invalid: no command was sent to {self._tracker} within "
                 f"{SEEN_LIMIT_S:.0f} s; see the gateway's log."

@@ -95,9 +95,7 @@ class Underway(Generic[T]):
 
     def confirmation(self) -> bytes:
         """Return the gateway's last word to the tracker, a COSE_Mac0; empty when there is none."""
-        if not self.services.observer:
-            return b""
-        return self.services.observer.payload(f"coldtrail/1/{self.identity.tracker}/confirmation")
+        return self.services.watch.payload(f"coldtrail/1/{self.identity.tracker}/confirmation")
 
     def _hang_up(self) -> None:
         for network in self._links:

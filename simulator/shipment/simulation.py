@@ -15,9 +15,9 @@ from coldtrail_simulator.clock import US_PER_S, Clock
 from coldtrail_simulator.esp32.chip import Chip
 from coldtrail_simulator.esp32.console import Console
 from coldtrail_simulator.esp32.interpreter import Interpreter
+from coldtrail_simulator.esp32.protocol import Op
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.services import tools
-from coldtrail_simulator.wires import Op
 
 LISTEN_S = 0.25
 """An attached console looks up at least this often while nothing happens,"""

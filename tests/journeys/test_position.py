@@ -108,11 +108,9 @@ def ask(site: Site, action: list[int], good_for_s: int = 1800) -> int:
         identity.KEY_VERSION,
         WHO.downlink_key,
     )
-    observer = site.observer
-    assert observer is not None
     topic = f"{PREFIX}{WHO.tracker}/command"
-    observer.retain(topic, sealed)
-    while observer.payload(topic) != sealed:
+    site.watch.retain(topic, sealed)
+    while site.watch.payload(topic) != sealed:
         time.sleep(0.01)
     return now_ms
 

@@ -12,8 +12,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_simulator.models.bg95 import BG96
+from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.mqtt_watch import PREFIX
-from coldtrail_simulator.services.services import Broker
 from coldtrail_simulator.shipment import packing
 from tests.support.references.mqtt_peer import Peer, wait
 from tests.support.trackers.journeys import evidence, travel

@@ -13,7 +13,7 @@ from robot.libraries.BuiltIn import BuiltIn
 from coldtrail_boards import logdump
 from coldtrail_boards.profiles import profile as profiles
 from coldtrail_simulator.report.report import Evidence
-from coldtrail_simulator.services.services import free_port
+from coldtrail_simulator.services.process import free_port
 from coldtrail_simulator.shipment import identity as identities
 from coldtrail_simulator.shipment.packing import clear
 from coldtrail_simulator.shipment.session import Underway

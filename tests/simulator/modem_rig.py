@@ -11,7 +11,8 @@ from contextlib import suppress
 from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, rng
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models.bg95 import BG95, BG95_M3, Cell, Fix, Part, Power, Sim
-from coldtrail_simulator.network.network import FarSide, Network
+from coldtrail_simulator.network.medium import FarSide
+from coldtrail_simulator.network.network import Network
 
 EPOCH_MS = 1_800_000_000_000
 FINALS = ("OK", "ERROR", "+CME ERROR", "SEND OK", "SEND FAIL")

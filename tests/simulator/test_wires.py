@@ -1,14 +1,11 @@
 """Nets and buses, with plain devices on them."""
 
-import ast
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coldtrail_simulator.clock import Clock
-from coldtrail_simulator.paths import SHIMS
-from coldtrail_simulator.wires import ENODEV, ETIMEDOUT, UART, I2CBus, Nak, Net, Op, SPIBus
+from coldtrail_simulator.wires import ENODEV, ETIMEDOUT, UART, I2CBus, Nak, Net, SPIBus
 
 levels = st.sampled_from([0, 1, None])
 
@@ -233,18 +230,3 @@ def test_uart_what_finds_the_buffer_full_or_the_line_closed_is_lost(uart):
     uart.send(b"z")
     uart._clock.advance_to(200_000)
     assert not uart.received
-
-
-def test_the_shims_use_the_numbers_of_the_protocol():
-    found: dict[str, set[int]] = {}
-    for path in SHIMS.glob("*.py"):
-        for node in ast.parse(path.read_text()).body:
-            match node:
-                case ast.Assign(
-                    targets=[ast.Name(id=name)],
-                    value=ast.Call(
-                        func=ast.Name(id="const"), args=[ast.Constant(value=int() as value)]
-                    ),
-                ) if name.startswith("_OP_"):
-                    found.setdefault(name[4:], set()).add(value)
-    assert found == {op.name: {op.value} for op in Op}

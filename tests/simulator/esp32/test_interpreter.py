@@ -13,7 +13,7 @@ import pytest
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.esp32 import interpreter
 from coldtrail_simulator.esp32.interpreter import CompileError, compiled
-from coldtrail_simulator.wires import Op
+from coldtrail_simulator.esp32.protocol import Op
 from tests.support.trackers.rig import MS, ROOT, S, small_board
 
 COUNT = """

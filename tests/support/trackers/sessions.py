@@ -129,9 +129,8 @@ class Site(Services):
     def forget(self) -> None:
         """Begin anew: nothing kept, nothing retained."""
         self.keeper.kept.clear()
-        observer = self._watch()
-        observer.retain(CONFIRMATION, b"")
-        wait(lambda: not observer.payload(CONFIRMATION))
+        self.watch.retain(CONFIRMATION, b"")
+        wait(lambda: not self.watch.payload(CONFIRMATION))
 
     def close(self) -> None:
         self.keeper.close()
