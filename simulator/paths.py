@@ -36,11 +36,11 @@ class CacheError(OSError):
 
 def _cache() -> Path:
     named = os.environ.get("COLDTRAIL_CACHE")
-    folder = Path(named) if named else platformdirs.user_cache_path("coldtrail")
     try:
+        folder = Path(named) if named else platformdirs.user_cache_path("coldtrail")
         return folder.expanduser().absolute()
-    except RuntimeError:  # neither HOME nor the list of users names one
-        return NO_HOME.joinpath(*folder.parts[1:])
+    except RuntimeError:  # neither HOME nor the list of users names a home
+        return NO_HOME / ".cache" / "coldtrail"
 
 
 CACHE: Final = _cache()
