@@ -18,7 +18,7 @@ import platformdirs
 def _folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError(f"{package} is not installed; install coldtrail again.")
+        raise ModuleNotFoundError(f"the package {package} is missing")
     return Path(next(iter(spec.submodule_search_locations))).resolve()
 
 

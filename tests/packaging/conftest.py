@@ -33,7 +33,9 @@ def run(*argv: str | Path, cwd: Path, check: bool = True) -> subprocess.Complete
 
 def committed(*folders: str) -> list[str]:
     """Return the paths of the checkout's own files, below these folders or all of them."""
-    listed = run("git", "ls-files", "-z", "-co", "--exclude-standard", *folders, cwd=ROOT).stdout
+    # In CI's container the checkout may belong to another user.
+    git = ("git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard")
+    listed = run(*git, *folders, cwd=ROOT).stdout
     return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
 
 
@@ -45,12 +47,12 @@ class Distribution:
     wheel: Path
     """Built from the sdist."""
     direct: Path
-    """Built from the copy, without an sdist between."""
+    """Built from the copy, without an sdist between, where a build has been before."""
 
 
 @pytest.fixture(scope="session")
 def distribution(tmp_path_factory) -> Distribution:
-    # A copy: what an earlier build has left in the checkout would get into this one.
+    # A copy: the checkout is not to be written to.
     copy = tmp_path_factory.mktemp("checkout")
     for name in committed():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,6 +60,9 @@ def distribution(tmp_path_factory) -> Distribution:
     build = (sys.executable, "-m", "build", "--no-isolation")
     made, direct = copy / "dist", copy / "direct"
     run(*build, "--outdir", made, cwd=copy)
+    left = copy / "build" / "lib" / "coldtrail_gateway" / "removed.py"
+    left.parent.mkdir(parents=True)
+    left.write_text("left_by = 'an earlier build'")
     run(*build, "--wheel", "--outdir", direct, cwd=copy)
     return Distribution(
         sdist=next(made.glob("*.tar.gz")),
@@ -94,5 +99,6 @@ def installed(distribution, tmp_path_factory) -> Installed:
     pip = (sys.executable, "-m", "pip", "--python", home / "bin" / "python", "install", "-q")
     run(*pip, "--no-index", "--no-deps", distribution.wheel, cwd=home)
     site = Path(paths["purelib"])
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    own = (sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
+    (site / "dependencies.pth").write_text("\n".join(own))
     return Installed(home / "bin", site)
