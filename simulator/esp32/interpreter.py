@@ -51,7 +51,7 @@ class CompileError(ValueError):
 
 
 class Hung(Exception):
-    """The child computes, or waits for something outside the bus, without end."""
+    """The child computes, or waits for something outside the simulator, without end."""
 
 
 # --- firmware on the volume ----------------------------------------------------------------

@@ -1,16 +1,17 @@
-"""Which packet of the broker's answers one of the modem's (OASIS MQTT 3.1.1, chapter 3)."""
+"""Packets that the broker is expected to send in reply (OASIS MQTT 3.1.1, chapter 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coldtrail_simulator.network.contract import CONFIRMATION, UP
 from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
 
 
 @dataclass(frozen=True)
 class Expected:
-    """A packet that has to come, and what to call it in a sentence."""
+    """A packet that has to come, and its name for a message."""
 
     name: str
     matches: Callable[[Packet], bool]
@@ -42,4 +43,4 @@ def message(topic: str, what: str, *, from_gateway: bool = False) -> Expected:
 
 def confirmation_topic(topic: str) -> str:
     """Return where the gateway confirms what was published on ``topic`` (…/up)."""
-    return topic.removesuffix("up") + "confirmation"
+    return topic.removesuffix(UP) + CONFIRMATION

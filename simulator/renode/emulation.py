@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board import wiring
-from coldtrail_simulator.board.wiring import Bench, Factory, World
+from coldtrail_simulator.board.wiring import Bench, Factory, Surroundings
 from coldtrail_simulator.clock import NEVER, Clock, RunInvalidError
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models.panel import Cable
@@ -74,13 +74,13 @@ class Emulation:
         factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
 
     Raises:
-        BoardError: the board cannot be.
+        BoardFileError: the board cannot be wired.
     """
 
     def __init__(
         self,
         board: Mapping[str, Any],
-        world: World,
+        world: Surroundings,
         *,
         seed: int = 1,
         out: Path | None = None,

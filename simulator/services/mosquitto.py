@@ -11,8 +11,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 
+from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, UP, topic
 from coldtrail_simulator.services import tools
-from coldtrail_simulator.services.mqtt_watch import PREFIX, START_LIMIT_S
+from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S
 from coldtrail_simulator.services.process import Process, ServiceError, free_port
 
 POLL_S = 0.01
@@ -23,10 +24,12 @@ PORT_TRIALS = 5
 
 
 class Broker:
-    """A mosquitto of our own on loopback: anonymous, without persistence, on one port for ever.
+    """A mosquitto on loopback for anonymous clients, without persistence.
+
+    It takes a free port when it first starts, and the same one after every restart.
 
     It forgets everything when it ends, as a broker without a disk does: retained messages,
-    sessions, what was queued.
+    sessions and queued messages.
 
     With an ``authority`` (a folder as `coldtrail provision ca --broker` makes it) it listens on
     ``secure_port``, too: for trackers with a certificate, each with its own topics and no other.
@@ -95,12 +98,14 @@ class Broker:
             return ""
         rules = self._work / "mosquitto.acl"
         rules.touch(0o600)
-        own = f"{PREFIX}%u/"
         rules.write_text(
-            # The first for who has no name: the gateway and the MQTT watch, on the other port. Not
-            # by per_listener_settings: mosquitto then queues nothing for a gateway that is away.
+            # The first rule is for clients without a name, on the other port: gateway and MQTT
+            # watch. With per_listener_settings instead, mosquitto would queue nothing for a
+            # gateway that is away.
             "topic readwrite #\n"
-            f"pattern write {own}up\npattern read {own}confirmation\npattern read {own}command\n"
+            f"pattern write {topic('%u', UP)}\n"
+            f"pattern read {topic('%u', CONFIRMATION)}\n"
+            f"pattern read {topic('%u', COMMAND)}\n"
         )
         return (
             f"acl_file {rules}\n"

@@ -1,4 +1,4 @@
-"""A client of the broker that watches what the gateway says."""
+"""A client of the broker that watches what the gateway publishes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, topic
 from coldtrail_simulator.services.process import ServiceError
 
 START_LIMIT_S = 20.0
 
-PREFIX = "coldtrail/1/"
-CONFIRMATIONS = PREFIX + "+/confirmation"
-COMMANDS = PREFIX + "+/command"
-PRESENCE = PREFIX + "gateway/+"
-MARKER = PREFIX + "watch/marker"
+CONFIRMATIONS = topic("+", CONFIRMATION)
+COMMANDS = topic("+", COMMAND)
+PRESENCE = topic("gateway", "+")
+MARKER = topic("watch", "marker")
 
 
 class MqttWatch:
@@ -70,12 +70,12 @@ class MqttWatch:
         self._retained.clear()
 
     def _take(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        topic = message.topic
+        name = message.topic
         with self._changed:
-            self._seen[topic] += 1
-            if topic != MARKER:
-                self._retained[topic] = message.payload
-            if mqtt.topic_matches_sub(PRESENCE, topic):
+            self._seen[name] += 1
+            if name != MARKER:
+                self._retained[name] = message.payload
+            if mqtt.topic_matches_sub(PRESENCE, name):
                 self._online[message.payload.decode(errors="replace")] += 1
             self._changed.notify_all()
 
@@ -98,7 +98,7 @@ class MqttWatch:
             return bytes(self._retained.get(topic, b""))
 
     def retain(self, topic: str, payload: bytes) -> None:
-        """Retain a message at the broker, as anybody may who can connect to it."""
+        """Retain a message at the broker, as any client may that can connect to it."""
         if self._client:
             self._client.publish(topic, payload, qos=1, retain=True)
 

@@ -1,7 +1,7 @@
-"""What stands beyond the network: a real broker, a real gateway, and somebody who watches them.
+"""The services beyond the network: a real broker, a real gateway, and a client that watches both.
 
-They run on the host's time; a run stays deterministic because the simulator waits for each of
-them to have done what a step of virtual time set off. Every wait has a limit, every process is
+They run on the host's time. A run stays deterministic because the simulator waits until each of
+them has finished what a step of virtual time set off. Every wait has a limit, and every process is
 ended by its id.
 """
 
@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as mqtt
 
 from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.network.contract import UP
+from coldtrail_simulator.network.contract import topic as topic_of
 from coldtrail_simulator.services.clock_server import ClockServer
 from coldtrail_simulator.services.mosquitto import Broker
-from coldtrail_simulator.services.mqtt_watch import PREFIX, START_LIMIT_S, MqttWatch
+from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S, MqttWatch
 from coldtrail_simulator.services.process import STOP_LIMIT_S, Process, ServiceError
 
 
@@ -223,8 +225,8 @@ class Services:
 
     def confirms(self, topic: str, payload: bytes) -> bool:
         """Return whether the gateway confirms this: it runs, and it is a tracker's block."""
-        del payload  # authentic by assumption; see the class that knows better
-        return self.gateway_running and mqtt.topic_matches_sub(PREFIX + "+/up", topic)
+        del payload  # taken for authentic; a subclass may look closer
+        return self.gateway_running and mqtt.topic_matches_sub(topic_of("+", UP), topic)
 
     def confirmations(self, topic: str) -> int:
         """Return how many messages have been seen on a confirmation topic."""

@@ -21,7 +21,7 @@ from coldtrail_simulator.services import debian
 from coldtrail_simulator.services.process import ToolError, run
 
 __all__ = [
-    "Interpreter",
+    "InterpreterFacts",
     "ToolError",
     "UnsupportedMachineError",
     "main",
@@ -45,7 +45,7 @@ class UnsupportedMachineError(ToolError):
 
 
 @dataclass(frozen=True)
-class Interpreter:
+class InterpreterFacts:
     """What a MicroPython says about itself."""
 
     version: tuple[int, ...]
@@ -146,7 +146,7 @@ def _what_to_do(package: str, arch: str, reason: str) -> str:
     return f"{package} ({arch}) could not be fetched from {source}: {reason}; {remedy}."
 
 
-def probe(argv: Sequence[str]) -> Interpreter:
+def probe(argv: Sequence[str]) -> InterpreterFacts:
     """Run an interpreter and return what it says about itself.
 
     Raises:
@@ -156,7 +156,7 @@ def probe(argv: Sequence[str]) -> Interpreter:
     if answer[:1] != ["micropython"]:
         raise ToolError(f"{shlex.join(argv)} is not MicroPython.")
     maxsize, *version = (int(word) for word in answer[1:])
-    return Interpreter(tuple(version), maxsize)
+    return InterpreterFacts(tuple(version), maxsize)
 
 
 def _named(value: str, variable: str) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ def _named(value: str, variable: str) -> tuple[str, ...]:
     return argv
 
 
-def _checked(argv: Sequence[str], variable: str) -> Interpreter:
+def _checked(argv: Sequence[str], variable: str) -> InterpreterFacts:
     try:
         found = probe(argv)
     except ToolError as error:

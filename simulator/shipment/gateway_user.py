@@ -1,4 +1,4 @@
-"""Somebody who sends commands to the tracker through the gateway, and somebody who forges them."""
+"""A user of the gateway who sends commands to the tracker, and an intruder who forges them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.network.contract import COMMAND, topic
 from coldtrail_simulator.services.services import Services
 
 SEEN_LIMIT_S = 20.0
 
 
-class Operator:
-    """Works in no virtual time: a command is retained at the broker when the call returns.
+class GatewayUser:
+    """Sends commands. No virtual time passes: when a call returns, its command is retained.
 
     Args:
         tracker: the id of the tracker that is spoken to.
@@ -35,7 +36,7 @@ class Operator:
         self._services = services
         self._out = out
         self._database = database
-        self._topic = f"coldtrail/1/{tracker}/command"
+        self._topic = topic(tracker, COMMAND)
         self._sent: list[bytes] = []
         self._foreign = b""
 
@@ -60,7 +61,7 @@ class Operator:
             self._sent.append(watch.payload(self._topic))
 
     def intrude(self, what: str) -> None:
-        """Retain at the broker what is not the gateway's: "forge" or "replay" the first command.
+        """Retain a foreign command at the broker: "forge" one, or "replay" the first.
 
         Raises:
             RunInvalidError: there has been none, or the broker does not take it.

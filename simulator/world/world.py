@@ -2,7 +2,7 @@
 
 import math
 import random
-from bisect import bisect_right
+from bisect import bisect_right, insort
 
 from coldtrail_simulator.world import motion
 from coldtrail_simulator.world.scenario import (
@@ -73,6 +73,26 @@ class World:
         self.light_changes = sorted(knots | {t for t in self._starts if self.is_open(t)})
         self._motion = movements(self.events)
         self.motions = self._motion.spans
+
+    def happen(self, event: Event, t_s: float) -> None:
+        """Let an event happen that the scenario does not have; it changes nothing before ``t_s``.
+
+        Events that are not of the world (a command, say) change nothing here.
+        """
+        self.events.append((t_s, event))
+        match event:
+            case Door():
+                end = t_s + event.for_min * 60
+                self._openings.append((t_s, end, event.lux))
+                for change in (t_s, end):
+                    insort(self.light_changes, change)
+            case Drop() | Tilt() | Flight():
+                if isinstance(event, Drop):
+                    self._drops.append((t_s, event))
+                self._motion = movements(self.events)
+                self.motions[:] = self._motion.spans
+            case ReIce():
+                self._re_icings.append((t_s, event))
 
     def leg(self, t_s: float) -> Leg:
         """Return the leg in force."""

@@ -11,7 +11,7 @@ from coldtrail_gateway.contract import envelope
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.bg95 import BG96, Fix
-from coldtrail_simulator.services.mqtt_watch import PREFIX
+from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.shipment import identity
 from tests.support.trackers.bench import profile
 from tests.support.trackers.sessions import WHO, Cell, Site, Tracker

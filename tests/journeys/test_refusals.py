@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from coldtrail_simulator.board import file as boards
-from coldtrail_simulator.board.file import BoardError, load
+from coldtrail_simulator.board.file import BoardFileError, load
 from coldtrail_simulator.cli import simulate
 from coldtrail_simulator.paths import BOARDS, SCENARIOS
+from coldtrail_simulator.shipment import packing
 
 HANG = (SCENARIOS / "hang.toml").read_text(encoding="utf-8")
 
@@ -70,7 +71,7 @@ def test_a_wake_pin_that_cannot_wake_is_refused(tmp_path: Path):
     text = Path("boards/esp32_bg95/board.py").read_text(encoding="utf-8")
     broken = tmp_path / "board.py"
     broken.write_text(text.replace("BUTTON = 33", "BUTTON = 22"), encoding="utf-8")
-    with pytest.raises(BoardError, match="22"):
+    with pytest.raises(BoardFileError, match="22"):
         load(broken)
 
 
@@ -83,7 +84,8 @@ def test_a_profile_that_the_board_cannot_measure_is_refused_by_the_tracker(
     (tmp_path / "esp32_bg95" / "board.py").write_text(
         fitted.replace("(33, 34, 32)", "(33, 34)"), encoding="utf-8"
     )
-    monkeypatch.setattr(boards, "BOARDS", tmp_path)
+    for module in (boards, packing):
+        monkeypatch.setattr(module, "BOARDS", tmp_path)
     path = edited(tmp_path, 'profile = "refrigerated_2_8"', 'profile = "cryogenic"')
     result = CliRunner().invoke(simulate, [path, "--out", str(tmp_path / "out")])
     assert result.exit_code == 3

@@ -5,7 +5,7 @@ from coldtrail_simulator.models.bg95.general import Sim
 from coldtrail_simulator.models.bg95.gnss import Fix
 from coldtrail_simulator.models.bg95.modem import BG95, Power
 from coldtrail_simulator.models.bg95.part import BG95_M3, BG96, Part
-from coldtrail_simulator.models.bg95.radio import Cell, World
+from coldtrail_simulator.models.bg95.radio import Cell, Reception
 
 __all__ = [
     "BG95",
@@ -18,6 +18,6 @@ __all__ = [
     "Fix",
     "Part",
     "Power",
+    "Reception",
     "Sim",
-    "World",
 ]

@@ -1,4 +1,4 @@
-"""What goes wrong at an AT exchange, on demand."""
+"""Faults of the module that begin at one AT exchange, on demand."""
 
 from __future__ import annotations
 

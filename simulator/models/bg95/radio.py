@@ -61,7 +61,7 @@ class Cell:
     edrx_cycle: str = ""
 
 
-class World(Protocol):
+class Reception(Protocol):
     """Where the tracker is."""
 
     def coverage(self, t_s: float) -> Cell | None:
@@ -83,7 +83,7 @@ class Radio:
         clock: Clock,
         rng: random.Random,
         journal: Journal,
-        world: World,
+        world: Reception,
         utc_ms: Callable[[], int],
         after: Callable[[int, Callable[[], object]], Handle],
         modes: Mapping[str, str],

@@ -13,7 +13,8 @@ import serial
 from coldtrail_simulator.paths import SCENARIOS
 from coldtrail_simulator.services import tools
 from coldtrail_simulator.world import scenario
-from coldtrail_simulator.world.scenario import Cable, ScenarioError
+from coldtrail_simulator.world.errors import ScenarioError
+from coldtrail_simulator.world.scenario import Cable
 from tests.support.trackers.rig import S
 
 BYTE_US = 10 * S / 115_200

@@ -128,7 +128,7 @@ machine.WDT(timeout=60_000)
         ("import machine; machine.deepsleep()", "nothing that could wake it"),
         ("import machine; machine.Pin(20)(1)", "pin 20"),
         ("import machine; machine.UART(2, 9600, tx=4, rx=5)", "UART 2"),
-        ("import _link; _link.call(200)", "do not fit"),
+        ("import _link; _link.call(200)", "speak different protocols"),
     ],
 )
 def test_a_run_that_proves_nothing_says_so(run, main, sentence):
@@ -467,7 +467,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from coldtrail_simulator.esp32 import interpreter as process
 from coldtrail_simulator.shipment.simulation import Simulation
-from tests.simulator.rig import Still, small_board
+from tests.support.trackers.rig import Still, small_board
 volume = Path({str(tmp_path)!r})
 process.install(volume, {{"main.py": "import time\\nwhile True: time.sleep_ms(1)"}})
 sim = Simulation(small_board(), volume, Still())

@@ -17,7 +17,6 @@ from coldtrail_simulator.services.process import ServiceError, run
 @pytest.fixture(scope="module")
 def oldest() -> tuple[str, ...]:
     """Return the argv prefix of mosquitto 2.0.11, fetched into the cache and not installed."""
-
     if not shutil.which("apt-get"):
         pytest.skip("apt-get is missing: run this on Debian or Ubuntu")
 

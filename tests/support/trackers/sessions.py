@@ -23,8 +23,8 @@ from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.bg95 import BG95, Cell, Fault, Faults, Sim
+from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.network.network import Network
-from coldtrail_simulator.services.mqtt_watch import PREFIX
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment import identity, packing
 from coldtrail_simulator.shipment.simulation import Simulation
