@@ -134,7 +134,7 @@ class I2CBus:
         self.devices[device.address] = device
 
     def connect_scl(self, scl: Terminal) -> None:
-        """Listen to the clock line, which somebody may toggle by hand, and pull it up."""
+        """Listen to the clock line, which firmware may toggle by itself, and pull it up."""
         scl.pull(1)
         scl.listener = self._clocked
 

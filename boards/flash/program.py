@@ -27,6 +27,7 @@ def _firmware() -> Path:
 
 
 FIRMWARE = _firmware()
+BOARDS = Path(__file__).parents[1]
 BLOCK = 4096
 
 # MicroPython's documentation, ".mpy files": the first release that reads each version.

@@ -36,7 +36,7 @@ class FarSide(Protocol):
         """Wait in real time until more messages have been seen; False when the limit passes."""
 
     def check(self) -> None:
-        """Raise RunInvalidError if somebody who should be running is not."""
+        """Raise RunInvalidError if broker or gateway should be running and is not."""
 
 
 @dataclass

@@ -72,7 +72,8 @@ class Broker:
         limit = LARGE + secrets.randbelow(LARGE)
         config = self._work / "mosquitto.conf"
         config.write_text(
-            f"user {getpass.getuser()}\n"  # started by root it would be somebody without our files
+            # Started by root, it would otherwise become a user who may not read these files.
+            f"user {getpass.getuser()}\n"
             f"listener {port} {self.host}\n"
             "allow_anonymous true\n"
             "persistence false\n"

@@ -15,19 +15,19 @@ from coldtrail_simulator.shipment.gateway_user import GatewayUser
 from coldtrail_simulator.shipment.tracker import Tracker
 from coldtrail_simulator.world.scenario import (
     BrokerDown,
-    Button,
-    Cable,
+    ButtonPress,
+    CableIn,
     Command,
     Door,
     Drop,
     Event,
-    Fault,
     Flight,
     GatewayDown,
     Hang,
     Intruder,
     PowerCut,
     ReIce,
+    SensorFailure,
     Tilt,
 )
 
@@ -63,19 +63,19 @@ class Actions:
             case GatewayDown():
                 self._services.kill_gateway()
                 self._later(event.for_h, self._start_gateway)
-            case Fault():
+            case SensorFailure():
                 part = self._simulation.parts[event.sensor]
                 set_fault(part, event.fault, on=True)
                 self._later(event.for_h, partial(set_fault, part, event.fault, on=False))
             case Hang():
                 self._simulation.hang()
-            case Button():
+            case ButtonPress():
                 self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
             case Command():
                 self._gateway_user.command(event.arguments)
             case Intruder():
                 self._gateway_user.intrude(event.what)
-            case Cable():
+            case CableIn():
                 self._simulation.plug()
                 self._later(event.for_h, self._simulation.unplug)
             case ReIce() | Door() | Drop() | Tilt() | Flight():

@@ -25,7 +25,7 @@ from coldtrail_simulator.shipment.identity import Identity
 from coldtrail_simulator.shipment.packing import PORTS, Flashed, build_volume, certify, clear
 from coldtrail_simulator.shipment.session import Session
 from coldtrail_simulator.shipment.simulation import Simulation
-from coldtrail_simulator.world.scenario import Cable, Scenario
+from coldtrail_simulator.world.scenario import CableIn, Scenario
 from coldtrail_simulator.world.world import World
 
 STEP_S = 900
@@ -158,7 +158,7 @@ def run(
 def _attach(
     simulation: Simulation, world: World, link: Path, console: Callable[[str, Simulation], None]
 ) -> None:
-    comes_later = any(isinstance(event, Cable) for _, event in world.events)
+    comes_later = any(isinstance(event, CableIn) for _, event in world.events)
     name = simulation.console.attach(link.absolute(), plugged=not comes_later)
     if comes_later:
         name = "as soon as the cable is in"

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from coldtrail_simulator import files
 from coldtrail_simulator.paths import SCENARIOS
 from coldtrail_simulator.world.errors import ScenarioError, sentence
 from coldtrail_simulator.world.fields import Celsius, Hours, Positive, Table
@@ -200,7 +201,7 @@ class GatewayDown(_Event):
     for_h: Positive
 
 
-class Fault(_Event):
+class SensorFailure(_Event):
     """A sensor has a fault for for_h; a probe whose cable is pulled is open."""
 
     kind: Literal["fault"]
@@ -222,14 +223,14 @@ class Hang(_Event):
     kind: Literal["hang"]
 
 
-class Button(_Event):
-    """Somebody presses the button; 3 s or longer stops the shipment."""
+class ButtonPress(_Event):
+    """The button is pressed; 3 s or longer stops the shipment."""
 
     kind: Literal["button"]
     hold_s: Positive = Field(le=60)
 
 
-class Cable(_Event):
+class CableIn(_Event):
     """The cable is in for for_h: the tracker has its console, and stays awake for it."""
 
     kind: Literal["cable"]
@@ -237,20 +238,22 @@ class Cable(_Event):
 
 
 class Command(_Event):
-    """Somebody runs `coldtrail gateway command` for the tracker; configure names a profile."""
+    """`coldtrail gateway command` is run for the tracker; configure names a profile."""
 
     kind: Literal["command"]
     arguments: list[str] = Field(min_length=1)
 
 
 class Intruder(_Event):
-    """Somebody at the broker retains a forged command, or the first one again."""
+    """An intruder at the broker retains a forged command, or the first one again."""
 
     kind: Literal["intruder"]
     what: Literal["forge", "replay"]
 
 
-Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button | Cable
+Happening = (
+    ReIce | Door | Drop | Tilt | Flight | PowerCut | SensorFailure | Hang | ButtonPress | CableIn
+)
 Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 
@@ -356,7 +359,7 @@ def load(name_or_file: str) -> Scenario:
                 "or a .toml file."
             )
     try:
-        return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Scenario.model_validate(tomllib.loads(files.read_text(path)))
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror}; name a file that can be read.") from error
     except ValidationError as error:

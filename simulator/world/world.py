@@ -147,7 +147,7 @@ class World:
         """From off-block to on-block, in Unix seconds, as the tracker is told."""
         zero = self.scenario.scenario.start.timestamp()
         flights = [
-            motion.Flight(t, event.for_h * 3600)
+            motion.FlightMotion(t, event.for_h * 3600)
             for t, event in self.events
             if isinstance(event, Flight) and event.planned
         ]
@@ -177,9 +177,9 @@ def movements(events: list[tuple[float, Event]]) -> motion.Motion:
             turns.append(motion.Turn(t, event.face))
             turns.append(motion.Turn(t + event.for_h * 3600, motion.UPRIGHT))
         elif isinstance(event, Drop):
-            drops.append(motion.Drop(t, event.height_m, event.pulse_ms))
+            drops.append(motion.Fall(t, event.height_m, event.pulse_ms))
         elif isinstance(event, Flight):
-            flights.append(motion.Flight(t, event.for_h * 3600))
+            flights.append(motion.FlightMotion(t, event.for_h * 3600))
     return motion.Motion(turns, drops, flights)
 
 

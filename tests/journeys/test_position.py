@@ -10,7 +10,8 @@ import pytest
 from coldtrail_gateway.contract import envelope
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG96, Fix
+from coldtrail_simulator.models.bg95.gnss import Fix
+from coldtrail_simulator.models.bg95.part import BG96
 from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.shipment import identity
 from tests.support.trackers.bench import profile

@@ -10,7 +10,6 @@ from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board.file import BoardFileError, load
 from coldtrail_simulator.cli import simulate
 from coldtrail_simulator.paths import BOARDS, SCENARIOS
-from coldtrail_simulator.shipment import packing
 
 HANG = (SCENARIOS / "hang.toml").read_text(encoding="utf-8")
 
@@ -84,8 +83,7 @@ def test_a_profile_that_the_board_cannot_measure_is_refused_by_the_tracker(
     (tmp_path / "esp32_bg95" / "board.py").write_text(
         fitted.replace("(33, 34, 32)", "(33, 34)"), encoding="utf-8"
     )
-    for module in (boards, packing):
-        monkeypatch.setattr(module, "BOARDS", tmp_path)
+    monkeypatch.setattr(boards, "BOARDS", tmp_path)
     path = edited(tmp_path, 'profile = "refrigerated_2_8"', 'profile = "cryogenic"')
     result = CliRunner().invoke(simulate, [path, "--out", str(tmp_path / "out")])
     assert result.exit_code == 3

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from coldtrail_simulator.models.bg95 import BG96
+from coldtrail_simulator.models.bg95.part import BG96
 from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.shipment import packing

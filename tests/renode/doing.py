@@ -8,7 +8,15 @@ from robot.api import logger
 from robot.api.deco import keyword
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.world.scenario import Button, Command, Door, Drop, Hang, PowerCut, Tilt
+from coldtrail_simulator.world.scenario import (
+    ButtonPress,
+    Command,
+    Door,
+    Drop,
+    Hang,
+    PowerCut,
+    Tilt,
+)
 from tests.renode.case import Case
 
 HOLD_S = 4
@@ -21,7 +29,7 @@ class Doing(Case):
     @keyword
     def arrive(self) -> None:
         """Hold the button as the receiving clerk does; the tracker seals, calls, and rests."""
-        self._steering.do(Button(at_h=0, kind="button", hold_s=HOLD_S))
+        self._steering.do(ButtonPress(at_h=0, kind="button", hold_s=HOLD_S))
         # Pressed during a call, it is answered when the call is over.
         stopped = self._steering.until(lambda: self._records("shipment stop"), CALL_S)
         assert stopped, "the button has not stopped the shipment"

@@ -12,8 +12,9 @@ from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import Clock
 from coldtrail_simulator.energy import NOTHING, OFF, Basis, Current, Load, Spell
 from coldtrail_simulator.models import currents
-from coldtrail_simulator.models.bg95 import BG95, Cell, Power
 from coldtrail_simulator.models.bg95.draw import Draw, transmit_us
+from coldtrail_simulator.models.bg95.modem import BG95, Power
+from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.paths import BOARDS
 from coldtrail_simulator.shipment import shipment

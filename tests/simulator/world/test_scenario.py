@@ -68,7 +68,7 @@ def test_shipped_scenarios_end_with_the_clerk_who_stops_the_shipment(name: str) 
         (event for event in shipped.event if getattr(event, "hold_s", 3) >= 3),
         key=lambda event: event.at_h,
     )  # a short press shows the verdict, also when all is over
-    assert isinstance(last, scenario.Button)
+    assert isinstance(last, scenario.ButtonPress)
     assert 0.1 <= shipped.scenario.duration_h - last.at_h <= 0.5
     assert (ROOT / "boards" / "profiles" / f"{shipped.scenario.profile}.toml").is_file()
     assert (ROOT / "boards" / shipped.scenario.board).is_dir()

@@ -22,7 +22,10 @@ from coldtrail_gateway.contract import confirmation, envelope, ranges
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG95, Cell, Fault, Faults, Sim
+from coldtrail_simulator.models.bg95.faults import Fault, Faults
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.modem import BG95
+from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.services import Services
