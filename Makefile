@@ -53,7 +53,9 @@ $(VENV)/.locked: requirements.lock
 	@$(PIP) --require-hashes --no-deps --target $(VENV)/typings -r $(VENV)/stubs.lock
 	@touch $@
 
+# What pip install . or python -m build has left here would hide what is installed now.
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
+	@rm -rf coldtrail.egg-info
 	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
