@@ -15,7 +15,7 @@ class CommandLoadError(click.ClickException):
     def __init__(self, entry: EntryPoint, reason: object) -> None:
         super().__init__(
             f"the command '{entry.name}' ({entry.value}) could not be loaded: {reason}; "
-            "run 'make venv' in a complete checkout."
+            "install coldtrail again ('make venv' in a checkout)."
         )
 
 
