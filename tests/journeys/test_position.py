@@ -1,6 +1,5 @@
 """Where the tracker is: by satellites when due or asked for, by its cell at any call."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.bg95 import BG96, Fix
 from coldtrail_simulator.services.mqtt_watch import PREFIX
 from coldtrail_simulator.shipment import identity
+from tests.support.host import until
 from tests.support.trackers.bench import profile
 from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
 
@@ -112,8 +112,7 @@ def ask(site: Site, action: list[int], good_for_s: int = 1800) -> int:
     assert observer is not None
     topic = f"{PREFIX}{WHO.tracker}/command"
     observer.retain(topic, sealed)
-    while observer.payload(topic) != sealed:
-        time.sleep(0.01)
+    until(lambda: observer.payload(topic) == sealed, "the command")
     return now_ms
 
 

@@ -15,7 +15,8 @@ from coldtrail_simulator.models.bg95 import BG96
 from coldtrail_simulator.services.mqtt_watch import PREFIX
 from coldtrail_simulator.services.services import Broker
 from coldtrail_simulator.shipment import packing
-from tests.support.references.mqtt_peer import Peer, wait
+from tests.support.host import until
+from tests.support.references.mqtt_peer import Peer
 from tests.support.trackers.journeys import evidence, travel
 from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
 
@@ -29,7 +30,7 @@ NEVER = "2022-01-01"
 def issue(folder: Path, *options: str) -> Path:
     """Make an authority, or certificates by it, with the command for it."""
     argv = [sys.executable, "-m", "coldtrail_boards", "provision", "ca", str(folder), *options]
-    subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    subprocess.run(argv, check=True, capture_output=True)
     return folder
 
 
@@ -184,23 +185,23 @@ def test_a_tracker_has_its_own_topics_and_no_other(broker: Broker, work: Path) -
     tracker.on_message = lambda _client, _data, message: heard.append(message.topic)
     tracker.on_subscribe = lambda *_: subscribed.append(1)
     tracker.loop_start()
-    wait(tracker.is_connected)
+    until(tracker.is_connected)
     own, other = f"{PREFIX}{WHO.tracker}/", f"{PREFIX}SIM-000002/"
     tracker.subscribe("#", 1)
-    wait(lambda: bool(subscribed))
+    until(lambda: bool(subscribed))
     down = [f"{own}confirmation", f"{own}command"]
     forbidden = [*down, f"{other}up", f"{other}confirmation", f"{own}down", "anything"]
     for number, topic in enumerate((*forbidden, f"{own}up")):
         # Each on a connection of its own: the broker may end one for what it tries.
         writer = client(broker, folder, (folder / "client.pem", folder / "client.key"), number)
         writer.loop_start()
-        wait(writer.is_connected)
+        until(writer.is_connected)
         writer.publish(topic, b"of the tracker", 1).wait_for_publish(5)
         writer.disconnect()
         writer.loop_stop()
     for topic in (f"{other}command", f"{own}up", f"{PREFIX}gateway/main", *down):
         everybody.publish(topic, b"of somebody else")
-    wait(lambda: len(heard) >= 2 and len(everybody.received) >= 6)
+    until(lambda: len(heard) >= 2 and len(everybody.received) >= 6)
     assert heard == down
     sent = [topic for topic, payload in everybody.received if payload == b"of the tracker"]
     assert sent == [f"{own}up"]

@@ -352,7 +352,6 @@ def run_in(heap: int, mode: str, volume: Path) -> bool:
         env={"MICROPYPATH": str(volume)},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     if done.returncode:

@@ -384,7 +384,6 @@ def test_micropython_judges_as_cpython_does(interpreter: Callable[[], list[str]]
         env={**os.environ, "MICROPYPATH": f"{FIRMWARE}:.frozen"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=True,
     )
     assert [json.loads(line) for line in answer.stdout.splitlines()] == expected

@@ -2,8 +2,6 @@
 
 import random
 
-import pytest
-
 from coldtrail.contract import cbor
 from coldtrail.judging import profile as profiles
 from coldtrail.log import records as r
@@ -63,7 +61,6 @@ class Tracker:
         ]
 
 
-@pytest.mark.timeout(120)
 def test_a_cumulative_alarm_continues_from_its_exact_total():
     tracker = Tracker()
     for _ in range(20):

@@ -18,7 +18,8 @@ from coldtrail_simulator.services import tools
 from coldtrail_simulator.services.services import Broker, free_port
 from tests.firmware.support import mqtt_stories, on_cpython
 from tests.support.blocks.garble import BATCH, garbled
-from tests.support.references.mqtt_peer import Peer, wait
+from tests.support.host import until
+from tests.support.references.mqtt_peer import Peer
 
 ROOT = Path(__file__).resolve().parents[3]
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -73,7 +74,6 @@ def run(request: pytest.FixtureRequest, volume: Path) -> Run:
             env={"MICROPYPATH": f"{volume}:.frozen"},
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -146,7 +146,7 @@ def test_the_will_of_a_client_that_dies_is_published(run: Run, broker: Broker) -
     peer = Peer(broker.port, TOPIC + "will")
     try:
         run("will", broker.port)
-        wait(lambda: peer.received == [(TOPIC + "will", b"gone")])
+        until(lambda: peer.received == [(TOPIC + "will", b"gone")])
     finally:
         peer.close()
 

@@ -28,7 +28,7 @@ from coldtrail_simulator.services.mqtt_watch import PREFIX
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment import identity, packing
 from coldtrail_simulator.shipment.simulation import Simulation
-from tests.support.references.mqtt_peer import wait
+from tests.support.host import until
 from tests.support.trackers.rig import Still
 
 BOARD = "esp32_bg95"
@@ -52,7 +52,7 @@ class Keeper:
         self._client.connect(*address)
         self._client.subscribe(PREFIX + "+/up", qos=1)
         self._client.loop_start()
-        wait(lambda: bool(subscribed))
+        until(lambda: bool(subscribed))
 
     def _take(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         sealed = bytes(message.payload)
@@ -72,7 +72,7 @@ class Keeper:
 
     def clear(self, topic: str) -> None:
         """Retain nothing on a topic any more."""
-        self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(5)
+        self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish()
 
     def close(self) -> None:
         self._client.disconnect()
@@ -131,7 +131,7 @@ class Site(Services):
         self.keeper.kept.clear()
         observer = self._watch()
         observer.retain(CONFIRMATION, b"")
-        wait(lambda: not observer.payload(CONFIRMATION))
+        until(lambda: not observer.payload(CONFIRMATION))
 
     def close(self) -> None:
         self.keeper.close()
