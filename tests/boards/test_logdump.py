@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from coldtrail.log.flashlog import Log
 from coldtrail_boards.logdump import Record, State, decode, log
 from coldtrail_simulator.models.nor import NorArray
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
 from tests.torture.power_cuts import GEOMETRIES, Bench, torn
 from tests.torture.power_cuts import cuts as all_cuts
 

@@ -18,7 +18,7 @@ from coldtrail_simulator.shipment import packing
 from tests.support.host import until
 from tests.support.references.mqtt_peer import Peer
 from tests.support.trackers.journeys import evidence, travel
-from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
+from tests.support.trackers.sessions import WHO, CallingTracker, Cell, Site
 
 MODEM = 6
 UNDATED, DATE, HOST, AUTHORITY, REFUSED = range(2, 7)
@@ -68,9 +68,9 @@ def test_a_shipment_whose_broker_wants_certificates(tmp_path: Path) -> None:
 # ---- what the tracker refuses ----
 
 
-def refused(site: Site, **options: object) -> Tracker:
+def refused(site: Site, **options: object) -> CallingTracker:
     """Let a tracker call until it sleeps; what it said before TLS stood must be nothing."""
-    tracker = Tracker(site, **options)  # type: ignore[arg-type]
+    tracker = CallingTracker(site, **options)  # type: ignore[arg-type]
     tracker.power_on()
     assert tracker.until(lambda: tracker.asleep, 600)
     assert not site.keeper.kept
@@ -78,7 +78,7 @@ def refused(site: Site, **options: object) -> Tracker:
     return tracker
 
 
-def reasons(tracker: Tracker) -> list[tuple[int, int]]:
+def reasons(tracker: CallingTracker) -> list[tuple[int, int]]:
     """Return (code, on) of the modem's faults in the log."""
     return [(code, on) for _, _, subject, code, on in tracker.records(FAULT) if subject == MODEM]
 
@@ -129,7 +129,7 @@ def test_a_broker_that_refuses_the_trackers_certificate(work: Path, tmp_path: Pa
 def test_dates_are_not_judged_before_there_is_a_time_and_that_is_recorded(
     work: Path, tmp_path: Path
 ) -> None:
-    with Site(tmp_path) as site, Tracker(site) as tracker:
+    with Site(tmp_path) as site, CallingTracker(site) as tracker:
         tracker.places.cell = Cell(nitz=False)
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 600)
@@ -147,7 +147,7 @@ def test_dates_are_not_judged_before_there_is_a_time_and_that_is_recorded(
 def test_a_bg96_that_knows_neither_names_nor_sni_calls_all_the_same(
     work: Path, tmp_path: Path
 ) -> None:
-    with Site(tmp_path) as site, Tracker(site, modem={"part": BG96}) as tracker:
+    with Site(tmp_path) as site, CallingTracker(site, modem={"part": BG96}) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 600)
         assert "does not hold a certificate against the host's name" in tracker.console.text

@@ -7,6 +7,7 @@ of its own to what the host does: it waits here, and only what hangs for many mi
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import sys
 import time
@@ -59,10 +60,12 @@ def full_load() -> Iterator[None]:
 def _see_burn(burners: list[psutil.Popen]) -> None:
     """Wait until each has used the processor once more."""
     used = [_cpu_s(burner) for burner in burners]
-    for burner, before in zip(burners, used, strict=True):
-        until(lambda burner=burner, before=before: _cpu_s(burner) > before, "the load")
+    until(lambda: all(map(operator.gt, map(_cpu_s, burners), used)), "more of the load")
 
 
 def _cpu_s(burner: psutil.Popen) -> float:
-    assert burner.poll() is None, "the load has ended"
-    return float(burner.cpu_times().user)
+    try:
+        assert burner.poll() is None
+        return float(burner.cpu_times().user)
+    except (AssertionError, psutil.Error) as error:
+        raise AssertionError("the load has ended") from error

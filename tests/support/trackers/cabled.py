@@ -12,7 +12,7 @@ import serial
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.shipment import identity
 from tests.support import host
-from tests.support.trackers.bench import CLOSED, Tracker
+from tests.support.trackers.bench import CLOSED, BenchTracker
 
 CODE = "s3cret"
 NAME = identity.simulated(1, "bench")
@@ -26,7 +26,7 @@ def provisioned(**options: object) -> bytes:
     )
 
 
-class Cabled(Tracker):
+class Cabled(BenchTracker):
     """Runs in a thread of its own between ``with`` and its end.
 
     ``link`` is the port; ``do`` has something done in the tracker's own time.
