@@ -17,16 +17,24 @@ def test_a_load_burns_and_is_gone_afterwards():
 
 
 def test_a_load_that_has_ended_meanwhile_is_noticed():
+    def end_one():
+        first = burners()[0]
+        first.kill()
+        first.wait()
+
     with pytest.raises(AssertionError, match="the load has ended"), host.full_load():
-        burners()[0].kill()
+        end_one()
 
 
 def test_a_load_that_burns_no_more_is_noticed(monkeypatch):
-    with pytest.raises(AssertionError, match="more of the load"), host.full_load():
+    def stop_one():
         first = burners()[0]
         first.suspend()
         host.until(lambda: first.status() == psutil.STATUS_STOPPED)
         monkeypatch.setattr(host, "PATIENCE_S", 0.5)
+
+    with pytest.raises(AssertionError, match="more of the load"), host.full_load():
+        stop_one()
 
 
 def test_what_does_not_happen_is_named(monkeypatch):

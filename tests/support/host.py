@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ def full_load() -> Iterator[None]:
         AssertionError: a load has ended meanwhile, or burns no more.
     """
     burners = [
-        psutil.Popen([sys.executable, "-c", BURN]) for _ in range(2 * (os.cpu_count() or 1))
+        subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(2 * (os.cpu_count() or 1))
     ]
     try:
         _see_burn(burners)
@@ -57,15 +58,12 @@ def full_load() -> Iterator[None]:
             burner.wait()
 
 
-def _see_burn(burners: list[psutil.Popen]) -> None:
+def _see_burn(burners: list[subprocess.Popen[bytes]]) -> None:
     """Wait until each has used the processor once more."""
     used = [_cpu_s(burner) for burner in burners]
     until(lambda: all(map(operator.gt, map(_cpu_s, burners), used)), "more of the load")
 
 
-def _cpu_s(burner: psutil.Popen) -> float:
-    try:
-        assert burner.poll() is None
-        return float(burner.cpu_times().user)
-    except (AssertionError, psutil.Error) as error:
-        raise AssertionError("the load has ended") from error
+def _cpu_s(burner: subprocess.Popen[bytes]) -> float:
+    assert burner.poll() is None, "the load has ended"
+    return float(psutil.Process(burner.pid).cpu_times().user)

@@ -16,9 +16,11 @@ from coldtrail.contract import cbor, cose
 from coldtrail.judging import profile
 from coldtrail.log import records as r
 from coldtrail.log.recorder import Recorder
-from coldtrail.uplink.session import Session, commands
+from coldtrail.uplink import commands
+from coldtrail.uplink.session import Session
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_simulator.models.nor import NorArray
+from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
 from tests.support.flash.norflash import NorFlash
 from tests.support.trackers.who import Identity
 
