@@ -421,6 +421,7 @@ def test_it_fits_beside_a_tracker_in_a_small_heap(make):
     assert {note["cause"] for note in typist.tracker.notes("boot")} == {"power-on", "deep sleep"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [12, 96])
 def test_an_export_reaches_four_fifths_of_the_line(make, samples: int):
     identity = provisioned()

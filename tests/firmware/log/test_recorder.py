@@ -105,6 +105,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(steps)
 def test_a_remount_restores_exactly_what_was_known(history):

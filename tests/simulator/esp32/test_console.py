@@ -174,6 +174,7 @@ def test_a_scenario_plugs_the_cable_in(tmp_path: Path):
         scenario.load(str(path))
 
 
+@pytest.mark.slow
 def test_the_command_says_where_the_console_is_and_keeps_time(tmp_path: Path):
     text = (SCENARIOS / "hang.toml").read_text(encoding="utf-8")
     short = text.replace("duration_h = 8", "duration_h = 0.05").partition("[[event]]")[0]
