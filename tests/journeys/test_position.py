@@ -9,8 +9,9 @@ import pytest
 from coldtrail_gateway.contract import envelope
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG96, Fix
-from coldtrail_simulator.services.mqtt_watch import PREFIX
+from coldtrail_simulator.models.bg95.gnss import Fix
+from coldtrail_simulator.models.bg95.part import BG96
+from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.shipment import identity
 from tests.support.host import until
 from tests.support.trackers.bench import profile
@@ -108,11 +109,9 @@ def ask(site: Site, action: list[int], good_for_s: int = 1800) -> int:
         identity.KEY_VERSION,
         WHO.downlink_key,
     )
-    observer = site.observer
-    assert observer is not None
     topic = f"{PREFIX}{WHO.tracker}/command"
-    observer.retain(topic, sealed)
-    until(lambda: observer.payload(topic) == sealed, "the command")
+    site.watch.retain(topic, sealed)
+    until(lambda: site.watch.payload(topic) == sealed, "the command")
     return now_ms
 
 
