@@ -132,6 +132,7 @@ def test_every_example_of_the_page_is_found():
     assert all(examples(title) for title in titles if title != "A rule kind")
 
 
+@pytest.mark.slow
 def test_a_sensor(tmp_path, project):
     for example in examples("A sensor"):
         example.apply(project)
@@ -142,6 +143,7 @@ def test_a_sensor(tmp_path, project):
     assert (tmp_path / "out/volume/drivers/tmp117.mpy").exists()
 
 
+@pytest.mark.slow
 def test_a_board(tmp_path, project):
     shutil.copytree(project / "boards/esp32_bg95", project / "boards/no_light")
     for example in examples("A board"):
@@ -181,6 +183,7 @@ def test_a_rule_kind_is_known_where_the_page_says():
     assert listed == knowing
 
 
+@pytest.mark.slow
 def test_a_scenario_and_an_export(tmp_path, project):
     out = tmp_path / "out"
     notes = simulate(scenario(tmp_path), out)

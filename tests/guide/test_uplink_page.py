@@ -8,6 +8,7 @@ import sys
 from itertools import pairwise
 
 import cbor2
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,7 @@ def test_the_gateway_places_a_moment_as_the_page_says(syncs, t_ms):
     assert abs(placed.uncertainty_ms - uncertainty) <= 1
 
 
+@pytest.mark.slow
 def test_key_5_rises_by_the_records_of_the_block_and_those_that_are_never_sent(tmp_path):
     out = tmp_path / "out"
     done = subprocess.run(
