@@ -6,6 +6,7 @@ import time
 from micropython import const
 
 import board
+from coldtrail.judging.alarms import judged
 from coldtrail.log.recorder import Recorder
 from coldtrail.sensing import sampler
 from coldtrail.watchdog import Watchdog
@@ -220,7 +221,7 @@ class Tracker:
         lost = state.sync is None and t >= _CLOCK_LOST_S
         if lost or state.sync is not None:
             self._report(t, _SUBJECT_CLOCK, _NO_SYNC, lost)
-        self._lit(reading[4])
+        self._lit(judged(reading[0], reading[1:])[3])
         self._moved(t)
         self._port.release_all()
         if state.urgent and not urgent:

@@ -9,6 +9,7 @@ from typing import Final
 
 from coldtrail_gateway.contract.block import Event
 from coldtrail_gateway.contract.command import NAMES, Action, Outcome
+from coldtrail_gateway.contract.fields import READING as _READINGS
 from coldtrail_gateway.contract.fields import Field
 
 SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
@@ -28,13 +29,13 @@ READING: Final = {
     11: "not fitted",
     12: "interrupt storm",
     13: "energy budget spent",
-    14: "nearly full",
-    15: "full",
+    14: "above its range",
+    15: "below its range",
 }
 _FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
 # Of a fault's subject, codes that mean something else than of a sensor.
 _FAULTS: Final = {
-    5: {9: "sectors of another version"},
+    5: {9: "sectors of another version", 14: "nearly full", 15: "full"},
     6: {
         2: "dates of certificates not judged",
         3: "broker's certificate out of date",
@@ -75,6 +76,8 @@ _QUANTA: Final = (
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
 _COMMAND_OUTCOME: Final = 17
 _ON: Final = {0: "end", 1: "start"}
+# Of an alarm's readings, those that were at the end of what the part can tell (`judged`).
+BEYOND_RANGE: Final = {_READINGS.high: READING[14], _READINGS.low: READING[15]}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
 # Event type and field: the words of its values.
@@ -85,6 +88,9 @@ WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
     (5, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
     (5, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
     (5, "comparison"): COMPARISON,
+    (5, "value"): BEYOND_RANGE,
+    (6, "minimum"): BEYOND_RANGE,
+    (6, "maximum"): BEYOND_RANGE,
     (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped", 4: "rules replaced"},
     (9, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
     (11, "cause"): {1: "button", 2: "command", 3: "console", 4: "other shipment"},
