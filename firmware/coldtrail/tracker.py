@@ -17,6 +17,7 @@ _SAMPLE = const(1)
 _FAULT = const(13)
 _SHOCK = const(14)
 _FREE_FALL = const(15)
+_REPEATED = const(21)
 _OTHER = const(5)
 _BY_BUTTON = const(1)
 _SUBJECT_CLOCK = const(7)
@@ -208,6 +209,8 @@ class Tracker:
         reading = sampler.sample(self._port, self._repeats, self._tables)
         if self._overdue(t):
             reading[0] |= sampler.OVERDUE
+        if self._repeats[sampler.REPEATED] is not None:
+            recorder.record(_REPEATED, [t, 0, self._repeats[sampler.REPEATED]])
         recorder.record(_SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):

@@ -170,4 +170,5 @@ EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
         },
     ),
     20: ("service", {"t": SECONDS, "on": Int(0, 1)}),
+    21: ("repeated", {"t": SECONDS, "channel": Int(0, 7), "value": READING}),
 }

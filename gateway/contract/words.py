@@ -110,6 +110,7 @@ WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
     (17, "outcome"): {outcome.value: outcome.name.lower() for outcome in Outcome},
     (19, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
     (20, "on"): _ON,
+    (21, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
 }
 
 

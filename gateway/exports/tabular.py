@@ -18,7 +18,7 @@ from coldtrail_gateway.evidence.findings import Finding
 from coldtrail_gateway.evidence.timeline import iso
 from coldtrail_gateway.shipments.history import CALIBRATION_EVENT, Calibration, History, Placed
 
-_ALARM_START: Final = 5
+_MEASURED: Final = frozenset({5, 21})  # an alarm's start, a conversion that was repeated
 _FAULT: Final = 13
 _MOMENTS: Final = {(CALIBRATION_EVENT, "date"), (CALIBRATION_EVENT, "due")}
 
@@ -108,7 +108,7 @@ def event_fields(event: Event) -> dict[str, Any]:
         for name, value in event.fields.items()
         if name != "t"
     }
-    if event.type == _ALARM_START:
+    if event.type in _MEASURED:
         fields["unit"] = words.JUDGED[event.number("channel")][1]
     if event.type == _FAULT:
         fields["code"] = words.fault(event.number("subject"), event.number("code"))

@@ -28,6 +28,7 @@ COMMAND_OUTCOME = const(17)
 RADIO = const(18)
 CELL = const(19)
 SERVICE = const(20)
+REPEATED = const(21)
 
 INTERNAL = const(28)  # this type and those above are not sealed into blocks
 BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record in it, flags; sealed bytes
