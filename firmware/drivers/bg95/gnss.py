@@ -100,7 +100,7 @@ def position(answer, unix=None):
 
 
 def _is_of_day(date, unix):
-    """Tell whether ``date``, as b"110513" for 11 May 2013, is the day of ``unix`` or next to it."""
+    """Tell whether ``date``, as b"110513" for 11 May 2013, is ``unix``'s day or next to it."""
     if len(date) != 6 or not date.isdigit():
         return False
     from drivers.bg95.time import days

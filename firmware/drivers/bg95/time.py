@@ -9,8 +9,8 @@ from drivers.bg95.at import CommandError
 
 _NITZ_MS = const(2_000)
 _QLTS_MS = const(1_500)  # a running clock shows a new second within this
-# 2020 to 2069: a clock outside was never set. Those that were not stand at 1970, 1980 or 2004; with
-# two digits of the year 70 and 80 are these, and some show them with a 20 before.
+# 2020 to 2069: a clock outside was never set. Such clocks stand at 1970, 1980 or 2004; of two
+# digits, 70 and 80 are these years, and some show them with a 20 before.
 _EARLIEST = const(1577836800)
 _LATEST = const(3155760000)
 

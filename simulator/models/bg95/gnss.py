@@ -150,8 +150,8 @@ class Gnss:
         place = f"{_coordinate(fix.latitude, mode, 'NS')},{_coordinate(fix.longitude, mode, 'EW')}"
         self._journal.note("fix", latitude=fix.latitude, longitude=fix.longitude)
         return answer(
-            f"+QGPSLOC: {now:%H%M%S}.0,{place},{fix.hdop:.1f},{fix.altitude:.1f},{fix.mode},0.0,0.0,0.0,"
-            f"{now:%d%m%y},{fix.satellites:02d}"
+            f"+QGPSLOC: {now:%H%M%S}.0,{place},{fix.hdop:.1f},{fix.altitude:.1f},{fix.mode},"
+            f"0.0,0.0,0.0,{now:%d%m%y},{fix.satellites:02d}"
         )
 
 

@@ -10,6 +10,7 @@ from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models.w25q64 import W25Q64
 from coldtrail_simulator.wires import Net, SPIBus
 from drivers import w25q64 as driver
+from drivers import w25q64_unlock
 
 
 class VirtualTime:
@@ -47,7 +48,8 @@ class Rig:
         self._select.drive(1)
         self.calls = 0
         self.after(10_000)
-        monkeypatch.setattr(driver, "time", VirtualTime(self.clock))
+        for module in (driver, w25q64_unlock):
+            monkeypatch.setattr(module, "time", VirtualTime(self.clock))
 
     def after(self, us: int) -> None:
         self.clock.advance_to(self.clock.now_us + us)
