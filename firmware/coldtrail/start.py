@@ -45,7 +45,7 @@ def start():
         else:
             try:
                 Tracker(port, profile, identity, calibrations).wake()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it has to be seen
+            except Exception as error:
                 sys.print_exception(error)
                 failures += 1
                 reason = "%s: %s" % (type(error).__name__, error.args[-1] if error.args else "")

@@ -1,7 +1,7 @@
 """Winbond W25Q64: 8 MiB of NOR flash over SPI, mode 0 or 3 (datasheet W25Q64JV, revision J).
 
-Also its relatives from W25Q80 to W25Q128, which differ in size alone, and the parts of other makers
-that say a capacity of 1 to 16 MiB: boards are fitted with what can be bought, all of them take the
+Also its relatives from W25Q80 to W25Q128, which differ in size alone, and other makers' parts that
+say a capacity of 1 to 16 MiB: boards are fitted with what can be bought, all of them take the
 instructions used here, the log reads back whatever it writes, and a tracker that refused a memory
 that works would be of no use to anybody. The part has no flag for a failed program or erase: only
 reading back shows one.

@@ -27,8 +27,8 @@ def clear(send, register, own):
 
     ``send(bytes)`` is an instruction, ``register(instruction)`` reads a status register. Of
     register 1 every bit goes: SRP, SEC, TB, BP2 to BP0. ``own``: the registers 2 and 3 are
-    Winbond's; of these CMP, SRL and WPS go, and what is set once for ever or drives pins is written
-    back as it is. A part that SRL or SRP and its /WP pin lock ignores all of it.
+    Winbond's; of these CMP, SRL and WPS go, and what is set once for ever or drives pins is
+    written back as it is. A part that SRL or SRP and its /WP pin lock ignores all of it.
     """
     _write(send, register, _WRITE_STATUS_1, 0)
     if own:

@@ -107,7 +107,7 @@ class W25Q64:
         """Fault when not: a write enable does not set the latch."""
         self.wp_low = False
         """Whether /WP is held low, with which SRP locks the status registers."""
-        self.registers = {op: 0 for op in WRITABLE}
+        self.registers = dict.fromkeys(WRITABLE, 0)
         """The bits of the three status registers that can be written; they outlast the power."""
         self.on_write: Callable[[int], object] = lambda _: None
         """Called as a program or erase begins, with the us that it is going to take."""

@@ -153,5 +153,3 @@ def test_a_boot_loop_ends_in_the_same_state(tracker: Tracker) -> None:
     tracker.chip.hang_next.add(Op.I2C_WRITE)
     tracker.wait(180)
     assert tracker.console.text.count(CANNOT) == 2, "one reset is none of a row"
-
-

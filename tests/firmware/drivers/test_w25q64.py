@@ -169,7 +169,7 @@ def test_another_makers_part_is_taken_by_its_size(rig, jedec, size):
 @pytest.mark.parametrize("jedec", [(0xEF, 0x40, 0x13), (0xEF, 0x40, 0x19), (0x7F, 0x7F, 0x7F)])
 def test_a_part_of_another_size_is_an_error_that_names_it(rig, jedec):
     rig.part.jedec = bytes(jedec)
-    with pytest.raises(OSError, match="%02x %02x %02x" % jedec):
+    with pytest.raises(OSError, match=bytes(jedec).hex(" ")):
         rig.driver()
 
 
