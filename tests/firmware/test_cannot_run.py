@@ -153,3 +153,14 @@ def test_a_boot_loop_ends_in_the_same_state(tracker: Tracker) -> None:
     tracker.chip.hang_next.add(Op.I2C_WRITE)
     tracker.wait(180)
     assert tracker.console.text.count(CANNOT) == 2, "one reset is none of a row"
+
+
+def test_so_does_a_flash_that_is_worn_out_everywhere(tracker: Tracker) -> None:
+    """It answers, and keeps nothing: the search for a sector that does takes longer than it may."""
+    tracker.power_on()
+    tracker.wait(90)
+    for sector in range(2048):
+        tracker.parts["flash"].array.fail_program(sector)
+    tracker.wait(HOUR_S)
+    assert CANNOT in tracker.console.text
+    assert causes(tracker).count("watchdog") == 5
