@@ -73,7 +73,11 @@ CMP = 0x40  # of register 2
 LOCK_BITS = 0x38  # ..., one-time programmable
 SRL = 0x01  # ..., until the power goes
 WPS = 0x04  # of register 3
-WRITABLE = {Op.WRITE_STATUS_1: 0xFC, Op.WRITE_STATUS_2: 0x7B, Op.WRITE_STATUS_3: 0x64}
+WRITABLE: dict[int, int] = {
+    Op.WRITE_STATUS_1: 0xFC,
+    Op.WRITE_STATUS_2: 0x7B,
+    Op.WRITE_STATUS_3: 0x64,
+}
 
 
 class W25Q64:
@@ -107,7 +111,7 @@ class W25Q64:
         """Fault when not: a write enable does not set the latch."""
         self.wp_low = False
         """Whether /WP is held low, with which SRP locks the status registers."""
-        self.registers = dict.fromkeys(WRITABLE, 0)
+        self.registers: dict[int, int] = dict.fromkeys(WRITABLE, 0)
         """The bits of the three status registers that can be written; they outlast the power."""
         self.on_write: Callable[[int], object] = lambda _: None
         """Called as a program or erase begins, with the us that it is going to take."""
@@ -364,4 +368,4 @@ class W25Q64:
     def _write_status(self, op: int, value: int, tear: Tear) -> None:
         if tear is Tear.DONE:
             locked = LOCK_BITS & self.registers[op] if op == Op.WRITE_STATUS_2 else 0
-            self.registers[op] = value & WRITABLE[Op(op)] | locked
+            self.registers[op] = value & WRITABLE[op] | locked

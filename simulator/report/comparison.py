@@ -42,7 +42,10 @@ class Taken:
 
     def fits(self, stored: Sequence[int | None]) -> bool:
         """Tell whether that is what was answered; of the probe's answers, any."""
-        return stored[1:] == self.values[1:] and stored[0] in (self.payloads or [None])
+        payload = stored[0]
+        return stored[1:] == self.values[1:] and (
+            payload in self.payloads if payload is not None else not self.payloads
+        )
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,8 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
         values = samples[-1].values
         match note["sensor"]:
             case "probe":
-                values[0] = round(note["celsius"] * 100)
-                samples[-1].payloads.append(values[0])
+                samples[-1].payloads.append(round(note["celsius"] * 100))
+                values[0] = samples[-1].payloads[-1]
             case "ambient":
                 values[1:3] = round(note["celsius"] * 100), round(note["percent"] * 10)
             case "light":

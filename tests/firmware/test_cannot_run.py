@@ -156,7 +156,7 @@ def test_a_boot_loop_ends_in_the_same_state(tracker: Tracker) -> None:
 
 
 def test_so_does_a_flash_that_is_worn_out_everywhere(tracker: Tracker) -> None:
-    """It answers, and keeps nothing: the search for a sector that does takes longer than it may."""
+    """It answers and keeps nothing: the search for a sector that does takes too long."""
     tracker.power_on()
     tracker.wait(90)
     for sector in range(2048):

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import pytest
@@ -62,7 +63,7 @@ class Typist:
             said = self.tracker.console.text[since:]
         return said.partition("\n")[2].rpartition("\n")[0]
 
-    def ask(self, line: str) -> list[dict[str, object]]:
+    def ask(self, line: str) -> list[dict[str, Any]]:
         """Return the objects that a command gives with --json."""
         return [json.loads(row) for row in self.type(line + " --json").splitlines()]
 

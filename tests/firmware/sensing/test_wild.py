@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ INTERVAL_S = 60
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Tracker:
+def tracker(tmp_path: Path) -> Iterator[Tracker]:
     limits = profile([TOO_COLD, TOO_WARM])
     with Tracker(tmp_path / "volume", files={"profile.cbor": limits}) as tracker:
         yield tracker
