@@ -15,7 +15,9 @@ when the next call was due.
 
 from micropython import const
 
+import board
 from coldtrail import panel
+from coldtrail.ports import parts
 
 _SHOWN = const(5)  # times 2 s
 _PAUSES_S = (60, 300, 3600)  # a loose contact is back in a minute, a dead part is not worth more
@@ -30,6 +32,7 @@ def stand(port, failures, reason):
     ``failures``: starts in a row that have failed, this one included. While there is power on the
     cable it stays and goes on saying it.
     """
+    parts.cut_modem(board)  # it may have been in the middle of a call
     watchdog = port.watchdog()
     pause_s = _PAUSES_S[min(failures, len(_PAUSES_S)) - 1]
     while True:

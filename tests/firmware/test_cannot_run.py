@@ -10,7 +10,7 @@ import pytest
 from coldtrail_simulator.clock import US_PER_MS
 from coldtrail_simulator.models.w25q64 import W25Q64
 from coldtrail_simulator.wires import Op
-from tests.support.trackers.bench import SAMPLE, Tracker
+from tests.support.trackers.bench import SAMPLE, NoModem, Tracker
 
 BLOCK_PROTECT, LOCK_BY_PIN = 0x1C, 0x80
 STATUS_1 = 0x01
@@ -129,6 +129,23 @@ def test_on_the_cable_it_goes_on_saying_it(tracker: Tracker) -> None:
     tracker.parts["vbus"].unplug()
     tracker.wait(180)
     assert len(tracker.records(SAMPLE)) >= 2
+
+
+def test_a_modem_in_the_middle_of_a_call_is_cut_off(tmp_path: Path) -> None:
+    levels: list[int | None] = []
+
+    class Modem(NoModem):
+        def supply(self, level: int | None) -> None:
+            levels.append(level)
+
+    with Tracker(tmp_path / "volume", factories={"BG95-M3": Modem}) as tracker:
+        tracker.power_on()
+        tracker.wait(10)
+        assert levels[-1] == 1, "it is calling"
+        take_out(tracker.parts["flash"])
+        tracker.wait(90)  # until it has a sample to record
+        assert CANNOT in tracker.console.text
+        assert levels[-1] == 0
 
 
 def test_a_boot_loop_ends_in_the_same_state(tracker: Tracker) -> None:

@@ -42,8 +42,9 @@ class Bus:
     def write_readinto(self, out, buffer):
         assert not memoryview(out).readonly, "a constant, in flash"
         self.sent.append(bytes(out))
-        # The flash's identity.
-        buffer[:] = (bytes((0xFF, 0xEF, 0x40, 0x17)) + bytes(len(buffer)))[: len(buffer)]
+        # The flash's identity, and its status: write enabled, nothing protected.
+        said = {0x9F: b"\xff\xef\x40\x17", 0x05: b"\xff\x02"}.get(out[0], b"\xff")
+        buffer[:] = (said + bytes(len(buffer)))[: len(buffer)]
 
     def deinit(self):
         self.open = False
