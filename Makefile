@@ -77,7 +77,7 @@ renode: venv tools ## the cases on a chip in Renode: MICROPYTHON_NRF=firmware.he
 torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings
 	@$(BIN)/python -m tests.torture.exchanges
 	@COLDTRAIL_SEEDS=20 $(BIN)/pytest -q -n 2 --timeout 3600 tests/journeys/test_fair_weather.py
-	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/test_at.py tests/firmware/test_mqtt.py tests/gateway/test_hostile.py
+	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/drivers/test_at.py tests/firmware/uplink/test_mqtt.py tests/gateway/contract/test_hostile.py
 	@$(BIN)/python -m tests.torture.power_cuts
 
 bench-size: venv ## bytes a reading, against six other formats

@@ -1,9 +1,5 @@
-"""What goes wrong outside the program, told in one sentence."""
-
-import click
+"""What goes wrong outside the program, in one sentence."""
 
 
-class GatewayError(click.ClickException):
-    """Ends the command with exit code 2; the message says what, where and what to do."""
-
-    exit_code = 2
+class GatewayError(Exception):
+    """Something cannot be done; its text is one sentence: what, where and what to do."""

@@ -229,7 +229,7 @@ def _export(port: str, baud: int, target: Path, shipment: str | None, db: str | 
         finally:
             blocks.close()
     screen.print(f"{blocks.count} blocks are in {blocks.path}", soft_wrap=True)
-    arguments = ["gateway", "readout", str(blocks.path), "-o", str(target)]
+    arguments = ["gateway", "verify-file", str(blocks.path), "-o", str(target)]
     arguments += ["--shipment", shipment] if shipment else []
     arguments += ["--db", db] if db else []
     done = subprocess.run(

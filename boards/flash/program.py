@@ -122,7 +122,7 @@ def _sources() -> dict[str, Path]:
         str(path.relative_to(FIRMWARE)): path
         for package in ("coldtrail", "drivers")
         for path in sorted((FIRMWARE / package).rglob("*.py"))
-    }
+    } | {"memory.py": FIRMWARE / "memory.py"}
 
 
 def digest(program: Files) -> str:

@@ -6,7 +6,7 @@ import micropython
 from micropython import const
 
 import board
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _POWER_ON = const(1)
@@ -32,8 +32,10 @@ def start():
         micropython.kbd_intr(3)
         return
     del provisioned
-    forget("coldtrail.provisioned", "coldtrail.judging.profile")
-    forget("coldtrail.identity", "coldtrail.sensing.calibration")
+    forget("coldtrail", "provisioned")
+    forget("coldtrail.judging", "profile")
+    forget("coldtrail", "identity")
+    forget("coldtrail.sensing", "calibration")
 
     port = __import__("coldtrail.ports." + board.CHIP, None, None, ("*",)).Port(board)
     from coldtrail.tracker import Tracker

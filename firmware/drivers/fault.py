@@ -1,4 +1,10 @@
-"""Why a sensor gave no reading: one exception for all drivers, with its status codes."""
+"""Why a sensor gave no reading: one exception for all drivers, with its status codes.
+
+try:
+    value = driver.measure()
+except SensorFault as fault:
+    status = fault.code             # such as NO_ANSWER
+"""
 
 from errno import ETIMEDOUT
 

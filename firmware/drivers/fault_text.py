@@ -1,4 +1,7 @@
-"""What the codes of fault.py mean; imported only when one is put into words."""
+"""What the codes of fault.py mean; imported only when one is put into words.
+
+fault_text.words(fault.CRC)         # "wrong checksum"
+"""
 
 _TEXTS = (
     "ok",

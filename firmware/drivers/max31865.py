@@ -1,4 +1,8 @@
-"""Maxim MAX31865 with a PT1000: payload temperature over SPI, mode 1 or 3 (datasheet 19-6478)."""
+"""Maxim MAX31865 with a PT1000: payload temperature over SPI, mode 1 or 3 (datasheet 19-6478).
+
+probe = MAX31865(spi, cs, 4000, 3)  # machine.SPI, a pin, reference in ohms, wires
+centidegrees = probe.measure()
+"""
 
 import time
 

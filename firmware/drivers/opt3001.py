@@ -1,4 +1,8 @@
-"""Texas Instruments OPT3001: illuminance over I2C (datasheet SBOS681C)."""
+"""Texas Instruments OPT3001: illuminance over I2C (datasheet SBOS681C).
+
+light = OPT3001(i2c)
+centilux = light.measure()
+"""
 
 import time
 

@@ -1,4 +1,8 @@
-"""Sensirion SHT45: ambient temperature and relative humidity over I2C (datasheet SHT4x, v6)."""
+"""Sensirion SHT45: ambient temperature and relative humidity over I2C (datasheet SHT4x, v6).
+
+air = SHT45(i2c)
+centidegrees, permille = air.measure()
+"""
 
 import time
 

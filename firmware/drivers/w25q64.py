@@ -8,6 +8,11 @@ reading back shows one.
 
 Bus calls, chip select included: read 4, program 7, erase 6, and 3 for each look at the status, of
 which a program or an erase takes one or a few.
+
+    flash = W25Q64(spi, cs)             # machine.SPI and a pin
+    flash.erase(0)
+    flash.program(0, b"hello")
+    flash.read(0, buffer)
 """
 
 import time

@@ -17,8 +17,8 @@ from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.command import Action, Command, Value
 from coldtrail_gateway.contract.envelope import TRACKER_ID
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.evidence.timeline import iso
 from coldtrail_gateway.shipments import registration
 from coldtrail_gateway.store.tables import Tables
 
@@ -96,17 +96,13 @@ def _make(
             f"{commands.described(fields)} may wait {most // 60} min at most: "
             "give a shorter --expires."
         )
-    store = open_store(db)
-    try:
-        with store.write() as tables:
-            _registered(tables, tracker)
-            tables.lock([tracker])
-            if prepare:
-                prepare(tables, tracker)
-            now_ms = (clock or clocks.SystemClock()).now_ms()
-            made = tables.commands.add(tracker, fields, now_ms, for_s)
-    finally:
-        store.close()
+    with open_store(db) as store, store.write() as tables:
+        _registered(tables, tracker)
+        tables.registry.lock([tracker])
+        if prepare:
+            prepare(tables, tracker)
+        now_ms = (clock or clocks.SystemClock()).now_ms()
+        made = tables.commands.add(tracker, fields, now_ms, for_s)
     click.echo(
         f"{tracker}: {commands.described(fields)}, command {made.counter}, "
         f"void from {iso(made.expiry * 1000)[:19]}Z"
@@ -114,7 +110,7 @@ def _make(
 
 
 def _registered(tables: Tables, tracker: str) -> None:
-    if not tables.keys([tracker]):
+    if not tables.registry.keys([tracker]):
         raise GatewayError(
             f"Tracker {tracker} is not registered: name another, or register it first "
             "(coldtrail gateway register FILE)."
@@ -194,14 +190,10 @@ def stop_shipment(tracker: str, **options: Any) -> None:
 @click.pass_obj
 def list_(tracker: str, db: str | None, clock: clocks.Clock | None) -> None:
     """Show every command to TRACKER and what became of it, the oldest first."""
-    store = open_store(db)
-    try:
-        with store.read() as tables:
-            _registered(tables, tracker)
-            found = tables.commands.of(tracker)
-        now_ms = (clock or clocks.SystemClock()).now_ms()
-    finally:
-        store.close()
+    with open_store(db) as store, store.read() as tables:
+        _registered(tables, tracker)
+        found = tables.commands.of(tracker)
+    now_ms = (clock or clocks.SystemClock()).now_ms()
     view = Table(title=f"Commands to {tracker}", title_justify="left")
     for name in ("counter", "action", "made (UTC)", "void from", "state", "heard (UTC)"):
         view.add_column(name, overflow="fold")
@@ -233,24 +225,20 @@ def cancel(tracker: str, counter: int | None, db: str | None, clock: clocks.Cloc
     A tracker that has taken it already carries it out, and its outcome is shown.
     """
     now_ms = (clock or clocks.SystemClock()).now_ms()
-    store = open_store(db)
-    try:
-        with store.write() as tables:
-            _registered(tables, tracker)
-            waiting = [
-                made
-                for made in tables.commands.of(tracker)
-                if _is_open(made, now_ms) and counter in (None, made.counter)
-            ]
-            if not waiting:
-                raise GatewayError(
-                    f"Nothing to cancel: no such command to {tracker} is without an outcome "
-                    f"(coldtrail gateway command {tracker} list)."
-                )
-            for made in waiting:
-                tables.commands.cancel(made, now_ms)
-    finally:
-        store.close()
+    with open_store(db) as store, store.write() as tables:
+        _registered(tables, tracker)
+        waiting = [
+            made
+            for made in tables.commands.of(tracker)
+            if _is_open(made, now_ms) and counter in (None, made.counter)
+        ]
+        if not waiting:
+            raise GatewayError(
+                f"Nothing to cancel: no such command to {tracker} is without an outcome "
+                f"(coldtrail gateway command {tracker} list)."
+            )
+        for made in waiting:
+            tables.commands.cancel(made, now_ms)
     click.echo(f"cancelled: {len(waiting)}")
 
 

@@ -10,14 +10,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
-from coldtrail_gateway.contract import block, command, confirmation, envelope, words
+from coldtrail_gateway.cli.errors import Command
+from coldtrail_gateway.cli.options import FILE, console
+from coldtrail_gateway.contract import block, confirmation, envelope, words
+from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.block import HASH_SIZE, Block, BlockError
 from coldtrail_gateway.contract.envelope import KEY_SIZE, Kind, Refused
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.evidence.timeline import iso
 from coldtrail_gateway.exports import tabular
 
 _LONGEST = 65_536
@@ -109,7 +113,7 @@ def take_apart(sealed: bytes, tracker: str | None, key: bytes | None) -> Shown:
             decoded = block.decode(form.payload)
             fields |= _block(decoded)
         elif form.kind is Kind.COMMAND:
-            fields |= command.read(form.payload)
+            fields |= commands.read(form.payload)
         else:
             fields |= confirmation.read(form.payload)
     except BlockError as error:
@@ -117,16 +121,16 @@ def take_apart(sealed: bytes, tracker: str | None, key: bytes | None) -> Shown:
     return Shown(fields, decoded, mac)
 
 
-def as_json(shown: Shown) -> str:
+def json_text(shown: Shown) -> str:
     """Return the message as a JSON document."""
     return json.dumps(shown.fields, indent=1, ensure_ascii=False)
 
 
-def print_for_people(shown: Shown, console: Console) -> None:
+def print_for_people(shown: Shown, screen: Console) -> None:
     """Print the message as text and tables."""
     for name, value in shown.fields.items():
         if name not in {"samples", "events"}:
-            console.print(f"{name.replace('_', ' '):<14} {value}", highlight=False, markup=False)
+            screen.print(f"{name.replace('_', ' '):<14} {value}", highlight=False, markup=False)
     if shown.block is None:
         return
     if shown.block.samples:
@@ -142,10 +146,42 @@ def print_for_people(shown: Shown, console: Console) -> None:
                 for channel in used
             ]
             table.add_row(str(sample.t), *readings, words.status(sample.status))
-        console.print(table)
+        screen.print(table)
     for event in shown.block.events:
         fields = ", ".join(f"{name} {v}" for name, v in tabular.event_fields(event).items())
-        console.print(f"t {event.t} s: {event.name}: {fields}", highlight=False, markup=False)
+        screen.print(f"t {event.t} s: {event.name}: {fields}", highlight=False, markup=False)
+
+
+@click.command("decode", cls=Command)
+@click.argument("message", metavar="FILE|HEX|-")
+@click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
+@click.option(
+    "--key-file",
+    type=FILE,
+    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(
+    context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
+) -> None:
+    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
+
+    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
+    """
+    if (tracker is None) != (key_file is None):
+        raise click.UsageError("--tracker and --key-file belong together.")
+    key = read_key(key_file) if key_file else None
+    try:
+        shown = take_apart(read_message(message), tracker, key)
+    except Refused as refused:
+        raise GatewayError(f"This is no message of the contract: {refused}.") from None
+    if as_json:
+        click.echo(json_text(shown))
+    else:
+        print_for_people(shown, console())
+    if shown.mac is False:
+        context.exit(1)
 
 
 def _block(decoded: Block) -> dict[str, Any]:

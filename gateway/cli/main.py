@@ -7,22 +7,19 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from coldtrail_gateway import clock as clocks
-from coldtrail_gateway.cli import decode as show
 from coldtrail_gateway.cli.command import command
-from coldtrail_gateway.cli.decode import read_key, read_message
-from coldtrail_gateway.cli.options import FILE, database, open_store, parsed
+from coldtrail_gateway.cli.decode import command as decode
+from coldtrail_gateway.cli.errors import Group
+from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
-from coldtrail_gateway.cli.verify_file import command as readout
-from coldtrail_gateway.contract.envelope import Refused
-from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.exports import epcis, senml
-from coldtrail_gateway.exports import tabular as exports
+from coldtrail_gateway.cli.verify_file import command as verify_file
+from coldtrail_gateway.exports import epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.shipments import history as histories
@@ -33,10 +30,11 @@ from coldtrail_gateway.shipments.status import refusals as status_refusals
 from coldtrail_gateway.shipments.status import table as status_table
 from coldtrail_gateway.shipments.verify import report as verify_report
 
-_UNFOLDED = 250
+__all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
+
 _FORMATS: dict[str, Callable[[History], str | bytes]] = {
-    "csv": exports.to_csv,
-    "json": exports.to_json,
+    "csv": tabular.to_csv,
+    "json": tabular.to_json,
     "senml-json": senml.to_json,
     "senml-cbor": senml.to_cbor,
 }
@@ -49,18 +47,13 @@ def _name(value: str) -> str:
     return value
 
 
-def _console() -> Console:
-    """Return where tables go; into a pipe or file they go unfolded."""
-    return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def gateway() -> None:
     """Receive, verify, keep, confirm and judge what trackers report."""
 
 
 gateway.add_command(command)
-gateway.add_command(readout)
+gateway.add_command(verify_file)
 
 
 @gateway.command()
@@ -89,20 +82,17 @@ def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, 
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    store = open_store(db, create=True)
-    with store.write() as tables:
-        # Nothing is confirmed on the word of a table that has drifted from the archive.
-        tables.rebuild()
-    embedded = brokers.start(address) if address.scheme == "embedded" else None
-    try:
+    with ExitStack() as opened:
+        store = opened.enter_context(open_store(db, create=True))
+        with store.write() as tables:
+            # Nothing is confirmed on the word of a table that has drifted from the archive.
+            tables.archive.rebuild()
+        if address.scheme == "embedded":
+            opened.callback(brokers.start(address).stop)
         served = Gateway(store, clock or clocks.SystemClock(), address, name)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: served.stop())
         served.run()
-    finally:
-        if embedded is not None:
-            embedded.stop()
-        store.close()
 
 
 @gateway.command()
@@ -115,9 +105,8 @@ def register(file: Path, db: str | None) -> None:
     """
     if not is_private(file):
         click.echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
-    store = open_store(db, create=True)
-    trackers, shipments = register_file(store, file)
-    store.close()
+    with open_store(db, create=True) as store:
+        trackers, shipments = register_file(store, file)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
@@ -126,14 +115,10 @@ def register(file: Path, db: str | None) -> None:
 @clock_option
 def status(db: str | None, clock: clocks.Clock | None) -> None:
     """Show every tracker: last seen, samples, gaps, alarms, battery, commands, findings."""
-    store = open_store(db)
-    with store.read() as tables:
-        view, refusals = (
-            status_table(tables, (clock or clocks.SystemClock()).now_ms()),
-            status_refusals(tables),
-        )
-    store.close()
-    _console().print(view)
+    with open_store(db) as store, store.read() as tables:
+        view = status_table(tables, (clock or clocks.SystemClock()).now_ms())
+        refusals = status_refusals(tables)
+    console().print(view)
     if refusals:
         click.echo(refusals)
 
@@ -174,7 +159,7 @@ def export(
         content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
     else:
         content = _FORMATS[form](history)
-    if form not in _TIMELESS and (left_out := exports.unplaced(history)):
+    if form not in _TIMELESS and (left_out := tabular.unplaced(history)):
         click.echo(
             f"Warning: {left_out} records without UTC are left out; csv and json have them.",
             err=True,
@@ -182,7 +167,7 @@ def export(
     if output is None:
         click.echo(content, nl=False)
     else:
-        exports.write(output, content)
+        tabular.write(output, content)
 
 
 @gateway.command()
@@ -203,40 +188,5 @@ def verify(context: click.Context, shipment: str, db: str | None) -> None:
 
 
 def _history(db: str | None, shipment: str) -> History:
-    store = open_store(db)
-    with store.read() as tables:
-        history = histories.load(tables, shipment)
-    store.close()
-    return history
-
-
-@click.command()
-@click.argument("message", metavar="FILE|HEX|-")
-@click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
-@click.option(
-    "--key-file",
-    type=FILE,
-    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_context
-def decode(
-    context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
-) -> None:
-    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
-
-    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
-    """
-    if (tracker is None) != (key_file is None):
-        raise click.UsageError("--tracker and --key-file belong together.")
-    key = read_key(key_file) if key_file else None
-    try:
-        shown = show.take_apart(read_message(message), tracker, key)
-    except Refused as refused:
-        raise GatewayError(f"This is no message of the contract: {refused}.") from None
-    if as_json:
-        click.echo(show.as_json(shown))
-    else:
-        show.print_for_people(shown, _console())
-    if shown.mac is False:
-        context.exit(1)
+    with open_store(db) as store, store.read() as tables:
+        return histories.load(tables, shipment)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from coldtrail_gateway import clock as clocks
 from coldtrail_gateway.store.database import Store, default_path
+
+_UNFOLDED = 250
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -42,6 +46,11 @@ clock = click.option(
     callback=parsed(clocks.parse),
     help="Ask this socket for the time, not the system.",
 )
+
+
+def console() -> Console:
+    """Return where tables go; into a pipe or file they go unfolded."""
+    return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
 
 
 def open_store(db: str | None, *, create: bool = False) -> Store:

@@ -21,10 +21,10 @@ from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive
 from coldtrail_gateway.evidence.archive import Entry
-from coldtrail_gateway.exports import tabular as exports
+from coldtrail_gateway.exports import tabular
 from coldtrail_gateway.shipments import history, verify
+from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import StoreError
-from coldtrail_gateway.store.tables import Archived
 
 
 class ReadoutError(GatewayError):
@@ -94,11 +94,10 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     try:
         store = open_store(db)
     except StoreError as error:
-        click.echo(f"Warning: no key to verify with: {error.message}", err=True)
+        click.echo(f"Warning: no key to verify with: {error}", err=True)
         return {}
-    with store.read() as tables:
-        pairs = tables.keys([tracker]).get(tracker, {})
-    store.close()
+    with store, store.read() as tables:
+        pairs = tables.registry.keys([tracker]).get(tracker, {})
     if not pairs:
         click.echo(
             f"Warning: no key to verify with: tracker {tracker} is not registered here.", err=True
@@ -106,7 +105,7 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     return {version: pair.uplink for version, pair in pairs.items()}
 
 
-@click.command("readout")
+@click.command("verify-file")
 @click.argument("file", type=FILE)
 @database
 @click.option("--shipment", metavar="ID", help="Of several, this one.  [default: the newest]")
@@ -136,11 +135,11 @@ def command(
         raise ReadoutError(
             f"No block in {file} is of shipment {shipment}: it has {', '.join(sorted(named))}."
         )
-    content = exports.to_csv(told)
+    content = tabular.to_csv(told)
     if output is None:
         click.echo(content, nl=False)
     else:
-        exports.write(output, content)
+        tabular.write(output, content)
     outcome = verify.report(told)
     for line in outcome.lines:
         click.echo(line, err=output is None)

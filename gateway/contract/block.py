@@ -9,6 +9,7 @@ from typing import Final
 
 from coldtrail_gateway.contract import cbor
 from coldtrail_gateway.contract.cbor import CborError, Value
+from coldtrail_gateway.contract.events import SAMPLED, EventType
 from coldtrail_gateway.contract.fields import (
     COUNTER,
     EVENTS,
@@ -30,18 +31,6 @@ from coldtrail_gateway.contract.fields import (
 
 CHAIN_SIZE: Final = 8
 HASH_SIZE: Final = 16
-CHANNELS: Final = (
-    "payload",
-    "ambient",
-    "humidity",
-    "light",
-    "battery",
-    "acceleration_x",
-    "acceleration_y",
-    "acceleration_z",
-)
-# What alarm rules judge: also what events measure.
-JUDGED: Final = (*CHANNELS, "shock", "free_fall")
 
 _VERSION: Final = 1
 _MAX_SAMPLES: Final = 96
@@ -85,10 +74,14 @@ class Sample:
 class Event:
     """One record other than a sample, its fields by the contract's names."""
 
-    type: int
-    name: str
+    type: EventType
     t: int
     fields: Mapping[str, Field]
+
+    @property
+    def name(self) -> str:
+        """The contract's name of its type."""
+        return self.type.label
 
     def number(self, name: str) -> int:
         """Return a field that is an integer."""
@@ -96,7 +89,7 @@ class Event:
 
     def sync(self) -> Sync | None:
         """Return what a clock sync says; None for any other event."""
-        return _sync(self.fields) if self.type == 4 else None
+        return _sync(self.fields) if self.type is EventType.CLOCK_SYNC else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +182,14 @@ def _samples(value: Value) -> tuple[int, tuple[Sample, ...]]:
             raise BlockError("samples, key 4 (status) says nothing")
     columns = [
         _column(value[key], count, key) if key in value else (None,) * count
-        for key in range(_FIRST_COLUMN, _FIRST_COLUMN + len(CHANNELS))
+        for key in range(_FIRST_COLUMN, _FIRST_COLUMN + len(SAMPLED))
     ]
     rows = zip(times, status, zip(*columns, strict=True), strict=True)
     return interval, tuple(Sample(*row) for row in rows)
 
 
 def _column(value: Value, count: int, key: int) -> tuple[int | None, ...]:
-    where = f"samples, key {key} ({CHANNELS[key - _FIRST_COLUMN]})"
+    where = f"samples, key {key} ({SAMPLED[key - _FIRST_COLUMN].label})"
     entries = _list(value, count, where)
     readings: list[int | None] = []
     last = 0
@@ -229,9 +222,9 @@ def _event(value: Value, index: int) -> Event:
         raise BlockError(f"{where} is not an array that begins with its type")
     if value[0] not in EVENTS:
         raise BlockError(f"{where}: type {value[0]} is unknown")
-    name, ranges = EVENTS[value[0]]
-    fields = _fields(value[1:], ranges, f"{where} ({name})")
-    return Event(value[0], name, _number(fields, "t"), fields)
+    kind = EventType(value[0])
+    fields = _fields(value[1:], EVENTS[kind], f"{where} ({kind.label})")
+    return Event(kind, _number(fields, "t"), fields)
 
 
 def _fields(value: Value, ranges: Mapping[str, Range], where: str) -> dict[str, Field]:

@@ -14,7 +14,7 @@ from coldtrail_gateway.contract import cbor
 from coldtrail_gateway.contract.block import BlockError
 from coldtrail_gateway.contract.cbor import CborError
 from coldtrail_gateway.contract.fields import UNIX
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 
 MAX_PROFILE: Final = 536  # bytes: the longest that the contract allows
 LONGEST_S: Final = 365 * 86400
@@ -89,8 +89,10 @@ class Command:
     def state(self, now_ms: int) -> str:
         """Return what is known of it, in words."""
         if self.outcome is not None:
-            words = Outcome(self.outcome).name.lower()
-            words = "interrupted by a reset" if words == "interrupted" else words
+            outcome = Outcome(self.outcome)
+            words = outcome.name.lower()
+            if outcome is Outcome.INTERRUPTED:
+                words += " by a reset"
             return f"{words}: {self.reason}" if self.reason else words
         if now_ms >= self.expiry * 1000:
             return "expired" if self.taken_ms is None else "taken, no outcome until it expired"

@@ -12,7 +12,7 @@ from coldtrail_gateway.contract.block import HASH_SIZE, BlockError
 from coldtrail_gateway.contract.cbor import CborError
 from coldtrail_gateway.contract.fields import MILLISECONDS, UNIX
 from coldtrail_gateway.contract.ranges import Range
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 
 MAX_RANGES: Final = 16
 

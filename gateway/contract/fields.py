@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from coldtrail_gateway.contract.events import EventType
+
 
 class Int(NamedTuple):
     """An integer within bounds, both included."""
@@ -64,111 +66,84 @@ SYNC: Final[dict[str, Range]] = {
     "source": SOURCE,
 }
 
-EVENTS: Final[Mapping[int, tuple[str, Mapping[str, Range]]]] = {
-    2: (
-        "position",
-        {
-            "t": SECONDS,
-            "latitude": Int(-90_000_000, 90_000_000),
-            "longitude": Int(-180_000_000, 180_000_000),
-            "uncertainty": U32,
-            "source": Int(1, 2),
-        },
-    ),
-    3: (
-        "boot",
-        {
-            "t": Int(0, 0),
-            "boot": COUNTER,
-            "cause": Int(1, 5),
-            "rtc": SECONDS,
-            "firmware": Text(16),
-        },
-    ),
-    4: ("clock-sync", SYNC),
-    5: (
-        "alarm-start",
-        {
-            "t": SECONDS,
-            "rule": Int(0, 255),
-            "kind": Int(1, 4),
-            "channel": Int(0, 9),
-            "comparison": Int(1, 4),
-            "threshold": READING,
-            "duration": SECONDS,
-            "value": READING,
-            "seconds_beyond": SECONDS,
-        },
-    ),
-    6: (
-        "alarm-end",
-        {
-            "t": SECONDS,
-            "rule": Int(0, 255),
-            "cause": Int(1, 4),
-            "minimum": READING,
-            "maximum": READING,
-            "beyond": SECONDS,
-        },
-    ),
-    7: ("configuration", {"t": SECONDS, "profile": Text(32), "digest": Bytes(8)}),
-    8: ("key-change", {"t": SECONDS, "old": KEY_VERSION, "new": KEY_VERSION}),
-    9: ("log-gap", {"t": SECONDS, "cause": Int(1, 3), "records": U32}),
-    10: ("shipment-start", {"t": SECONDS, "shipment": SHIPMENT}),
-    11: ("shipment-stop", {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)}),
-    12: ("flight-mode", {"t": SECONDS, "on": Int(0, 1), "cause": Int(1, 4)}),
-    13: (
-        "fault",
-        {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},
-    ),
-    14: ("shock", {"t": SECONDS, "x": AXIS, "y": AXIS, "z": AXIS}),
-    15: ("free-fall", {"t": SECONDS, "duration": U16}),
-    16: (
-        "calibration",
-        {
-            "t": SECONDS,
-            "channel": Int(0, 4),
-            "instrument": Text(32),
-            "certificate": Text(32),
-            "date": UNIX,
-            "due": UNIX,
-            "points": Rows(8, (READING, AXIS)),
-        },
-    ),
-    17: (
-        "command-outcome",
-        {
-            "t": SECONDS,
-            "counter": Int(1, 2**53 - 1),
-            "action": Int(1, 7),
-            "outcome": Int(0, 4),
-            "reason": Optional(Text(64)),
-        },
-    ),
-    18: (
-        "radio",
-        {
-            "t": SECONDS,
-            "repeats": U16,
-            "re_attachments": U16,
-            "resets_by_command": U16,
-            "resets_by_pin": U16,
-            "supply_cycles": U16,
-            "refused": U16,
-        },
-    ),
-    19: (
-        "cell",
-        {
-            "t": SECONDS,
-            "mcc": Int(0, 999),
-            "mnc": Int(0, 999),
-            "area": U16,
-            "id": U32,
-            "technology": Int(1, 3),
-            "signal": Int(-200, 0),
-        },
-    ),
-    20: ("service", {"t": SECONDS, "on": Int(0, 1)}),
-    21: ("repeated", {"t": SECONDS, "channel": Int(0, 7), "value": READING}),
+EVENTS: Final[Mapping[EventType, Mapping[str, Range]]] = {
+    EventType.POSITION: {
+        "t": SECONDS,
+        "latitude": Int(-90_000_000, 90_000_000),
+        "longitude": Int(-180_000_000, 180_000_000),
+        "uncertainty": U32,
+        "source": Int(1, 2),
+    },
+    EventType.BOOT: {
+        "t": Int(0, 0),
+        "boot": COUNTER,
+        "cause": Int(1, 5),
+        "rtc": SECONDS,
+        "firmware": Text(16),
+    },
+    EventType.CLOCK_SYNC: SYNC,
+    EventType.ALARM_START: {
+        "t": SECONDS,
+        "rule": Int(0, 255),
+        "kind": Int(1, 4),
+        "channel": Int(0, 9),
+        "comparison": Int(1, 4),
+        "threshold": READING,
+        "duration": SECONDS,
+        "value": READING,
+        "seconds_beyond": SECONDS,
+    },
+    EventType.ALARM_END: {
+        "t": SECONDS,
+        "rule": Int(0, 255),
+        "cause": Int(1, 4),
+        "minimum": READING,
+        "maximum": READING,
+        "beyond": SECONDS,
+    },
+    EventType.CONFIGURATION: {"t": SECONDS, "profile": Text(32), "digest": Bytes(8)},
+    EventType.KEY_CHANGE: {"t": SECONDS, "old": KEY_VERSION, "new": KEY_VERSION},
+    EventType.LOG_GAP: {"t": SECONDS, "cause": Int(1, 3), "records": U32},
+    EventType.SHIPMENT_START: {"t": SECONDS, "shipment": SHIPMENT},
+    EventType.SHIPMENT_STOP: {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)},
+    EventType.FLIGHT_MODE: {"t": SECONDS, "on": Int(0, 1), "cause": Int(1, 4)},
+    EventType.FAULT: {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},
+    EventType.SHOCK: {"t": SECONDS, "x": AXIS, "y": AXIS, "z": AXIS},
+    EventType.FREE_FALL: {"t": SECONDS, "duration": U16},
+    EventType.CALIBRATION: {
+        "t": SECONDS,
+        "channel": Int(0, 4),
+        "instrument": Text(32),
+        "certificate": Text(32),
+        "date": UNIX,
+        "due": UNIX,
+        "points": Rows(8, (READING, AXIS)),
+    },
+    EventType.COMMAND_OUTCOME: {
+        "t": SECONDS,
+        "counter": Int(1, 2**53 - 1),
+        "action": Int(1, 7),
+        "outcome": Int(0, 4),
+        "reason": Optional(Text(64)),
+    },
+    EventType.RADIO: {
+        "t": SECONDS,
+        "repeats": U16,
+        "re_attachments": U16,
+        "resets_by_command": U16,
+        "resets_by_pin": U16,
+        "supply_cycles": U16,
+        "refused": U16,
+    },
+    EventType.CELL: {
+        "t": SECONDS,
+        "mcc": Int(0, 999),
+        "mnc": Int(0, 999),
+        "area": U16,
+        "id": U32,
+        "technology": Int(1, 3),
+        "signal": Int(-200, 0),
+    },
+    EventType.SERVICE: {"t": SECONDS, "on": Int(0, 1)},
+    EventType.REPEATED: {"t": SECONDS, "channel": Int(0, 7), "value": READING},
 }

@@ -9,10 +9,10 @@ from typing import Final
 
 from coldtrail_gateway.contract.block import Event
 from coldtrail_gateway.contract.command import NAMES, Action, Outcome
+from coldtrail_gateway.contract.events import SENSORS, Channel, EventType, Subject
 from coldtrail_gateway.contract.fields import READING as _READINGS
 from coldtrail_gateway.contract.fields import Field
 
-SENSORS: Final = ("probe", "ambient", "light", "accelerometer", "battery")
 STATUS_BITS: Final = 4
 
 READING: Final = {
@@ -34,17 +34,17 @@ READING: Final = {
 }
 _FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
 # Of a fault's subject, codes that mean something else than of a sensor.
-_FAULTS: Final = {
-    5: {9: "sectors of another version", 14: "nearly full", 15: "full"},
-    6: {
+_FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
+    Subject.LOG: {9: "sectors of another version", 14: "nearly full", 15: "full"},
+    Subject.MODEM: {
         2: "dates of certificates not judged",
         3: "broker's certificate out of date",
         4: "broker's certificate for another host",
         5: "broker's certificate of another authority",
         6: "tracker's certificate refused",
     },
-    7: {1: "no time for six hours"},
-    9: {2: "a message did not verify", 10: "replay"},
+    Subject.CLOCK: {1: "no time for six hours"},
+    Subject.DOWNLINK: {2: "a message did not verify", 10: "replay"},
 }
 
 # Channel: name in exports, unit of one, decimals.
@@ -60,11 +60,9 @@ CHANNELS: Final = (
 )
 
 # Beside them, what alarm rules judge: readings of events.
-SHOCK: Final = 8
-FREE_FALL: Final = 9
 JUDGED: Final = (*CHANNELS, ("shock_mg", "mg", 0), ("free_fall_ms", "ms", 0))
 
-_AXES: Final = slice(5, 8)
+_AXES: Final = slice(Channel.ACCELERATION_X, Channel.ACCELERATION_Z + 1)
 _G: Final = Decimal("9.80665")  # m/s2, standard gravity
 # Judged: degC, degC, %RH, lx, V, m/s2, s.
 _QUANTA: Final = (
@@ -74,43 +72,58 @@ _QUANTA: Final = (
 )
 
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
-_COMMAND_OUTCOME: Final = 17
 _ON: Final = {0: "end", 1: "start"}
-# Of an alarm's readings, those that were at the end of what the part can tell (`judged`).
+# Of an alarm's readings, those that were at the end of what the part can tell.
 BEYOND_RANGE: Final = {_READINGS.high: READING[14], _READINGS.low: READING[15]}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
 # Event type and field: the words of its values.
-WORDS: Final[Mapping[tuple[int, str], Mapping[int, str]]] = {
-    (2, "source"): {1: "gnss", 2: "serving cell"},
-    (3, "cause"): {1: "power-on", 2: "brown-out", 3: "watchdog", 4: "commanded", 5: "other"},
-    (4, "source"): SYNC_SOURCE,
-    (5, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
-    (5, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
-    (5, "comparison"): COMPARISON,
-    (5, "value"): BEYOND_RANGE,
-    (6, "minimum"): BEYOND_RANGE,
-    (6, "maximum"): BEYOND_RANGE,
-    (6, "cause"): {1: "back within", 2: "sensor lost", 3: "shipment stopped", 4: "rules replaced"},
-    (9, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
-    (11, "cause"): {1: "button", 2: "command", 3: "console", 4: "other shipment"},
-    (12, "on"): _ON,
-    (12, "cause"): {
+WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
+    (EventType.POSITION, "source"): {1: "gnss", 2: "serving cell"},
+    (EventType.BOOT, "cause"): {
+        1: "power-on",
+        2: "brown-out",
+        3: "watchdog",
+        4: "commanded",
+        5: "other",
+    },
+    (EventType.CLOCK_SYNC, "source"): SYNC_SOURCE,
+    (EventType.ALARM_START, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
+    (EventType.ALARM_START, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
+    (EventType.ALARM_START, "comparison"): COMPARISON,
+    (EventType.ALARM_START, "value"): BEYOND_RANGE,
+    (EventType.ALARM_END, "minimum"): BEYOND_RANGE,
+    (EventType.ALARM_END, "maximum"): BEYOND_RANGE,
+    (EventType.ALARM_END, "cause"): {
+        1: "back within",
+        2: "sensor lost",
+        3: "shipment stopped",
+        4: "rules replaced",
+    },
+    (EventType.LOG_GAP, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
+    (EventType.SHIPMENT_STOP, "cause"): {
+        1: "button",
+        2: "command",
+        3: "console",
+        4: "other shipment",
+    },
+    (EventType.FLIGHT_MODE, "on"): _ON,
+    (EventType.FLIGHT_MODE, "cause"): {
         1: "planned leg",
         2: "take-off seen",
         3: "planned arrival or landing",
         4: "time limit",
     },
-    (13, "subject"): dict(
-        enumerate((*SENSORS, "log", "modem", "clock", "configuration", "downlink"))
-    ),
-    (13, "on"): _ON,
-    (16, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
-    (17, "action"): NAMES,
-    (17, "outcome"): {outcome.value: outcome.name.lower() for outcome in Outcome},
-    (19, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
-    (20, "on"): _ON,
-    (21, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (EventType.FAULT, "subject"): {subject.value: subject.label for subject in Subject},
+    (EventType.FAULT, "on"): _ON,
+    (EventType.CALIBRATION, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (EventType.COMMAND_OUTCOME, "action"): NAMES,
+    (EventType.COMMAND_OUTCOME, "outcome"): {
+        outcome.value: outcome.name.lower() for outcome in Outcome
+    },
+    (EventType.CELL, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
+    (EventType.SERVICE, "on"): _ON,
+    (EventType.REPEATED, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
 }
 
 
@@ -142,10 +155,10 @@ def tilt(values: Sequence[int | None]) -> float | None:
 def status(bits: int) -> str:
     """Return what a sample's status says: why readings are absent; empty when all is well."""
     parts = []
-    for index, sensor in enumerate(SENSORS):
-        code = bits >> (STATUS_BITS * index) & 0xF
+    for sensor in SENSORS:
+        code = bits >> (STATUS_BITS * sensor) & 0xF
         if code:
-            parts.append(f"{sensor} {READING.get(code, f'code {code}')}")
+            parts.append(f"{sensor.label} {READING.get(code, f'code {code}')}")
     return "; ".join(filter(None, [*parts, flags(bits)]))
 
 
@@ -160,8 +173,10 @@ def flags(bits: int) -> str:
 
 def is_acknowledgement(event: Event) -> bool:
     """Tell whether an event says that somebody has seen the alarms raised until then."""
-    outcome = (event.fields.get("action"), event.fields.get("outcome"))
-    return event.type == _COMMAND_OUTCOME and outcome == (Action.ACKNOWLEDGE, Outcome.DONE)
+    if event.type is not EventType.COMMAND_OUTCOME:
+        return False
+    outcome = (event.number("action"), event.number("outcome"))
+    return outcome == (Action.ACKNOWLEDGE, Outcome.DONE)
 
 
 def cell(event: Event) -> str:
@@ -175,7 +190,7 @@ def fault(subject: int, code: int) -> str:
     return words.get(code, f"code {code}")
 
 
-def worded(event_type: int, field: str, value: Field) -> int | str | list[list[int]]:
+def worded(event_type: EventType, field: str, value: Field) -> int | str | list[list[int]]:
     """Return a field's value in words where there are any; bytes in hexadecimal."""
     if isinstance(value, bytes):
         return value.hex()

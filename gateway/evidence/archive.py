@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from coldtrail_gateway.contract import block, envelope
 from coldtrail_gateway.contract.block import Block, BlockError, Head
 from coldtrail_gateway.contract.envelope import Kind, Reason, Refused
-from coldtrail_gateway.store.tables import Archived, Tables
+from coldtrail_gateway.store.archive import Archived
+from coldtrail_gateway.store.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,9 @@ class Entry:
 
 def load(tables: Tables, tracker: str) -> list[Entry]:
     """Return every archived block of a tracker in the order of arrival."""
-    keys = tables.keys([tracker]).get(tracker, {})
+    keys = tables.registry.keys([tracker]).get(tracker, {})
     uplink = {version: pair.uplink for version, pair in keys.items()}
-    return [reopen(row, tracker, uplink) for row in tables.archived(tracker)]
+    return [reopen(row, tracker, uplink) for row in tables.archive.of(tracker)]
 
 
 def reopen(

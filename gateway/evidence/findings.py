@@ -10,11 +10,9 @@ from typing import Final
 
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.block import HASH_SIZE
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.ranges import Range
 from coldtrail_gateway.evidence.archive import Entry
-
-BOOT_EVENT: Final = 3
-STOP_EVENT: Final = 11
 
 
 class Name(StrEnum):
@@ -107,7 +105,7 @@ class _Chain:
         """Judge that there is this chain besides an earlier one."""
         first = self._variants.get(1, [None])[0]
         block = first.block if first else None
-        announced = block is not None and any(e.type == BOOT_EVENT for e in block.events[:1])
+        announced = block is not None and any(e.type is EventType.BOOT for e in block.events[:1])
         name = Name.NEW_CHAIN_ANNOUNCED if announced else Name.NEW_CHAIN_UNANNOUNCED
         how = (
             "its first block begins with a boot"
@@ -151,7 +149,7 @@ class _Chain:
         lines = [self._line(entry) for entry in self._variants[number]]
         for earlier, later in pairwise(lines):
             start = later[0].block
-            boots = start is not None and any(e.type == BOOT_EVENT for e in start.events)
+            boots = start is not None and any(e.type is EventType.BOOT for e in start.events)
             if not boots or max(e.row.id for e in earlier) > min(e.row.id for e in later):
                 return False
         return True
@@ -230,7 +228,7 @@ def _truncated(chains: Sequence[Sequence[Entry]]) -> Iterator[Finding]:
         for entry in ordered
         if entry.block is not None
         for event in entry.block.events
-        if event.type == STOP_EVENT
+        if event.type is EventType.SHIPMENT_STOP
     }
     current: Entry | None = None
     for entry in ordered:

@@ -10,14 +10,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from coldtrail_gateway.contract.block import Sync
 
 DRIFT_PPM: Final = 100
 _PPM: Final = 1_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,6 @@ class Timeline:
         if after == len(self._syncs):
             return _from(self._syncs[-1], t_ms)
         return _between(self._syncs[after - 1], self._syncs[after], t_ms)
-
-
-def iso(utc_ms: int) -> str:
-    """Return UTC milliseconds since 1970 as ISO 8601."""
-    moment = _EPOCH + timedelta(milliseconds=utc_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _drift(span_ms: int) -> int:

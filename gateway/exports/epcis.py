@@ -5,7 +5,7 @@ carries an `errorDeclaration`, and what an earlier export said but no longer hol
 known better now) is repeated with one that names the events in its place.
 
 Where a sensor's calibration is known, `deviceMetadata` names it. EPCIS has no place for cells and
-commands, nor for a record without a time: it is left out (`export.unplaced` counts it).
+commands, nor for a record without a time: it is left out (`tabular.unplaced` counts it).
 """
 
 from __future__ import annotations
@@ -21,18 +21,25 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from coldtrail_gateway.contract import block, words
+from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Event, Sample
+from coldtrail_gateway.contract.events import Channel, EventType, Subject
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.evidence.timeline import Placement, iso
+from coldtrail_gateway.evidence.timeline import Placement
 from coldtrail_gateway.shipments.history import Boot, History, Placed
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
 _CRS84: Final = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "urn:coldtrail:event")
 _SSCC_DIGITS: Final = 18
-_SENSOR_CHANNEL: Final = (0, 1, 3, 5, 4)  # of the sensors in codes.SENSORS
-_POSITION, _ALARM_START, _ALARM_END, _FAULT, _SHOCK, _FREE_FALL = 2, 5, 6, 13, 14, 15
+_SENSOR_CHANNEL: Final[Mapping[int, Channel]] = {
+    Subject.PROBE: Channel.PAYLOAD,
+    Subject.AMBIENT: Channel.AMBIENT,
+    Subject.LIGHT: Channel.LIGHT,
+    Subject.ACCELEROMETER: Channel.ACCELERATION_X,
+    Subject.BATTERY: Channel.BATTERY,
+}
 
 # What is judged: measurement type, axis, unit (UN/ECE Recommendation 20).
 _MEASURED: Final = (
@@ -115,9 +122,9 @@ def _by_block(history: History) -> Iterator[list[_Element]]:
     starts: dict[int, tuple[Placed, Event]] = {}
     for placed, event in history.events:
         start, begun = None, None
-        if event.type == _ALARM_START:
+        if event.type is EventType.ALARM_START:
             starts[event.number("rule")] = (placed, event)
-        elif event.type == _ALARM_END and event.number("rule") in starts:
+        elif event.type is EventType.ALARM_END and event.number("rule") in starts:
             start, begun = starts[event.number("rule")]
         if placed.time:
             since = start.time if start else None
@@ -200,7 +207,7 @@ def _calibration(placed: Placed, calibration: Event | None) -> Json:
 def _reports(event: Event, start: Event | None) -> list[Json]:
     """Return what an event has to report; of an alarm's end, given its start."""
     fields: Mapping[str, Any] = event.fields
-    if event.type == _POSITION:
+    if event.type is EventType.POSITION:
         return [
             {
                 "type": "Angle",
@@ -211,27 +218,27 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
             }
             for axis in ("latitude", "longitude")
         ]
-    if event.type == _SHOCK:
+    if event.type is EventType.SHOCK:
         return [
             {
-                **_measured(words.SHOCK),
+                **_measured(Channel.SHOCK),
                 "component": axis,
-                "value": _value(words.SHOCK, fields[axis]),
-                **_unit(words.SHOCK),
+                "value": _value(Channel.SHOCK, fields[axis]),
+                **_unit(Channel.SHOCK),
             }
             for axis in "xyz"
         ]
-    if event.type == _FREE_FALL:
-        duration = {"value": _value(words.FREE_FALL, fields["duration"])}
-        return [{**_measured(words.FREE_FALL), **duration, **_unit(words.FREE_FALL)}]
-    if event.type == _ALARM_START:
+    if event.type is EventType.FREE_FALL:
+        duration = {"value": _value(Channel.FREE_FALL, fields["duration"])}
+        return [{**_measured(Channel.FREE_FALL), **duration, **_unit(Channel.FREE_FALL)}]
+    if event.type is EventType.ALARM_START:
         channel = fields["channel"]
         alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
         value = {**_alarming("value", channel, fields["value"]), **_unit(channel)}
         kind = {"coldtrail:alarm": words.worded(event.type, "kind", fields["kind"])}
         beyond = {"coldtrail:beyond_s": fields["seconds_beyond"]}
         return [{**_measured(channel), **alarm, **value, **kind, **beyond}]
-    if event.type == _ALARM_END and start:
+    if event.type is EventType.ALARM_END and start:
         channel = start.number("channel")
         alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
         extremes = {
@@ -242,7 +249,7 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
         ended = {"coldtrail:ended": words.worded(event.type, "cause", fields["cause"])}
         beyond = {"coldtrail:beyond_s": fields["beyond"]}
         return [{**_measured(channel), **alarm, **extremes, **ended, **beyond}]
-    if event.type == _FAULT and fields["on"] and fields["subject"] < len(_SENSOR_CHANNEL):
+    if event.type is EventType.FAULT and fields["on"] and fields["subject"] in _SENSOR_CHANNEL:
         channel = _SENSOR_CHANNEL[fields["subject"]]
         fault = words.fault(fields["subject"], fields["code"])
         return [
@@ -253,7 +260,7 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
 
 def _measured(channel: int) -> Json:
     kind, axis, _ = _MEASURED[channel]
-    named = {"type": kind, "coldtrail:channel": block.JUDGED[channel]}
+    named = {"type": kind, "coldtrail:channel": Channel(channel).label}
     return named | ({"component": axis} if axis else {})
 
 

@@ -1,7 +1,7 @@
 """A shipment as a SenML Pack (RFC 8428), JSON or CBOR: readings, positions, shocks, cells, alarms.
 
 SenML has no place for a record without a time, for uncertainty, or for why a reading is absent:
-such records are left out (`export.unplaced` counts them); CSV and JSON have them.
+such records are left out (`tabular.unplaced` counts them); CSV and JSON have them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from typing import Final
 
 import cbor2
 
-from coldtrail_gateway.contract import block, words
+from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Event, Sample
+from coldtrail_gateway.contract.events import SAMPLED, Channel, EventType
 from coldtrail_gateway.shipments.history import History, Placed
 
 _UNITS: Final = ("Cel", "Cel", "%RH", "lx", "V", "m/s2", "m/s2", "m/s2")
 _MICRO: Final = Decimal("0.000001")
-_POSITION, _ALARM_START, _ALARM_END = 2, 5, 6
-_SHOCK, _FREE_FALL, _CELL = 14, 15, 19
 _DBM_IN_DBW: Final = -30
 # RFC 8428, table 4.
 _LABELS: Final = {"bn": -2, "bt": -3, "n": 0, "u": 1, "v": 2, "vs": 3, "vb": 4}
@@ -65,37 +64,35 @@ def _readings(sample: Sample) -> list[Record]:
         [] if tilt is None else [{"n": "tilt", "u": "rad", "v": Decimal(f"{tilt:.3f}")}]
     )
     return angle + [
-        {"n": name, "u": unit, "v": words.quantity(channel, value)}
-        for channel, (name, unit, value) in enumerate(
-            zip(block.CHANNELS, _UNITS, sample.values, strict=True)
-        )
+        {"n": channel.label, "u": unit, "v": words.quantity(channel, value)}
+        for channel, unit, value in zip(SAMPLED, _UNITS, sample.values, strict=True)
         if value is not None
     ]
 
 
 def _event(event: Event) -> list[Record]:
-    if event.type == _POSITION:
+    if event.type is EventType.POSITION:
         return [
             {"n": "latitude", "u": "lat", "v": event.number("latitude") * _MICRO},
             {"n": "longitude", "u": "lon", "v": event.number("longitude") * _MICRO},
         ]
-    if event.type in {_ALARM_START, _ALARM_END}:
-        return [{"n": f"alarm/{event.number('rule')}", "vb": event.type == _ALARM_START}]
+    if event.type in {EventType.ALARM_START, EventType.ALARM_END}:
+        return [{"n": f"alarm/{event.number('rule')}", "vb": event.type is EventType.ALARM_START}]
     if words.is_acknowledgement(event):
         return [{"n": "alarm/acknowledged", "vb": True}]
-    if event.type == _SHOCK:
+    if event.type is EventType.SHOCK:
         return [
             {
                 "n": f"shock/{axis}",
                 "u": "m/s2",
-                "v": words.quantity(words.SHOCK, event.number(axis)),
+                "v": words.quantity(Channel.SHOCK, event.number(axis)),
             }
             for axis in "xyz"
         ]
-    if event.type == _FREE_FALL:
-        duration = words.quantity(words.FREE_FALL, event.number("duration"))
+    if event.type is EventType.FREE_FALL:
+        duration = words.quantity(Channel.FREE_FALL, event.number("duration"))
         return [{"n": "free_fall", "u": "s", "v": duration}]
-    if event.type == _CELL:
+    if event.type is EventType.CELL:
         power = Decimal(event.number("signal") + _DBM_IN_DBW)
         return [
             {"n": "cell", "vs": words.cell(event)},

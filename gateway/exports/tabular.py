@@ -13,14 +13,13 @@ from typing import Any, Final
 
 from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Event, Sample
+from coldtrail_gateway.contract.events import EventType
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.findings import Finding
-from coldtrail_gateway.evidence.timeline import iso
-from coldtrail_gateway.shipments.history import CALIBRATION_EVENT, Calibration, History, Placed
+from coldtrail_gateway.shipments.history import Calibration, History, Placed
 
-_MEASURED: Final = frozenset({5, 21})  # an alarm's start, a conversion that was repeated
-_FAULT: Final = 13
-_MOMENTS: Final = {(CALIBRATION_EVENT, "date"), (CALIBRATION_EVENT, "due")}
+_MOMENTS: Final = {(EventType.CALIBRATION, "date"), (EventType.CALIBRATION, "due")}
 
 COLUMNS: Final = (
     "time_utc",
@@ -108,9 +107,9 @@ def event_fields(event: Event) -> dict[str, Any]:
         for name, value in event.fields.items()
         if name != "t"
     }
-    if event.type in _MEASURED:
+    if event.type in {EventType.ALARM_START, EventType.REPEATED}:
         fields["unit"] = words.JUDGED[event.number("channel")][1]
-    if event.type == _FAULT:
+    if event.type is EventType.FAULT:
         fields["code"] = words.fault(event.number("subject"), event.number("code"))
     return fields
 

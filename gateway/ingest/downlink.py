@@ -68,11 +68,11 @@ class Downlink:
                 for tracker in sorted(due.keys() | self._told.keys())
                 if self._told.get(tracker, 0) != _counter(due.get(tracker))
             ]
-            keys = tables.keys(changed) if changed else {}
+            keys = tables.registry.keys(changed) if changed else {}
             for tracker in changed:
                 if tracker in due:
                     # The version the tracker used last: it need not know another.
-                    version = tables.tracker(tracker).key_version or max(keys[tracker])
+                    version = tables.registry.tracker(tracker).key_version or max(keys[tracker])
                     sealed[tracker] = envelope.seal(
                         due[tracker].payload(),
                         Kind.COMMAND,

@@ -10,11 +10,14 @@ from typing import Final
 from coldtrail_gateway.contract import block, confirmation, envelope
 from coldtrail_gateway.contract.block import BlockError
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID, Kind, Reason, Refused
+from coldtrail_gateway.contract.events import EventType
+from coldtrail_gateway.store.archive import Authentic
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import Authentic, KeyPair, Quarantined, Tables
+from coldtrail_gateway.store.quarantine import Quarantined
+from coldtrail_gateway.store.registry import KeyPair
+from coldtrail_gateway.store.tables import Tables
 
 _TOPIC_KEPT: Final = 120
-_COMMAND_OUTCOME: Final = 17
 
 Keys = Mapping[str, Mapping[int, KeyPair]]
 
@@ -49,12 +52,12 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
     """
     with store.write() as tables:
         named = {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
-        tables.lock(named)
-        keys = tables.keys(named)
+        tables.registry.lock(named)
+        keys = tables.registry.keys(named)
         judged = [_judge(arrival, keys) for arrival in arrivals]
         authentic = [item for item in judged if isinstance(item, Authentic)]
-        new = iter(tables.archive(authentic, now_ms))
-        tables.quarantine(_junk(arrivals, judged), now_ms)
+        new = iter(tables.archive.add(authentic, now_ms))
+        tables.quarantine.add(_junk(arrivals, judged), now_ms)
         told = _outcomes(tables, authentic, now_ms)
         documents = _Documents(tables, keys, now_ms)
         return [
@@ -73,11 +76,13 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
 def documents(store: Store, now_ms: int) -> dict[str, bytes]:
     """Return the current confirmation of every tracker that has a chain."""
     with store.read() as tables:
-        current = {
-            tracker.id: _Documents(tables, tables.keys([tracker.id]), now_ms).of(tracker.id, None)
-            for tracker in tables.trackers()
-        }
-    return {tracker: document for tracker, document in current.items() if document is not None}
+        current = {}
+        for tracker in tables.registry.trackers():
+            keys = tables.registry.keys([tracker.id])
+            document = _Documents(tables, keys, now_ms).of(tracker.id, None)
+            if document is not None:
+                current[tracker.id] = document
+    return current
 
 
 def _judge(arrival: Arrival, keys: Keys) -> Authentic | Refused:
@@ -117,7 +122,7 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
         except BlockError:
             continue  # kept all the same
         for event in events:
-            if event.type == _COMMAND_OUTCOME:
+            if event.type is EventType.COMMAND_OUTCOME:
                 told.add(arrival.digest)
                 fields = event.fields
                 reason = fields.get("reason")
@@ -155,12 +160,13 @@ class _Documents:
 
     def of(self, tracker: str, chain: bytes | None) -> bytes | None:
         """Return the document of a chain; where it is None, of the one heard of last."""
-        known = self._tables.tracker(tracker)
+        known = self._tables.registry.tracker(tracker)
         chain = chain or known.chain
         if chain is None or known.key_version is None:
             return None
         if (tracker, chain) not in self._made:
-            payload = confirmation.payload(self._tables.state(tracker, chain), self._now_ms)
+            state = self._tables.archive.state(tracker, chain)
+            payload = confirmation.payload(state, self._now_ms)
             # The version the tracker used last: it need not know another.
             version = known.key_version
             downlink = self._keys[tracker][version].downlink

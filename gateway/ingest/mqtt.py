@@ -225,7 +225,7 @@ class Gateway:
                 self._downlink.poll()
         except StoreError as error:
             if not self._failures:
-                log.critical("%s Nothing is confirmed until then.", error.message)
+                log.critical("%s Nothing is confirmed until then.", error)
             wait = _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
             self._failures += 1
             self._retry_at = time.monotonic() + wait

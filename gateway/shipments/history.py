@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from coldtrail_gateway.contract.block import Block, Event, Sample, Sync
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.ranges import Range
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive, findings
@@ -15,7 +16,6 @@ from coldtrail_gateway.evidence.findings import Finding, Name
 from coldtrail_gateway.evidence.timeline import Placement, Timeline
 from coldtrail_gateway.store.tables import Tables
 
-CALIBRATION_EVENT: Final = 16
 Boot = tuple[bytes, int]
 
 _RESOLUTION_MS: Final = 1000
@@ -78,7 +78,7 @@ def load(tables: Tables, shipment: str) -> History:
     Raises:
         UnknownShipmentError: it is not registered.
     """
-    registered = tables.shipment(shipment)
+    registered = tables.registry.shipment(shipment)
     if registered is None:
         raise UnknownShipmentError(
             f"Shipment {shipment} is not registered: check the id, or register it "
@@ -137,7 +137,7 @@ def _calibrations(
     found: dict[str, Calibration] = {}
     for entry, block in decoded:
         for event in block.events:
-            if event.type != CALIBRATION_EVENT:
+            if event.type is not EventType.CALIBRATION:
                 continue
             boot = (block.head.chain, block.boot)
             last = newest.get((boot, event.number("channel")))

@@ -19,7 +19,8 @@ from pydantic import (
 from coldtrail_gateway.contract.envelope import KEY_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import KeyPair, Shipment, Tables
+from coldtrail_gateway.store.registry import KeyPair, Shipment
+from coldtrail_gateway.store.tables import Tables
 
 _MAX_SIZE = 64 * 1024 * 1024
 
@@ -107,9 +108,9 @@ def add_shipment(tables: Tables, shipment: str, tracker: str) -> None:
     Raises:
         RegistrationError: it is registered with another tracker.
     """
-    known = tables.shipment(shipment)
+    known = tables.registry.shipment(shipment)
     if known is None:
-        tables.add_shipment(Shipment(shipment, tracker, None))
+        tables.registry.add_shipment(Shipment(shipment, tracker, None))
     elif known.tracker != tracker:
         raise RegistrationError(
             f"Shipment {shipment} is registered with tracker {known.tracker}: "
@@ -139,12 +140,12 @@ def _read(path: Path) -> _Registration:
 
 
 def _add_tracker(tables: Tables, tracker: _Tracker, path: Path) -> None:
-    tables.add_tracker(tracker.id, test=tracker.test)
-    known = tables.keys([tracker.id]).get(tracker.id, {})
+    tables.registry.add_tracker(tracker.id, test=tracker.test)
+    known = tables.registry.keys([tracker.id]).get(tracker.id, {})
     for key in tracker.keys:
         pair = KeyPair(key.uplink, key.downlink)
         if key.version not in known:
-            tables.add_key(tracker.id, key.version, pair)
+            tables.registry.add_key(tracker.id, key.version, pair)
             known[key.version] = pair
         elif known[key.version] != pair:
             raise RegistrationError(
@@ -158,14 +159,14 @@ def _add_shipment(tables: Tables, shipment: _Shipment, path: Path) -> None:
     if shipment.profile is not None:
         profile = json.dumps(shipment.profile, sort_keys=True, separators=(",", ":"))
     wanted = Shipment(shipment.id, shipment.tracker, profile)
-    known = tables.shipment(shipment.id)
-    if not tables.keys([shipment.tracker]):
+    known = tables.registry.shipment(shipment.id)
+    if not tables.registry.keys([shipment.tracker]):
         raise RegistrationError(
             f"{path}: shipment {shipment.id} names tracker {shipment.tracker}, which is not "
             "registered: add it to the file. Nothing was registered."
         )
     if known is None:
-        tables.add_shipment(wanted)
+        tables.registry.add_shipment(wanted)
     elif known != wanted:
         raise RegistrationError(
             f"{path}: shipment {shipment.id} is registered with another tracker or profile: "

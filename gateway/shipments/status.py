@@ -10,14 +10,14 @@ from rich.table import Table
 
 from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Block, Event, Sample
+from coldtrail_gateway.contract.events import Channel, EventType
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.evidence import archive, findings
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Name
-from coldtrail_gateway.evidence.timeline import iso
-from coldtrail_gateway.store.tables import Tables, Tracker
+from coldtrail_gateway.store.registry import Tracker
+from coldtrail_gateway.store.tables import Tables
 
-_BATTERY: Final = 4
-_POSITION, _ALARM_START, _ALARM_END, _FAULT, _CELL = 2, 5, 6, 13, 19
 _DEGREE: Final = 1_000_000
 
 
@@ -37,7 +37,7 @@ def table(tables: Tables, now_ms: int) -> Table:
         ("findings", "left"),
     ):
         view.add_column(name, justify="right" if justify == "right" else "left")
-    for tracker in tables.trackers():
+    for tracker in tables.registry.trackers():
         commands = Counter(c.state(now_ms) for c in tables.commands.of(tracker.id))
         view.add_row(*_row(tracker, archive.load(tables, tracker.id), commands))
     return view
@@ -45,7 +45,7 @@ def table(tables: Tables, now_ms: int) -> Table:
 
 def refusals(tables: Tables) -> str:
     """Return one line on what was not believed; empty where nothing was."""
-    counts = [f"{reason} {count}" for reason, count in tables.refused().items()]
+    counts = [f"{reason} {count}" for reason, count in tables.quarantine.refused().items()]
     return f"Quarantined in all: {', '.join(counts)}" if counts else ""
 
 
@@ -91,11 +91,11 @@ def _alarms(events: Sequence[Event]) -> str:
     total = 0
     seen = False
     for event in events:
-        if event.type == _ALARM_START:
+        if event.type is EventType.ALARM_START:
             standing.add(event.number("rule"))
             total += 1
             seen = False
-        elif event.type == _ALARM_END:
+        elif event.type is EventType.ALARM_END:
             standing.discard(event.number("rule"))
         elif words.is_acknowledgement(event):
             seen = True
@@ -109,11 +109,11 @@ def _faults(events: Sequence[Event], samples: Sequence[Sample]) -> str:
     """Return the faults that stand."""
     standing: dict[tuple[int, int], str] = {}
     for event in events:
-        if event.type == _FAULT:
+        if event.type is EventType.FAULT:
             subject, code = event.number("subject"), event.number("code")
             standing.pop((subject, code), None)
             if event.number("on"):
-                name = words.worded(_FAULT, "subject", subject)
+                name = words.worded(event.type, "subject", subject)
                 standing[subject, code] = f"{name} {words.fault(subject, code)}"
     flags = [words.flags(samples[-1].status)] if samples else []
     return ", ".join(filter(None, [*standing.values(), *flags])) or "none"
@@ -122,17 +122,17 @@ def _faults(events: Sequence[Event], samples: Sequence[Sample]) -> str:
 def _position(events: Sequence[Event]) -> str:
     """Return where the tracker was last: its position, or the cell that served it since."""
     for event in reversed(events):
-        if event.type == _POSITION:
+        if event.type is EventType.POSITION:
             latitude, longitude = (
                 f"{event.number(axis) / _DEGREE:.5f}" for axis in ("latitude", "longitude")
             )
             return f"{latitude}, {longitude} \N{PLUS-MINUS SIGN} {event.number('uncertainty')} m"
-        if event.type == _CELL:
+        if event.type is EventType.CELL:
             return f"cell {words.cell(event)}"
     return "unknown"
 
 
 def _battery(samples: Sequence[Sample]) -> str:
-    readings = (sample.values[_BATTERY] for sample in reversed(samples))
+    readings = (sample.values[Channel.BATTERY] for sample in reversed(samples))
     newest = next((reading for reading in readings if reading is not None), None)
     return "unknown" if newest is None else f"{newest} mV"

@@ -7,14 +7,21 @@ written is on disk.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store import schema
@@ -35,7 +42,7 @@ def default_path() -> Path:
 
 
 class Store:
-    """A database of this schema.
+    """A database of this schema; a context manager that closes its connections.
 
     `url` is an SQLAlchemy URL of SQLite or PostgreSQL, or the path of an SQLite file.
 
@@ -46,13 +53,17 @@ class Store:
 
     def __init__(self, url: str, *, create: bool) -> None:
         self._engine, self._name = _engine(url, create=create)
-        with self.read() as tables:
-            version = tables.version()
-        if create or (version is not None and version < schema.VERSION):
-            with self.write() as tables:
-                tables.create()
-                version = tables.version()
-        self._check(version)
+        try:
+            self._prepare(create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close every connection."""
@@ -65,8 +76,8 @@ class Store:
         Raises:
             StoreError: the database does not answer as it must.
         """
-        with self._transaction(write=False) as tables:
-            yield tables
+        with self._transaction(write=False) as connection:
+            yield Tables(connection)
 
     @contextmanager
     def write(self) -> Iterator[Tables]:
@@ -75,8 +86,18 @@ class Store:
         Raises:
             StoreError: nothing was written.
         """
-        with self._transaction(write=True) as tables:
-            yield tables
+        with self._transaction(write=True) as connection:
+            yield Tables(connection)
+
+    def _prepare(self, *, create: bool) -> None:
+        """Bring the schema to the version that this program knows, where that may be done."""
+        with self._transaction(write=False) as connection:
+            version = schema.version(connection)
+        if create or (version is not None and version < schema.VERSION):
+            with self._transaction(write=True) as connection:
+                schema.create(connection)
+                version = schema.version(connection)
+        self._check(version)
 
     def _check(self, version: int | None) -> None:
         if version is None:
@@ -91,7 +112,7 @@ class Store:
             )
 
     @contextmanager
-    def _transaction(self, *, write: bool) -> Iterator[Tables]:
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(coldtrail_write=write)
@@ -99,7 +120,7 @@ class Store:
                     # SQLite reads from one snapshot by itself.
                     connection.execution_options(isolation_level="REPEATABLE READ")
                 with connection.begin():
-                    yield Tables(connection)
+                    yield connection
         except SQLAlchemyError as error:
             raise StoreError(_sentence(error, self._name)) from error
 
@@ -175,23 +196,31 @@ def _create_private(path: Path) -> None:
         ) from error
 
 
-_ADVICE: Final = (
-    ("readonly database", "is read-only: make it writable or name another with --db"),
-    ("is full", "is full: free space on its file system"),
-    ("is locked", "is locked: end what holds it (another program writes to it)"),
-    ("disk I/O error", "cannot be written (disk I/O error): look at its disk and free space"),
-    ("unable to open", "cannot be opened: check the path and its permissions"),
-    ("not a database", "is not a database: name another with --db"),
-    ("connection failed", "cannot be reached: start its server, or name the right one with --db"),
-    ("server closed the connection", "has hung up: start its server again"),
-    ("malformed", "is damaged: restore it from a copy"),
-)
+_ADVICE: Final = {
+    sqlite3.SQLITE_READONLY: "is read-only: make it writable or name another with --db",
+    sqlite3.SQLITE_FULL: "is full: free space on its file system",
+    sqlite3.SQLITE_BUSY: "is locked: end what holds it (another program writes to it)",
+    sqlite3.SQLITE_LOCKED: "is locked: end what holds it (another program writes to it)",
+    sqlite3.SQLITE_IOERR: "cannot be written (disk I/O error): look at its disk and free space",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check the path and its permissions",
+    sqlite3.SQLITE_NOTADB: "is not a database: name another with --db",
+    sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a copy",
+}
 
 
 def _sentence(error: SQLAlchemyError, name: str) -> str:
-    cause = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-    for mark, advice in _ADVICE:
-        if mark in cause:
-            return f"The database {name} {advice}."
-    first = cause.strip().splitlines()[0] if cause.strip() else type(error).__name__
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    advice = None
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        advice = "has hung up: start its server again"
+    elif isinstance(cause, sqlite3.Error):
+        # The low byte is the kind; an error of the module itself has no code.
+        advice = _ADVICE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    elif isinstance(error, OperationalError) and getattr(cause, "sqlstate", "") is None:
+        # No server has said why.
+        advice = "cannot be reached: start its server, or name the right one with --db"
+    if advice is not None:
+        return f"The database {name} {advice}."
+    text = str(cause or error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
     return f"The database {name} does not do what is asked of it: {first}."

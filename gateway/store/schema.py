@@ -1,7 +1,10 @@
 """The tables. `blocks` is the evidence; `kept` is derived from it, and rebuilt at each start."""
 
+from __future__ import annotations
+
 from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -15,6 +18,9 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.engine import Connection
+
+from coldtrail_gateway.store.dialect import insert
 
 VERSION: Final = 2  # 1 had no commands
 
@@ -114,3 +120,24 @@ refused = Table(
     Column("reason", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
+
+
+def version(connection: Connection) -> int | None:
+    """Return the version of the schema; None where there is none."""
+    if not sa.inspect(connection).has_table(schema.name):
+        return None
+    return connection.scalar(sa.select(schema.c.version))
+
+
+def create(connection: Connection) -> None:
+    """Make the tables that are not there yet; a newer database stays as it is."""
+    found = version(connection)
+    if found is not None and found >= VERSION:
+        return
+    # Up to now a new version had more tables, and no other change.
+    metadata.create_all(connection)
+    if found is None:
+        first = insert(connection, schema).values(version=VERSION)
+        connection.execute(first.on_conflict_do_nothing())
+    else:
+        connection.execute(sa.update(schema).values(version=VERSION))

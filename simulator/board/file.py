@@ -48,13 +48,18 @@ class BoardError(ValueError):
     """The board cannot be; the message is one sentence that says where and why."""
 
 
+def path_of(name: str) -> Path:
+    """Return where the file of a board of this project lies, by the name of its folder."""
+    return BOARDS / name / "board.py"
+
+
 def named(name: str) -> dict[str, Any]:
     """Return a board of this project by the name of its folder.
 
     Raises:
         BoardError: there is none, or it cannot be.
     """
-    return load(BOARDS / name / "board.py")
+    return load(path_of(name))
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.esp32.interpreter import install, package
-from coldtrail_simulator.paths import BOARDS, FIRMWARE
+from coldtrail_simulator.paths import FIRMWARE
 from coldtrail_simulator.shipment.identity import Identity
 
 TLS, FLIGHTS = 9, 10
@@ -86,7 +87,7 @@ def build_volume(
         ShipmentError: there is no such profile.
     """
     install(volume, package(FIRMWARE))
-    install(volume, {"board.py": BOARDS / board / "board.py"})
+    install(volume, {"board.py": boards.path_of(board)})
     command("profile", profile, "-o", str(volume / "profile.cbor"))
     options: dict[int, object] = {TLS: 1} if authority else {}
     if flights:

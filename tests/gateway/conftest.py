@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import KeyPair, Shipment
+from coldtrail_gateway.store.registry import KeyPair, Shipment
 from tests.gateway import databases
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK
 
@@ -46,10 +46,9 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def store(database: str) -> Iterator[Store]:
     """A store with tracker CT-1 and its shipment S-1."""
-    opened = Store(database, create=True)
-    with opened.write() as tables:
-        tables.add_tracker("CT-1", test=True)
-        tables.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
-        tables.add_shipment(Shipment("S-1", "CT-1", None))
-    yield opened
-    opened.close()
+    with Store(database, create=True) as opened:
+        with opened.write() as tables:
+            tables.registry.add_tracker("CT-1", test=True)
+            tables.registry.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
+            tables.registry.add_shipment(Shipment("S-1", "CT-1", None))
+        yield opened

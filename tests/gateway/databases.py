@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 MISSING = (
     "No PostgreSQL server is installed: install one (Debian: apt-get install postgresql), "
     "or put its initdb and postgres on PATH."
@@ -65,6 +67,20 @@ def postgresql(folder: Path) -> Iterator[str]:
             finally:
                 server.send_signal(signal.SIGQUIT)  # at once: nobody needs what it holds
                 server.wait(30)
+
+
+def engine(url: str) -> sa.Engine:
+    """Return an engine of the tests' own at a database, which nothing is hidden from."""
+    return sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+
+
+def tamper(url: str, *statements: sa.Executable) -> None:
+    """Change a database behind the gateway's back."""
+    own = engine(url)
+    with own.begin() as connection:
+        for statement in statements:
+            connection.execute(statement)
+    own.dispose()
 
 
 def _is_ready(folder: Path, home: Path) -> bool:

@@ -202,7 +202,7 @@ class Bench:
             ):
                 case ["append"]:
                     # Now and then right up to the end of a page.
-                    rest = -(self._log._end + 8) % geometry.page
+                    rest = -(self._log.end + 8) % geometry.page
                     length = rest if rng.random() < 0.2 else rng.randrange(40)
                     self._append(rng.randrange(1, 28), length)
                 case ["seal"]:

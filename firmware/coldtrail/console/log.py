@@ -43,7 +43,7 @@ async def do_log(console, words):
     what = words[0] if words else ""
     if not what:
         console.put("records", [log.first, log.next - 1])
-        console.put("sectors", log.sectors)
+        console.put("sectors", log.count)
         console.put("sectors_free", log.room())
         console.put("sectors_retired", log.retired)
         console.put("damaged", [list(pair) for pair in log.damaged])

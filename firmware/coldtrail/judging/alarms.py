@@ -40,15 +40,16 @@ from micropython import const
 
 from coldtrail.judging.trend import Trend
 
-INSTANT = const(1)
-CONSECUTIVE = const(2)
-CUMULATIVE = const(3)
-TREND = const(4)
+# From records.py, so that the compiler puts them in place.
+_INSTANT = const(1)
+_CONSECUTIVE = const(2)
+_CUMULATIVE = const(3)
+_TREND = const(4)
 
-BACK_WITHIN = const(1)
-SENSOR_LOST = const(2)
-SHIPMENT_STOPPED = const(3)
-RULES_REPLACED = const(4)
+_BACK_WITHIN = const(1)
+_SENSOR_LOST = const(2)
+_SHIPMENT_STOPPED = const(3)
+_RULES_REPLACED = const(4)
 
 # State of a rule: a list of integers.
 _FLAGS = const(0)
@@ -94,6 +95,8 @@ class Engine:
     A change is a tuple: ("start", index of the rule, reading that met it, seconds, t), where
     seconds is the time beyond so far (kind trend: the time to breach), or ("end", index, cause,
     minimum, maximum, seconds beyond, t) over the readings of the breach.
+
+    ``states``: one list a rule, whose first item has flags (4: the run is a breach; 8: latched).
     """
 
     def __init__(self, rules):
@@ -104,10 +107,10 @@ class Engine:
         """Begin a shipment: no alarm, no totals, no history."""
         self.before = False  # an alarm of the log that nobody has acknowledged, by whatever rules
         self._t = None
-        self._states = [[0] * _SIZE for _ in self.rules]
+        self.states = [[0] * _SIZE for _ in self.rules]
         self._trends = {}  # by index of the rule
         for index, rule in enumerate(self.rules):
-            if rule[1] == TREND:
+            if rule[1] == _TREND:
                 self._trends[index] = Trend(rule[4], rule[3] > 2, rule[5], rule[7])
 
     def restart(self, passed=None):
@@ -126,7 +129,7 @@ class Engine:
     def acknowledge(self):
         """Take note that somebody has seen what is over; nobody has seen how what goes on ends."""
         self.before = self.standing
-        for state in self._states:
+        for state in self.states:
             if not state[_FLAGS] & _BREACH:
                 state[_FLAGS] &= ~_LATCHED
 
@@ -144,9 +147,9 @@ class Engine:
         changes: list = []
         for index, rule in enumerate(self.rules):
             if rule[2] == channel and _excess(rule, value) > 0:
-                self._states[index][_FLAGS] |= _LATCHED
+                self.states[index][_FLAGS] |= _LATCHED
                 changes.append(("start", index, value, 0, t))
-                changes.append(("end", index, BACK_WITHIN, value, value, 0, t))
+                changes.append(("end", index, _BACK_WITHIN, value, value, 0, t))
         return changes
 
     def sample(self, t, interval, values):
@@ -164,7 +167,7 @@ class Engine:
                 self._judge(index, t, stood, values[channel], changes)
         return changes
 
-    def stop(self, t, cause=SHIPMENT_STOPPED):
+    def stop(self, t, cause=_SHIPMENT_STOPPED):
         """End every run, with the shipment or because of ``cause``. Return the changes."""
         changes = []
         for index in range(len(self.rules)):
@@ -174,17 +177,17 @@ class Engine:
     @property
     def alarmed(self):
         """True when there is a breach, or was one that nobody has acknowledged."""
-        return self.before or any(state[_FLAGS] & _LATCHED for state in self._states)
+        return self.before or any(state[_FLAGS] & _LATCHED for state in self.states)
 
     @property
     def standing(self):
         """True while a breach is going on."""
-        return any(state[_FLAGS] & _BREACH for state in self._states)
+        return any(state[_FLAGS] & _BREACH for state in self.states)
 
     def _judge(self, index, t, stood, value, changes):
         rule = self.rules[index]
         kind, duration = rule[1], rule[5]
-        state = self._states[index]
+        state = self.states[index]
         if state[_FLAGS] & _OUT:
             state[_BEYOND] += stood
             state[_TOTAL] += stood
@@ -211,18 +214,18 @@ class Engine:
                     state[_FLAGS] |= _OUT
                     state[_LATEST] = value
         if state[_FLAGS] & (_RUN | _BREACH) == _RUN:
-            seconds = state[_TOTAL if kind == CUMULATIVE else _BEYOND]
-            if kind == INSTANT or trend or seconds >= duration:
+            seconds = state[_TOTAL if kind == _CUMULATIVE else _BEYOND]
+            if kind == _INSTANT or trend or seconds >= duration:
                 state[_FLAGS] |= _BREACH | _LATCHED
                 seconds = trend.seconds if trend else seconds
                 changes.append(("start", index, state[_LATEST], seconds, t))
         if within and state[_FLAGS] & _RUN:
-            self._end(index, BACK_WITHIN, t, changes)
+            self._end(index, _BACK_WITHIN, t, changes)
         elif value is None and state[_FLAGS] & _BREACH:
-            self._end(index, SENSOR_LOST, t, changes)
+            self._end(index, _SENSOR_LOST, t, changes)
 
     def _end(self, index, cause, t, changes):
-        state = self._states[index]
+        state = self.states[index]
         if state[_FLAGS] & _BREACH:
             changes.append(
                 ("end", index, cause, state[_MINIMUM], state[_MAXIMUM], state[_BEYOND], t)
@@ -235,7 +238,7 @@ class Engine:
     def save(self):
         """Return the state as a list of integers, None and lists, for load()."""
         saved: list = [self._t, self.before]
-        for index, state in enumerate(self._states):
+        for index, state in enumerate(self.states):
             trend = self._trends.get(index)
             saved.append(state + trend.save() if trend else state[:])
         return saved
@@ -250,7 +253,7 @@ class Engine:
             raise ValueError("the saved alarm state belongs to other rules.")
         self._t, self.before = saved[:2]
         for index, old in enumerate(saved[2:]):
-            self._states[index] = old[:_SIZE]
+            self.states[index] = old[:_SIZE]
             if index in self._trends:
                 self._trends[index].load(old[_SIZE:])
 

@@ -28,8 +28,10 @@ STUCK = const(16)
 # 0.1 degC between samples a minute apart, and the noise, 0.1 degC, differs by 0.7 degC at five
 # sigma: so it costs a conversion where something happens, and nothing where nothing does.
 _JUMP = const(100)
-_LAST = const(10)  # in the memory: the probe's reading before, None after a boot or a fault
-REPEATED = const(11)  # ... and its conversion that was repeated and does not count, or None
+
+# From memories.py, so that the compiler puts them in place.
+_REPEATS_LAST = const(10)
+_REPEATS_REPEATED = const(11)
 
 
 def repeats():
@@ -48,7 +50,7 @@ def read(port, memory):
     fault leaves the others alone.
     """
     status = 0
-    memory[REPEATED] = None
+    memory[_REPEATS_REPEATED] = None
     values = [None] * CHANNELS
     for number, name, channels in SENSORS:
         driver = port.sensor(name)
@@ -82,7 +84,7 @@ def _measure(port, driver):
 
 def _probe(driver, memory):
     """Measure the payload; what does not fit the reading before has to be confirmed."""
-    last, memory[_LAST] = memory[_LAST], None
+    last, memory[_REPEATS_LAST] = memory[_REPEATS_LAST], None
     if last is None:
         last = driver.measure()
     try:
@@ -93,8 +95,8 @@ def _probe(driver, memory):
         again = driver.measure()
         if reading is not None and abs(reading - last) < abs(again - last):
             reading, again = again, reading
-        memory[REPEATED], reading = reading, again
-    memory[_LAST] = reading
+        memory[_REPEATS_REPEATED], reading = reading, again
+    memory[_REPEATS_LAST] = reading
     return reading
 
 
@@ -119,8 +121,8 @@ def sample(port, memory, tables):
             raw = reading[1 + channel]
             if raw is not None:
                 reading[1 + channel] = corrected(points, raw)
-            if not channel and memory[REPEATED] is not None:
-                memory[REPEATED] = corrected(points, memory[REPEATED])
+            if not channel and memory[_REPEATS_REPEATED] is not None:
+                memory[_REPEATS_REPEATED] = corrected(points, memory[_REPEATS_REPEATED])
     return reading
 
 

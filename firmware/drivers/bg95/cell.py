@@ -1,7 +1,12 @@
-"""BG95: the serving cell, a position without satellites. Sources as in bg95.py."""
+"""BG95: the serving cell, a position without satellites. Sources as in modem.py.
+
+found = await cell.serving(modem.at)
+if found:
+    mcc, mnc, area, number, technology, dbm = found
+"""
 
 from drivers.bg95.at import CommandError
-from drivers.bg95.modem import fields, integer
+from drivers.bg95.text import fields, integer
 
 # AcT of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) to LTE-M, NB-IoT, GSM.
 _TECHNOLOGIES = {8: 1, 9: 2, 0: 3}

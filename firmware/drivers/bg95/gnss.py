@@ -1,6 +1,10 @@
 """BG95: its satellite receiver, which shares the way in with its radio.
 
 Sources: "BG96 GNSS AT Commands Manual" V1.1; "priority" is the BG95's, a BG96 can do both at once.
+
+    found = await gnss.locate(modem.at, 120_000, lambda: True)
+    if found:
+        latitude, longitude, metres = found  # 1e-6 degree
 """
 
 import asyncio
@@ -8,8 +12,8 @@ import time
 
 from micropython import const
 
-from drivers.bg95.at import CommandError, ModemError
-from drivers.bg95.modem import fields, left
+from drivers.bg95.at import CommandError, ModemError, left
+from drivers.bg95.text import fields
 
 _POLL_MS = const(2_000)
 _NOT_FIXED = const(516)

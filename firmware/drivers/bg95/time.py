@@ -1,4 +1,9 @@
-"""BG95: the network's time. Sources as in bg95.py."""
+"""BG95: the network's time. Sources as in modem.py.
+
+found = await time.network_time(modem.at)
+if found:
+    unix, uncertainty_ms, ticks = found
+"""
 
 import asyncio
 import time

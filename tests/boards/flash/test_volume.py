@@ -85,7 +85,7 @@ def test_micropython_finds_firmware_and_identity(interpreter, tmp_path):
     assert first == "/rom/coldtrail/provisioned.mpy nrf52840 CT-7 refrigerated_2_8"
     files = ["boot.py", "identity.cbor", "main.py", "profile.cbor", "wiring.py"]
     digest = program.firmware()["version"].decode()
-    assert second == f"{files} {['coldtrail', 'drivers', 'version']} {digest}"
+    assert second == f"{files} {['coldtrail', 'drivers', 'memory.mpy', 'version']} {digest}"
 
 
 def test_on_the_bench_only_boot_is_another(tmp_path):

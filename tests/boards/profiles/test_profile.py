@@ -199,7 +199,7 @@ def run(*arguments: str | Path) -> tuple[int, str]:
 def test_shows_what_the_tracker_does_of_itself(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(
-        """  # noqa: E501
+        """
 position_interval = "4 h"
 call_at_once = ["probe", "clock"]
 start_delay = "2 h"

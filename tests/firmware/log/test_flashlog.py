@@ -515,16 +515,16 @@ def _mounted(nor, log):
 
 def _rotted(nor, log):
     """Flip a bit of the last record."""
-    nor.array.flip(log._head * SECTOR + log._last + 12, 3)
+    nor.array.flip(log.head * SECTOR + log.last + 12, 3)
 
 
 def _torn(nor, log):
     """Leave an append that was cut short."""
-    nor.array.program(log._head * SECTOR + log._end, b"\x20\x08\xff")
+    nor.array.program(log.head * SECTOR + log.end, b"\x20\x08\xff")
 
 
 def _erased(nor, log):
-    nor.array.erase(log._head)
+    nor.array.erase(log.head)
 
 
 def _exchanged(nor, log):

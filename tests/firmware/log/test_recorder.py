@@ -17,7 +17,7 @@ from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival, Kept
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import KeyPair
+from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_simulator.models.nor import NorArray
 
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())._replace(
@@ -276,8 +276,10 @@ def test_whatever_was_overwritten_the_newest_blocks_are_confirmed(tmp_path):
     journey.begin_boot()
     store = Store(f"sqlite:///{tmp_path}/gateway.db", create=True)
     with store.write() as tables:
-        tables.add_tracker(Identity.tracker, test=True)
-        tables.add_key(Identity.tracker, 1, KeyPair(Identity.uplink_key, Identity.downlink_key))
+        tables.registry.add_tracker(Identity.tracker, test=True)
+        tables.registry.add_key(
+            Identity.tracker, 1, KeyPair(Identity.uplink_key, Identity.downlink_key)
+        )
     for _ in range(20):
         last = journey.state.number
         while next(recorder.blocks(0), (0, 0))[1] <= last + 1:
@@ -330,7 +332,7 @@ def test_records_that_rotted_before_they_were_sealed_are_missing_and_said_to_be(
     for k in range(10):
         journey.sample(400 + k)
         log = journey.recorder.log
-        places[journey.t] = (log._head * SECTOR + log._last, log.next - 1)
+        places[journey.t] = (log.head * SECTOR + log.last, log.next - 1)
     times = list(places)
     for t in (times[3], times[4], times[7]):
         journey.flash.cells.flip(places[t][0] + 10, 4)

@@ -18,11 +18,14 @@ from coldtrail.contract import cbor, cose
 from coldtrail.judging import profile
 from coldtrail.log import records as r
 from coldtrail.log.recorder import Recorder
-from coldtrail.uplink.session import Session, commands
+from coldtrail.uplink import commands
+from coldtrail.uplink.session import Session
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_gateway.contract.command import Command
 from coldtrail_simulator.models.nor import Mood, NorArray, Tear
+from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
 from tests.firmware.support.norflash import NorFlash
+from tests.firmware.support.uplink_commands import mac0
 from tests.firmware.support.who import Identity
 
 UNIX = 1_800_000_000
@@ -240,7 +243,7 @@ def test_a_command_survives_every_power_cut(
 def sealed(action: list[Any]) -> bytes:
     """Return the command as the gateway retains it."""
     command = Command("SIM-000001", COUNTER, cbor.encode(action), UNIX + 3600, UNIX * 1000)
-    sealed: bytes = cose.mac0(
+    sealed: bytes = mac0(
         Identity.downlink_key, 1, cose.COMMAND, "down", Identity.tracker,
         bytearray(command.payload()),
     )  # fmt: skip

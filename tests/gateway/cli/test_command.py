@@ -19,8 +19,9 @@ from coldtrail_boards.profiles import profile as profiles
 from coldtrail_gateway.cli.main import gateway
 from coldtrail_gateway.contract.command import MAX_PROFILE, Outcome, Value, configure
 from coldtrail_gateway.store import schema
-from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.database import Store, StoreError
 from coldtrail_simulator.services.services import Broker, ClockServer
+from tests.gateway import databases
 from tests.gateway.running import Client, Gateway, coldtrail, registration
 from tests.support.blocks import cddl
 from tests.support.blocks.blockmaker import Maker, opened
@@ -132,19 +133,16 @@ def test_a_database_without_commands_gets_them(tmp_path: Path) -> None:
     with sqlite3.connect(path) as old:
         old.execute("DROP TABLE commands")
         old.execute("UPDATE coldtrail_schema SET version = 1")
-    store = Store(str(path), create=False)
-    with store.read() as tables:
-        assert tables.version() == schema.VERSION
+    with Store(str(path), create=False) as store, store.read() as tables:
         assert tables.commands.of("CT-1") == []
-    store.close()
+    with sqlite3.connect(path) as new:
+        assert list(new.execute("SELECT version FROM coldtrail_schema")) == [(schema.VERSION,)]
 
 
 def test_a_newer_database_is_left_alone(database: str) -> None:
-    store = Store(database, create=True)
-    with store.write() as tables:
-        tables._connection.execute(sa.update(schema.schema).values(version=schema.VERSION + 1))
-    store.close()
-    with pytest.raises(Exception, match="a newer one"):
+    Store(database, create=True).close()
+    databases.tamper(database, sa.update(schema.schema).values(version=schema.VERSION + 1))
+    with pytest.raises(StoreError, match="a newer one"):
         Store(database, create=True)
 
 
@@ -263,12 +261,10 @@ def test_starting_a_shipment_registers_it_and_decode_shows_a_command(
     with clock([NOW_MS]) as address:
         operator = Operator(tmp_path, address)
         operator.command("start-shipment", "S-2")
-        store = Store(operator.database, create=False)
-        with store.read() as tables:
-            shipment = tables.shipment("S-2")
+        with Store(operator.database, create=False) as store, store.read() as tables:
+            shipment = tables.registry.shipment("S-2")
             assert shipment is not None
             assert shipment.tracker == "CT-1"
-        store.close()
         with (
             Gateway(tmp_path, f"mqtt://127.0.0.1:{broker.port}", "--clock", address),
             Client(broker.port, TOPIC) as tracker,

@@ -242,10 +242,10 @@ def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> No
     assert sorted(document) == [
         "calibrations",
         "events",
+        "findings",
         "samples",
         "shipment",
         "tracker",
-        "findings",
     ]
     assert [event["type"] for event in document["events"]] == ["boot", "alarm-start"]
     assert [path.name for path in tmp_path.iterdir() if "out.csv" in path.name] == ["out.csv"]

@@ -1,4 +1,4 @@
-"""`coldtrail gateway readout`: a log from the cable, verified with what the gateway knows."""
+"""`coldtrail gateway verify-file`: a log from the cable, verified with what the gateway knows."""
 
 import csv
 import io
@@ -38,8 +38,8 @@ def written(path: Path, blocks: list[bytes], head: object = HEAD) -> Path:
     return path
 
 
-def readout(path: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(gateway, ["readout", str(path), *arguments])
+def verify_file(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(gateway, ["verify-file", str(path), *arguments])
 
 
 def rows(result: Result) -> list[dict[str, str]]:
@@ -47,7 +47,7 @@ def rows(result: Result) -> list[dict[str, str]]:
 
 
 def test_what_verifies_is_vouched_for(blocks: list[bytes], database: str, tmp_path: Path):
-    done = readout(written(tmp_path / "log", blocks), "--db", database)
+    done = verify_file(written(tmp_path / "log", blocks), "--db", database)
     assert done.exit_code == 0, done.output
     assert [row["verified"] for row in rows(done)] == ["yes"] * 24
     assert [int(row["t_s"]) for row in rows(done)] == list(range(60, 60 + 24 * 300, 300))
@@ -60,7 +60,7 @@ def test_a_block_that_was_touched_is_named_and_left_out(
     forged = bytearray(blocks[2])
     forged[60] ^= 1
     touched = [*blocks[:2], bytes(forged), blocks[3]]
-    done = readout(written(tmp_path / "log", touched), "--db", database)
+    done = verify_file(written(tmp_path / "log", touched), "--db", database)
     assert done.exit_code == 1
     assert "damaged: a block (row 3): MAC does not verify" in done.stderr
     assert len(rows(done)) == 18
@@ -70,7 +70,7 @@ def test_without_a_key_everything_is_there_and_nothing_vouched_for(
     blocks: list[bytes], database: str, tmp_path: Path
 ):
     stranger = {**HEAD, "tracker": "CT-9"}
-    done = readout(written(tmp_path / "log", blocks, stranger), "--db", database)
+    done = verify_file(written(tmp_path / "log", blocks, stranger), "--db", database)
     assert done.exit_code == 1
     assert "tracker CT-9 is not registered here" in done.stderr
     assert {row["verified"] for row in rows(done)} == {"unverified"}
@@ -83,7 +83,7 @@ def test_what_a_broken_transfer_left_is_passed_over(
 ):
     path = written(tmp_path / "log", blocks)
     path.write_bytes(path.read_bytes()[:-10])
-    done = readout(path, "--db", database)
+    done = verify_file(path, "--db", database)
     assert len(rows(done)) == 18
 
 
@@ -99,7 +99,7 @@ def test_what_a_broken_transfer_left_is_passed_over(
 )
 def test_what_is_no_read_out_is_refused(content: bytes, says: str, database: str, tmp_path: Path):
     (tmp_path / "log").write_bytes(content)
-    done = readout(tmp_path / "log", "--db", database, "-o", str(tmp_path / "out.csv"))
+    done = verify_file(tmp_path / "log", "--db", database, "-o", str(tmp_path / "out.csv"))
     assert done.exit_code == 2
     assert says in done.stderr
     assert not (tmp_path / "out.csv").exists()
@@ -109,6 +109,6 @@ def test_another_shipment_is_named_by_those_that_are_there(
     blocks: list[bytes], database: str, tmp_path: Path
 ):
     path = written(tmp_path / "log", blocks)
-    done = readout(path, "--db", database, "--shipment", "S-404")
+    done = verify_file(path, "--db", database, "--shipment", "S-404")
     assert done.exit_code == 2
     assert f"it has {NAME.shipment}" in done.stderr

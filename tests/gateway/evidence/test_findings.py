@@ -18,8 +18,10 @@ from coldtrail_gateway.ingest.intake import Arrival
 from coldtrail_gateway.shipments import history
 from coldtrail_gateway.shipments.history import History
 from coldtrail_gateway.store import schema
+from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import Archived, KeyPair
+from coldtrail_gateway.store.registry import KeyPair
+from tests.gateway import databases
 from tests.support.blocks.blockmaker import (
     BOOT_EVENT,
     DOWNLINK,
@@ -172,13 +174,13 @@ def test_a_block_of_another_tracker_is_not_even_archived(store: Store) -> None:
     blocks = chain(2, maker)
     foreign = Maker(**{**maker.__dict__, "tracker": "CT-2"}).block(rows(2))
     with store.write() as tables:
-        tables.add_tracker("CT-2", test=True)
-        tables.add_key("CT-2", 1, KeyPair(UPLINK, DOWNLINK))
+        tables.registry.add_tracker("CT-2", test=True)
+        tables.registry.add_key("CT-2", 1, KeyPair(UPLINK, DOWNLINK))
     whole = told(store, [*blocks, foreign])
     assert names(whole) == []
     assert whole.blocks == 2
     with store.read() as tables:
-        assert tables.refused() == {"MAC does not verify": 1}
+        assert tables.quarantine.refused() == {"MAC does not verify": 1}
 
 
 def test_a_new_key_is_an_honest_event(store: Store) -> None:
@@ -186,7 +188,7 @@ def test_a_new_key_is_an_honest_event(store: Store) -> None:
     blocks = chain(2, maker)
     maker.key, maker.version = bytes(range(64, 96)), 2
     with store.write() as tables:
-        tables.add_key("CT-1", 2, KeyPair(maker.key, DOWNLINK))
+        tables.registry.add_key("CT-1", 2, KeyPair(maker.key, DOWNLINK))
     blocks += [maker.block(rows(2, start=1800)), maker.block(rows(2, start=2400))]
     whole = told(store, blocks)
     assert names(whole) == []
@@ -259,18 +261,18 @@ def test_findings_of_another_shipment_are_not_this_ones(store: Store) -> None:
     assert names(told(store, blocks)) == []
 
 
-def test_tampering_with_the_archive_is_noticed(store: Store) -> None:
+def test_tampering_with_the_archive_is_noticed(store: Store, database: str) -> None:
     blocks = chain(4)
     told(store, blocks)
     table = schema.blocks
     changed = bytearray(blocks[1])
     changed[40] ^= 1
-    with store.write() as tables:
-        tables._connection.execute(
-            sa.update(table).where(table.c.number == 2).values(sealed=bytes(changed))
-        )
-        tables._connection.execute(sa.update(table).where(table.c.number == 4).values(number=5))
-        tables._connection.execute(sa.delete(table).where(table.c.number == 3))
+    databases.tamper(
+        database,
+        sa.update(table).where(table.c.number == 2).values(sealed=bytes(changed)),
+        sa.update(table).where(table.c.number == 4).values(number=5),
+        sa.delete(table).where(table.c.number == 3),
+    )
     tampered = told(store, [])
     assert Name.DAMAGED in names(tampered)
     assert {finding.first for finding in tampered.findings if finding.name is Name.DAMAGED} == {

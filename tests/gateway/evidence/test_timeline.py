@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldtrail_gateway.contract.block import Sync
-from coldtrail_gateway.evidence.timeline import DRIFT_PPM, Timeline, iso
+from coldtrail_gateway.evidence.timeline import DRIFT_PPM, Timeline
 
 DAY_MS = 86_400_000
 START_MS = 1_767_225_600_000  # 2026-01-01
@@ -107,9 +107,3 @@ def test_contradicting_syncs_widen_the_uncertainty() -> None:
 
 def test_without_a_sync_nothing_is_placed() -> None:
     assert Timeline([]).place(0) is None
-
-
-def test_iso_8601() -> None:
-    assert iso(0) == "1970-01-01T00:00:00.000Z"
-    assert iso(START_MS + 1) == "2026-01-01T00:00:00.001Z"
-    assert iso((2**32 - 1) * 1000 + 999) == "2106-02-07T06:28:15.999Z"

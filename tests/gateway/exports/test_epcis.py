@@ -11,7 +11,7 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.exports import epcis
 from coldtrail_gateway.exports.epcis import EpcisError
 from coldtrail_gateway.shipments.history import History

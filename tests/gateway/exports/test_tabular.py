@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coldtrail_gateway.contract import words as codes
-from coldtrail_gateway.evidence.timeline import iso
+from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.exports import tabular
 from tests.support.blocks.blockmaker import BOOT_EVENT, Maker
 from tests.support.blocks.journey import START, SYNC, rough_journey, told

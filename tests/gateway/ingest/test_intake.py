@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from coldtrail_gateway.contract.envelope import Reason, Refused
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival, Kept
-from coldtrail_gateway.store import schema, tables
+from coldtrail_gateway.store import quarantine, schema
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import KeyPair
+from coldtrail_gateway.store.registry import KeyPair
+from tests.gateway import databases
 from tests.support.blocks import cddl
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, hash16, opened, rows, sealed
 
@@ -41,12 +42,15 @@ def confirmation(outcome: Kept | Refused, key: bytes = DOWNLINK) -> dict[int, An
 
 def archived(store: Store) -> list[bytes]:
     with store.read() as t:
-        return [row.sealed for row in t.archived("CT-1")]
+        return [row.sealed for row in t.archive.of("CT-1")]
 
 
-def quarantined(store: Store) -> list[sa.Row[Any]]:
-    with store._engine.connect() as connection:
-        return list(connection.execute(sa.select(schema.quarantine).order_by("id")))
+def quarantined(url: str) -> list[sa.Row[Any]]:
+    own = databases.engine(url)
+    with own.connect() as connection:
+        rows = list(connection.execute(sa.select(schema.quarantine).order_by("id")))
+    own.dispose()
+    return rows
 
 
 def test_a_block_is_kept_and_confirmed(store: Store) -> None:
@@ -73,7 +77,7 @@ def test_every_message_is_confirmed_also_the_same_again(store: Store) -> None:
     assert confirmation(first) == confirmation(second) == confirmation(third)
     assert archived(store) == [block]
     with store.read() as t:
-        assert [row.repeats for row in t.archived("CT-1")] == [2]
+        assert [row.repeats for row in t.archive.of("CT-1")] == [2]
 
 
 def test_out_of_order_blocks_are_confirmed_as_ranges(store: Store) -> None:
@@ -148,7 +152,7 @@ def test_before_the_first_block_there_is_no_confirmation(store: Store) -> None:
 def test_the_confirmation_is_under_the_key_version_used_last(store: Store) -> None:
     new_up, new_down = bytes(32), b"\x01" * 32
     with store.write() as t:
-        t.add_key("CT-1", 2, KeyPair(new_up, new_down))
+        t.registry.add_key("CT-1", 2, KeyPair(new_up, new_down))
     maker = Maker()
     assert confirmation(take(store, maker.block())[0])[2] == 1
     maker.key, maker.version = new_up, 2
@@ -188,7 +192,7 @@ BLOCK = Maker().block(rows(12))
     ],
 )
 def test_what_is_not_believed_is_quarantined(
-    store: Store, tracker: str, message: bytes, reason: Reason
+    store: Store, database: str, tracker: str, message: bytes, reason: Reason
 ) -> None:
     good = Maker().block()
     refused, kept = intake.take(store, [Arrival(tracker, message), Arrival("CT-1", good)], NOW_MS)
@@ -196,21 +200,21 @@ def test_what_is_not_believed_is_quarantined(
     assert refused.reason is reason
     assert confirmation(kept)[2] == 1
     assert archived(store) == [good]
-    (row,) = quarantined(store)
+    (row,) = quarantined(database)
     assert row.reason.startswith(reason)
     assert (row.message, row.size) == (message[:4096], len(message))
     with store.read() as t:
-        assert t.refused() == {reason: 1}
+        assert t.quarantine.refused() == {reason: 1}
 
 
-def test_the_quarantine_drops_the_oldest_and_keeps_the_count(store: Store) -> None:
-    junk = [b"junk %d" % number for number in range(tables.QUARANTINE_ROWS + 250)]
+def test_the_quarantine_drops_the_oldest_and_keeps_the_count(store: Store, database: str) -> None:
+    junk = [b"junk %d" % number for number in range(quarantine.MAX_ROWS + 250)]
     take(store, *junk[:900])
     take(store, *junk[900:])
-    kept = [row.message for row in quarantined(store)]
+    kept = [row.message for row in quarantined(database)]
     assert kept == junk[250:]
     with store.read() as t:
-        assert t.refused() == {Reason.NOT_COSE: len(junk)}
+        assert t.quarantine.refused() == {Reason.NOT_COSE: len(junk)}
 
 
 @given(
@@ -242,12 +246,12 @@ def test_the_confirmation_is_the_set_of_what_arrived(
 def _sqlite(folder: Path) -> Store:
     store = Store(f"{folder}/gateway.db", create=True)
     with store.write() as t:
-        t.add_tracker("CT-1", test=True)
-        t.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
+        t.registry.add_tracker("CT-1", test=True)
+        t.registry.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
     return store
 
 
-def test_what_is_derived_is_rebuilt_from_the_archive(store: Store) -> None:
+def test_what_is_derived_is_rebuilt_from_the_archive(store: Store, database: str) -> None:
     maker, other = Maker(), Maker(chain=b"chain  2")
     blocks = [maker.block() for _ in range(9)]
     fork = Maker().block(rows(1))
@@ -256,14 +260,13 @@ def test_what_is_derived_is_rebuilt_from_the_archive(store: Store) -> None:
     )
     before = intake.documents(store, NOW_MS)
     assert opened(before["CT-1"])[4] == [[6, 7], [9, 9]]
-    with store.write() as t:
-        t._connection.execute(sa.update(schema.kept).values(last=schema.kept.c.last + 90))
+    databases.tamper(database, sa.update(schema.kept).values(last=schema.kept.c.last + 90))
     assert intake.documents(store, NOW_MS) != before
     with store.write() as t:
-        t.rebuild()
+        t.archive.rebuild()
     assert intake.documents(store, NOW_MS) == before
     with store.read() as t:
-        assert t.state("CT-1", other.chain).kept == ((1, 2),)
+        assert t.archive.state("CT-1", other.chain).kept == ((1, 2),)
 
 
 def test_two_gateways_at_one_database(store: Store, database: str) -> None:
@@ -271,9 +274,9 @@ def test_two_gateways_at_one_database(store: Store, database: str) -> None:
     makers = {name: Maker(tracker=name) for name in ("CT-1", "CT-2", "CT-3")}
     with store.write() as t:
         for name in makers:
-            t.add_tracker(name, test=True)
+            t.registry.add_tracker(name, test=True)
             if name != "CT-1":
-                t.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+                t.registry.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
     arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(80)]
 
     def serve(seed: int) -> list[Kept | Refused]:
@@ -299,8 +302,8 @@ def test_many_trackers_in_one_commit(store: Store) -> None:
     with store.write() as t:
         for number in range(200):
             name = f"FLEET-{number}"
-            t.add_tracker(name, test=True)
-            t.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+            t.registry.add_tracker(name, test=True)
+            t.registry.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
             makers[name] = Maker(tracker=name)
     arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(3)]
     Random(1).shuffle(arrivals)

@@ -15,9 +15,10 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
+from coldtrail_gateway.store import schema
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.schema import VERSION
 from coldtrail_simulator.services.services import Broker, ClockServer, free_port
+from tests.gateway import databases
 from tests.gateway.running import LIMIT_S, Client, Gateway, coldtrail, registration
 from tests.support.blocks.blockmaker import Maker, hash16, rows, sealed
 
@@ -68,11 +69,8 @@ def port(url: str) -> int:
 
 
 def archived(gateway: Gateway, tracker: str = "CT-1") -> list[bytes]:
-    store = Store(gateway.database, create=False)
-    with store.read() as tables:
-        blocks = [row.sealed for row in tables.archived(tracker)]
-    store.close()
-    return blocks
+    with Store(gateway.database, create=False) as store, store.read() as tables:
+        return [row.sealed for row in tables.archive.of(tracker)]
 
 
 def test_a_block_is_kept_then_confirmed_then_acknowledged(url: str, gateway: Gateway) -> None:
@@ -300,10 +298,9 @@ def test_what_cannot_be_served_ends_with_a_sentence(tmp_path: Path, mosquitto: B
     database = tmp_path / "gateway.db"
     coldtrail("gateway", "register", registration(tmp_path), "--db", database)
     newer = tmp_path / "newer.db"
-    store = Store(str(newer), create=True)
-    with store.write() as tables:
-        tables._connection.execute(sa.text(f"UPDATE coldtrail_schema SET version={VERSION + 1}"))
-    store.close()
+    Store(str(newer), create=True).close()
+    newest = sa.update(schema.schema).values(version=schema.VERSION + 1)
+    databases.tamper(f"sqlite:///{newer}", newest)
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at " * 100)
     read_only = f"sqlite:///file:{database}?mode=ro&uri=true"
     busy = socket.create_server(("127.0.0.1", 0))

@@ -18,7 +18,7 @@ from coldtrail_gateway.ingest.intake import Arrival
 from coldtrail_gateway.shipments import history
 from coldtrail_gateway.shipments.history import History, UnknownShipmentError
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.tables import KeyPair, Shipment
+from coldtrail_gateway.store.registry import KeyPair, Shipment
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, Row, rows
 from tests.support.blocks.histories import events, samples
 
@@ -73,10 +73,10 @@ def test_a_later_sync_changes_neither_the_archive_nor_an_alarms_duration(store: 
     alarm = [(5, 900, 2, 2, 0, 3, 800, 600, 812, 650), (6, 1500, 2, 1, 801, 830, 1250)]
     first = told(store, maker.block(rows(3, start=900), alarm, sync(0, START)))
     with store.read() as tables:
-        kept = list(tables.archived("CT-1"))
+        kept = list(tables.archive.of("CT-1"))
     second = told(store, maker.block(rows(1, start=90_000), [], sync(90_000, START + 90_009, 10)))
     with store.read() as tables:
-        assert list(tables.archived("CT-1"))[: len(kept)] == kept
+        assert list(tables.archive.of("CT-1"))[: len(kept)] == kept
     assert times(second)[:3] != times(first)
     before, after = (json.loads(tabular.to_json(each))["events"] for each in (first, second))
     assert [event["time_utc"] for event in before] != [event["time_utc"] for event in after]
@@ -212,9 +212,9 @@ def test_any_history_comes_back_the_same(
 ) -> None:
     store = Store(f"{tmp_path_factory.mktemp('any')}/gateway.db", create=True)
     with store.write() as tables:
-        tables.add_tracker("CT-1", test=True)
-        tables.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
-        tables.add_shipment(Shipment("S-1", "CT-1", None))
+        tables.registry.add_tracker("CT-1", test=True)
+        tables.registry.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
+        tables.registry.add_shipment(Shipment("S-1", "CT-1", None))
     maker = Maker()
     made = []
     for boot, (taken, recorded) in enumerate(blocks, start=1):

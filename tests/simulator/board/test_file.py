@@ -190,7 +190,7 @@ from pathlib import Path
 from coldtrail_simulator.esp32 import interpreter as process
 from coldtrail_simulator.services import tools
 from coldtrail_simulator.shipment.simulation import Simulation
-from tests.simulator.rig import DRIVERS, S, Still, small_board
+from tests.support.trackers.rig import DRIVERS, S, Still, small_board
 
 MAIN = '''
 import asyncio, machine, os, time

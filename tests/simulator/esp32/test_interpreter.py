@@ -72,7 +72,7 @@ machine.deepsleep(3_600_000)
 
 def test_an_exception_goes_to_the_console_and_the_watchdog_bites(run):
     sim = run(
-        """  # noqa: E501
+        """
 import machine
 print(machine.reset_cause())
 if machine.reset_cause() == machine.WDT_RESET:
@@ -147,7 +147,7 @@ def test_an_interpreter_that_is_killed_makes_the_run_invalid(prepared):
 
 def test_feeding_keeps_the_watchdog_quiet_and_light_sleep_stops_it(run):
     sim = run(
-        """  # noqa: E501
+        """
 import machine, time
 print(machine.reset_cause())
 dog = machine.WDT(timeout=1000)
@@ -264,7 +264,7 @@ machine.deepsleep(10**7)
 
 def test_light_sleep_keeps_the_program_and_ends_by_time_or_by_a_pin(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import esp32, machine, time
 start = time.ticks_ms()
 machine.lightsleep(1000)
@@ -286,7 +286,7 @@ machine.deepsleep(10**7)
 
 def test_pins_float_in_deep_sleep_unless_held(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import esp32
 from machine import Pin, deepsleep, RTC
 n = len(RTC().memory())
@@ -319,7 +319,7 @@ deepsleep(10_000)
 
 def test_power_fails_in_the_middle_of_anything_and_the_bus_stops_there(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import machine
 spi = machine.SPI(2, baudrate=8000)
 machine.Pin(5, machine.Pin.OUT, value=0)
@@ -381,7 +381,7 @@ def test_power_can_fail_at_any_moment_and_comes_back(prepared, us):
 
 def test_the_log_has_the_virtual_time_of_each_line(prepared, tmp_path):
     sim = prepared(
-        """  # noqa: E501
+        """
 import machine, time
 for n in range(3):
     print("line", n)
@@ -467,7 +467,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from coldtrail_simulator.esp32 import interpreter as process
 from coldtrail_simulator.shipment.simulation import Simulation
-from tests.simulator.rig import Still, small_board
+from tests.support.trackers.rig import Still, small_board
 volume = Path({str(tmp_path)!r})
 process.install(volume, {{"main.py": "import time\\nwhile True: time.sleep_ms(1)"}})
 sim = Simulation(small_board(), volume, Still())

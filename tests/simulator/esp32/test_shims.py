@@ -114,7 +114,7 @@ def lines(sim):
 
 def test_hours_of_tasks_take_no_time_and_every_sleep_is_as_long_as_asked(run):
     sim = run(
-        """  # noqa: E501
+        """
 import asyncio, time
 
 async def every(ms, n):
@@ -151,7 +151,7 @@ class Loop:
 
 def test_asyncio_streams_run_on_the_uart(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import asyncio, machine, time
 
 uart = machine.UART(2, 115200, tx=machine.Pin(17), rx=machine.Pin(16), rxbuf=512)
@@ -185,7 +185,7 @@ asyncio.run(main())
 
 def test_poll_waits_for_lines_and_for_objects_with_an_ioctl(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import io, machine, select, sys, time
 
 uart = machine.UART(2, 9600)
@@ -230,7 +230,7 @@ print([event for _, event in poller.poll(20_000)], sys.stdin.read(3))
 
 def test_interrupts_run_at_the_next_access_and_wake_a_wait(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import machine, time
 
 def handler(pin):
@@ -262,7 +262,7 @@ time.sleep_ms(3000)
 
 def test_a_failing_handler_is_reported_and_the_program_goes_on(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 import machine, time
 machine.Pin(33).irq(lambda pin: 1 / 0)
 time.sleep_ms(2000)
@@ -280,7 +280,7 @@ print("on")
 
 def test_pins_drive_pull_float_and_refuse(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 from machine import Pin
 led = Pin(2, Pin.OUT, value=1)
 print(led(), led.value())
@@ -330,7 +330,7 @@ class Memory:
 
 def test_i2c_has_the_port_s_methods_and_errors(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 from machine import I2C, Pin
 i2c = I2C(0, scl=Pin(22), sda=Pin(21), freq=100000)
 print(i2c.scan())
@@ -366,7 +366,7 @@ print(nowhere.scan())
 
 def test_spi_has_the_port_s_methods(prepared):
     sim = prepared(
-        """  # noqa: E501
+        """
 from machine import SPI, Pin
 cs = Pin(5, Pin.OUT, value=1)
 spi = SPI(2, baudrate=1000000, polarity=0, phase=0, sck=Pin(18), mosi=Pin(23), miso=Pin(19))
@@ -417,7 +417,7 @@ class Plus1:
 
 def test_time_is_the_counter_since_power_on_and_ticks_since_reset(run):
     sim = run(
-        """  # noqa: E501
+        """
 import machine, time
 print(time.time(), time.time_ns() // 1000000, time.ticks_ms(), time.ticks_us() // 1000)
 print(time.gmtime(0)[:6], time.mktime((2000, 1, 2, 0, 0, 0, 0, 0)))
@@ -448,7 +448,7 @@ print(os.urandom(8), machine.unique_id(), random.getrandbits(30), os.listdir("/l
 
 def test_the_volume_is_all_the_firmware_sees(run, tmp_path):
     sim = run(
-        """  # noqa: E501
+        """
 import os
 print(sorted(os.listdir("/")), os.getcwd())
 with open("note.txt", "w") as file:

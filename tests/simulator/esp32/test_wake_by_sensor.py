@@ -123,7 +123,7 @@ def test_a_masked_source_does_not_wake(run, whole, name, world):
 
 def test_a_line_that_floats_in_deep_sleep_wakes_by_chance(run):
     sim = run(
-        """  # noqa: E501
+        """
 import esp32, machine
 print(machine.wake_reason())
 esp32.wake_on_ext1([machine.Pin(14, machine.Pin.IN)], esp32.WAKEUP_ANY_HIGH)

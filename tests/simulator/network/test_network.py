@@ -310,7 +310,7 @@ def test_virtual_time_stands_still_while_the_world_works(
 
 SCRIPT = """
 import sys, pathlib, tempfile
-from tests.simulator.test_network import traffic
+from tests.simulator.network.test_network import traffic
 with tempfile.TemporaryDirectory() as work:
     print(traffic(pathlib.Path(work), int(sys.argv[1])))
 """

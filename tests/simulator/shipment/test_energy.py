@@ -126,7 +126,7 @@ def test_shares_sum_up_and_days_follow_from_the_average():
 
 def test_the_chip_computes_waits_and_sleeps(run):
     sim = run(
-        """  # noqa: E501
+        """
 import machine, time
 time.sleep(10)
 machine.freq(80000000)
@@ -162,7 +162,7 @@ machine.deepsleep(60000)
 
 def test_sensors_draw_while_they_measure(run):
     sim = run(
-        """  # noqa: E501
+        """
 import machine
 from drivers.sht45 import SHT45
 from drivers.max31865 import MAX31865

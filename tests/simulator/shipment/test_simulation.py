@@ -3,7 +3,7 @@
 
 def test_a_reading_taken_is_the_reading_the_model_gave_and_sleep_restarts_the_firmware(run):
     sim = run(
-        """  # noqa: E501
+        """
 import machine
 from drivers.sht45 import SHT45
 

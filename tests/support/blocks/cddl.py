@@ -1,9 +1,10 @@
-"""Validates CBOR against ``firmware/uplink.cddl`` with zcbor."""
+"""Validates CBOR against ``firmware/uplink.cddl`` with zcbor, and reads the numbers it lists."""
 
 from __future__ import annotations
 
 import functools
 import io
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,36 @@ def is_valid(type_name: str, encoded: bytes) -> bool:
     except CddlValidationError:
         return False
     return True
+
+
+def numbers(choice: str) -> dict[str, int]:
+    """Return the arrays that a rule chooses from, each with the number that it begins with."""
+    rules = re.sub(r" *;.*", "", CDDL.read_text())
+    names = re.search(rf"^{choice} = ([a-z/\s-]+?)\n\n", rules, re.MULTILINE)
+    assert names, choice
+    found = {}
+    for name in names[1].replace("/", " ").split():
+        begin = re.search(rf"^{name} = \[(\d+)", rules, re.MULTILINE)
+        assert begin, name
+        found[name] = int(begin[1])
+    return found
+
+
+def columns() -> dict[str, int]:
+    """Return the columns of samples by the name of their rule, each with its key."""
+    rule = CDDL.read_text().partition("\nsamples = {")[2].partition("\n}")[0]
+    return {name: int(key) for key, name in re.findall(r"\? (\d+) => ([a-z-]+),", rule)}
+
+
+def remark(start: str, end: str) -> str:
+    """Return what the comments say between two phrases, on one line and without brackets."""
+    remarks = " ".join(re.findall(r";\s*(.*)", CDDL.read_text()))
+    found = re.search(rf"{re.escape(start)}(.*?){re.escape(end)}", remarks)
+    assert found, start
+    return re.sub(r" \([^)]*\)", "", found[1])
+
+
+def listed(start: str, end: str) -> dict[int, str]:
+    """Return the numbers that a remark lists, each with the words up to the next comma."""
+    found = re.findall(r"(\d+) ([^,]+)", remark(start, end))
+    return {int(number): words.strip() for number, words in found}

@@ -9,7 +9,7 @@ from coldtrail_gateway.contract.envelope import parse
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.shipments import history
 from coldtrail_gateway.shipments.history import History
-from coldtrail_gateway.store.tables import Archived
+from coldtrail_gateway.store.archive import Archived
 from tests.support.blocks.blockmaker import BOOT_EVENT, Maker, Row, rows
 
 START = 1_767_225_600  # 2026-01-01

@@ -22,6 +22,7 @@ MODULES = (
     "contract/cbor",
     "contract/confirmation",
     "contract/cose",
+    "contract/mac0",
     "contract/limits",
 )
 ANSWER_S = 60.0
