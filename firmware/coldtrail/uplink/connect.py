@@ -55,8 +55,7 @@ async def _secure(session):
     """Prepare TLS; before the first clock sync, dates of certificates prove nothing."""
     from drivers.bg95 import tls
 
-    sync = session.recorder.state.sync
-    unix = None if sync is None else sync[2] + session.now() - sync[0]
+    unix = session.recorder.state.unix(session.now())
     if not await tls.configure(session.modem.at, _CERTIFICATES, unix):
         print("uplink: this modem does not hold a certificate against the host's name")
     forget("drivers.bg95", "tls", "time")

@@ -78,8 +78,9 @@ async def _locate(session):
     state = session.recorder.state
     session.expect(_LOCATE_MS)
     session.radio[_RADIO_LOCATED] = session.now()
-    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
-    forget("drivers.bg95", "gnss")
+    unix = state.unix(session.now())
+    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent, unix)
+    forget("drivers.bg95", "gnss", "time")
     if found is not None:
         session.recorder.record(_POSITION, [session.now()] + list(found) + [_BY_GNSS])
 

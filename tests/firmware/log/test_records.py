@@ -86,7 +86,9 @@ def test_a_copy_has_the_value_of_the_original(path: Path) -> None:
     for name, value in copies(path):
         assert ORIGINALS.get(name, value) == value, name
         if path.parent.name != "ports":  # where a register's name begins so too
-            assert name in ORIGINALS or not name.startswith(("EVENTS_", "RADIO_", "REPEATS_")), name
+            assert name in ORIGINALS or not name.startswith(("EVENTS_", "RADIO_", "REPEATS_")), (
+                name
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
