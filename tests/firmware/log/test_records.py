@@ -42,14 +42,14 @@ LISTS = {
 }  # fmt: skip
 
 
-def constants(path: Path) -> dict[str, object]:
+def constants(path: Path) -> dict[str, int]:
     """Return the names that a module assigns with ``const()``, and their values."""
-    found = {}
+    found: dict[str, int] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(
                 targets=[ast.Name(id=name)],
-                value=ast.Call(func=ast.Name(id="const"), args=[ast.Constant(value=value)]),
+                value=ast.Call(func=ast.Name(id="const"), args=[ast.Constant(value=int(value))]),
             ):
                 found[name] = value
     return found
@@ -67,7 +67,7 @@ def words(path: Path, name: str) -> list[str]:
     raise AssertionError(f"{path} has no {name}")
 
 
-def copies(path: Path) -> Iterator[tuple[str, object]]:
+def copies(path: Path) -> Iterator[tuple[str, int]]:
     for name, value in constants(path).items():
         if name.startswith("_"):
             yield name[1:], value
@@ -160,18 +160,18 @@ def test_the_console_calls_records_channels_and_subjects_what_they_are() -> None
     for name, number in re.findall(r"^([a-z-]+) = \[(\d+), t: ", CONTRACT, re.MULTILINE):
         assert types[int(number)] == name
     for name in ("SAMPLE", "BLOCK", "CONFIRMED", "CHECKPOINT"):
-        assert types[constants(RECORDS)[name]] == name.lower()  # type: ignore[call-overload]
+        assert types[constants(RECORDS)[name]] == name.lower()
     subjects = words(console / "shown.py", "_SUBJECTS")
     channels = words(console / "shown.py", "_CHANNELS")
     for name, value in constants(RECORDS).items():
         group, _, rest = name.partition("_")
         if group == "SUBJECT":
-            assert subjects[value] == rest.lower()  # type: ignore[call-overload]
+            assert subjects[value] == rest.lower()
         elif group == "CHANNEL":
-            assert channels[value] == rest.lower()  # type: ignore[call-overload]
+            assert channels[value] == rest.lower()
     sensors = re.search(r"least significant first: (.*?)battery \(4\)", CONTRACT, re.DOTALL)
     assert sensors
     assert subjects[:5] == [*re.findall(r"([a-z]+)[\s;]+\(", sensors[1]), "battery"]
     kinds = words(console / "shown.py", "_KINDS")
     for name in ("INSTANT", "CONSECUTIVE", "CUMULATIVE", "TREND"):
-        assert kinds[constants(RECORDS)[name]] == name.lower()  # type: ignore[call-overload]
+        assert kinds[constants(RECORDS)[name]] == name.lower()
