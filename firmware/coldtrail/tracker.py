@@ -44,7 +44,7 @@ _SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
 _CLOCK_LOST_S = const(6 * 3600)
 
 
-# The detector's and the sampler's memories as far as they are looked at here; memories.py, as above.
+# Of the detector's and the sampler's memories what is looked at here; from memories.py.
 _EVENTS_OPEN = const(0)
 _EVENTS_LIMIT = const(1)
 _EVENTS_TO_ARM = const(2)

@@ -26,6 +26,8 @@ COLUMNS = {
 }
 """Columns of the export, in the order of the channels, and how many of the wire's units make one
 of theirs."""
+SCALE_C = -45, 130
+"""The ambient sensor's."""
 BATTERY_CONVERSIONS = 4
 """The tracker takes the mean of so many, rounded down to a millivolt."""
 
@@ -91,7 +93,8 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
                 samples[-1].payloads.append(round(note["celsius"] * 100))
                 values[0] = samples[-1].payloads[-1]
             case "ambient":
-                values[1:3] = round(note["celsius"] * 100), round(note["percent"] * 10)
+                if SCALE_C[0] < note["celsius"] < SCALE_C[1]:  # at its ends it is no reading
+                    values[1:3] = round(note["celsius"] * 100), round(note["percent"] * 10)
             case "light":
                 values[3] = round(note["lux"] * 100)
             case "battery":
