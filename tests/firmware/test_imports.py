@@ -13,6 +13,7 @@ FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 ORDER = """
 main
 coldtrail/start
+coldtrail/cannot_run
 coldtrail/tracker
 coldtrail/cable_session
 coldtrail/console
