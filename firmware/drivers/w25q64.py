@@ -1,10 +1,8 @@
 """Winbond W25Q64: 8 MiB of NOR flash over SPI, mode 0 or 3 (datasheet W25Q64JV, revision J).
 
-Also its relatives from W25Q80 to W25Q128, which differ in size alone, and other makers' parts that
-say a capacity of 1 to 16 MiB: boards are fitted with what can be bought, all of them take the
-instructions used here, the log reads back whatever it writes, and a tracker that refused a memory
-that works would be of no use to anybody. The part has no flag for a failed program or erase: only
-reading back shows one.
+Also its relatives from W25Q80 to W25Q128, which differ in size alone, and other makers' parts.
+What is done once, to find out which part it is and whether it can be written, lies in
+w25q64_start.py. The part has no flag for a failed program or erase: only reading back shows one.
 
 Bus calls, chip select included: read 4, program 7, erase 6, and 3 for each look at the status, of
 which a program or an erase takes one or a few.
@@ -16,33 +14,19 @@ which a program or an erase takes one or a few.
 """
 
 import time
-from errno import EACCES, EIO, ENODEV, ETIMEDOUT
+from errno import ETIMEDOUT
 
 from micropython import const
 
 # Instructions, table 8.1.2.
 _WRITE_ENABLE = b"\x06"
-_WRITE_DISABLE = b"\x04"
 _POWER_DOWN = b"\xb9"
-_RELEASE_POWER_DOWN = b"\xab"
 _READ_DATA = const(0x03)
 _PAGE_PROGRAM = const(0x02)
 _SECTOR_ERASE = const(0x20)
 _READ_STATUS_1 = const(0x05)
-_JEDEC_ID = const(0x9F)
 
-_READ_STATUS_2 = const(0x35)
-_READ_STATUS_3 = const(0x15)
-
-# Status registers, section 7.1.
-_BUSY = const(0x01)
-_WEL = const(0x02)
-_PROTECTED = const(0x1C)  # BP2 to BP0
-_CMP = const(0x40)  # of register 2: what they leave free is protected
-_WPS = const(0x04)  # of register 3: each block has a lock of its own, and powers up locked
-
-_WINBOND = const(0xEF)  # other makers' registers 2 and 3 are not these
-_NOBODY = (0x00, 0xFF)  # as a line reads that nobody drives
+_BUSY = const(0x01)  # status register 1, section 7.1.1
 
 # AC characteristics, section 9.6: typical time to wait before looking, and the limit for a part
 # at its slowest with a margin.
@@ -50,9 +34,6 @@ _PROGRAM_US = const(400)  # tPP, at most 3 ms
 _PROGRAM_LIMIT_MS = const(6)
 _ERASE_MS = const(45)  # tSE, at most 400 ms
 _ERASE_LIMIT_MS = const(500)
-_RELEASE_US = const(3)  # tRES1
-_POWER_UP_MS = const(5)  # tPUW
-_ENABLE_LIMIT_MS = const(20)
 
 
 class W25Q64:
@@ -74,65 +55,10 @@ class W25Q64:
         self._cs = cs
         self._command = bytearray(4)
         self._status = bytearray(2)
-        self.jedec = self._identify()
+        from drivers import w25q64_start
+
+        self.jedec = w25q64_start.prepare(spi, cs)
         self.size = 1 << self.jedec[2]
-        if self._is_protected(self._enable()):
-            from drivers import w25q64_unlock
-
-            w25q64_unlock.clear(self._send, self._register, self.jedec[0] == _WINBOND)
-            if self._is_protected(self._enable()):
-                raise OSError(EACCES, "the flash is write-protected and cannot be freed")
-
-    def _identify(self):
-        """Return maker, type and the binary logarithm of the size in bytes."""
-        frame = self._command
-        start = time.ticks_ms()
-        while True:
-            self.release_power_down()
-            frame[0] = _JEDEC_ID
-            self._cs(0)
-            self._spi.write_readinto(frame, frame)
-            self._cs(1)
-            if frame[1] not in _NOBODY and 0x14 <= frame[3] <= 0x18:
-                return bytes(frame[1:])
-            # Busy, or powered up a moment ago.
-            if time.ticks_diff(time.ticks_ms(), start) > _ERASE_LIMIT_MS:
-                if frame[1] in _NOBODY:
-                    raise OSError(ENODEV, "the flash does not answer")
-                found = "%02x %02x %02x" % tuple(frame[1:])
-                raise OSError(ENODEV, "the flash is of no size known, JEDEC id " + found)
-            time.sleep_ms(_POWER_UP_MS)
-
-    def _enable(self):
-        """Try whether a write enable is taken; return status register 1.
-
-        A part that was powered up a moment ago wants 5 ms for it.
-        """
-        start = time.ticks_ms()
-        while True:
-            self._send(_WRITE_ENABLE)
-            status = self._register(_READ_STATUS_1)
-            self._send(_WRITE_DISABLE)
-            if status & _WEL:
-                return status
-            if time.ticks_diff(time.ticks_ms(), start) > _ENABLE_LIMIT_MS:
-                raise OSError(EIO, "the flash takes no write enable")
-            time.sleep_ms(_POWER_UP_MS)
-
-    def _is_protected(self, status):
-        if status & _PROTECTED:
-            return True
-        if self.jedec[0] != _WINBOND:
-            return False
-        return bool(self._register(_READ_STATUS_2) & _CMP or self._register(_READ_STATUS_3) & _WPS)
-
-    def _register(self, instruction):
-        status = self._status
-        status[0] = instruction
-        self._cs(0)
-        self._spi.write_readinto(status, status)
-        self._cs(1)
-        return status[1]
 
     def _send(self, instruction):
         self._cs(0)
@@ -149,7 +75,14 @@ class W25Q64:
 
     def _wait(self, limit_ms, step_us):
         start = time.ticks_ms()
-        while self._register(_READ_STATUS_1) & _BUSY:
+        status = self._status
+        while True:
+            status[0] = _READ_STATUS_1
+            self._cs(0)
+            self._spi.write_readinto(status, status)
+            self._cs(1)
+            if not status[1] & _BUSY:
+                return
             if time.ticks_diff(time.ticks_ms(), start) > limit_ms:
                 raise OSError(ETIMEDOUT, "the flash stays busy")
             time.sleep_us(step_us)
@@ -179,10 +112,5 @@ class W25Q64:
         self._wait(_ERASE_LIMIT_MS, 5000)
 
     def power_down(self):
-        """Draw 1 uA; everything but ``release_power_down`` is ignored from now on."""
+        """Draw 1 uA; the part hears nothing until it is prepared anew."""
         self._send(_POWER_DOWN)
-
-    def release_power_down(self):
-        """Wake from power-down; harmless when awake."""
-        self._send(_RELEASE_POWER_DOWN)
-        time.sleep_us(_RELEASE_US)

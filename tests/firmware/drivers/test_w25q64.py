@@ -55,7 +55,8 @@ def test_deep_power_down(rig):
     buffer = bytearray(1)
     nor.read(0, buffer)
     assert buffer == b"\xff", "it does not hear"
-    nor.release_power_down()
+    rig.send(0xAB)
+    rig.after(10)
     nor.read(0, buffer)
     assert buffer == b"\x42"
     nor.power_down()

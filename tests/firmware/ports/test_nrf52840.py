@@ -25,6 +25,7 @@ from tests.firmware.support.nrf52840_chip import (
 WIRING = types.SimpleNamespace(**boards.named("nrf52840dk_bg95"))
 # In the order of their imports.
 MODULES = ["nrf52840_registers", "nrf52840_uart", "nrf52840_adc", "wired", "parts", "nrf52840"]
+FLASH = ("drivers.w25q64", "drivers.w25q64_start")
 PERIOD_US = 16384 * 1_000_000
 BITS = {"RESETPIN": 0, "DOG": 1, "SREQ": 2, "LOCKUP": 3, "OFF": 16, "DIF": 18, "VBUS": 20}
 
@@ -101,10 +102,10 @@ def modules(monkeypatch, chip):
     )
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setitem(sys.modules, "uctypes", types.SimpleNamespace(addressof=chip.addressof))
-    for name in [*(f"coldtrail.ports.{name}" for name in MODULES), "drivers.w25q64"]:
+    for name in [*(f"coldtrail.ports.{name}" for name in MODULES), *FLASH]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     found = {name: importlib.import_module(f"coldtrail.ports.{name}") for name in MODULES}
-    for module in [*found.values(), importlib.import_module("drivers.w25q64")]:
+    for module in [*found.values(), *map(importlib.import_module, FLASH)]:
         if hasattr(module, "time"):
             monkeypatch.setattr(module, "time", time)
     return types.SimpleNamespace(**found)

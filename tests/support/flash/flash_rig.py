@@ -1,6 +1,8 @@
 """A W25Q64 on an SPI bus with virtual time, for its driver running on CPython."""
 
+import importlib
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -10,7 +12,6 @@ from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models.w25q64 import W25Q64
 from coldtrail_simulator.wires import Net, SPIBus
 from drivers import w25q64 as driver
-from drivers import w25q64_unlock
 
 
 class VirtualTime:
@@ -48,7 +49,10 @@ class Rig:
         self._select.drive(1)
         self.calls = 0
         self.after(10_000)
-        for module in (driver, w25q64_unlock):
+        # Others have given it back, so that what is imported may be another than what is known.
+        monkeypatch.delitem(sys.modules, "drivers.w25q64_start", raising=False)
+        start = importlib.import_module("drivers.w25q64_start")
+        for module in (driver, start):
             monkeypatch.setattr(module, "time", VirtualTime(self.clock))
 
     def after(self, us: int) -> None:
