@@ -17,7 +17,7 @@ HOT = (1, 1, 0, 3, 800, 0, 0, 0)
 GREEN, RED, BOTH = (
     "LED green for 2.0 s",
     "LED red for 2.0 s",
-    "LED green and red by turns for 2.0 s",
+    "LED alternating green and red for 2.0 s",
 )
 SHIPMENT_START, SHIPMENT_STOP, BY_BUTTON = 10, 11, 1
 

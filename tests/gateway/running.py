@@ -14,7 +14,7 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from coldtrail_simulator.services.services import Process
+from coldtrail_simulator.services.process import Process
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
 
 LIMIT_S = 20.0

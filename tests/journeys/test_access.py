@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coldtrail_simulator.models.bg95 import Sim
+from coldtrail_simulator.models.bg95.general import Sim
 from tests.support.trackers.sessions import WHO, Site, Tracker
 
 PIN, USER, PASSWORD = 11, 12, 13

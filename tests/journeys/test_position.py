@@ -10,8 +10,9 @@ import pytest
 from coldtrail_gateway.contract import envelope
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG96, Fix
-from coldtrail_simulator.services.mqtt_watch import PREFIX
+from coldtrail_simulator.models.bg95.gnss import Fix
+from coldtrail_simulator.models.bg95.part import BG96
+from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.shipment import identity
 from tests.support.trackers.bench import profile
 from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
@@ -116,11 +117,9 @@ def ask(site: Site, action: list[int], good_for_s: int = 1800) -> int:
         identity.KEY_VERSION,
         WHO.downlink_key,
     )
-    observer = site.observer
-    assert observer is not None
     topic = f"{PREFIX}{WHO.tracker}/command"
-    observer.retain(topic, sealed)
-    while observer.payload(topic) != sealed:
+    site.watch.retain(topic, sealed)
+    while site.watch.payload(topic) != sealed:
         time.sleep(0.01)
     return now_ms
 

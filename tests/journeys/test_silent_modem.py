@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from coldtrail_simulator.board import file as boards
-from coldtrail_simulator.models.bg95 import Fault
+from coldtrail_simulator.models.bg95.faults import Fault
 from coldtrail_simulator.shipment.simulation import Simulation
 from tests.support.trackers.bench import NoModem
 from tests.support.trackers.rig import Still

@@ -1,6 +1,7 @@
 """The story: the tracker calls in time, and the product is saved; its twin is lost."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,26 @@ def test_taken_stored_and_confirmed_agree(told: tuple[str, Path]):
     assert summary["samples_taken"] == summary["samples_stored"] == summary["samples_confirmed"]
     assert summary["worst_time_difference_s"] <= 1.0
     assert summary["chain_ok"] is True
-    assert "the three agree" in said
+    assert f"{summary['samples_confirmed']} confirmed; all three agree" in said
 
 
 def test_the_call_comes_after_the_rise_and_half_a_day_before_the_twins_breach(
     told: tuple[str, Path],
 ):
-    _, out = told
+    said, out = told
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert RISE_STARTS_H < summary["called_at_h"] <= summary["twin_breach_at_h"] - 12
     assert summary["called_from"] == "Dubai, customs"
+    match = re.search(
+        r"Alarm call at ([\d.]+) h \(Dubai, customs\): ([\d.]+) h before "
+        r"the control run without re-icing exceeds 8 °C \(([\d.]+) h\)",
+        said,
+    )
+    assert match
+    called, ahead, breach = map(float, match.groups())
+    assert called == pytest.approx(summary["called_at_h"], abs=0.051)
+    assert breach == pytest.approx(summary["twin_breach_at_h"], abs=0.051)
+    assert ahead == pytest.approx(breach - called, abs=0.11)
 
 
 def test_the_product_never_leaves_its_range_and_the_twins_does(told: tuple[str, Path]):

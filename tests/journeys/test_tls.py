@@ -11,9 +11,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from coldtrail_simulator.models.bg95 import BG96
-from coldtrail_simulator.services.mqtt_watch import PREFIX
-from coldtrail_simulator.services.services import Broker
+from coldtrail_simulator.models.bg95.part import BG96
+from coldtrail_simulator.network.contract import PREFIX
+from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.shipment import packing
 from tests.support.references.mqtt_peer import Peer, wait
 from tests.support.trackers.journeys import evidence, travel
@@ -51,8 +51,8 @@ def work(authority: Path, tmp_path: Path) -> Path:
 def test_a_shipment_whose_broker_wants_certificates(tmp_path: Path) -> None:
     done = travel("tls", 3, tmp_path / "out")
     held = evidence(done)
-    agreement = held.agreement()
-    assert agreement.complete, agreement
+    comparison = held.comparison()
+    assert comparison.complete, comparison
     assert held.chain_ok, held.verdict
     assert all(done.confirms(int(row["block"])) for row in held.rows)
     commands = [note["command"] for note in done.of("at")]

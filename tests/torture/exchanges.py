@@ -24,7 +24,7 @@ from pathlib import Path
 import cbor2
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import PERMANENT, Fault
+from coldtrail_simulator.models.bg95.faults import PERMANENT, Fault
 from tests.support.trackers.sessions import Site, Tracker, site
 
 LIMIT_S = 4500

@@ -98,6 +98,12 @@ def test_every_command_by_lines_of_standard_input(cabled):
     tracker.until(lambda: len(tracker.records(3)) == 2)
 
 
+def test_a_file_of_commands_as_windows_editors_save_it(cabled):
+    done = console(cabled(), "\ufeffversion\r\nlog\r\n")
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stdout
+
+
 def test_a_terminal_program_of_any_kind(cabled):
     tracker = cabled()
     with tracker.terminal() as port:

@@ -15,7 +15,7 @@ from coldtrail_boards import logdump
 from coldtrail_boards.cable.read_out import frames
 from coldtrail_simulator.clock import US_PER_S, Clock, rng
 from coldtrail_simulator.journal import Journal
-from coldtrail_simulator.models.bg95 import BG95
+from coldtrail_simulator.models.bg95.modem import BG95
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services import tools
 from tests.bench import heap

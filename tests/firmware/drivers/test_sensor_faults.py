@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from coldtrail.sensing import sampler
+from coldtrail_simulator.esp32.protocol import Op
 from coldtrail_simulator.models.faults import set_fault
-from coldtrail_simulator.wires import Op
 from tests.support.trackers.bench import FAULT, SAMPLE, Tracker, profile
 
 FAULTS = (

@@ -9,9 +9,10 @@ import pytest
 
 from coldtrail.uplink.mqtt import Client
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG95_M3, BG96, Cell, Part, Sim
-from coldtrail_simulator.models.bg95.radio import NITZ_LAG_MS
-from coldtrail_simulator.services.services import Broker
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.part import BG95_M3, BG96, Part
+from coldtrail_simulator.models.bg95.radio import NITZ_LAG_MS, Cell
+from coldtrail_simulator.services.mosquitto import Broker
 from drivers.bg95 import listen as bg95_listen
 from tests.firmware.support import on_cpython
 from tests.firmware.support.modem_bench import Bench

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from coldtrail.uplink.mqtt import Client, MqttError
 from coldtrail_simulator.esp32 import interpreter as process
 from coldtrail_simulator.services import tools
-from coldtrail_simulator.services.services import Broker, free_port
+from coldtrail_simulator.services.mosquitto import Broker
+from coldtrail_simulator.services.process import free_port
 from tests.firmware.support import mqtt_stories, on_cpython
 from tests.support.blocks.garble import BATCH, garbled
 from tests.support.references.mqtt_peer import Peer

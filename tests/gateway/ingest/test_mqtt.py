@@ -17,7 +17,9 @@ import sqlalchemy as sa
 
 from coldtrail_gateway.store import schema
 from coldtrail_gateway.store.database import Store
-from coldtrail_simulator.services.services import Broker, ClockServer, free_port
+from coldtrail_simulator.services.clock_server import ClockServer
+from coldtrail_simulator.services.mosquitto import Broker
+from coldtrail_simulator.services.process import free_port
 from tests.gateway import databases
 from tests.gateway.running import LIMIT_S, Client, Gateway, coldtrail, registration
 from tests.support.blocks.blockmaker import Maker, hash16, rows, sealed

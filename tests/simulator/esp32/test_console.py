@@ -13,7 +13,8 @@ import serial
 from coldtrail_simulator.paths import SCENARIOS
 from coldtrail_simulator.services import tools
 from coldtrail_simulator.world import scenario
-from coldtrail_simulator.world.scenario import Cable, ScenarioError
+from coldtrail_simulator.world.errors import ScenarioError
+from coldtrail_simulator.world.scenario import CableIn
 from tests.support.trackers.rig import S
 
 BYTE_US = 10 * S / 115_200
@@ -150,7 +151,7 @@ def test_a_scenario_plugs_the_cable_in(tmp_path: Path):
     text = (SCENARIOS / "hang.toml").read_text(encoding="utf-8")
     path = tmp_path / "cabled.toml"
     path.write_text(text + '\n[[event]]\nat_h = 1\nkind = "cable"\nfor_h = 0.5\n')
-    assert [e.for_h for e in scenario.load(str(path)).event if isinstance(e, Cable)] == [0.5]
+    assert [e.for_h for e in scenario.load(str(path)).event if isinstance(e, CableIn)] == [0.5]
     path.write_text(text + '\n[[event]]\nat_h = 1\nkind = "cable"\n')
     with pytest.raises(ScenarioError, match="for_h is missing"):
         scenario.load(str(path))

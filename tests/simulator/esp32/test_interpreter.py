@@ -13,7 +13,7 @@ import pytest
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.esp32 import interpreter
 from coldtrail_simulator.esp32.interpreter import CompileError, compiled
-from coldtrail_simulator.wires import Op
+from coldtrail_simulator.esp32.protocol import Op
 from tests.support.trackers.rig import MS, ROOT, S, small_board
 
 COUNT = """
@@ -128,7 +128,7 @@ machine.WDT(timeout=60_000)
         ("import machine; machine.deepsleep()", "nothing that could wake it"),
         ("import machine; machine.Pin(20)(1)", "pin 20"),
         ("import machine; machine.UART(2, 9600, tx=4, rx=5)", "UART 2"),
-        ("import _link; _link.call(200)", "do not fit"),
+        ("import _link; _link.call(200)", "speak different protocols"),
     ],
 )
 def test_a_run_that_proves_nothing_says_so(run, main, sentence):

@@ -1,4 +1,4 @@
-"""Broker, gateway, clock and observer: real processes, started, killed, restarted, ended."""
+"""Broker, gateway, clock and MQTT watch: real processes, started, killed, restarted, ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,19 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cbor2
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from coldtrail_simulator.clock import Clock, RunInvalidError
-from coldtrail_simulator.services import mqtt_watch as observers
-from coldtrail_simulator.services import services
-from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S, Observer
-from coldtrail_simulator.services.services import (
-    Broker,
-    ClockServer,
-    ServiceError,
-    Services,
-    free_port,
-)
+from coldtrail_simulator.services import mosquitto
+from coldtrail_simulator.services.clock_server import ClockServer
+from coldtrail_simulator.services.mosquitto import Broker
+from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S, MqttWatch
+from coldtrail_simulator.services.process import ServiceError, free_port
+from coldtrail_simulator.services.services import Services
 from tests.simulator.modem_rig import connect, publish, subscribe
 from tests.simulator.network.test_network import Bench
 
@@ -36,6 +34,17 @@ UP = f"coldtrail/1/{TRACKER}/up"
 DOWN = f"coldtrail/1/{TRACKER}/confirmation"
 UPLINK, DOWNLINK = bytes(range(32)), bytes(range(32, 64))
 EPOCH_MS = 1_800_000_000_000
+
+
+def child(word: str) -> int:
+    """Return the id of the child process that has a word in its command line."""
+    found: list[int] = [
+        process.pid
+        for process in psutil.Process().children()
+        if any(word in argument for argument in process.cmdline())
+    ]
+    assert len(found) == 1
+    return found[0]
 
 
 def sealed(number: int) -> bytes:
@@ -130,10 +139,10 @@ def test_a_broker_keeps_its_port_and_forgets_everything_else(tmp_path: Path) -> 
         link = Bench(address, found)
         link.ask(connect("A"))
         link.ask(publish(DOWN, b"kept", 1, retain=True))
-        observer = Observer(*address)
-        observer.start()
-        assert observer.payload(DOWN) == b"kept"
-        observer.stop()
+        watch = MqttWatch(*address)
+        watch.start()
+        assert watch.payload(DOWN) == b"kept"
+        watch.stop()
         found.kill_broker()
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(address, timeout=1)
@@ -147,7 +156,7 @@ def test_a_port_already_taken_is_left_for_another(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([taken.getsockname()[1], free_port()])
-        monkeypatch.setattr(services, "free_port", lambda: next(ports))
+        monkeypatch.setattr(mosquitto, "free_port", lambda: next(ports))
         broker = Broker(tmp_path)
         broker.start()
         assert broker.running
@@ -188,15 +197,12 @@ def test_a_broker_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         found.start_broker()
 
 
-def test_a_broker_that_says_nothing_is_not_waited_for_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(observers, "START_LIMIT_S", 0.5)
+def test_a_broker_that_says_nothing_is_not_waited_for_long(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as mute,
         pytest.raises(ServiceError, match="did not accept a subscription within"),
     ):
-        Observer(*mute.getsockname()).start()
+        MqttWatch(*mute.getsockname()).start(0.5)
 
 
 # --- the clock
@@ -303,9 +309,7 @@ def test_nothing_is_left_when_it_ends(tmp_path: Path, virtual: Virtual, register
             found.start_broker()
             found.start_gateway()
             assert found.broker is not None
-            for process in (found.broker._process, found._gateway):
-                assert process is not None
-                pids.append(process._child.pid)
+            pids.extend((child("mosquitto.conf"), child("coldtrail_gateway")))
             assert all(map(alive, pids))
             raise ZeroDivisionError
 
@@ -326,17 +330,13 @@ def test_a_gateway_that_cannot_start_says_why(tmp_path: Path, virtual: Virtual) 
         assert time.monotonic() - began < START_LIMIT_S
 
 
-def test_a_gateway_that_never_comes_online_is_given_up(
-    tmp_path: Path, virtual: Virtual, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(services, "START_LIMIT_S", 2.0)
+def test_a_gateway_that_never_comes_online_is_given_up(tmp_path: Path, virtual: Virtual) -> None:
     idle = (sys.executable, "-c", "import time; time.sleep(60)")
-    with Services(tmp_path, virtual.utc_ms, "", gateway_command=idle) as found:
+    with Services(tmp_path, virtual.utc_ms, "", gateway_command=idle, start_limit_s=2.0) as found:
         found.start_broker()
         with pytest.raises(ServiceError, match="was not online within 2 s"):
             found.start_gateway()
-        assert found._gateway is not None
-        pid = found._gateway._child.pid
+        pid = child("time.sleep(60)")
     assert not alive(pid)
 
 
@@ -345,8 +345,7 @@ def test_a_gateway_that_dies_by_itself_makes_the_run_invalid(
 ) -> None:
     link = bench(running, virtual)
     assert link.ask(publish(UP, sealed(1), 1))[0] == b"\x40\x02\x00\x01"
-    assert running._gateway is not None
-    running._gateway._child.kill()
+    os.kill(child("coldtrail_gateway"), signal.SIGKILL)
     with pytest.raises(RunInvalidError, match="the gateway has ended by itself"):
         link.ask(publish(UP, sealed(2), 2))
 

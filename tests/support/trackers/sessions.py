@@ -22,9 +22,12 @@ from coldtrail_gateway.contract import confirmation, envelope, ranges
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG95, Cell, Fault, Faults, Sim
+from coldtrail_simulator.models.bg95.faults import Fault, Faults
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.modem import BG95
+from coldtrail_simulator.models.bg95.radio import Cell
+from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.network.network import Network
-from coldtrail_simulator.services.mqtt_watch import PREFIX
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment import identity, packing
 from coldtrail_simulator.shipment.simulation import Simulation
@@ -129,9 +132,8 @@ class Site(Services):
     def forget(self) -> None:
         """Begin anew: nothing kept, nothing retained."""
         self.keeper.kept.clear()
-        observer = self._watch()
-        observer.retain(CONFIRMATION, b"")
-        wait(lambda: not observer.payload(CONFIRMATION))
+        self.watch.retain(CONFIRMATION, b"")
+        wait(lambda: not self.watch.payload(CONFIRMATION))
 
     def close(self) -> None:
         self.keeper.close()
