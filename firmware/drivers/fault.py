@@ -21,8 +21,8 @@ REFERENCE = const(8)
 WRONG_ID = const(9)
 VALUE_STUCK = const(10)
 NOT_FITTED = const(11)
-ABOVE = const(14)  # more than the part can tell; 12 and 13 are not those of a reading
-BELOW = const(15)  # less
+# 14, more than the part can tell, and 15, less: _ABOVE_RANGE and _BELOW_RANGE where they are used,
+# because a name here stays in memory.
 
 
 class SensorFault(Exception):

@@ -8,7 +8,9 @@ import time
 
 from micropython import const
 
-from drivers.fault import ABOVE, NO_ANSWER, OPEN, REFERENCE, SHORT, TIMEOUT, SensorFault
+from drivers.fault import NO_ANSWER, OPEN, REFERENCE, SHORT, TIMEOUT, SensorFault
+
+_ABOVE_RANGE = const(14)  # a status, see fault.py
 
 # Register addresses, table 1; a write sets the top bit.
 _CONFIGURATION = const(0x00)
@@ -151,5 +153,5 @@ class MAX31865:
         if centi < _LOWEST:
             raise SensorFault(SHORT)
         if centi > _HIGHEST:
-            raise SensorFault(ABOVE)
+            raise SensorFault(_ABOVE_RANGE)
         return centi

@@ -8,9 +8,9 @@ import time
 
 from micropython import const
 
-from drivers.fault import ABOVE as ABOVE_RANGE
 from drivers.fault import TIMEOUT, WRONG_ID, SensorFault, of_bus
 
+_ABOVE_RANGE = const(14)  # a status, see fault.py
 ADDRESS = const(0x45)  # ADDR at VDD (section 7.3.4.1)
 _RESULT = const(0x00)
 _CONFIGURATION = const(0x01)
@@ -130,5 +130,5 @@ class OPT3001:
             waited += _POLL_MS
             configuration = self._configuration()
         if configuration & _OVF:
-            raise SensorFault(ABOVE_RANGE)
+            raise SensorFault(_ABOVE_RANGE)
         return lux(self._read(_RESULT))

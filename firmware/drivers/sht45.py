@@ -8,8 +8,10 @@ import time
 
 from micropython import const
 
-from drivers.fault import ABOVE, BELOW, CRC, SensorFault, of_bus
+from drivers.fault import CRC, SensorFault, of_bus
 
+_ABOVE_RANGE = const(14)  # a status, see fault.py
+_BELOW_RANGE = const(15)
 ADDRESS = const(0x44)
 _MEASURE_HIGH_PRECISION = b"\xfd"  # table 8
 _READ_SERIAL = b"\x89"
@@ -76,5 +78,5 @@ class SHT45:
         words = self._fetch(_MEASURE_HIGH_PRECISION, _MEASURE_MS)
         self.raw = words[0] << 16 | words[1]
         if words[0] in (0, _FULL_SCALE):
-            raise SensorFault(ABOVE if words[0] else BELOW)
+            raise SensorFault(_ABOVE_RANGE if words[0] else _BELOW_RANGE)
         return temperature(words[0]), humidity(words[1])

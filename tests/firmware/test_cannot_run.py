@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from coldtrail_simulator.clock import US_PER_MS
+from coldtrail_simulator.esp32.protocol import Op
 from coldtrail_simulator.models.w25q64 import W25Q64
-from coldtrail_simulator.wires import Op
 from tests.support.trackers.bench import SAMPLE, NoModem, Tracker
 
 BLOCK_PROTECT, LOCK_BY_PIN = 0x1C, 0x80

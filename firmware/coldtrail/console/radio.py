@@ -123,7 +123,8 @@ async def do_gnss(console, words):
     from drivers.bg95 import gnss
 
     state = console.state
-    unix = state.unix(console.port.since_boot(state.boot_rtc)[0])
+    sync, now = state.sync, console.port.since_boot(state.boot_rtc)[0]
+    unix = None if sync is None else sync[2] + now - sync[0]
     found = await gnss.locate(modem.at, limit_s * 1000, lambda: True, unix)
     del gnss
     forget("drivers.bg95", "gnss", "time")

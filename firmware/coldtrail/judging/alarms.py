@@ -67,11 +67,9 @@ _LATCHED = const(8)  # there is or was a breach that nobody has acknowledged
 
 _EVENTS = const(8)  # channels from here on are those of events
 
-# From fault.py, so that the compiler puts them in place.
-_ABOVE = const(14)
-_BELOW = const(15)
+# From records.py, so that the compiler puts them in place.
+_ABOVE_RANGE = const(14)
 _BEYOND_RANGE = const(16777215)
-_ENDS = (0, 1, 3, 5, 4)  # the channel of each sensor in the status that has ends to its range
 
 
 def judged(status, values):
@@ -79,10 +77,13 @@ def judged(status, values):
     if not status & 0xFFFFF:
         return values
     values = list(values)
-    for sensor, channel in enumerate(_ENDS):
+    for sensor in range(5):
         code = status >> 4 * sensor & 15
-        if code in (_ABOVE, _BELOW):
-            values[channel] = _BEYOND_RANGE if code == _ABOVE else -_BEYOND_RANGE
+        if code >= _ABOVE_RANGE:
+            # Probe, ambient and battery have their own number, light has channel 3; the
+            # accelerometer reads the end of its range.
+            channel = sensor + (sensor == 2)
+            values[channel] = _BEYOND_RANGE if code == _ABOVE_RANGE else -_BEYOND_RANGE
     return values
 
 

@@ -97,7 +97,11 @@ SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 SUBJECT_DOWNLINK = const(9)
 
-# Codes of a fault beyond those of a reading (0...11, as in the status).
+# Codes of a fault of a sensor, as in the status: of those of fault.py what is judged as a reading.
+ABOVE_RANGE = const(14)
+BELOW_RANGE = const(15)
+
+# Codes of a fault beyond those of a reading.
 OTHER_VERSION = const(9)  # subject log: some of its sectors are of another version
 NO_SYNC = const(1)  # subject clock
 STORM = const(12)  # subject light or accelerometer

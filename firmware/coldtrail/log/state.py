@@ -130,10 +130,6 @@ class State:
         """Whether a command that has been taken asks for the position."""
         return self.taken is not None and self.taken[1] == _LOCATE and not self.taken[2]
 
-    def unix(self, t):
-        """Return the Unix second at ``t`` seconds since boot, None where that is not known."""
-        return None if self.sync is None else self.sync[2] + t - self.sync[0]
-
     def is_confirmed(self, number):
         """Whether the gateway is known to keep block ``number``."""
         if number <= self.watermark:

@@ -104,7 +104,8 @@ class Radio:
         from drivers.bg95 import gnss
 
         state = self._recorder.state
-        unix = state.unix(self._port.since_boot(state.boot_rtc)[0])
+        sync, now = state.sync, self._port.since_boot(state.boot_rtc)[0]
+        unix = None if sync is None else sync[2] + now - sync[0]
         found = await gnss.locate(self._modem.at, _GNSS_MS, lambda: True, unix)
         if found is None:
             raise ModemError("no fix")

@@ -55,7 +55,8 @@ async def _secure(session):
     """Prepare TLS; before the first clock sync, dates of certificates prove nothing."""
     from drivers.bg95 import tls
 
-    unix = session.recorder.state.unix(session.now())
+    sync = session.recorder.state.sync
+    unix = None if sync is None else sync[2] + session.now() - sync[0]
     if not await tls.configure(session.modem.at, _CERTIFICATES, unix):
         print("uplink: this modem does not hold a certificate against the host's name")
     forget("drivers.bg95", "tls", "time")
