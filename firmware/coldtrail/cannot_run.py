@@ -1,8 +1,8 @@
 """The state of a tracker that cannot run: it says why, sleeps, and tries again.
 
 Imported only then, and after a watchdog's reset. Without its log a tracker has nothing to stand
-for what it measures, so a part that the log needs, or a program that does not come to its end, is not
-survived by going on. Nor by one reset after the other, which nobody sees and which empties the
+for what it measures, so a part that the log needs, or a program that does not come to its end, is
+not survived by going on. Nor by one reset after the other, which nobody sees and which empties the
 battery. Somebody at the tracker sees both colours by turns for ten seconds at each try, so also at
 a press of the button, and reads the reason on the cable for as long as it is in.
 
