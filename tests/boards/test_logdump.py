@@ -11,7 +11,7 @@ from coldtrail.log.flashlog import Log
 from coldtrail_boards.cli import main
 from coldtrail_boards.logdump import Record, State, decode
 from coldtrail_simulator.models.nor import NorArray
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
 from tests.torture.power_cuts import GEOMETRIES, Bench, torn
 from tests.torture.power_cuts import cuts as all_cuts
 

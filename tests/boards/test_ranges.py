@@ -114,7 +114,8 @@ def test_a_shock_that_cannot_be_told_is_refused_by_every_command(
 def test_the_least_shock_that_is_told_is_none_at_rest(tmp_path: Path) -> None:
     """On a real tracker, two hours: at a lower limit the part's wake-up comes 12 times an hour."""
     rule = (1, 1, TABLE["shock"]["channel"], 4, TABLE["shock"]["low"], 0, 0, 0)
-    with bench.Tracker(tmp_path / "volume", files={"profile.cbor": bench.profile([rule])}) as here:
+    files = {"profile.cbor": bench.profile([rule])}
+    with bench.BenchTracker(tmp_path / "volume", files=files) as here:
         here.power_on()
         here.wait(7200)
         assert len(here.records(SAMPLE)) >= 119

@@ -10,7 +10,7 @@ import pytest
 from coldtrail_simulator.clock import US_PER_MS
 from coldtrail_simulator.esp32.protocol import Op
 from coldtrail_simulator.models.w25q64 import W25Q64
-from tests.support.trackers.bench import SAMPLE, NoModem, Tracker
+from tests.support.trackers.bench import SAMPLE, BenchTracker, NoModem
 
 BLOCK_PROTECT, LOCK_BY_PIN = 0x1C, 0x80
 STATUS_1 = 0x01
@@ -19,8 +19,8 @@ HOUR_S = 3600
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Iterator[Tracker]:
-    with Tracker(tmp_path / "volume") as tracker:
+def tracker(tmp_path: Path) -> Iterator[BenchTracker]:
+    with BenchTracker(tmp_path / "volume") as tracker:
         yield tracker
 
 
@@ -59,15 +59,15 @@ def mend(flash: W25Q64) -> None:
     flash.power_on()
 
 
-def causes(tracker: Tracker) -> list[str]:
+def causes(tracker: BenchTracker) -> list[str]:
     return [note["cause"] for note in tracker.notes("boot")]
 
 
-def lit(tracker: Tracker, since_us: int) -> set[str]:
+def lit(tracker: BenchTracker, since_us: int) -> set[str]:
     return {n["name"] for n in tracker.notes("led") if n["us"] >= since_us and n["lit"]}
 
 
-def test_a_protected_flash_is_freed_and_nobody_notices(tracker: Tracker) -> None:
+def test_a_protected_flash_is_freed_and_nobody_notices(tracker: BenchTracker) -> None:
     protect(tracker.parts["flash"])
     tracker.power_on()
     tracker.wait(150)
@@ -87,7 +87,7 @@ PERMANENT = {
 
 @pytest.mark.parametrize(("fault", "said"), PERMANENT.items(), ids=PERMANENT.values())
 def test_a_permanent_fault_is_said_and_tried_again_each_hour(
-    tracker: Tracker, fault: Callable[[W25Q64], None], said: str
+    tracker: BenchTracker, fault: Callable[[W25Q64], None], said: str
 ) -> None:
     fault(tracker.parts["flash"])
     tracker.power_on()
@@ -107,7 +107,7 @@ def test_a_permanent_fault_is_said_and_tried_again_each_hour(
     assert tracker.console.text.count(CANNOT) == 6
 
 
-def test_a_press_of_the_button_says_it_at_once(tracker: Tracker) -> None:
+def test_a_press_of_the_button_says_it_at_once(tracker: BenchTracker) -> None:
     take_out(tracker.parts["flash"])
     tracker.power_on()
     tracker.wait(2 * HOUR_S)
@@ -118,7 +118,7 @@ def test_a_press_of_the_button_says_it_at_once(tracker: Tracker) -> None:
     assert len(lit(tracker, now)) == 2
 
 
-def test_on_the_cable_it_goes_on_saying_it(tracker: Tracker) -> None:
+def test_on_the_cable_it_goes_on_saying_it(tracker: BenchTracker) -> None:
     take_out(tracker.parts["flash"])
     tracker.parts["vbus"].plug()
     tracker.power_on()
@@ -138,7 +138,7 @@ def test_a_modem_in_the_middle_of_a_call_is_cut_off(tmp_path: Path) -> None:
         def supply(self, level: int | None) -> None:
             levels.append(level)
 
-    with Tracker(tmp_path / "volume", factories={"BG95-M3": Modem}) as tracker:
+    with BenchTracker(tmp_path / "volume", factories={"BG95-M3": Modem}) as tracker:
         tracker.power_on()
         tracker.wait(10)
         assert levels[-1] == 1, "it is calling"
@@ -148,7 +148,7 @@ def test_a_modem_in_the_middle_of_a_call_is_cut_off(tmp_path: Path) -> None:
         assert levels[-1] == 0
 
 
-def test_a_boot_loop_ends_in_the_same_state(tracker: Tracker) -> None:
+def test_a_boot_loop_ends_in_the_same_state(tracker: BenchTracker) -> None:
     """Whatever hangs at each start, in the program or in a part."""
     tracker.power_on()
     tracker.wait(90)
@@ -172,7 +172,7 @@ def test_a_boot_loop_ends_in_the_same_state(tracker: Tracker) -> None:
     assert tracker.console.text.count(CANNOT) == 2, "one reset is none of a row"
 
 
-def test_so_does_a_flash_that_is_worn_out_everywhere(tracker: Tracker) -> None:
+def test_so_does_a_flash_that_is_worn_out_everywhere(tracker: BenchTracker) -> None:
     """It answers and keeps nothing: the search for a sector that does takes too long."""
     tracker.power_on()
     tracker.wait(90)

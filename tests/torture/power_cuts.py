@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "firmware"), str(ROOT / "tests/firmware/su
 
 from coldtrail.log.flashlog import CHECKPOINT, Log, LogFull  # noqa: E402
 from coldtrail_simulator.models.nor import Mood, NorArray, OverProgrammed, Tear  # noqa: E402
-from tests.firmware.support.norflash import NorFlash  # noqa: E402
+from tests.support.flash.norflash import NorFlash  # noqa: E402
 
 FIRM = (Tear.NOTHING, Tear.PREFIX, Tear.SUBSET, Tear.DONE)
 """Tears that leave no cell at the threshold: the mood does not matter."""

@@ -80,7 +80,6 @@ def test_a_case_can_be_run_again_by_its_id():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.stdout.splitlines() == [f"{case}: passed"]

@@ -4,7 +4,6 @@ import contextlib
 import random
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import cbor2
@@ -34,6 +33,7 @@ from tests.boards.packing import (
 )
 from tests.support.flash.rom_bootloader import Board
 from tests.support.flash.stock_image import stock
+from tests.support.host import until
 from tests.support.trackers import bench
 from tests.support.trackers.rig import S, Still
 
@@ -145,10 +145,7 @@ def test_a_run_that_is_killed_registers_nothing_and_is_made_good_by_the_next(
         process = subprocess.Popen(
             [sys.executable, "-m", "coldtrail_boards", *map(str, words)], stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + 60
-        while board.flash.operations < 20:
-            assert time.monotonic() < end, "nothing is written"
-            time.sleep(0.02)
+        until(lambda: board.flash.operations >= 20, "writing")
         process.kill()
         process.wait()
         assert not database.exists()

@@ -79,7 +79,7 @@ def test_micropython_finds_firmware_and_identity(interpreter, tmp_path):
     made = [str(tmp_path / "made" / name) for name in (volume.ROMFS, volume.LITTLEFS)]
     ran = subprocess.run(
         [*interpreter(), str(tmp_path / "main.py"), *made],
-        check=True, capture_output=True, text=True, timeout=60,
+        check=True, capture_output=True, text=True,
     )  # fmt: skip
     first, second = ran.stdout.splitlines()
     assert first == "/rom/coldtrail/provisioned.mpy nrf52840 CT-7 refrigerated_2_8"

@@ -21,7 +21,7 @@ from coldtrail_simulator.services import tools
 from tests.bench import heap
 from tests.simulator.modem_rig import EPOCH_MS, Places
 from tests.support.trackers import travelled
-from tests.support.trackers.bench import NoModem, Tracker, profile
+from tests.support.trackers.bench import BenchTracker, NoModem, profile
 from tests.support.trackers.cabled import CODE, NAME, provisioned
 
 FIRMWARE_KIB = 104
@@ -35,7 +35,7 @@ LINE_RATE = 11_520
 class Typist:
     """Types commands on a tracker's console, as a terminal does."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: BenchTracker) -> None:
         self.tracker = tracker
         tracker.plug()
         tracker.power_on()
@@ -79,7 +79,7 @@ def modem(bench, name, entry) -> BG95:
 @pytest.fixture(scope="module")
 def typist(tmp_path_factory: pytest.TempPathFactory):
     files = {"identity.cbor": provisioned(service=1, code=CODE), "profile.cbor": PROFILE}
-    with Tracker(
+    with BenchTracker(
         tmp_path_factory.mktemp("console"), files=files, factories={"BG95-M3": modem}
     ) as tracker:
         yield Typist(tracker)
@@ -87,13 +87,15 @@ def typist(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def make(tmp_path: Path):
-    made: list[Tracker] = []
+    made: list[BenchTracker] = []
 
     def make(modem=modem, **options):
         files = {"identity.cbor": provisioned(code=CODE), "profile.cbor": PROFILE}
         files |= options.pop("files", {})
         fitted = {"BG95-M3": modem}
-        made.append(Tracker(tmp_path / str(len(made)), files=files, factories=fitted, **options))
+        made.append(
+            BenchTracker(tmp_path / str(len(made)), files=files, factories=fitted, **options)
+        )
         return Typist(made[-1])
 
     yield make
@@ -352,7 +354,7 @@ def test_garbage_and_endless_lines_delay_no_sample(make):
     assert [note["cause"] for note in tracker.notes("boot")] == ["power-on"]
 
 
-def _on_time(tracker: Tracker, since_us: int) -> None:
+def _on_time(tracker: BenchTracker, since_us: int) -> None:
     times = [fields[1] for fields in tracker.records(1)]
     assert all(later - earlier == 60 for earlier, later in pairwise(times))
     taken = [n["us"] for n in tracker.notes("measure") if n["sensor"] == "probe"]
@@ -425,6 +427,7 @@ def test_it_fits_beside_a_tracker_in_a_small_heap(make):
     assert {note["cause"] for note in typist.tracker.notes("boot")} == {"power-on", "deep sleep"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [12, 96])
 def test_an_export_reaches_four_fifths_of_the_line(make, samples: int):
     identity = provisioned()

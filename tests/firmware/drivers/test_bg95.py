@@ -297,7 +297,6 @@ def test_a_session_and_noise_on_a_real_micropython(interpreter: str, tmp_path: P
         env={"MICROPYPATH": f"{tmp_path}:.frozen"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

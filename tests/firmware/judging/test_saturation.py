@@ -12,7 +12,7 @@ import pytest
 from coldtrail.judging import profile as device
 from coldtrail.log import records as r
 from coldtrail.log.state import State
-from tests.support.trackers.bench import SAMPLE, Tracker, profile
+from tests.support.trackers.bench import SAMPLE, BenchTracker, profile
 
 ABOVE, BELOW = 14, 15
 INSTANT, CONSECUTIVE, CUMULATIVE, TREND = 1, 2, 3, 4
@@ -97,7 +97,7 @@ def test_a_trend_takes_no_slope_from_the_end_of_a_range() -> None:
 def test_full_sun_opens_the_box_and_alarms(tmp_path: Path) -> None:
     light = (1, INSTANT, 3, 3, 5000, 0, 0, 0)  # beyond 50 lx
     files = {"profile.cbor": profile([light])}
-    with Tracker(tmp_path / "volume", files=files) as tracker:
+    with BenchTracker(tmp_path / "volume", files=files) as tracker:
         tracker.power_on()
         tracker.wait(90)
         tracker.world.light = 110_000.0
@@ -118,7 +118,7 @@ def test_full_sun_opens_the_box_and_alarms(tmp_path: Path) -> None:
 def test_a_box_colder_than_its_sensor_can_tell_is_too_cold(tmp_path: Path) -> None:
     cold = (1, INSTANT, 1, 1, -3900, 0, 0, 0)  # the SHT45 ends at -45 degC
     files = {"profile.cbor": profile([cold])}
-    with Tracker(tmp_path / "volume", files=files) as tracker:
+    with BenchTracker(tmp_path / "volume", files=files) as tracker:
         tracker.power_on()
         tracker.wait(90)
         tracker.world.air = -70.0

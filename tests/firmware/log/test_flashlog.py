@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from coldtrail.log.flashlog import Log, LogFull
 from coldtrail_simulator.models.nor import NorArray
 from coldtrail_simulator.services import tools
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
 
 ROOT = Path(__file__).parents[3]
 SECTOR = 4096
@@ -483,7 +483,6 @@ def test_its_state_and_buffers_stay_below_one_kib():
         [*tools.micropython32(), "-X", "heapsize=96k", "-c", script],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.stderr == ""

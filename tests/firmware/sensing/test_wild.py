@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trackers.bench import FAULT, SAMPLE, Tracker, profile
+from tests.support.trackers.bench import FAULT, SAMPLE, BenchTracker, profile
 
 ALARM_START, REPEATED = 5, 21
 TOO_COLD = (1, 1, 0, 1, 200, 0, 0, 0)
@@ -16,18 +16,18 @@ INTERVAL_S = 60
 
 
 @pytest.fixture
-def tracker(tmp_path: Path) -> Iterator[Tracker]:
+def tracker(tmp_path: Path) -> Iterator[BenchTracker]:
     limits = profile([TOO_COLD, TOO_WARM])
-    with Tracker(tmp_path / "volume", files={"profile.cbor": limits}) as tracker:
+    with BenchTracker(tmp_path / "volume", files={"profile.cbor": limits}) as tracker:
         yield tracker
 
 
-def payloads(tracker: Tracker) -> list[int]:
+def payloads(tracker: BenchTracker) -> list[int]:
     return [sample[3] for sample in tracker.records(SAMPLE)]
 
 
 @pytest.mark.parametrize("celsius", [-3.0, 6.5, 40.0])
-def test_a_wild_conversion_is_kept_and_not_judged(tracker: Tracker, celsius: float) -> None:
+def test_a_wild_conversion_is_kept_and_not_judged(tracker: BenchTracker, celsius: float) -> None:
     tracker.power_on()
     tracker.wait(1.5 * INTERVAL_S)
     tracker.parts["probe"].wild = [celsius]
@@ -39,7 +39,7 @@ def test_a_wild_conversion_is_kept_and_not_judged(tracker: Tracker, celsius: flo
     assert tracker.records(ALARM_START) == []
 
 
-def test_nor_is_one_that_is_beyond_the_range(tracker: Tracker) -> None:
+def test_nor_is_one_that_is_beyond_the_range(tracker: BenchTracker) -> None:
     tracker.power_on()
     tracker.wait(1.5 * INTERVAL_S)
     tracker.parts["probe"].wild = [300.0]
@@ -49,7 +49,7 @@ def test_nor_is_one_that_is_beyond_the_range(tracker: Tracker) -> None:
 
 
 @pytest.mark.parametrize("wild", [[-3.0], [5.0, -3.0]])
-def test_nor_is_the_first_one_after_a_boot(tracker: Tracker, wild: list[float]) -> None:
+def test_nor_is_the_first_one_after_a_boot(tracker: BenchTracker, wild: list[float]) -> None:
     tracker.parts["probe"].wild = wild
     tracker.power_on()
     tracker.wait(1.5 * INTERVAL_S)
@@ -57,17 +57,17 @@ def test_nor_is_the_first_one_after_a_boot(tracker: Tracker, wild: list[float]) 
     assert tracker.records(ALARM_START) == []
 
 
-def cold(tracker: Tracker) -> None:
+def cold(tracker: BenchTracker) -> None:
     tracker.world.payload = -3.0
 
 
-def stuck(tracker: Tracker) -> None:
+def stuck(tracker: BenchTracker) -> None:
     tracker.parts["probe"].stuck = 8000  # 13 degC
 
 
 @pytest.mark.parametrize(("change", "rule"), [(cold, 1), (stuck, 2)])
 def test_what_the_next_conversion_confirms_alarms_at_the_same_sample(
-    tracker: Tracker, change: Callable[[Tracker], None], rule: int
+    tracker: BenchTracker, change: Callable[[BenchTracker], None], rule: int
 ) -> None:
     tracker.power_on()
     tracker.wait(1.5 * INTERVAL_S)
@@ -81,7 +81,7 @@ def test_what_the_next_conversion_confirms_alarms_at_the_same_sample(
     assert repeated[3] == pytest.approx(last[3], abs=100), "both conversions are kept"
 
 
-def test_slow_changes_are_not_repeated(tracker: Tracker) -> None:
+def test_slow_changes_are_not_repeated(tracker: BenchTracker) -> None:
     tracker.power_on()
     tracker.wait(0.5 * INTERVAL_S)
     for _ in range(20):

@@ -21,9 +21,9 @@ from coldtrail.uplink.session import Session
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
-from tests.firmware.support.norflash import NorFlash
 from tests.firmware.support.uplink_commands import mac0
-from tests.firmware.support.who import Identity
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers.who import Identity
 
 UNIX = 1_800_000_000
 MADE = UNIX * 1000
@@ -42,7 +42,7 @@ class Reset(BaseException):
     """The chip starts anew."""
 
 
-class Tracker:
+class CommandedTracker:
     """A tracker under way between two calls, ``now`` seconds after the commands were made."""
 
     def __init__(self, *, clock: bool = True, fitted: str = ALL) -> None:
@@ -145,7 +145,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(name: str) -> None:
     action, reason = REFUSED[name]
-    tracker = Tracker(fitted=ALL.replace("accelerometer", ""))
+    tracker = CommandedTracker(fitted=ALL.replace("accelerometer", ""))
     before = tracker.recorder.state.save()
     tracker.hear(command(action))
     [[counter, number, outcome, *said]] = tracker.outcomes()
@@ -164,7 +164,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(name
 def test_a_configuration_is_taken_whole_or_not_at_all(at: int, flip: int) -> None:
     content = bytearray(OLD)
     content[at] ^= flip
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.hear(command(configure(bytes(content))))
     try:
         profile.load(bytes(content))
@@ -182,7 +182,7 @@ def test_a_configuration_is_taken_whole_or_not_at_all(at: int, flip: int) -> Non
 
 
 def test_the_configuration_in_force_is_done_and_boots_nothing() -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.hear(command(configure(OLD)))
     assert [told[2] for told in tracker.outcomes()] == [r.DONE]
     assert tracker.recorder.state.taken is None
@@ -191,7 +191,7 @@ def test_the_configuration_in_force_is_done_and_boots_nothing() -> None:
 @given(st.integers(-2, 2), st.booleans())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_is_void_from_its_expiry_on(off: int, at_once: bool) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.now = 600 + off
     tracker.hear(command([r.REBOOT] if at_once else [r.ACKNOWLEDGE], expiry=UNIX + 600))
     outcome = tracker.outcomes()[0][2]
@@ -201,7 +201,7 @@ def test_it_is_void_from_its_expiry_on(off: int, at_once: bool) -> None:
 @pytest.mark.parametrize("action", [r.LOCATE, r.REBOOT])
 @pytest.mark.parametrize("longer", [0, SLACK, SLACK + 1, 86400])
 def test_to_locate_and_to_reboot_are_good_for_an_hour_at_most(action: int, longer: int) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.hear(command([action], expiry=UNIX + HOUR + longer))
     [told, *_] = tracker.outcomes()
     if longer <= SLACK:
@@ -211,7 +211,7 @@ def test_to_locate_and_to_reboot_are_good_for_an_hour_at_most(action: int, longe
 
 
 def test_without_a_clock_nothing_is_done() -> None:
-    tracker = Tracker(clock=False)
+    tracker = CommandedTracker(clock=False)
     tracker.hear(command([r.ACKNOWLEDGE]))
     assert tracker.outcomes() == [
         [MADE, r.ACKNOWLEDGE, r.REFUSED, "no clock to judge its expiry by"]
@@ -224,7 +224,7 @@ counters = st.lists(st.lists(st.integers(1, 12), max_size=6), min_size=1, max_si
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(counters)
 def test_of_a_session_the_newest_is_taken_and_no_counter_twice(sessions: list[list[int]]) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     last = 0
     expected, faults = [], 0
     for heard in sessions:
@@ -245,7 +245,7 @@ def test_of_a_session_the_newest_is_taken_and_no_counter_twice(sessions: list[li
 
 
 @contextmanager
-def unharmed(tracker: Tracker) -> Iterator[None]:
+def unharmed(tracker: CommandedTracker) -> Iterator[None]:
     before = tracker.recorder.state.save()
     yield
     assert tracker.recorder.state.command == 0
@@ -258,7 +258,7 @@ def test_a_forgery_is_refused_and_reported(data: st.DataObject) -> None:
     genuine = bytearray(command([r.REBOOT]))
     at = data.draw(st.integers(0, len(genuine) - 1))
     genuine[at] ^= data.draw(st.integers(1, 255))
-    tracker = Tracker()
+    tracker = CommandedTracker()
     with unharmed(tracker):
         session = tracker.hear(bytes(genuine))
         assert session.command is None
@@ -272,7 +272,7 @@ def test_a_forgery_is_refused_and_reported(data: st.DataObject) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80))
 def test_what_is_sealed_and_no_command_is_refused_and_reported(payload: bytes) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     with unharmed(tracker):
         tracker.hear(sealed(payload))
         assert tracker.outcomes() == []
@@ -286,7 +286,7 @@ def test_a_command_to_another_tracker_or_the_other_way_is_a_forgery() -> None:
         ("up", "SIM-000001", cose.COMMAND),
         ("down", "SIM-000001", cose.CONFIRMATION),
     ):
-        tracker = Tracker()
+        tracker = CommandedTracker()
         message = mac0(
             Identity.downlink_key, 1, content, direction, tracker_id, bytearray(payload)
         )

@@ -74,7 +74,6 @@ def run(request: pytest.FixtureRequest, volume: Path) -> Run:
             env={"MICROPYPATH": f"{volume}:.frozen"},
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

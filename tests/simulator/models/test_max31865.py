@@ -45,14 +45,14 @@ class Bench:
     def configure(self, value):
         self.exchange(0x80, value)
 
-    def wait(self, us):
+    def after(self, us):
         self.clock.advance_to(self.clock.now_us + us)
 
     def convert(self, extra=0x11):
         self.configure(0x80 | extra)
-        self.wait(11 * MS)
+        self.after(11 * MS)
         self.configure(0xA0 | extra)
-        self.wait(67 * MS)
+        self.after(67 * MS)
         return int.from_bytes(self.read(1, 2), "big")
 
 
@@ -84,30 +84,30 @@ def test_a_single_conversion_takes_its_time(filter_50hz, shortest, longest):
     for seed in range(20):
         bench = Bench(seed=seed)
         bench.configure(0x90 | filter_50hz)
-        bench.wait(11 * MS)
+        bench.after(11 * MS)
         bench.configure(0xB0 | filter_50hz)
         assert bench.read(0) == bytes((0x90 | filter_50hz,))
-        bench.wait(int(shortest * MS) - 1)
+        bench.after(int(shortest * MS) - 1)
         assert bench.read(1, 2) == b"\0\0"
-        bench.wait(int((longest - shortest) * MS) + 1)
+        bench.after(int((longest - shortest) * MS) + 1)
         assert bench.read(1, 2) != b"\0\0"
 
 
 def test_automatic_conversion_follows_the_temperature():
     bench = Bench()
     bench.configure(0xD1)
-    bench.wait(100 * MS)
+    bench.after(100 * MS)
     before = int.from_bytes(bench.read(1, 2), "big")
     bench.celsius = 50.0
-    bench.wait(50 * MS)
+    bench.after(50 * MS)
     after = int.from_bytes(bench.read(1, 2), "big")
     # 44.6 degC are 172 ohm: 1,313 counts of a 15-bit ratio to 4,300 ohm, shifted by the fault bit.
     assert (after - before) / 2 == pytest.approx(1318, abs=30)
     bench.configure(0x91)
-    bench.wait(50 * MS)
+    bench.after(50 * MS)
     bench.celsius = 100.0
     left = bench.read(1, 2)
-    bench.wait(500 * MS)
+    bench.after(500 * MS)
     assert bench.read(1, 2) == left
 
 
@@ -129,14 +129,14 @@ def test_without_bias_or_too_soon_after_it_the_result_is_wrong():
     good = bench.convert() >> 1
     bench.configure(0x11)
     bench.configure(0xB1)
-    bench.wait(67 * MS)
+    bench.after(67 * MS)
     soon = int.from_bytes(bench.read(1, 2), "big") >> 1
     assert soon < good / 2
     bench.configure(0x11)
     codes = set()
     for _ in range(10):
         bench.configure(0x31)
-        bench.wait(67 * MS)
+        bench.after(67 * MS)
         codes.add(int.from_bytes(bench.read(1, 2), "big"))
     assert max(codes) - min(codes) > 10_000
 
@@ -160,7 +160,7 @@ def test_thresholds_set_latched_bits_that_clearing_takes_away():
     assert bench.read(7) == b"\xc0"
     bench.configure(0xB3)  # with 1-shot set the clear bit does nothing
     assert bench.read(7) == b"\xc0"
-    bench.wait(67 * MS)
+    bench.after(67 * MS)
     bench.configure(0x93)
     assert bench.read(0) == b"\x91"
     assert bench.read(7) == b"\0"
@@ -175,9 +175,9 @@ def test_open_short_and_voltage_faults():
     assert bench.convert() == 0xFFFF
     assert bench.read(7) == b"\x80"
     bench.configure(0x95)  # automatic fault detection cycle
-    bench.wait(500)
+    bench.after(500)
     assert bench.read(0) == b"\x95"
-    bench.wait(100)
+    bench.after(100)
     assert bench.read(0) == b"\x91"
     assert bench.read(7) == b"\xa0"
     bench.part.fault = Fault.SHORT
@@ -213,10 +213,10 @@ def test_a_manual_cycle_tells_the_leads_of_table_11(fault):
     bench.configure(0x93)
     code = bench.convert()
     bench.configure(0x99)  # cycle 1
-    bench.wait(3 * MS)
+    bench.after(3 * MS)
     assert bench.read(0) == b"\x99", "it waits for cycle 2"
     bench.configure(0x9D)
-    bench.wait(MS)
+    bench.after(MS)
     assert bench.read(0) == b"\x91"
     assert bench.read(7)[0] == bits
     if data == "valid":
@@ -232,9 +232,9 @@ def test_a_manual_cycle_finds_nothing_wrong_unless_it_is_hurried():
     bench = Bench()
     for wait_ms, bits in ((3, 0), (1, 0x18)):
         bench.configure(0x93)
-        bench.wait(11 * MS)
+        bench.after(11 * MS)
         bench.configure(0x99)
-        bench.wait(wait_ms * MS)
+        bench.after(wait_ms * MS)
         bench.configure(0x9D)
         assert bench.read(7)[0] == bits
     bench.configure(0x93)
