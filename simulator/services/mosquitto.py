@@ -81,7 +81,7 @@ class Broker:
             f"max_packet_size {limit}\n"
             "log_type error\nlog_type warning\nlog_type information\n"
             "connection_messages false\n"
-            "log_dest stderr\n"  # version 2.0.11 buffers its stdout
+            "log_dest stderr\n"  # version 2.0.11 buffers what it writes to stdout
             + self._secure_listener()
         )
         process = Process("broker", [*argv, "-c", str(config)], self._work / "broker.log")
