@@ -5,9 +5,9 @@ daily cycle. The size of a block depends on the noise of the parts, which has it
 here:
 
 - payload: MAX31865 with PT1000 and 4.3 kOhm. 150 uV RMS, input referred (datasheet rev. 3,
-  Electrical Characteristics). A code is 2**-15 of the reference. The reference has the fraction
-  4300 / 5320 of VBIAS (2.00 V), because the PT1000 has 1.02 kOhm at 5 degC; its 4300 Ohm mean
-  3.9 Ohm/K (IEC 60751).
+  Electrical Characteristics). One code is 2**-15 of the voltage across the reference, which is
+  4300 / 5320 of VBIAS (2.00 V), because the PT1000 has 1.02 kOhm at 5 degC. One code is also
+  2**-15 of 4300 Ohm, and the PT1000 changes by 3.9 Ohm/K (IEC 60751).
 - ambient, humidity: SHT45, high repeatability: 0.04 degC and 0.08 %RH, each three sigma (SHT4x
   datasheet, 2.1 and 2.2).
 - light: OPT3001 in the dark, 800 ms: 0 codes typical, 3 at most, of 0.01 lx (SBOS681, 6.5).
