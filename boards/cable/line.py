@@ -17,7 +17,7 @@ ENQ, EOT, NAK, RS = b"\x05", b"\x04", b"\x15", b"\x1e"
 GREETING = re.compile(rb"coldtrail [^\s,]+, tracker ([A-Z0-9-]+): type help")
 BUSY = b"the console waits for the end of the call"
 
-# stops the current command, turns echo off, and sends an empty line, whose answer is EOT
+# Stops the current command, turns echo off, and sends an empty line, whose answer is EOT.
 _MACHINE = b"\x03\x01\r"
 _TERMINAL = b"\x03\x02"
 _TRY_S = 1.0

@@ -105,7 +105,7 @@ class LIS2DW12:
         self._pointer = 0
         self._fifo: deque[Sample] = deque(maxlen=DEPTH)
         self._overrun = False
-        # number of samples since the trigger, including the one that triggered
+        # Number of samples since the trigger, including the one that triggered.
         self._triggered = 0
         self._sources = 0
         self._face = 0

@@ -28,7 +28,7 @@ from _link import call, start  # noqa: E402
 
 gc.collect()
 start()
-# the ESP32 port seeds it from the chip
+# The ESP32 port also seeds it from the chip.
 random.seed(int.from_bytes(call(_OP_URANDOM, 0, 3), "little"))
 try:
     if _image:

@@ -97,7 +97,7 @@ class _Pty:
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            # the port is not open, which read() reports at once: avoid a busy loop
+            # The port is not open, which read() reports at once: avoid a busy loop.
             time.sleep(0.01)
             data = b""
         return data

@@ -50,7 +50,7 @@ class Chart:
         found = self._like(colour)
         return [
             self._hour(column)
-            # other lines cross it
+            # 0.9 and not 1, because other lines cross it.
             for column in _middles(np.flatnonzero(found.mean(axis=0) > 0.9))
         ]
 
