@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,9 +17,10 @@ from coldtrail_gateway import clock as clocks
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
-from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
+from coldtrail_gateway.cli.options import FILE, console, database, echo, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.cli.verify_file import command as verify_file
+from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.exports import epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
@@ -39,6 +41,18 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "senml-cbor": senml.to_cbor,
 }
 _TIMELESS = {"csv", "json"}  # have a place for records without UTC
+
+
+class Lines(logging.Formatter):
+    """One record is one line; only a traceback, which names code, follows on lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the traceback."""
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 
 def _name(value: str) -> str:
@@ -79,9 +93,9 @@ gateway.add_command(verify_file)
 )
 def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, name: str) -> None:
     """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     with ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
         with store.write() as tables:
@@ -104,7 +118,7 @@ def register(file: Path, db: str | None) -> None:
     May be repeated, also while the gateway serves; all of the file is registered, or nothing.
     """
     if not is_private(file):
-        click.echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
+        echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
     with open_store(db, create=True) as store:
         trackers, shipments = register_file(store, file)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
@@ -182,7 +196,7 @@ def verify(context: click.Context, shipment: str, db: str | None) -> None:
     """
     outcome = verify_report(_history(db, shipment))
     for line in outcome.lines:
-        click.echo(line)
+        echo(line)
     if not outcome.good:
         context.exit(1)
 

@@ -16,7 +16,7 @@ from typing import Any
 import cbor2
 import click
 
-from coldtrail_gateway.cli.options import FILE, database, open_store
+from coldtrail_gateway.cli.options import FILE, database, echo, open_store
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive
@@ -94,7 +94,7 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     try:
         store = open_store(db)
     except StoreError as error:
-        click.echo(f"Warning: no key to verify with: {error}", err=True)
+        echo(f"Warning: no key to verify with: {error}", err=True)
         return {}
     with store, store.read() as tables:
         pairs = tables.registry.keys([tracker]).get(tracker, {})
@@ -142,6 +142,6 @@ def command(
         tabular.write(output, content)
     outcome = verify.report(told)
     for line in outcome.lines:
-        click.echo(line, err=output is None)
+        echo(line, err=output is None)
     if not outcome.good:
         context.exit(1)

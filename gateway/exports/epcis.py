@@ -27,6 +27,7 @@ from coldtrail_gateway.contract.events import Channel, EventType, Subject
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.timeline import Placement
+from coldtrail_gateway.exports import text
 from coldtrail_gateway.shipments.history import Boot, History, Placed
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -94,7 +95,7 @@ def to_json(history: History, now_ms: int, earlier: Path | None = None) -> str:
         "creationDate": iso(now_ms),
         "epcisBody": {"eventList": [*events, *_corrected(said, events, now_ms)]},
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return text.to_json(document, indent=1) + "\n"
 
 
 def shipment_uri(shipment: str) -> str:

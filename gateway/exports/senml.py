@@ -6,7 +6,6 @@ such records are left out (`tabular.unplaced` counts them); CSV and JSON have th
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +14,7 @@ import cbor2
 from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Event, Sample
 from coldtrail_gateway.contract.events import SAMPLED, Channel, EventType
+from coldtrail_gateway.exports import text
 from coldtrail_gateway.shipments.history import History, Placed
 
 _UNITS: Final = ("Cel", "Cel", "%RH", "lx", "V", "m/s2", "m/s2", "m/s2")
@@ -28,7 +28,7 @@ Record = dict[str, str | bool | Decimal]
 
 def to_json(history: History) -> str:
     """Return the pack as `application/senml+json`, a record a line."""
-    lines = [json.dumps(record, default=float, ensure_ascii=False) for record in _pack(history)]
+    lines = [text.to_json(record, default=float) for record in _pack(history)]
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
