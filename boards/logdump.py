@@ -17,6 +17,8 @@ from typing import NamedTuple
 import cbor2
 import click
 
+from coldtrail_boards.printable import printable
+
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
 SPAN = 1024
@@ -270,7 +272,7 @@ def describe(record: Record) -> str:
         except (cbor2.CBORDecodeError, ValueError):
             text = record.payload.hex()
         else:
-            text = str(value)
+            text = printable(str(value))
     return f"{record.sequence:>9}  {name:<14}  {text}"
 
 

@@ -23,6 +23,7 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from coldtrail_boards import printable
 from coldtrail_boards.cable.line import BAUD, ENQ, EOT, GREETING, NAK, Cable
 from coldtrail_boards.cable.read_out import BlockFile, read_out
 from coldtrail_boards.cable.read_out import Progress as Told
@@ -74,7 +75,8 @@ class Session:
                 self._say(piece)
 
     def _say(self, text: bytes) -> None:
-        self._show(text.decode("utf-8", "replace").replace("\r\n", "\n"))
+        # A carriage return alone would let it write over what stands there.
+        self._show(printable.lines(text.decode("utf-8", "replace").replace("\r", "")))
         self._tail = (self._tail + text)[-200:]
         if GREETING.search(self._tail):
             self._tail = b""
