@@ -1,4 +1,4 @@
-"""What a tracker says, made fit for a terminal. The gateway, which imports nothing, has its own."""
+"""What a tracker says, made fit for a terminal. The gateway has its own, as it imports nothing."""
 
 from __future__ import annotations
 

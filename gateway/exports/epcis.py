@@ -120,13 +120,13 @@ def _by_block(history: History) -> Iterator[list[_Element]]:
         for placed, sample in history.samples
         if placed.time
     ]
-    starts: dict[int, tuple[Placed, Event]] = {}
+    starts: dict[tuple[bytes, int], tuple[Placed, Event]] = {}
     for placed, event in history.events:
         start, begun = None, None
         if event.type is EventType.ALARM_START:
-            starts[event.number("rule")] = (placed, event)
-        elif event.type is EventType.ALARM_END and event.number("rule") in starts:
-            start, begun = starts[event.number("rule")]
+            starts[placed.chain, event.number("rule")] = (placed, event)
+        elif event.type is EventType.ALARM_END:
+            start, begun = starts.pop((placed.chain, event.number("rule")), (None, None))
         if placed.time:
             since = start.time if start else None
             found.append(_Element(placed, placed.time, _reports(event, begun), since))
