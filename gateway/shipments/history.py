@@ -13,7 +13,7 @@ from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive, findings
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Finding, Name
-from coldtrail_gateway.evidence.timeline import Placement, Timeline
+from coldtrail_gateway.evidence.timeline import Arrival, Placement, Timeline
 from coldtrail_gateway.store.tables import Tables
 
 Boot = tuple[bytes, int]
@@ -117,7 +117,11 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
         tuple(samples),
         tuple(events),
         tuple(_calibrations(times, decoded, samples, judgement.flawed)),
-        tuple(v for v in judgement.findings if _concerns(v, reach)),
+        findings.in_order(
+            finding
+            for finding in (*judgement.findings, *times.findings())
+            if _concerns(finding, reach)
+        ),
     )
 
 
@@ -192,22 +196,38 @@ class _Times:
     def __init__(self, decoded: Sequence[tuple[Entry, Block]], flawed: set[int]) -> None:
         self._flawed = flawed
         syncs: dict[Boot, set[Sync]] = {}
+        arrivals: dict[Boot, list[Arrival]] = {}
         extent: dict[Boot, tuple[int, int]] = {}
+        self._blocks: dict[Boot, Range] = {}
         for entry, block in decoded:
             boot = (block.head.chain, block.boot)
             known = syncs.setdefault(boot, set())
+            number = block.head.number
+            span = self._blocks.get(boot, (number, number))
+            self._blocks[boot] = (min(*span, number), max(*span, number))
             if entry.row.id not in flawed:
                 known |= _syncs(block)
                 times = [s.t for s in block.samples] + [e.t for e in block.events]
                 low, high = extent.get(boot, (2**31, -1))
                 extent[boot] = (min([low, *times]), max([high, *times]))
-        self._lines = {boot: Timeline(known) for boot, known in syncs.items()}
+                # What was read out over a cable has arrived nowhere.
+                if times and entry.row.received_ms:
+                    arrival = Arrival(max(times) * 1000, entry.row.received_ms)
+                    arrivals.setdefault(boot, []).append(arrival)
+        self._lines = {
+            boot: Timeline(known, arrivals.get(boot, ())) for boot, known in syncs.items()
+        }
         self._spans = {}
         for boot, (low, high) in extent.items():
             first = self._lines[boot].place(low * 1000)
             last = self._lines[boot].place(high * 1000)
             if first and last and high >= 0:
                 self._spans[boot] = (first, last)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what the clock syncs of each boot say of each other."""
+        for (chain, boot), line in self._lines.items():
+            yield from findings.of_time(chain, boot, self._blocks[chain, boot], line)
 
     def place(self, entry: Entry, block: Block, t: int, flaw: Name | None) -> Placed:
         """Return where a record of a block lies; `t` is cut to whole seconds since boot."""

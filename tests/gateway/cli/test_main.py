@@ -24,6 +24,7 @@ from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker,
 from tests.support.blocks.journey import rough_journey
 
 START = 1_767_225_600  # 2026-01-01
+ARRIVAL_MS = (START + 31 * 86_400) * 1000
 VECTORS = Path(__file__).resolve().parents[3] / "firmware" / "vectors"
 Run = Callable[..., Result]
 
@@ -43,7 +44,7 @@ def run(tmp_path: Path) -> Run:
 
 def deliver(folder: Path, *blocks: bytes) -> None:
     store = Store(str(folder / "gateway.db"), create=True)
-    intake.take(store, [Arrival("CT-1", block) for block in blocks], START * 1000)
+    intake.take(store, [Arrival("CT-1", block) for block in blocks], ARRIVAL_MS)
     store.close()
 
 
@@ -179,7 +180,7 @@ def test_status_shows_every_tracker(run: Run, tmp_path: Path) -> None:
     cells = [cell.strip() for cell in first.strip("│").split("│")]
     assert cells == [
         "CT-1 (test)",
-        "2026-01-01 00:00:00",
+        "2026-02-01 00:00:00",
         "7",
         "0",
         "1 standing of 1",
@@ -334,6 +335,8 @@ def test_verify_vouches_for_a_whole_shipment(run: Run, tmp_path: Path) -> None:
         "shipment S-1, tracker CT-1",
         "blocks re-checked (MAC, hash, chain): 2",
         "samples vouched for: 6 of 6",
+        f"time unchecked: chain {b'chain  1'.hex()}: boot 1: "
+        "its time rests on one clock sync, and no other confirms it",
         "verified",
     ]
 

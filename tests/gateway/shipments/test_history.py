@@ -22,8 +22,8 @@ from coldtrail_gateway.store.registry import KeyPair, Shipment
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, Row, rows
 from tests.support.blocks.histories import events, samples
 
-NOW_MS = 1_767_225_600_000
 START = 1_767_225_600  # 2026-01-01
+NOW_MS = (START + 100 * 86_400) * 1000
 
 
 def told(store: Store, *blocks: bytes, shipment: str = "S-1") -> History:
