@@ -18,7 +18,11 @@ from coldtrail_gateway.store.tables import Tables
 
 Boot = tuple[bytes, int]
 
-_RESOLUTION_MS: Final = 1000
+_RECORD_MS: Final = 2_500
+"""How far a record's `t` may lie from what it tells of, ms. A sample's is rounded to a second
+(0.5 s), and then each sensor is read, twice where its bus had to be freed: the light sensor waits
+for a conversion for up to a second each time. Events are noted as soon as the tracker is awake."""
+
 _ENDLESS: Final = 2**32
 
 
@@ -219,8 +223,7 @@ class _Times:
         }
         self._spans = {}
         for boot, (low, high) in extent.items():
-            first = self._lines[boot].place(low * 1000)
-            last = self._lines[boot].place(high * 1000)
+            first, last = _placed(self._lines[boot], low), _placed(self._lines[boot], high)
             if first and last and high >= 0:
                 self._spans[boot] = (first, last)
 
@@ -230,14 +233,12 @@ class _Times:
             yield from findings.of_time(chain, boot, self._blocks[chain, boot], line)
 
     def place(self, entry: Entry, block: Block, t: int, flaw: Name | None) -> Placed:
-        """Return where a record of a block lies; `t` is cut to whole seconds since boot."""
+        """Return where a record of a block lies."""
         boot = (block.head.chain, block.boot)
         line = self._lines[boot]
         if entry.row.id in self._flawed and (own := _syncs(block)):
             line = Timeline(own)
-        time = line.place(t * 1000)
-        if time:
-            time = Placement(time.utc_ms, time.uncertainty_ms + _RESOLUTION_MS)
+        time = _placed(line, t)
         low, high = (None, None) if time else self._bounds(boot)
         head, digest = block.head, entry.row.digest
         return Placed(time, low, high, block.boot, head.chain, head.number, digest, flaw)
@@ -254,6 +255,12 @@ class _Times:
             low.utc_ms - low.uncertainty_ms if low else None,
             high.utc_ms + high.uncertainty_ms if high else None,
         )
+
+
+def _placed(line: Timeline, t: int) -> Placement | None:
+    """Return where a record at `t` seconds since boot lies."""
+    time = line.place(t * 1000)
+    return Placement(time.utc_ms, time.uncertainty_ms + _RECORD_MS) if time else None
 
 
 def _syncs(block: Block) -> set[Sync]:
