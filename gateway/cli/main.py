@@ -21,7 +21,7 @@ from coldtrail_gateway.cli.options import FILE, console, database, echo, open_st
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.cli.verify_file import command as verify_file
 from coldtrail_gateway.contract.printable import printable
-from coldtrail_gateway.exports import epcis, senml, tabular
+from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.shipments import history as histories
@@ -39,8 +39,9 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "json": tabular.to_json,
     "senml-json": senml.to_json,
     "senml-cbor": senml.to_cbor,
+    "blocks": bundle.to_zip,
 }
-_TIMELESS = {"csv", "json"}  # have a place for records without UTC
+_TIMELESS = {"csv", "json", "blocks"}  # have a place for records without UTC
 
 
 class Lines(logging.Formatter):
@@ -164,7 +165,8 @@ def export(
     """Write the history of SHIPMENT, in the order of time.
 
     CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
-    (JSON-LD) have readings, positions and alarms.
+    (JSON-LD) have readings, positions and alarms. "blocks" is the evidence itself, without any
+    key: a ZIP file of the sealed blocks, an index and how to verify them.
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")

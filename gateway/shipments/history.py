@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.block import Block, Event, Sample, Sync
 from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.ranges import Range
@@ -24,6 +25,8 @@ _RECORD_MS: Final = 2_500
 for a conversion for up to a second each time. Events are noted as soon as the tracker is awake."""
 
 _ENDLESS: Final = 2**32
+_START: Final = EventType.SHIPMENT_START
+_STOP: Final = EventType.SHIPMENT_STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,17 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A shipment's records in the order of their time, not of their arrival."""
+    """A shipment's records in the order of their time, not of their arrival.
+
+    `entries`: its blocks in the order of arrival, and those that nobody here can read but that lie
+    where they may belong to it. `received`: of each of their chains, all numbers that are here.
+    """
 
     shipment: str
     tracker: str
     blocks: int
+    entries: tuple[Entry, ...]
+    received: Mapping[bytes, Sequence[Range]]
     samples: tuple[tuple[Placed, Sample], ...]
     events: tuple[tuple[Placed, Event], ...]
     calibrations: tuple[Calibration, ...]
@@ -105,6 +114,7 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
     times = _Times(decoded, set(judgement.flawed))
     own = [(entry, block) for entry, block in decoded if block.shipment == shipment]
     reach = _reach(order, decoded, shipment)
+    members = tuple(entry for entry in entries if _may_belong(entry, shipment, reach))
     samples: list[tuple[Placed, Sample]] = []
     events: list[tuple[Placed, Event]] = []
     for entry, block in own:
@@ -118,6 +128,8 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
         shipment,
         tracker,
         len(own),
+        members,
+        _received(entries, {e.head.chain for e in members if e.head}),
         tuple(samples),
         tuple(events),
         tuple(_calibrations(times, decoded, samples, judgement.flawed)),
@@ -168,20 +180,49 @@ def _reach(
 ) -> dict[bytes, Range]:
     """Return by chain from where to where blocks may belong to a shipment.
 
-    That is up to the nearest blocks which are known to belong to something else.
+    That is up to the nearest blocks which are known to belong to something else; and not beyond
+    those that report its start and its stop.
     """
     own: dict[bytes, list[int]] = {chain: [] for chain in chains}
     others: dict[bytes, list[int]] = {chain: [] for chain in own}
+    reported: dict[EventType, set[tuple[bytes, int]]] = {_START: set(), _STOP: set()}
     for _, block in decoded:
         of = own if block.shipment == shipment else others
         of[block.head.chain].append(block.head.number)
+        for event in block.events:
+            if event.type in reported and event.fields["shipment"] == shipment:
+                reported[event.type].add((block.head.chain, block.head.number))
     reach: dict[bytes, Range] = {}
     for chain, numbers in own.items():
         if numbers or not others[chain]:
             below = [n for n in others[chain] if numbers and n < min(numbers)]
             above = [n for n in others[chain] if numbers and n > max(numbers)]
-            reach[chain] = (max(below, default=-1) + 1, min(above, default=_ENDLESS) - 1)
+            low, high = max(below, default=-1) + 1, min(above, default=_ENDLESS) - 1
+            if numbers and (chain, min(numbers)) in reported[_START]:
+                low = min(numbers)
+            if numbers and (chain, max(numbers)) in reported[_STOP]:
+                high = max(numbers)
+            reach[chain] = (low, high)
     return reach
+
+
+def _may_belong(entry: Entry, shipment: str, reach: Mapping[bytes, Range]) -> bool:
+    if entry.block is not None:
+        return entry.block.shipment == shipment
+    if entry.head is None:
+        return True
+    low, high = reach.get(entry.head.chain, (_ENDLESS, -1))
+    return low <= entry.head.number <= high
+
+
+def _received(entries: Iterable[Entry], chains: Iterable[bytes]) -> dict[bytes, list[Range]]:
+    """Return what is confirmed of chains: the numbers that have been archived."""
+    numbers: dict[bytes, list[Range]] = {chain: [] for chain in chains}
+    for entry in entries:
+        chain, number = entry.row.chain, entry.row.number
+        if chain in numbers and number is not None:
+            numbers[chain].append((number, number))
+    return {chain: ranges.join(spans) for chain, spans in numbers.items()}
 
 
 def _concerns(finding: Finding, reach: Mapping[bytes, Range]) -> bool:

@@ -246,6 +246,22 @@ def test_only_the_shipments_own_samples_but_every_sync(store: Store) -> None:
     ]
 
 
+def test_a_gap_before_the_start_or_after_the_stop_is_not_the_shipments(store: Store) -> None:
+    maker = Maker()
+    blocks = [
+        maker.block(rows(1, start=300 * n), events)
+        for n, events in enumerate(([], [(10, 300, "S-1")], [(11, 600, "S-1", 1)], [], []))
+    ]
+    assert [f.name for f in told(store, blocks[1], blocks[2]).findings] == []
+    # Its own gap stays one.
+    other = Maker(chain=b"chain  2", boot=2)
+    more = [
+        other.block(rows(1, start=300 * n), [(10, 0, "S-1")] if not n else []) for n in range(3)
+    ]
+    names = [f.name for f in told(store, more[0], more[2]).findings]
+    assert Name.GAP in names
+
+
 def test_a_shipment_that_is_not_registered(store: Store) -> None:
     with pytest.raises(UnknownShipmentError, match="S-9 is not registered"):
         told(store, shipment="S-9")
