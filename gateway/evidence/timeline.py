@@ -60,12 +60,13 @@ class Timeline:
     def __init__(self, syncs: Iterable[Sync], arrivals: Iterable[Arrival] = ()) -> None:
         order = sorted(set(syncs), key=lambda s: (s.t_ms, s.utc_ms, s.uncertainty_ms, s.source))
         early = _Limits(arrivals)
-        late = [sync for sync in order if early.contradict(sync)]
+        late = {sync for sync in order if early.contradict(sync)}
         self.late = bool(late) and len(late) == len(order)
         known = order if self.late else [sync for sync in order if sync not in late]
         contradicted, self.doubtful = _contradictions(known)
         used = [sync for sync in known if sync not in contradicted]
-        self.refused = tuple(sync for sync in order if sync not in used)
+        refused = contradicted if self.late else contradicted | late
+        self.refused = tuple(sync for sync in order if sync in refused)
         self.checked = len(order) != 1
         # Where one has been found wrong, the rest are right; where none has, any may be wrong.
         spare = len(used) > 1 and not self.refused and not self.doubtful
