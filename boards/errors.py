@@ -1,15 +1,8 @@
-"""What ends a command for one board."""
-
-import click
-
-from coldtrail_boards import printable
+"""What ends a command of this part."""
 
 
-class BoardError(click.ClickException):
-    """Something cannot be done; one sentence says what, where and what to do. Exit code 2."""
+class BoardError(Exception):
+    """Something cannot be done; one sentence says what, where and what to do.
 
-    exit_code = 2
-
-    def format_message(self) -> str:
-        """Return the sentence; what a tracker or a file has to do with it stays text."""
-        return printable.lines(self.message)
+    The command line (cli.py) prints the sentence and ends with exit code 2.
+    """

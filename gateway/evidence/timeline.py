@@ -71,7 +71,7 @@ class Timeline:
         # Where one has been found wrong, the rest are right; where none has, any may be wrong.
         spare = len(used) > 1 and not self.refused and not self.doubtful
         sure = [sync for sync in used if sync not in self.doubtful]
-        self._line = sure or used
+        self._line = _telling(sure or used)
         self._times = [sync.t_ms for sync in self._line]
         self._sure = _Envelope(sure, 1 if spare else 0)
         self._doubtful = [_Envelope([sync], 0) for sync in self.doubtful]
@@ -194,6 +194,24 @@ class _Limits:
         if place < len(self._times):
             found.append(self._after[place] - DRIFT_PPM * t_ms)
         return _PPM * t_ms + min(found)
+
+
+def _telling(syncs: Sequence[Sync]) -> list[Sync]:
+    """Leave out a sync that tells less of its moment than another one does with its drift."""
+    best: dict[int, Sync] = {}
+    for sync in sorted(syncs, key=lambda sync: (sync.t_ms, sync.uncertainty_ms, sync.utc_ms)):
+        best.setdefault(sync.t_ms, sync)
+    ordered = list(best.values())
+    for _ in range(2):  # forwards, then backwards
+        kept: list[Sync] = []
+        for sync in ordered:
+            if kept:
+                apart = DRIFT_PPM * abs(sync.t_ms - kept[-1].t_ms)
+                if _PPM * kept[-1].uncertainty_ms + apart < _PPM * sync.uncertainty_ms:
+                    continue
+            kept.append(sync)
+        ordered = kept[::-1]
+    return ordered
 
 
 def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]:

@@ -31,7 +31,7 @@ _STOP: Final = EventType.SHIPMENT_STOP
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a record is placed by.
+    """Where and when a record lies.
 
     `time` is None where its boot has no clock sync; it then lies between `not_before` and
     `not_after` (UTC in ms, None where nothing bounds it). `digest` is the SHA-256 of the
@@ -52,8 +52,8 @@ class Placed:
 class Calibration:
     """A sensor's calibration, as its tracker said at boots in which the shipment travelled.
 
-    `boots`: those, each with its chain. `overdue`: a reading of the shipment is from after the due
-    date.
+    `boots`: these boots, each with its chain. `overdue`: a reading of the shipment is from
+    after the due date.
     """
 
     placed: Placed

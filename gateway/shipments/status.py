@@ -1,4 +1,4 @@
-"""The fleet at a glance: one line a tracker."""
+"""The fleet: one line for each tracker."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def table(tables: Tables, now_ms: int) -> Table:
 
 
 def refusals(tables: Tables) -> str:
-    """Return one line on what was not believed; empty where nothing was."""
+    """Return one line about messages that were refused; empty where there were none."""
     counts = [f"{reason} {count}" for reason, count in tables.quarantine.refused().items()]
     return f"Quarantined in all: {', '.join(counts)}" if counts else ""
 

@@ -116,10 +116,10 @@ def outputs(folder: Path, said: Written) -> Iterator[tuple[str, Result]]:
     yield "verify-file another", run("verify-file", str(log), "--shipment", said.shipment)[1]
     for number, block in enumerate(sealed):
         (folder / "block").write_bytes(block)
-        for form in ([], ["--json"]):
+        for options in ([], ["--json"]):
             yield (
                 f"decode {number}",
-                CliRunner().invoke(decode, [str(folder / "block"), *form]),
+                CliRunner().invoke(decode, [str(folder / "block"), *options]),
             )
 
 
