@@ -91,7 +91,8 @@ def load(tables: Tables, shipment: str) -> History:
     Raises:
         UnknownShipmentError: it is not registered.
     """
-    registered = tables.registry.shipment(shipment)
+    # No other text can be registered, and a database need not have bytes for it.
+    registered = tables.registry.shipment(shipment) if shipment.isprintable() else None
     if registered is None:
         raise UnknownShipmentError(
             f"Shipment {shipment} is not registered: check the id, or register it "

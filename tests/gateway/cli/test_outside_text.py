@@ -178,7 +178,12 @@ def test_json_brings_every_text_back_exactly(folder: Path) -> None:
 def test_an_argument_is_text_from_outside_too(tmp_path: Path) -> None:
     database = ("--db", str(tmp_path / "gateway.db"))
     CliRunner().invoke(gateway, ["register", str(registration(tmp_path)), *database])
-    for arguments in (["verify", "S\x1b[2J"], ["export", "S\n"]):
+    for arguments in (
+        ["verify", "S\x1b[2J"],
+        ["export", "S\n"],
+        ["verify", "\udcff"],
+        ["export", "\0"],
+    ):
         result = CliRunner().invoke(gateway, [*arguments, *database])
         assert result.exit_code == 2
         assert "\x1b" not in result.stderr
