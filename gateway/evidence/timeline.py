@@ -31,6 +31,9 @@ GATEWAY_MS: Final = 5_000
 """How wrong the gateway's own clock may be, ms, before an arrival contradicts nothing."""
 
 _PPM: Final = 1_000_000
+_APART: Final = 1000 * _PPM
+"""Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and how
+well it knows it is not in what a sync states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ class Timeline:
             low, high = min(span[0] for span in spans), max(span[1] for span in spans)
         if self.late:
             low = min(low, self._limits.at(t_ms))
-        return low, max(low, high)
+        # Where syncs nearly agree, their bounds may not meet: it lies between them.
+        return min(low, high), max(low, high)
 
     def _estimate(self, t_ms: int) -> int:
         """Return the likeliest UTC of a moment, in 1e-6 ms: on a line between syncs."""
@@ -237,6 +241,7 @@ def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
     for index, sync in enumerate(syncs):
         for other in syncs[index + 1 :]:
             apart = DRIFT_PPM * (other.t_ms - sync.t_ms)
+            apart += _APART
             if _low(sync) - apart > _high(other) or _low(other) - apart > _high(sync):
                 found.setdefault(sync, set()).add(other)
                 found.setdefault(other, set()).add(sync)
@@ -247,9 +252,9 @@ def _is_contradicted(syncs: Sequence[Sync]) -> bool:
     lowest, highest = None, None
     for sync in syncs:
         drift = DRIFT_PPM * sync.t_ms
-        if lowest is not None and lowest - drift > _high(sync):
+        if lowest is not None and lowest - drift > _high(sync) + _APART:
             return True
-        if highest is not None and highest + drift < _low(sync):
+        if highest is not None and highest + drift < _low(sync) - _APART:
             return True
         low, high = _low(sync) + drift, _high(sync) - drift
         lowest = low if lowest is None else max(lowest, low)
