@@ -13,7 +13,7 @@ bytes. `ticks` is the chip's `ticks_ms()` and `rest` the microseconds beyond it.
 Between two requests no virtual time passes. The shims therefore answer `ticks_ms()`, and a poll
 without a wait, from the last reply, and report the time that these calls took as `spent`. After a
 millisecond of `spent` they make a request. An operation that never returns on the chip (deep
-sleep, reset, a bus that hangs) gets no reply: the process is killed.
+sleep, reset, a bus that hangs) gets no reply: the process ends.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The port layer: one module for each chip, which hides its use of ``machine``."""
+"""The port layer, one module for each chip: only it uses ``machine`` beyond bus objects."""

@@ -29,7 +29,7 @@ class Port(Wired):
         self.boot_cause = esp32_sleep.boot_cause()  # as in ``records``; None after deep sleep
         del esp32_sleep
         forget("coldtrail.ports", "esp32_sleep")
-        # The pad floats in deep sleep, and a resistor switches off the supply of a sensor.
+        # In deep sleep a resistor switches off a sensor's supply; this switches it on again.
         super().__init__(board)
 
     # ---- time and memory ----
