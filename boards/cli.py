@@ -61,7 +61,7 @@ class EntryPointGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BoardError as error:
-            # A part may quote a tracker or a file.
+            # The message may quote text from a tracker or a file.
             raise _Refused(printable.lines(str(error))) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -55,7 +55,7 @@ class Session:
                 self._say(piece)
 
     def _say(self, text: bytes) -> None:
-        # A carriage return alone would let it write over what stands there.
+        # A carriage return would let the tracker overwrite text that is already shown.
         self._show(printable.lines(text.decode("utf-8", "replace").replace("\r", "")))
         self._tail = (self._tail + text)[-200:]
         if GREETING.search(self._tail):
