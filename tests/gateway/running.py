@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from coldtrail_gateway.store.database import Store
 from coldtrail_simulator.services.services import Process
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
 
 LIMIT_S = 20.0
+CONFIRMATION = "coldtrail/1/+/confirmation"
 PRESENCE = "coldtrail/1/gateway/main"
 
 
@@ -115,13 +118,19 @@ class Client:
 class Gateway:
     """`coldtrail gateway serve` in a process of its own."""
 
-    def __init__(self, folder: Path, broker: str, *options: str, db: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: str,
+        *options: str,
+        db: str | None = None,
+        command: Sequence[str] = ("-m", "coldtrail_gateway", "serve"),
+        log: str = "gateway.log",
+    ) -> None:
         self.database = db or str(folder / "gateway.db")
-        self.log = folder / "gateway.log"
+        self.log = folder / log
         arguments = ["--broker", broker, "--db", self.database, *options]
-        self._start = lambda: Process(
-            "gateway", [sys.executable, "-m", "coldtrail_gateway", "serve", *arguments], self.log
-        )
+        self._start = lambda: Process("gateway", [sys.executable, *command, *arguments], self.log)
         self.process = self._start()
 
     def __enter__(self) -> Self:
@@ -152,3 +161,32 @@ class Gateway:
     def said(self) -> str:
         """Return its log."""
         return self.log.read_text()
+
+
+def running(
+    folder: Path,
+    url: str,
+    *options: str,
+    db: str | None = None,
+    trackers: Sequence[str] = ("CT-1",),
+) -> Gateway:
+    """Start a gateway that knows some trackers and wait until it is online."""
+    file = registration(folder, trackers)
+    coldtrail("gateway", "register", file, "--db", db or folder / "gateway.db")
+    served = Gateway(folder, url, *options, db=db)
+    assert until(lambda: "online" in served.said()), served.said()
+    return served
+
+
+def until(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
+    """Wait for a condition; return whether it has come true."""
+    deadline = time.monotonic() + limit_s
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def archived(gateway: Gateway, tracker: str = "CT-1") -> list[bytes]:
+    """Return a tracker's blocks in the order in which they were archived."""
+    with Store(gateway.database, create=False) as store, store.read() as tables:
+        return [row.sealed for row in tables.archive.of(tracker)]

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -19,19 +19,20 @@ from coldtrail_gateway.store import schema
 from coldtrail_gateway.store.database import Store
 from coldtrail_simulator.services.services import Broker, ClockServer, free_port
 from tests.gateway import databases
-from tests.gateway.running import LIMIT_S, Client, Gateway, coldtrail, registration
+from tests.gateway.running import (
+    CONFIRMATION,
+    LIMIT_S,
+    Client,
+    Gateway,
+    archived,
+    coldtrail,
+    registration,
+    running,
+    until,
+)
 from tests.support.blocks.blockmaker import Maker, hash16, rows, sealed
 
-CONFIRMATION = "coldtrail/1/+/confirmation"
 PRESENCES = "coldtrail/1/gateway/+"
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture(params=["mosquitto", "embedded"])
@@ -49,28 +50,8 @@ def gateway(tmp_path: Path, url: str) -> Iterator[Gateway]:
         yield served
 
 
-def running(folder: Path, url: str, *options: str, db: str | None = None) -> Gateway:
-    file = registration(folder)
-    coldtrail("gateway", "register", file, "--db", db or folder / "gateway.db")
-    served = Gateway(folder, url, *options, db=db)
-    assert until(lambda: "online" in served.said()), served.said()
-    return served
-
-
-def until(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
-    deadline = time.monotonic() + limit_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
-
-
 def port(url: str) -> int:
     return int(url.rpartition(":")[2])
-
-
-def archived(gateway: Gateway, tracker: str = "CT-1") -> list[bytes]:
-    with Store(gateway.database, create=False) as store, store.read() as tables:
-        return [row.sealed for row in tables.archive.of(tracker)]
 
 
 def test_a_block_is_kept_then_confirmed_then_acknowledged(url: str, gateway: Gateway) -> None:
@@ -328,7 +309,7 @@ def test_what_cannot_be_served_ends_with_a_sentence(tmp_path: Path, mosquitto: B
 
 
 def test_a_broker_that_refuses_the_password(tmp_path: Path) -> None:
-    """A server that answers every CONNECT with return code 5, not authorised."""
+    """A server that answers every CONNECT with reason 0x87, not authorised."""
     coldtrail("gateway", "register", registration(tmp_path), "--db", tmp_path / "gateway.db")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(LIMIT_S)
@@ -336,7 +317,7 @@ def test_a_broker_that_refuses_the_password(tmp_path: Path) -> None:
         with Gateway(tmp_path, url) as gateway:
             connection, _ = server.accept()
             connection.recv(1000)
-            connection.sendall(bytes.fromhex("20020005"))
+            connection.sendall(bytes.fromhex("2003008700"))
             assert gateway.process._child.wait(LIMIT_S) == 2
             connection.close()
         assert "Not authorized" in gateway.said()
