@@ -64,6 +64,7 @@ class Connection:
         self._inbox: deque[mqtt.MQTTMessage] = deque()
         self._unconfirmed: dict[int, str] = {}
         self._taken: list[int] = []
+        self._refused: dict[int, str] = {}
         self._connack: list[bool] = []
         self._suback: list[ReasonCode] = []
         self._window = _WINDOW
@@ -177,6 +178,8 @@ class Connection:
         """
         number = self.publish(topic, b"", qos=1)
         self._await(lambda: number not in self._unconfirmed, f"a message on {topic}")
+        if number in self._refused:
+            raise Rejected(self._refused[number])
 
     def acknowledge(self, message: mqtt.MQTTMessage) -> None:
         """Queue the acknowledgement of a message received on this connection."""
@@ -201,6 +204,11 @@ class Connection:
         """Return the numbers of the messages that the broker has taken since the last call."""
         taken, self._taken = self._taken, []
         return taken
+
+    def refused(self) -> dict[int, str]:
+        """Return which messages the broker has refused since the last call, and why."""
+        refused, self._refused = self._refused, {}
+        return refused
 
     def receive(self, wait_s: float) -> list[mqtt.MQTTMessage]:
         """Write what is queued and return what has come, after at most `wait_s` seconds.
@@ -275,7 +283,7 @@ class Connection:
         if topic is None:
             return  # of QoS 0: written
         if code.is_failure:
-            self._end = self._end or Rejected(f"it refuses a message on {topic}, {code}")
+            self._refused[number] = f"it refuses a message on {topic}, {code}"
         else:
             self._taken.append(number)
 

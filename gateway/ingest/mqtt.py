@@ -61,6 +61,7 @@ class Gateway:
         self._losses = _Patience(WAITS_S, for_ever=True)
         self._rivals = _Patience(RIVAL_WAITS_S)
         self._errors = _Patience(ERROR_WAITS_S)
+        self._has_begun = False
         self._has_been_online = False
         self._start_until = 0.0
         self._warned = False
@@ -94,6 +95,7 @@ class Gateway:
                     connection, self._store, self._clock, self._name, self._debts, self._counts
                 )
                 session.begin()
+                self._has_begun = True
                 log.info("broker %s: connected", self._address)
                 self._warn_of_size(connection)
                 try:
@@ -126,8 +128,8 @@ class Gateway:
 
     def _after_loss(self, lost: ConnectionLost) -> float:
         self._counts["connections lost"] += 1
-        late = time.monotonic() > self._start_until
-        if not self._has_been_online and (late or isinstance(lost, Rejected)):
+        late = time.monotonic() > self._start_until and not self._has_begun
+        if late or (isinstance(lost, Rejected) and not self._has_been_online):
             raise BrokerError(
                 f"The broker at {self._address} cannot be used ({lost}): start it, "
                 "or name the right one with --broker."

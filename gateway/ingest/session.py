@@ -72,6 +72,7 @@ class Session:
         self._marker_topic = f"{ROOT}/{_OWN}{name}/up"
         self._trial_topic = f"{ROOT}/{_OWN}{name}/confirmation"
         self._marker = secrets.token_bytes(8)
+        self._marker_number = 0
         self._downlink = Downlink(store, clock, self._publish_command)
         self._debts = debts
         self._counts = counts
@@ -100,7 +101,9 @@ class Session:
         self._connection.publish(self._presence, b"offline")
         self._connection.try_out(self._trial_topic)
         self._connection.subscribe(UPLINKS)
-        self._connection.publish(self._marker_topic, self._marker, qos=1, retain=False)
+        self._marker_number = self._connection.publish(
+            self._marker_topic, self._marker, qos=1, retain=False
+        )
         self._heard_at = time.monotonic()
 
     def serve(self, stopping: threading.Event) -> None:
@@ -129,7 +132,17 @@ class Session:
             if not messages or len(self._pending) >= _BATCH:
                 break
             wait = 0.0
+        self._check_refusals()
         self._check_that_it_hears()
+
+    def _check_refusals(self) -> None:
+        for number, complaint in self._connection.refused().items():
+            if number == self._marker_number:
+                raise Rejected(complaint)
+            # Of one tracker; it is still owed, and must not hold up the others.
+            self._counts["messages that the broker refused"] += 1
+            self._being_paid.pop(number, None)
+            log.error("broker: %s; let the gateway write there", complaint)
 
     def _check_that_it_hears(self) -> None:
         # A broker may accept a subscription and deliver nothing of what it covers.
@@ -154,7 +167,7 @@ class Session:
                 self._pay_debts()
             if self.is_online:
                 self._downlink.poll()
-            elif self._caught_up and not self._debts.trackers:
+            elif self._caught_up and not self._to_pay:
                 self._come_online()
         except StoreError as error:
             if not self._failures:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +19,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_gateway.store.database import Store
-from coldtrail_simulator.services.services import Process
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.services.services import Process, free_port
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
 
 LIMIT_S = 20.0
@@ -176,6 +180,32 @@ def running(
     served = Gateway(folder, url, *options, db=db)
     assert until(lambda: "online" in served.said()), served.said()
     return served
+
+
+@contextmanager
+def mosquitto_with(folder: Path, *lines: str) -> Iterator[int]:
+    """Run a Mosquitto for anonymous clients with these lines in its configuration; yield its port.
+
+    Else it is as its packagers leave it.
+    """
+    port = free_port()
+    file = folder / "own.conf"
+    user = f"user {getpass.getuser()}"
+    file.write_text(
+        "\n".join([user, f"listener {port} 127.0.0.1", "allow_anonymous true", *lines, ""])
+    )
+    broker = Process("broker", [*tools.mosquitto(), "-c", str(file)], folder / "own.log")
+
+    def answers() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+    try:
+        assert until(answers), broker.output()
+        yield port
+    finally:
+        broker.stop()
 
 
 def until(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
