@@ -33,8 +33,8 @@ _KEEPALIVE_S: Final = 30
 _FOR_EVER: Final = 0xFFFFFFFF  # the broker keeps the session until the gateway is back
 _RECEIVE_MAXIMUM: Final = 1000  # with MAX_PACKET a bound on what is held of unread messages
 _WINDOW: Final = 20  # paho's and Mosquitto's limit to what is unanswered of QoS 1
-_BUFFER: Final = 262_144
-_MAX_UNFINISHED: Final = 1_048_576
+_BUFFER: Final = 65_536
+_MAX_UNFINISHED: Final = 262_144  # no message is so long, nor what the buffer holds
 _TAKEN_OVER: Final = 0x8E
 
 

@@ -94,14 +94,16 @@ class Broker:
     It forgets everything when it ends, as a broker without a disk does: retained messages,
     sessions, what was queued.
 
-    With an ``authority`` (a folder as `coldtrail provision ca --broker` makes it) it listens on
-    ``secure_port``, too: for trackers with a certificate, each with its own topics and no other.
+    With an ``authority`` (a folder of certificates as `packing.certify` makes it) it listens on
+    ``secure_port``, too: for trackers with a certificate, each with its own topics and no other;
+    and on ``gateway_port``, as 127.0.0.1, for the gateway with its certificate.
     """
 
     def __init__(self, work: Path, authority: Path | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = 0
         self.secure_port = 0
+        self.gateway_port = 0
         self._authority = authority
         self._work = work
         self._process: Process | None = None
@@ -118,13 +120,14 @@ class Broker:
             port = self.port or free_port()
             if self._authority and not self._process:
                 self.secure_port = self.secure_port or free_port()
+                self.gateway_port = self.gateway_port or free_port()
             process = self._launch(argv, port)
             if process.running:
                 self._process, self.port = process, port
                 return
             if self.port:
                 break
-            self.secure_port = 0
+            self.secure_port = self.gateway_port = 0
         raise ServiceError(
             f"The broker did not start (it said: {process.last_words()}); see {process.log}."
         )
@@ -138,6 +141,7 @@ class Broker:
             "persistence false\n"
             "set_tcp_nodelay true\n"
             "max_queued_messages 0\n"  # a gateway that is down for days loses nothing
+            "max_packet_size 16384\n"  # a block has at most 4,096 bytes
             "log_type error\nlog_type warning\nlog_type information\n"
             "connection_messages false\n"
             "log_dest stdout\n" + self._secure_listener()
@@ -158,20 +162,22 @@ class Broker:
         rules.touch(0o600)
         own = f"{PREFIX}%u/"
         rules.write_text(
-            # The first for who has no name: the gateway and the observer, on the other port. Not
+            # The first for who has no name: the observer, on the other port. Not
             # by per_listener_settings: mosquitto then queues nothing for a gateway that is away.
             "topic readwrite #\n"
             f"pattern write {own}up\npattern read {own}confirmation\npattern read {own}command\n"
+            "user gateway\ntopic readwrite #\n"
         )
-        return (
-            f"acl_file {rules}\n"
-            f"listener {self.secure_port} {self.host}\n"
+        listeners = "".join(
+            f"listener {port} {self.host}\n"
             f"cafile {self._authority / 'ca.pem'}\n"
-            f"certfile {self._authority / 'broker.pem'}\n"
-            f"keyfile {self._authority / 'broker.key'}\n"
+            f"certfile {self._authority / name}.pem\n"
+            f"keyfile {self._authority / name}.key\n"
             "require_certificate true\n"
             "use_identity_as_username true\n"
+            for port, name in ((self.secure_port, "broker"), (self.gateway_port, "local"))
         )
+        return f"acl_file {rules}\n{listeners}"
 
     @property
     def running(self) -> bool:
@@ -243,7 +249,7 @@ class Services:
         database: the gateway's ``--db``.
         broker_url: a broker that is running already; otherwise one is started.
         gateway_command: what starts the gateway, before its options.
-        authority: as ``Broker`` takes it; trackers then come by TLS.
+        authority: as ``Broker`` takes it; trackers and gateway then come by TLS.
     """
 
     def __init__(
@@ -258,6 +264,7 @@ class Services:
         self.broker = None if broker_url else Broker(work, authority)
         self.observer: Observer | None = None
         self._url = broker_url
+        self._authority = authority
         self._database = database
         self._work = work
         self._utc_ms = utc_ms
@@ -359,10 +366,24 @@ class Services:
         if self._clock is None:
             self._clock = ClockServer(self._utc_ms)
         online = self._watch().presences("online")
-        options = ["--broker", self.broker_url, "--db", self._database]
+        options = [*self._gateway_broker(), "--db", self._database]
         argv = [*self._command, *options, "--clock", self._clock.address]
         self._gateway = Process("gateway", argv, self._work / "gateway.log")
         self.wait_gateway_online(online, START_LIMIT_S)
+
+    def _gateway_broker(self) -> list[str]:
+        if not (self.broker and self._authority):
+            return ["--broker", self.broker_url]
+        files = {"--ca": "ca.pem", "--cert": "gateway.pem", "--key": "gateway.key"}
+        url = f"mqtts://{self.broker.host}:{self.broker.gateway_port}"
+        return [
+            *("--broker", url),
+            *(
+                word
+                for option, name in files.items()
+                for word in (option, str(self._authority / name))
+            ),
+        ]
 
     def wait_gateway_online(self, more_than: int, limit_s: float) -> None:
         """Wait until a gateway has said ``online`` more often than that.

@@ -61,13 +61,19 @@ def command(*arguments: str) -> str:
 def certify(folder: Path, tracker: str, start: datetime) -> None:
     """Make an authority with certificates for a broker and a tracker, valid as a scenario starts.
 
+    And for the same broker as a gateway on this machine reaches it (``local``), and the gateway.
+
     Raises:
         ShipmentError: it cannot be made.
     """
     # A real broker judges the tracker's by the host's clock.
     since = min(start, datetime.now(UTC)) - timedelta(days=1)
-    options = ["--broker", BROKER_NAME, "--tracker", tracker, "--from", f"{since:%Y-%m-%d}"]
-    command("provision", "ca", str(folder), *options)
+    issue = ("provision", "ca", str(folder), "--from", f"{since:%Y-%m-%d}")
+    command(*issue, "--broker", "127.0.0.1", "--tracker", "gateway")
+    for kind in ("pem", "key"):
+        (folder / f"broker.{kind}").rename(folder / f"local.{kind}")
+        (folder / f"client.{kind}").rename(folder / f"gateway.{kind}")
+    command(*issue, "--broker", BROKER_NAME, "--tracker", tracker)
 
 
 def build_volume(

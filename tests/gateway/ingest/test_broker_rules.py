@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -107,10 +108,12 @@ def broker_that_answers(*answers: bytes) -> Iterator[int]:
                     for answer in answers:
                         if not connection.recv(4096):
                             break
-                        connection.sendall(answer)
+                        with suppress(OSError):
+                            connection.sendall(answer)
                     else:
-                        while connection.recv(4096):
-                            pass
+                        with suppress(OSError):
+                            while connection.recv(4096):
+                                pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -134,6 +137,47 @@ def test_a_broker_that_stops_answering(
 ) -> None:
     with broker_that_answers(*answers) as port:
         ends_with(tmp_path, port, sentence)
+
+
+def peak_kib(pid: int) -> int:
+    """Return the most memory that a process has had resident (proc(5), VmHWM)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1])
+
+
+HUGE = 200_000_000
+MOST_KIB = 20_000
+"""How much a message that is refused for its size may cost; one of these has ten times as much."""
+
+
+def test_huge_messages_do_not_reach_the_gateway(tmp_path: Path) -> None:
+    """The broker has no limit; MQTT 5 has one for each client."""
+    with (
+        mosquitto_with(tmp_path) as port,
+        running(tmp_path, f"mqtt://127.0.0.1:{port}") as gateway,
+        Client(port, CONFIRMATION) as client,
+    ):
+        assert "it names no limit to the size of a message" in gateway.said()
+        before = peak_kib(gateway.pid)
+        for _ in range(4):
+            client.publish(bytes(HUGE)).wait_for_publish(60)
+        client.publish(Maker().block())
+        assert client.wait(lambda: bool(client.confirmations()), 60)
+        assert peak_kib(gateway.pid) - before < MOST_KIB
+
+
+def test_a_broker_that_sends_more_than_it_may(tmp_path: Path) -> None:
+    topic = b"coldtrail/1/CT-1/up"
+    rest = len(topic).to_bytes(2, "big") + topic + b"\x00"
+    length = len(rest) + HUGE
+    encoded = bytes((length >> shift & 127) | (shift < 21) << 7 for shift in (0, 7, 14, 21))
+    with (
+        broker_that_answers(CONNACK, b"\x30" + encoded + rest + bytes(HUGE)) as port,
+        Gateway(tmp_path, f"mqtt://127.0.0.1:{port}") as gateway,
+    ):
+        assert until(lambda: gateway.said().count("it sends a message of more than") > 1)
+        assert peak_kib(gateway.pid) < HUGE / 1000
 
 
 def test_two_gateways_with_one_name(mosquitto: Broker, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.gateway.running import (
     running,
     until,
 )
-from tests.support.blocks.blockmaker import Maker
+from tests.support.blocks.blockmaker import DOWNLINK, Maker
 
 
 @pytest.mark.parametrize(("kind", "count"), [("paho", 120), ("socket", 200)])
@@ -51,3 +52,28 @@ def test_it_breaks_at_every_call(mosquitto: Broker, tmp_path: Path, kind: str, c
         assert "Traceback" not in gateway.said()
         for name, own in blocks.items():
             assert sorted(archived(gateway, name)) == sorted(own)
+
+
+@pytest.mark.parametrize("repaired", [True, False])
+def test_an_error_that_nobody_has_thought_of(
+    mosquitto: Broker, tmp_path: Path, repaired: bool
+) -> None:
+    """Here: a key in the database that is no key. The gateway begins again, a few times."""
+    with (
+        running(tmp_path, f"mqtt://127.0.0.1:{mosquitto.port}") as gateway,
+        Client(mosquitto.port, CONFIRMATION) as client,
+    ):
+        keys = sqlite3.connect(gateway.database, isolation_level=None)
+        keys.execute("UPDATE keys SET downlink = 7")
+        client.publish(Maker().block())
+        assert until(lambda: "unexpected error" in gateway.said())
+        if repaired:
+            keys.execute("UPDATE keys SET downlink = ?", (DOWNLINK,))
+            assert client.wait(lambda: [d[2] for d in client.confirmations()][:1] == [1])
+            assert until(lambda: gateway.said().rstrip().endswith("online"))
+        else:
+            assert gateway.process._child.wait(60) == 2
+            assert "an unexpected error 5 times in a row" in gateway.process.last_words()
+            assert gateway.said().count("Traceback") == 5
+            assert not client.confirmations()
+        keys.close()
