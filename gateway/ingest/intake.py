@@ -44,6 +44,19 @@ class Kept:
     told: bool
 
 
+def verified(store: Store, arrivals: Sequence[Arrival]) -> list[bool]:
+    """Tell of each message whether it verifies now; nothing is written.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    with store.read() as tables:
+        keys = tables.registry.keys(
+            {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
+        )
+    return [isinstance(_judge(arrival, keys), Authentic) for arrival in arrivals]
+
+
 def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | Refused]:
     """Commit messages, and say in their order what became of each.
 

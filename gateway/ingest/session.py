@@ -37,7 +37,9 @@ _OWN: Final = "gateway-"  # no tracker id has small letters
 _POLL_S: Final = 0.5
 _SILENCE_S: Final = 10.0
 _BATCH: Final = 256
-_MAX_PENDING: Final = 4096
+_MAX_PENDING: Final = 512
+_JUNK: Final = 200
+_JUNK_EVERY_S: Final = 1.0
 _GOODBYE_S: Final = 1.0
 
 
@@ -79,6 +81,9 @@ class Session:
         self._to_pay: dict[str, None] | None = None  # not known before the backlog is dealt with
         self._being_paid: dict[int, str] = {}
         self._pending: deque[MQTTMessage] = deque()
+        self._junk: deque[Arrival] = deque(maxlen=_JUNK)
+        self._junk_due_at = 0.0
+        self._unkept = 0
         self._caught_up = False
         self._commands_told = False
         self._heard_at = 0.0
@@ -125,11 +130,12 @@ class Session:
         wait = 0.0 if busy and not self._failures else _POLL_S
         while True:
             messages = self._connection.receive(wait)
-            for message in messages:
-                # The broker stops by itself at what is unacknowledged; of QoS 0 nothing is.
-                if message.qos or len(self._pending) < _MAX_PENDING:
-                    self._pending.append(message)
-            if not messages or len(self._pending) >= _BATCH:
+            self._pending.extend(messages)
+            # While nothing can be committed, the broker stops by itself at what is unacknowledged;
+            # of QoS 0 nothing is.
+            while len(self._pending) > _MAX_PENDING and not self._pending[-1].qos:
+                self._pending.pop()
+            if not messages or len(self._pending) >= _MAX_PENDING:
                 break
             wait = 0.0
         self._check_refusals()
@@ -161,8 +167,9 @@ class Session:
         if time.monotonic() < self._retry_at:
             return
         try:
-            while self._pending:
-                self._take(list(islice(self._pending, _BATCH)))
+            if self._pending:
+                self._take(list(self._pending))
+            self._put_aside()
             if self._caught_up:
                 self._pay_debts()
             if self.is_online:
@@ -180,29 +187,53 @@ class Session:
             self._failures = 0
             log.info("the database works again")
 
-    def _take(self, batch: list[MQTTMessage]) -> None:
-        arrivals = []
-        owed = set()
-        for message in batch:
-            tracker = _addressee(message)
-            if not tracker.startswith(_OWN):
-                arrivals.append(Arrival(tracker, bytes(message.payload)))
-                if not message.qos:
-                    # The broker does not deliver it again, should the confirmation get lost.
-                    owed.add(tracker)
-            elif message.payload == self._marker:
+    def _take(self, messages: list[MQTTMessage]) -> None:
+        """Keep and confirm what verifies; remember the rest for the quarantine.
+
+        So that forged messages cost a tracker's no more than the time to look at them.
+        """
+        arrivals = [Arrival(_addressee(message), bytes(message.payload)) for message in messages]
+        trackers = [arrival for arrival in arrivals if not arrival.tracker.startswith(_OWN)]
+        verified = intake.verified(self._store, trackers)
+        good = [arrival for arrival, is_good in zip(trackers, verified, strict=True) if is_good]
+        self._keep(good, {a.tracker for a, m in zip(arrivals, messages, strict=True) if not m.qos})
+        for arrival, is_good in zip(trackers, verified, strict=True):
+            if not is_good:
+                self._unkept += len(self._junk) == _JUNK
+                self._junk.append(arrival)
+        for message, arrival in zip(messages, arrivals, strict=True):
+            if arrival.tracker.startswith(_OWN) and arrival.sealed == self._marker:
                 self._caught_up = True
-        if arrivals:
-            outcomes = intake.take(self._store, arrivals, self._clock.now_ms())
-            if any(isinstance(outcome, Kept) and outcome.told for outcome in outcomes):
-                # Before the confirmation: when the tracker has that, it has the next command too.
-                self._downlink.update()
-            for arrival, outcome in zip(arrivals, outcomes, strict=True):
-                self._answer(arrival, outcome, owed)
-        for message in batch:
             self._pending.popleft()
+            # In the order in which they came, as MQTT wants it.
             self._connection.acknowledge(message)
         self._connection.flush()
+
+    def _keep(self, arrivals: list[Arrival], owed: set[str]) -> None:
+        """Commit and confirm; of QoS 0 the broker delivers nothing again, so that is owed."""
+        if not arrivals:
+            return
+        outcomes = intake.take(self._store, arrivals, self._clock.now_ms())
+        if any(isinstance(outcome, Kept) and outcome.told for outcome in outcomes):
+            # Before the confirmation: when the tracker has that, it has the next command too.
+            self._downlink.update()
+        for arrival, outcome in zip(arrivals, outcomes, strict=True):
+            self._answer(arrival, outcome, owed)
+
+    def _put_aside(self) -> None:
+        """Put what does not verify into the quarantine, no more than the budget of a second."""
+        now = time.monotonic()
+        if not self._junk or now < self._junk_due_at:
+            return
+        self._junk_due_at = now + _JUNK_EVERY_S
+        self._keep(list(self._junk), set())
+        self._junk.clear()
+        if self._unkept:
+            self._counts["refused and not put aside"] += self._unkept
+            log.warning(
+                "%d more messages do not verify; not put aside, only counted", self._unkept
+            )
+            self._unkept = 0
 
     def _answer(self, arrival: Arrival, outcome: Kept | Refused, owed: set[str]) -> None:
         if isinstance(outcome, Refused):
