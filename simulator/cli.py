@@ -9,18 +9,21 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from coldtrail_simulator.board.file import BoardError
+from coldtrail_simulator.board.file import BoardFileError
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.report.report import lines, report
-from coldtrail_simulator.services.services import ServiceError
-from coldtrail_simulator.services.tools import ToolError
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.services.process import ServiceError, ToolError
 from coldtrail_simulator.shipment.packing import ShipmentError
 from coldtrail_simulator.shipment.shipment import Shipment, run
 from coldtrail_simulator.world import scenario as scenarios
+from coldtrail_simulator.world.errors import ScenarioError
 from coldtrail_simulator.world.scenario import Scenario
 
 DISAGREES, BAD_INPUT, INVALID = 1, 2, 3
 """Exit codes: the records differ; cannot be run as asked; the run proves nothing."""
+REFUSALS = (ScenarioError, ShipmentError, BoardFileError, ServiceError, ToolError, OSError)
+"""What says that a shipment cannot be run as asked."""
 
 
 class _Failure(click.ClickException):
@@ -81,12 +84,12 @@ def simulate(
     Exit code 0: everything taken is stored and confirmed; 1: it is not; 2: it cannot be run;
     3: the run proves nothing, because something outside of it did not answer.
     """
-    loaded = scenarios.load(scenario)
-    folder = out or Path("out") / loaded.name
     try:
+        loaded = scenarios.load(scenario)
+        folder = out or Path("out") / loaded.name
         shipment, twin = _run(loaded, seed, folder, broker, console=console, speed=speed)
         summary, _ = report(shipment, seed, twin, energy=energy)
-    except (ShipmentError, BoardError, ServiceError, ToolError, OSError) as error:
+    except REFUSALS as error:
         raise _Failure(error, BAD_INPUT) from error
     except RunInvalidError as error:
         raise _Failure(error, INVALID) from error
@@ -104,6 +107,10 @@ def _run(
     scenario: Scenario, seed: int, out: Path, broker: str | None, *, console: bool, speed: float
 ) -> tuple[Shipment, Shipment | None]:
     """Run the shipment, and beside it, on another core, its twin if it has one."""
+    # Before the bar of the journey: a download shows one of its own.
+    tools.micropython()
+    if scenario.twin or not broker:
+        tools.mosquitto()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

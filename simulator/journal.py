@@ -1,6 +1,6 @@
-"""What the models did, in their own words: the truth that a run is judged by.
+"""The journal: what the device models did. A run is judged by it.
 
-The journal stands outside the firmware. Its ``measure`` notes hold exactly what a sensor model
+It stands outside the firmware. Its ``measure`` notes hold exactly what a sensor model
 handed to the firmware, converted with the datasheet's formula, beside the true physical value.
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from coldtrail_simulator import files
 from coldtrail_simulator.board.rules import CHIPS, Rules
 from coldtrail_simulator.paths import BOARDS
 
@@ -44,8 +45,8 @@ PANEL_PINS = {"BUTTON": "input", "VBUS": "input", "LED_GREEN": "output", "LED_RE
 _WORDS = ("low", "high")
 
 
-class BoardError(ValueError):
-    """The board cannot be; the message is one sentence that says where and why."""
+class BoardFileError(ValueError):
+    """A board's file is wrong; the message is one sentence that says where and why."""
 
 
 def path_of(name: str) -> Path:
@@ -57,7 +58,7 @@ def named(name: str) -> dict[str, Any]:
     """Return a board of this project by the name of its folder.
 
     Raises:
-        BoardError: there is none, or it cannot be.
+        BoardFileError: there is none, or it cannot be wired.
     """
     return load(path_of(name))
 
@@ -66,15 +67,15 @@ def load(path: Path) -> dict[str, Any]:
     """Return the constants of a board file, which must be plain literals.
 
     Raises:
-        BoardError: the file is missing, is more than literals, or describes a board that cannot
-            be wired.
+        BoardFileError: the file is missing, is more than literals, or describes a board that
+            cannot be wired.
     """
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        tree = ast.parse(files.read_text(path), str(path))
     except OSError as error:
-        raise BoardError(f"{path}: {error.strerror}; name an existing board file.") from error
+        raise BoardFileError(f"{path}: {error.strerror}; name an existing board file.") from error
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
-        raise BoardError(f"{path}: {error}; correct the file.") from error
+        raise BoardFileError(f"{path}: {error}; correct the file.") from error
     board: dict[str, Any] = {}
     for node in tree.body:
         match node:
@@ -84,17 +85,17 @@ def load(path: Path) -> dict[str, Any]:
                 try:
                     board[name] = ast.literal_eval(value)
                 except ValueError:
-                    raise BoardError(
+                    raise BoardFileError(
                         f"{path}, line {node.lineno}: {name} is not a plain literal."
                     ) from None
             case _:
-                raise BoardError(
+                raise BoardFileError(
                     f"{path}, line {node.lineno}: only NAME = literal may stand here."
                 )
     try:
         check(board)
-    except BoardError as error:
-        raise BoardError(f"{path}: {error}") from None
+    except BoardFileError as error:
+        raise BoardFileError(f"{path}: {error}") from None
     return board
 
 
@@ -111,15 +112,15 @@ def check(board: Mapping[str, Any]) -> None:
     """Refuse a board that cannot be wired.
 
     Raises:
-        BoardError: what is wrong, in one sentence.
+        BoardFileError: what is wrong, in one sentence.
     """
     try:
         _check_names(board)
         _check_wiring(board)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, BoardError):
+        if isinstance(error, BoardFileError):
             raise
-        raise BoardError(f"an entry has not the form it should have: {error!r}.") from error
+        raise BoardFileError(f"an entry has not the form it should have: {error!r}.") from error
 
 
 def _check_wiring(board: Mapping[str, Any]) -> None:
@@ -128,43 +129,43 @@ def _check_wiring(board: Mapping[str, Any]) -> None:
     for pin, kind, use in _uses(board, rules):
         _check_pin(rules, pin, kind, use)
         if pin in uses:
-            raise BoardError(f"pin {pin} is used twice, as {uses[pin]} and as {use}.")
+            raise BoardFileError(f"pin {pin} is used twice, as {uses[pin]} and as {use}.")
         uses[pin] = use
     _check_buses(board, rules)
     _check_wakes(board, rules, uses)
     outputs = {pin for pin, kind, _ in _uses(board, rules) if kind == "output"}
     for pin, _ in board.get("HELD", ()):
         if pin not in outputs:
-            raise BoardError(f"pin {pin} cannot be held: no output is on it.")
+            raise BoardFileError(f"pin {pin} cannot be held: no output is on it.")
 
 
 def _check_names(board: Mapping[str, Any]) -> None:
     _check_required(board, REQUIRED)
     rules = CHIPS.get(board["CHIP"])
     if rules is None:
-        raise BoardError(f"CHIP {board['CHIP']} is not known; {', '.join(CHIPS)} are.")
+        raise BoardFileError(f"CHIP {board['CHIP']} is not known; {', '.join(CHIPS)} are.")
     _check_required(board, rules.required)
     kinds = {**REQUIRED, **OPTIONAL, **rules.required, **rules.optional}
     for name, value in board.items():
         if name not in kinds:
-            raise BoardError(f"{name} is not a name that boards with this chip have.")
+            raise BoardFileError(f"{name} is not a name that boards with this chip have.")
         if not isinstance(value, kinds[name]):
-            raise BoardError(f"{name} must be of type {kinds[name].__name__}.")
+            raise BoardFileError(f"{name} must be of type {kinds[name].__name__}.")
 
 
 def _check_required(board: Mapping[str, Any], required: Mapping[str, type]) -> None:
     for name, kind in required.items():
         if not isinstance(board.get(name), kind):
-            raise BoardError(f"{name} is missing or not of type {kind.__name__}.")
+            raise BoardFileError(f"{name} is missing or not of type {kind.__name__}.")
 
 
 def _uses(board: Mapping[str, Any], rules: Rules) -> Iterator[tuple[int, str, str]]:
     """Yield every use of a pin: its number, kind of use and name."""
     for (kind, number), bus in board.get("BUSES", {}).items():
         if kind not in BUS_PINS or number not in rules.buses[kind]:
-            raise BoardError(f"there is no {kind} {number} for parts on the chip.")
+            raise BoardFileError(f"there is no {kind} {number} for parts on the chip.")
         if bus["pins"].keys() != BUS_PINS[kind].keys():
-            raise BoardError(f"{kind} {number} needs the pins {', '.join(BUS_PINS[kind])}.")
+            raise BoardFileError(f"{kind} {number} needs the pins {', '.join(BUS_PINS[kind])}.")
         for role, pin in bus["pins"].items():
             yield pin, BUS_PINS[kind][role], f"{role} of {kind} {number}"
     for name, entry in parts(board).items():
@@ -178,14 +179,14 @@ def _uses(board: Mapping[str, Any], rules: Rules) -> Iterator[tuple[int, str, st
 
 def _check_pin(rules: Rules, pin: int, kind: str, use: str) -> None:
     if pin not in rules.pins:
-        raise BoardError(f"pin {pin} ({use}) does not exist on the chip.")
+        raise BoardFileError(f"pin {pin} ({use}) does not exist on the chip.")
     for owner, pins in rules.taken.items():
         if pin in pins:
-            raise BoardError(f"pin {pin} ({use}) belongs to {owner}.")
+            raise BoardFileError(f"pin {pin} ({use}) belongs to {owner}.")
     if kind == "output" and pin in rules.input_only:
-        raise BoardError(f"pin {pin} can only be an input, not {use}.")
+        raise BoardFileError(f"pin {pin} can only be an input, not {use}.")
     if kind == "analog" and pin not in rules.analog:
-        raise BoardError(f"pin {pin} ({use}) has no ADC.")
+        raise BoardFileError(f"pin {pin} ({use}) has no ADC.")
 
 
 def _check_buses(board: Mapping[str, Any], rules: Rules) -> None:
@@ -194,19 +195,21 @@ def _check_buses(board: Mapping[str, Any], rules: Rules) -> None:
         fixed = rules.fixed.get((kind, number))
         if fixed is not None and bus["pins"] != fixed:
             pins = ", ".join(f"{role} {pin}" for role, pin in fixed.items())
-            raise BoardError(f"{kind} {number} has its pins from the image: {pins}.")
+            raise BoardFileError(f"{kind} {number} has its pins from the image: {pins}.")
         if kind == "SPI" and number in rules.shared and ("I2C", number) in buses:
-            raise BoardError(f"SPI {number} and I2C {number} are one peripheral of the chip.")
+            raise BoardFileError(f"SPI {number} and I2C {number} are one peripheral of the chip.")
     taken: dict[tuple[int, int], str] = {}
     for name, entry in parts(board).items():
         for kind in BUS_PINS:
             number = entry.get(kind.lower())
             if number is not None and (kind, number) not in board.get("BUSES", {}):
-                raise BoardError(f"{name} is on {kind} {number}, which the board does not have.")
+                raise BoardFileError(
+                    f"{name} is on {kind} {number}, which the board does not have."
+                )
         if "i2c" in entry:
             place = entry["i2c"], entry["address"]
             if place in taken:
-                raise BoardError(
+                raise BoardFileError(
                     f"{taken[place]} and {name} have one address, {place[1]:#04x}, on one I2C bus."
                 )
             taken[place] = name
@@ -217,11 +220,11 @@ def _check_wakes(board: Mapping[str, Any], rules: Rules, uses: Mapping[int, str]
     resting = dict(board.get("PULLS", ()))
     high, low = board.get("WAKE_ANY_HIGH", ()), board.get("WAKE_ALL_LOW", ())
     if high and low:
-        raise BoardError("ext1 wakes by any high pin or by all low, not by both.")
+        raise BoardFileError("ext1 wakes by any high pin or by all low, not by both.")
     wakes = [(pin, 1) for pin in high] + [(pin, 0) for pin in low]
     if "WAKE_EXT0" in board:
         if len(board["WAKE_EXT0"]) != 2 or not isinstance(board["WAKE_EXT0"][0], int):
-            raise BoardError("WAKE_EXT0 is one (pin, level): ext0 watches one pin.")
+            raise BoardFileError("WAKE_EXT0 is one (pin, level): ext0 watches one pin.")
         wakes.append(board["WAKE_EXT0"])
     active = {
         entry[role]: level
@@ -232,18 +235,20 @@ def _check_wakes(board: Mapping[str, Any], rules: Rules, uses: Mapping[int, str]
     seen = set()
     for pin, level in wakes:
         if pin not in rules.wakes:
-            raise BoardError(f"pin {pin} cannot wake the chip: it is not an RTC pin.")
+            raise BoardFileError(f"pin {pin} cannot wake the chip: it is not an RTC pin.")
         if pin in seen:
-            raise BoardError(f"pin {pin} is to wake the chip in two ways.")
+            raise BoardFileError(f"pin {pin} is to wake the chip in two ways.")
         seen.add(pin)
         if pin not in uses:
-            raise BoardError(f"pin {pin} is to wake the chip, and nothing is on it.")
+            raise BoardFileError(f"pin {pin} is to wake the chip, and nothing is on it.")
         if active.get(pin, level) != level:
-            raise BoardError(
+            raise BoardFileError(
                 f"pin {pin} ({uses[pin]}) must wake the chip when {_WORDS[1 - level]}, "
                 f"not when {_WORDS[level]}."
             )
         if pin not in resting:
-            raise BoardError(f"pin {pin} wakes the chip and floats: it needs an entry in PULLS.")
+            raise BoardFileError(
+                f"pin {pin} wakes the chip and floats: it needs an entry in PULLS."
+            )
         if resting[pin] == level:
-            raise BoardError(f"pin {pin} rests at the level that wakes the chip.")
+            raise BoardFileError(f"pin {pin} rests at the level that wakes the chip.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coldtrail_simulator.board.file import BUS_PINS, BoardError
+from coldtrail_simulator.board.file import BUS_PINS, BoardFileError
 from coldtrail_simulator.board.file import parts as fitted
 from coldtrail_simulator.clock import Clock, rng
 from coldtrail_simulator.journal import Journal
@@ -21,7 +21,7 @@ from coldtrail_simulator.models.w25q64 import W25Q64
 from coldtrail_simulator.wires import Analog, I2CBus, Net, SPIBus, Terminal
 
 
-class World(Protocol):
+class Surroundings(Protocol):
     """What the sensors measure; ``t_s`` is virtual time in seconds."""
 
     @property
@@ -82,7 +82,7 @@ class Bench:
 
     clock: Clock
     journal: Journal
-    world: World
+    world: Surroundings
     seed: int
 
     def rng(self, name: str) -> random.Random:
@@ -170,7 +170,7 @@ def build(
     ``factories`` go before this module's own and may add to them.
 
     Raises:
-        BoardError: the board has a part that nobody can build.
+        BoardFileError: the board has a part without a model.
     """
     for pin, level in board.get("PULLS", ()):
         chip.nets[pin].attach("resistor").pull(level)
@@ -200,11 +200,11 @@ def _made(
     factory = factories.get(entry.get("part", ""))
     if factory is None:
         known = ", ".join(sorted(factories))
-        raise BoardError(f"{name}: part {entry.get('part')} is unknown; known are {known}.")
+        raise BoardFileError(f"{name}: part {entry.get('part')} is unknown; known are {known}.")
     try:
         return factory(bench, name, entry)
     except KeyError as error:
-        raise BoardError(f"{name}: {entry['part']} needs an entry for {error}.") from error
+        raise BoardFileError(f"{name}: {entry['part']} needs an entry for {error}.") from error
 
 
 def _connect(

@@ -18,9 +18,10 @@ from coldtrail_simulator.esp32.console import Console
 from coldtrail_simulator.esp32.interpreter import Child, Hung
 from coldtrail_simulator.esp32.pads import RTC_PINS, TIMER_WAKE, WakePins
 from coldtrail_simulator.esp32.peripherals import LATER, Answer, Handler, Peripherals
+from coldtrail_simulator.esp32.protocol import CONSOLE_LINE, ENDLESS, INTERRUPTED, REPLY, Op
+from coldtrail_simulator.esp32.timers import RealTimeCounter, Watchdog
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models import currents
-from coldtrail_simulator.wires import CONSOLE_LINE, ENDLESS, INTERRUPTED, REPLY, Op
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 """Values of ``machine.reset_cause()``."""
@@ -28,7 +29,6 @@ POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 RTC_MEMORY_SIZE = 2048
 TICKS_MASK = (1 << 30) - 1
 UART_LINES = 7
-FROZEN_US = 1 << 50
 BOOT_KHZ = 160_000
 FLOAT_US = 5 * US_PER_S  # how long an open wake pin keeps a level that does not wake, at most
 IRQ_QUEUE = 8  # handlers the port keeps waiting; more are dropped
@@ -79,7 +79,8 @@ class Chip:
         self._boot_us = boot_us
         self._call_us = call_us
         self._ticks_us = ticks_us
-        self._rtc_ppb = rtc_ppb
+        self._rtc = RealTimeCounter(clock, rtc_ppb)
+        self._watchdog = Watchdog(clock, lambda: self.reset(WATCHDOG))
         self.unique_id = rng.randbytes(6)
 
         self._peripherals = Peripherals(clock, rng, self._edge)
@@ -102,13 +103,11 @@ class Chip:
         """off, booting, running, hung or sleeping."""
         self.child: Child | None = None
         self._handling = False
-        self._power_us = 0
         self._reset_us = 0
         self.rtc_memory = b""
         self._deep_sleep_hold = False
         self._freq_khz = BOOT_KHZ
         self.load = Load(clock, currents.ESP32)
-        self._watchdog: Handle | None = None
         self._timer: Handle | None = None
         self._chance: Handle | None = None
         self._forget()
@@ -126,15 +125,13 @@ class Chip:
         self._broken_wait = (0, 0)
         self._wait_end: Handle | None = None
         self._light_us: int | None = None
-        self._watchdog_us = 0
-        self._watchdog_due = NEVER
         self._wakes = WakePins(self.nets)
 
     def power_on(self) -> None:
         """Supply the chip; its real-time counter starts at 0."""
         if not self.powered:
             self.powered = True
-            self._power_us = self._clock.now_us
+            self._rtc.start()
             self._boot(POWER_ON)
 
     def power_off(self) -> None:
@@ -170,10 +167,10 @@ class Chip:
         if self.child:
             self.child.kill()
             self.child = None
-        for handle in (self._watchdog, self._timer, self._chance, self._wait_end):
+        self._watchdog.stop()
+        for handle in (self._timer, self._chance, self._wait_end):
             if handle:
                 handle.cancel()
-        self._watchdog = None
         self.state = state
         self.load.become("deep sleep" if state == "sleeping" else OFF)
         self._forget()
@@ -197,14 +194,6 @@ class Chip:
     def _draw(self, what: str) -> None:
         self.load.become(f"{what}, {self._freq_khz // 1000} MHz")
 
-    def _bite(self) -> None:
-        """Reset when the watchdog was not fed; feeding only moves the moment."""
-        if self._clock.now_us < self._watchdog_due:
-            self._watchdog = self._clock.call_at(self._watchdog_due, self._bite)
-        else:
-            self._watchdog = None
-            self.reset(WATCHDOG)
-
     def _sleep_deeply(self, ms: int) -> None:
         wakes = self._wakes
         for pin in self.pins.values():
@@ -219,16 +208,13 @@ class Chip:
             delay_us = self._rng.randrange(FLOAT_US)
             self._chance = self._clock.call_after(delay_us, self._wake_by_chance)
         if ms != ENDLESS:
-            delay_us = self._rtc_delay(ms)
+            delay_us = self._rtc.duration_us(ms)
             self._timer = self._clock.call_after(delay_us, lambda: self._wake_up(TIMER_WAKE))
         elif not wakes.armed:
             raise RunInvalidError(
                 "The firmware went to deep sleep with nothing that could wake it."
             )
         self._abandon()
-
-    def _rtc_delay(self, ms: int) -> int:
-        return ms * US_PER_MS * 1_000_000_000 // (1_000_000_000 + self._rtc_ppb)
 
     def _wake_up(self, reason: int, pins: bytes = b"") -> None:
         for handle in (self._timer, self._chance):
@@ -316,7 +302,7 @@ class Chip:
             self.child.kill()
             self.child = None
         self.state = "hung"
-        if self._watchdog is None:
+        if not self._watchdog.armed:
             words = self.console.text.strip().rpartition("\n")[2] or "nothing"
             raise RunInvalidError(
                 f"The firmware {how} and no watchdog is armed: nothing can go on. "
@@ -325,7 +311,7 @@ class Chip:
 
     def _unknown(self, unit: int, argument: int, data: bytes) -> Answer:
         raise RunInvalidError(
-            "The firmware's shims and the bus server do not fit: rebuild the shims."
+            "The firmware's shims and the simulator speak different protocols: rebuild the shims."
         )
 
     def _do_start(self, unit: int, argument: int, data: bytes) -> Answer:
@@ -339,17 +325,11 @@ class Chip:
     def _do_ticks_us(self, unit: int, argument: int, data: bytes) -> Answer:
         return self._clock.now_us - self._reset_us & TICKS_MASK
 
-    @property
-    def rtc_us(self) -> int:
-        """Microseconds on the counter that goes on through sleep and reset."""
-        elapsed = self._clock.now_us - self._power_us
-        return elapsed + elapsed * self._rtc_ppb // 1_000_000_000
-
     def _do_time(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self.rtc_us // US_PER_S
+        return self._rtc.us // US_PER_S
 
     def _do_time_ns(self, unit: int, argument: int, data: bytes) -> Answer:
-        return (self.rtc_us * 1000).to_bytes(8, "little")
+        return (self._rtc.us * 1000).to_bytes(8, "little")
 
     def _do_sleep_us(self, unit: int, argument: int, data: bytes) -> Answer:
         return self._wait_until(self._clock.now_us + argument, 0)
@@ -402,8 +382,7 @@ class Chip:
         self._wait = None
         self._draw("computing")
         if self._light_us is not None:
-            # The watchdog's timer stands still while its clock does.
-            self._watchdog_due += self._clock.now_us - self._light_us - FROZEN_US
+            self._watchdog.thaw(self._clock.now_us - self._light_us)
             self._light_us = None
         if self._wait_end:
             self._wait_end.cancel()
@@ -422,15 +401,11 @@ class Chip:
         return 0
 
     def _do_wdt_init(self, unit: int, argument: int, data: bytes) -> Answer:
-        self._watchdog_us = argument * US_PER_MS
-        if self._watchdog:
-            self._watchdog.cancel()
-        self._watchdog_due = self._clock.now_us + self._watchdog_us
-        self._watchdog = self._clock.call_at(self._watchdog_due, self._bite)
+        self._watchdog.start(argument * US_PER_MS)
         return 0
 
     def _do_wdt_feed(self, unit: int, argument: int, data: bytes) -> Answer:
-        self._watchdog_due = self._clock.now_us + self._watchdog_us
+        self._watchdog.feed()
         return 0
 
     def _do_deepsleep(self, unit: int, argument: int, data: bytes) -> Answer:
@@ -440,13 +415,16 @@ class Chip:
     def _do_lightsleep(self, unit: int, argument: int, data: bytes) -> Answer:
         if self._wakes.standing():
             return 0
-        end = NEVER if argument == ENDLESS else self._clock.now_us + self._rtc_delay(argument)
+        end = (
+            NEVER if argument == ENDLESS else self._clock.now_us + self._rtc.duration_us(argument)
+        )
         self._irqs.clear()
         answer = self._wait_until(end, 0)
         if answer is LATER:
             self._light_us = self._clock.now_us
             self.load.become("light sleep")
-            self._watchdog_due += FROZEN_US
+            # Its timer stands still while its clock does.
+            self._watchdog.freeze()
         return answer
 
     def _do_reset(self, unit: int, argument: int, data: bytes) -> Answer:

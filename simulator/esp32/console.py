@@ -57,7 +57,7 @@ class Console:
         self.on_input: Callable[[], object] = lambda: None
         """Called when there is something new to read."""
         self.attached = False
-        """Whether somebody may sit at the console, so that time is to be real."""
+        """Whether a terminal is attached, so that time is to be real."""
         self._link: Path | None = None
         self._terminal: tuple[int, int] | None = None
         self._unread = False  # nobody reads it
@@ -87,7 +87,7 @@ class Console:
     # --- what is typed ---------------------------------------------------------------------
 
     def type(self, data: bytes) -> None:
-        """Let somebody type from this moment on; what the port has no room for is lost."""
+        """Let typed bytes arrive from this moment on; those without room in the port are lost."""
         at_us = max(self._heard_us, self._clock.now_us)
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
@@ -174,7 +174,7 @@ class Console:
         return bytes(byte ^ 0xA5 for byte in data)
 
     def listen(self, seconds: float) -> bytes:
-        """Wait that long in real time for somebody to type, and return what was typed."""
+        """Wait that long in real time for input from the terminal, and return it."""
         if self._terminal is None:
             time.sleep(max(0.0, seconds))
             return b""

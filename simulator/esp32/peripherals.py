@@ -31,7 +31,7 @@ Handler = Callable[[int, int, bytes], Answer]
 
 
 class Peripherals:
-    """What the board's wires lead to; ``do_...`` are the requests of the same names (``bus.Op``).
+    """What the board's wires lead to; ``do_...`` answer the requests of ``protocol.Op``.
 
     Args:
         edge: called with number and new level when the level at a pin has changed.

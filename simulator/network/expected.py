@@ -1,45 +1,46 @@
-"""Which packet of the broker's answers one of the modem's (OASIS MQTT 3.1.1, chapter 3)."""
+"""Packets that the broker is expected to send in reply (OASIS MQTT 3.1.1, chapter 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from coldtrail_simulator.network.contract import CONFIRMATION, UP
 from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A packet that has to come, and what to call it in a sentence."""
+class Expected:
+    """A packet that has to come, and its name for a message."""
 
     name: str
     matches: Callable[[Packet], bool]
     from_gateway: bool = False
 
 
-def of_type(kind: int) -> Answer:
+def of_type(kind: int) -> Expected:
     """Return any packet of a type."""
-    return Answer(TYPE_NAMES[kind], lambda packet: packet.type == kind)
+    return Expected(TYPE_NAMES[kind], lambda packet: packet.type == kind)
 
 
-def acknowledgement(kind: int, number: int) -> Answer:
+def acknowledgement(kind: int, number: int) -> Expected:
     """Return the packet of a type that acknowledges a number."""
 
     def matches(packet: Packet) -> bool:
         return packet.type == kind and packet.number(0) == number
 
-    return Answer(f"{TYPE_NAMES[kind]} {number}", matches)
+    return Expected(f"{TYPE_NAMES[kind]} {number}", matches)
 
 
-def message(topic: str, what: str, *, from_gateway: bool = False) -> Answer:
+def message(topic: str, what: str, *, from_gateway: bool = False) -> Expected:
     """Return a publication on a topic, and what it is."""
 
     def matches(packet: Packet) -> bool:
         return packet.type == PUBLISH and packet.publication()[0] == topic
 
-    return Answer(f"{what} on {topic}", matches, from_gateway)
+    return Expected(f"{what} on {topic}", matches, from_gateway)
 
 
 def confirmation_topic(topic: str) -> str:
     """Return where the gateway confirms what was published on ``topic`` (…/up)."""
-    return topic.removesuffix("up") + "confirmation"
+    return topic.removesuffix(UP) + CONFIRMATION

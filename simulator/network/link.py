@@ -13,24 +13,24 @@ An answer that does not come within 20 s makes the run invalid, not different.
 
 from __future__ import annotations
 
-import socket
 import ssl
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Protocol
 
 from paho.mqtt.client import topic_matches_sub
 
-from coldtrail_simulator.clock import US_PER_S, RunInvalidError
+from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.network import tls_flight
+from coldtrail_simulator.network.connection import Connection
 from coldtrail_simulator.network.expected import (
-    Answer,
+    Expected,
     acknowledgement,
     confirmation_topic,
     message,
     of_type,
 )
+from coldtrail_simulator.network.medium import Medium
 from coldtrail_simulator.network.mqtt_packet import (
     CONNACK,
     CONNECT,
@@ -50,13 +50,6 @@ from coldtrail_simulator.network.mqtt_packet import (
     Packet,
     take_packet,
 )
-
-if TYPE_CHECKING:
-    from coldtrail_simulator.network.network import Network
-
-ANSWER_LIMIT_S = 20.0
-SLICE_S = 0.25
-"""How often a wait looks whether those who should answer still live."""
 
 # RFC 5246, 7.4, with keys of 2,048 bits: hello with its extensions; a key exchange or a verified
 # certificate with its signature, change of cipher and the finish. Certificates come on top.
@@ -107,9 +100,12 @@ class Handshake:
 class Link:
     """One TCP connection: virtual towards the modem, real towards the broker."""
 
-    network: Network
+    medium: Medium
     endpoint: Endpoint
     handshake: Handshake | None = None
+    _: KW_ONLY
+    on_end: Callable[[Link], object]
+    """Called once nothing can reach the broker over it any more."""
     sent: int = 0
     """Bytes the modem has handed over."""
     acked: int = 0
@@ -119,9 +115,6 @@ class Link:
     _dead: bool = False
     """Nothing reaches the broker any more."""
     _frozen: bool = False
-    _real: socket.socket | None = None
-    _ended: bool = False
-    """The broker has closed the real connection."""
     _connected: bool = False
     """The broker has accepted a CONNECT."""
     _gone: bool = False
@@ -136,6 +129,9 @@ class Link:
     _heard_us: int = 0
     _keep_alive_us: int = 0
 
+    def __post_init__(self) -> None:
+        self._real = Connection(self.medium.far_side, self.medium.answer_limit_s)
+
     # --- the modem's side
 
     @property
@@ -145,14 +141,14 @@ class Link:
     def send(self, data: bytes) -> None:
         """Hand bytes to the network."""
         self.sent += len(data)
-        self.network.on_packet(len(data) + self._overhead, 0)
-        self.arrive_after(self.network.one_way_us(), lambda: self._arrived(data))
+        self.medium.on_packet(len(data) + self._overhead, 0)
+        self.arrive_after(self.medium.one_way_us(), lambda: self._arrived(data))
 
     def close(self) -> None:
         """End the connection in good order: what was sent still arrives, nothing comes back."""
         self._gone = True
         if not self.paused:
-            self.arrive_after(self.network.one_way_us(), self.drop)
+            self.arrive_after(self.medium.one_way_us(), self.drop)
         else:
             self.drop()
 
@@ -177,9 +173,9 @@ class Link:
         up, self._waiting_up = self._waiting_up, []
         down, self._waiting_down = self._waiting_down, []
         for arrive in up:
-            self.arrive_after(self.network.one_way_us(), arrive)
+            self.arrive_after(self.medium.one_way_us(), arrive)
         for deliver in down:
-            self.deliver_after(self.network.one_way_us(), deliver)
+            self.deliver_after(self.medium.one_way_us(), deliver)
 
     # --- moments: in order each way, whatever the latency drawn
 
@@ -192,8 +188,8 @@ class Link:
             elif not self._dead:
                 arrive()
 
-        self._up_us = max(self._up_us, self.network.clock.now_us + us)
-        self.network.clock.call_at(self._up_us, now)
+        self._up_us = max(self._up_us, self.medium.clock.now_us + us)
+        self.medium.clock.call_at(self._up_us, now)
 
     def deliver_after(self, us: int, deliver: Callable[[], None]) -> None:
         """Do something at the modem's end, unless the modem has closed it by then."""
@@ -204,84 +200,75 @@ class Link:
             elif not self._gone and not self._frozen:
                 deliver()
 
-        self._down_us = max(self._down_us, self.network.clock.now_us + us)
-        self.network.clock.call_at(self._down_us, now)
+        self._down_us = max(self._down_us, self.medium.clock.now_us + us)
+        self.medium.clock.call_at(self._down_us, now)
 
     # --- the broker's side
 
     def connect(self, target: tuple[str, int] | None) -> None:
         """Open the real connection, now; None stands for an address out of reach."""
-        network, endpoint = self.network, self.endpoint
+        medium, endpoint = self.medium, self.endpoint
         try:
             if target is None:
                 raise ConnectionRefusedError
-            self._real = socket.create_connection(target, timeout=ANSWER_LIMIT_S)
-        except TimeoutError:
-            raise _no_answer("connection") from None
+            self._real.open(*target)
         except OSError:
-            network.journal.note("connection-refused")
-            network.forget(self)
-            self.deliver_after(network.one_way_us(), lambda: endpoint.refused("connection"))
+            medium.journal.note("connection-refused")
+            self.on_end(self)
+            self.deliver_after(medium.one_way_us(), lambda: endpoint.refused("connection"))
             return
-        self._real.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        network.counts.connections += 1
-        latency_us = network.one_way_us()
+        medium.counts.connections += 1
+        latency_us = medium.one_way_us()
         if self.handshake:
             # RFC 5246, figure 1: two round trips after TCP's own.
-            latency_us += sum(network.one_way_us() for _ in range(4))
-            if not self._shake_hands(self._real, self.handshake):
+            latency_us += sum(medium.one_way_us() for _ in range(4))
+            if not self._shake_hands(self.handshake):
                 self.drop()
                 self.deliver_after(latency_us, lambda: endpoint.refused("handshake"))
                 return
-        network.journal.note("connection-opened")
+        medium.journal.note("connection-opened")
         self.deliver_after(latency_us, endpoint.opened)
 
-    def _shake_hands(self, real: socket.socket, handshake: Handshake) -> bool:
+    def _shake_hands(self, handshake: Handshake) -> bool:
         try:
-            secure = handshake.context.wrap_socket(real, server_hostname=handshake.name)
-        except TimeoutError:
-            raise _no_answer("end of the TLS handshake") from None
+            server = self._real.secure(handshake.context, handshake.name)
         except OSError as error:  # ssl.SSLError, too
-            self.network.journal.note("handshake-failed", why=getattr(error, "reason", None))
+            self.medium.journal.note("handshake-failed", why=getattr(error, "reason", None))
             return False
-        self._real = secure
-        server = secure.getpeercert(binary_form=True) or b""
-        self.network.on_packet(*handshake.sizes(len(server)))
+        self.medium.on_packet(*handshake.sizes(len(server)))
         if not handshake.judge(server):
-            self.network.journal.note("handshake-failed", why="CERTIFICATE_OUT_OF_DATE")
+            self.medium.journal.note("handshake-failed", why="CERTIFICATE_OUT_OF_DATE")
             return False
         return True
 
     def drop(self) -> None:
         """Close the real connection."""
         self._dead = True
-        if self._real:
-            self._real.close()
-            self._real = None
-        self.network.forget(self)
+        self._real.close()
+        self.on_end(self)
 
     def lose(self) -> None:
         """Close the real connection and tell the modem, as from the other end."""
-        if self._real is None:
+        if not self._real.is_open:
             return
         self.drop()
-        self.network.journal.note("connection-closed")
-        self.deliver_after(self.network.one_way_us(), self.endpoint.closed)
+        self.medium.journal.note("connection-closed")
+        self.deliver_after(self.medium.one_way_us(), self.endpoint.closed)
 
     def settle(self) -> None:
         """Take in what the broker has sent without being asked."""
         if not self._connected:
             return
-        self._write(PING)
-        for _, packet in self._collect([of_type(PINGRESP)], any_message=True):
+        self._real.write(PING)
+        for _, packet in self._real.collect([of_type(PINGRESP)], any_message=True):
             if packet.type == PUBLISH:
                 self._hand_down(packet)
-        if self._ended:
+        if self._real.ended:
             self.lose()
 
     def _arrived(self, data: bytes) -> None:
         self.acked += len(data)
-        self.network.counts.bytes_up += len(data)
+        self.medium.counts.bytes_up += len(data)
         self._from_modem += data
         if not self._connected and self._from_modem[0] == tls_flight.HANDSHAKE:
             self._pass_hello()
@@ -291,83 +278,78 @@ class Link:
                 self._forward(packet)
         except MalformedError:
             # The broker gets to see it, too, and ends the connection.
-            self._write(bytes(self._from_modem))
-            self._collect([], to_the_end=True)
+            self._real.write(bytes(self._from_modem))
+            self._real.collect([], to_the_end=True)
             self.lose()
 
     def _pass_hello(self) -> None:
         """Pass on the beginning of a TLS handshake that is not the modem's own."""
-        if self._real is None or len(self._from_modem) < tls_flight.record_size(self._from_modem):
+        hello = self._from_modem
+        if not self._real.is_open or len(hello) < tls_flight.record_size(hello):
             return
-        self._write(bytes(self._from_modem))
+        self._real.write(bytes(self._from_modem))
         self._from_modem.clear()
-        deadline = time.monotonic() + ANSWER_LIMIT_S
-
-        def is_over() -> bool:
-            if time.monotonic() > deadline:
-                raise _no_answer("certificate")
-            return False
-
-        self._real.settimeout(SLICE_S)
-        flight = tls_flight.read(self._real, is_over)
-        self.network.journal.note("tls-hello", bytes=len(flight))
+        flight = self._real.read_flight()
+        self.medium.journal.note("tls-hello", bytes=len(flight))
         if flight:
-            self.network.on_packet(0, len(flight))
-            self.deliver_after(self.network.one_way_us(), lambda: self.endpoint.data(flight))
+            self.medium.on_packet(0, len(flight))
+            self.deliver_after(self.medium.one_way_us(), lambda: self.endpoint.data(flight))
 
     def _forward(self, packet: Packet) -> None:
         raw = packet.raw
         note: dict[str, object] = {}
-        answers: list[Answer] = []
+        expected: list[Expected] = []
         confirmed: tuple[str, int] | None = None
         try:
             if packet.type == PUBLISH:
                 note["topic"] = packet.publication()[0]
-                answers, confirmed = self._answers_to_publish(packet)
+                expected, confirmed = self._expected_after_publish(packet)
             elif packet.type == CONNECT:
                 raw = self._take_over_keep_alive(packet)
-                answers = [of_type(CONNACK)]
+                expected = [of_type(CONNACK)]
             else:
-                answers = self._answers_to(packet)
+                expected = self._expected_after(packet)
         except MalformedError:
             self._from_modem[:0] = raw
             raise
-        network = self.network
-        self._heard_us = network.clock.now_us
-        network.counts.packets_up += 1
-        network.counts.messages_up += packet.type == PUBLISH
-        network.journal.note("mqtt-up", packet=packet.name, bytes=len(raw), **note)
-        self._write(raw)
+        medium = self.medium
+        self._heard_us = medium.clock.now_us
+        medium.counts.packets_up += 1
+        medium.counts.messages_up += packet.type == PUBLISH
+        medium.journal.note("mqtt-up", packet=packet.name, bytes=len(raw), **note)
+        self._real.write(raw)
         # A confirmation comes after the command that replaces one whose outcome the block tells.
-        came = self._collect(
-            answers, to_the_end=packet.type == DISCONNECT, any_message=confirmed is not None
+        came = self._real.collect(
+            expected, to_the_end=packet.type == DISCONNECT, any_message=confirmed is not None
         )
-        if packet.type == CONNECT and not self._ended:
+        if packet.type == CONNECT and not self._real.ended:
             self._connected = came[0][1].number(0) & 0xFF == 0
             if not self._connected:
-                self._collect([], to_the_end=True)
-        if confirmed and not self._ended:
-            self._await_confirmation(*confirmed)
+                self._real.collect([], to_the_end=True)
+        if confirmed and not self._real.ended:
+            self._real.await_confirmation(*confirmed)
         for answer, packet_down in came:
-            extra_us = network.gateway_us() if answer.from_gateway else 0
+            extra_us = medium.gateway_us() if answer.from_gateway else 0
             self._hand_down(packet_down, extra_us)
-        if self._ended:
+        if self._real.ended:
             self.lose()
 
-    def _answers_to_publish(self, packet: Packet) -> tuple[list[Answer], tuple[str, int] | None]:
+    def _expected_after_publish(
+        self, packet: Packet
+    ) -> tuple[list[Expected], tuple[str, int] | None]:
         topic, number, payload = packet.publication()
-        answers = []
+        expected = []
         if packet.qos:
-            answers.append(acknowledgement(PUBACK if packet.qos == 1 else PUBREC, number))
-        far_side = self.network.far_side
+            expected.append(acknowledgement(PUBACK if packet.qos == 1 else PUBREC, number))
+        far_side = self.medium.far_side
         if far_side is None or not far_side.confirms(topic, payload):
-            return answers, None
+            return expected, None
         reply = confirmation_topic(topic)
         if any(topic_matches_sub(each, reply) for each in self._filters):
-            answers.append(message(reply, "confirmation", from_gateway=True))
-        return answers, (reply, far_side.confirmations(reply))
+            expected.append(message(reply, "confirmation", from_gateway=True))
+        return expected, (reply, far_side.confirmations(reply))
 
-    def _answers_to(self, packet: Packet) -> list[Answer]:
+    def _expected_after(self, packet: Packet) -> list[Expected]:
         kind = packet.type
         if kind == SUBSCRIBE:
             filters = packet.filters()
@@ -384,8 +366,8 @@ class Link:
             return []
         raise MalformedError(f"{packet.name} is not for a client to send")
 
-    def _retained(self, filters: Iterable[str]) -> list[Answer]:
-        far_side = self.network.far_side
+    def _retained(self, filters: Iterable[str]) -> list[Expected]:
+        far_side = self.medium.far_side
         if far_side is None:
             return []
         return [
@@ -404,103 +386,29 @@ class Link:
         seconds = int.from_bytes(packet.raw[at : at + 2], "big")
         self._keep_alive_us = seconds * US_PER_S * 3 // 2
         if seconds:
-            self.network.clock.call_after(self._keep_alive_us, self._check_keep_alive)
+            self.medium.clock.call_after(self._keep_alive_us, self._check_keep_alive)
         return packet.raw[:at] + bytes(2) + packet.raw[at + 2 :]
 
     def _check_keep_alive(self) -> None:
         due_us = self._heard_us + self._keep_alive_us
         if self._dead:
             return
-        if self.network.clock.now_us < due_us:
-            self.network.clock.call_at(due_us, self._check_keep_alive)
+        if self.medium.clock.now_us < due_us:
+            self.medium.clock.call_at(due_us, self._check_keep_alive)
         else:
-            self.network.journal.note("keep-alive-expired")
+            self.medium.journal.note("keep-alive-expired")
             self.lose()
 
     def _hand_down(self, packet: Packet, extra_us: int = 0) -> None:
-        network, endpoint = self.network, self.endpoint
+        medium, endpoint = self.medium, self.endpoint
         note = {"topic": packet.publication()[0]} if packet.type == PUBLISH else {}
-        network.counts.packets_down += 1
-        network.counts.messages_down += packet.type == PUBLISH
-        network.counts.bytes_down += len(packet.raw)
-        network.journal.note("mqtt-down", packet=packet.name, bytes=len(packet.raw), **note)
+        medium.counts.packets_down += 1
+        medium.counts.messages_down += packet.type == PUBLISH
+        medium.counts.bytes_down += len(packet.raw)
+        medium.journal.note("mqtt-down", packet=packet.name, bytes=len(packet.raw), **note)
 
         def deliver() -> None:
-            network.on_packet(0, len(packet.raw) + self._overhead)
+            medium.on_packet(0, len(packet.raw) + self._overhead)
             endpoint.data(packet.raw)
 
-        self.deliver_after(extra_us + network.one_way_us(), deliver)
-
-    # --- the real connection; nothing below knows of virtual time
-
-    def _write(self, data: bytes) -> None:
-        if self._real is None:
-            return
-        try:
-            self._real.settimeout(ANSWER_LIMIT_S)
-            self._real.sendall(data)
-        except TimeoutError:
-            raise _no_answer("room for more bytes") from None
-        except OSError:
-            self._ended = True
-
-    def _collect(
-        self, answers: list[Answer], *, to_the_end: bool = False, any_message: bool = False
-    ) -> list[tuple[Answer, Packet]]:
-        """Read until every answer is there, or the connection has ended.
-
-        Returns them in the order asked for; with ``any_message`` what was not asked for, too,
-        in the order of arrival and before the rest.
-        """
-        came: dict[int, Packet] = {}
-        others: list[tuple[Answer, Packet]] = []
-        deadline = time.monotonic() + ANSWER_LIMIT_S
-        while not self._ended and (to_the_end or len(came) < len(answers)):
-            missing = [i for i in range(len(answers)) if i not in came]
-            what = answers[missing[0]].name if missing else "end of the connection"
-            packet = self._read(deadline, what)
-            if packet is None:
-                continue
-            match = next((i for i in missing if answers[i].matches(packet)), None)
-            if match is not None:
-                came[match] = packet
-            elif any_message and packet.type == PUBLISH:
-                others.append((of_type(PUBLISH), packet))
-            elif not to_the_end:
-                raise RunInvalidError(
-                    f"The run is invalid: the broker sent {packet.name} where {what} was due."
-                )
-        return others + [(answers[i], came[i]) for i in sorted(came)]
-
-    def _read(self, deadline: float, what: str) -> Packet | None:
-        """Return the next packet from the broker; None when there is none yet or any more."""
-        packet = take_packet(self._from_broker)
-        if packet or self._real is None:
-            return packet
-        far_side = self.network.far_side
-        if time.monotonic() > deadline:
-            raise _no_answer(what)
-        try:
-            self._real.settimeout(SLICE_S)
-            data = self._real.recv(65536)
-        except TimeoutError:
-            data = None
-        except OSError:
-            data = b""
-        if not data and far_side:
-            far_side.check()
-        self._from_broker += data or b""
-        self._ended = data == b""
-        return None
-
-    def _await_confirmation(self, topic: str, before: int) -> None:
-        far_side = self.network.far_side
-        if far_side and not far_side.await_confirmation(topic, before, ANSWER_LIMIT_S):
-            raise _no_answer(f"confirmation on {topic}")
-
-
-def _no_answer(what: str) -> RunInvalidError:
-    return RunInvalidError(
-        f"The run is invalid: no {what} came from the broker within {ANSWER_LIMIT_S:.0f} s; "
-        "see the broker's and the gateway's log for the cause."
-    )
+        self.deliver_after(extra_us + medium.one_way_us(), deliver)

@@ -58,7 +58,7 @@ SEND_LIMIT_S = 20.0
 """A peer that takes no bytes for so long is gone."""
 
 
-class Op(enum.IntEnum):
+class BenchOp(enum.IntEnum):
     """Operations; Bench.cs holds the same numbers."""
 
     HELLO = 0

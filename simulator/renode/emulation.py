@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board import wiring
-from coldtrail_simulator.board.wiring import Bench, Factory, World
+from coldtrail_simulator.board.wiring import Bench, Factory, Surroundings
 from coldtrail_simulator.clock import NEVER, Clock, RunInvalidError
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models.panel import Cable
@@ -26,7 +26,7 @@ from coldtrail_simulator.renode.bench import (
     REPLY,
     VBUS,
     VERSION,
-    Op,
+    BenchOp,
     ProtocolError,
     Server,
 )
@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 
 class Emulation:
-    """A tracker in its world, with a chip that somebody else emulates.
+    """A tracker in its world, with a chip that is emulated elsewhere.
 
     It has what a ``Simulation`` has: ``clock``, ``journal``, ``rng``, ``parts``. They belong to
     the thread that serves the emulator: whoever touches them from another does it in ``do``.
@@ -74,13 +74,13 @@ class Emulation:
         factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
 
     Raises:
-        BoardError: the board cannot be.
+        BoardFileError: the board cannot be wired.
     """
 
     def __init__(
         self,
         board: Mapping[str, Any],
-        world: World,
+        world: Surroundings,
         *,
         seed: int = 1,
         out: Path | None = None,
@@ -110,7 +110,7 @@ class Emulation:
         self._outages = self._told = 0
         self._heard_s = time.monotonic()
         self._ops: dict[int, Callable[[int, int, bytes], tuple[int, bytes]]] = {
-            op: getattr(self, f"_do_{op.name.lower()}") for op in Op
+            op: getattr(self, f"_do_{op.name.lower()}") for op in BenchOp
         }
         self._server = Server(self)
         self.port = self._server.port
@@ -318,14 +318,14 @@ class Emulation:
         clock.advance_to(now_us)
         try:
             # A chip that has lost its supply since the last reply asks in vain.
-            told = op == Op.HELLO or self._told == self._outages
+            told = op == BenchOp.HELLO or self._told == self._outages
             answer = handler(unit, argument, data) if told else (NAK, b"")
         except (struct.error, IndexError, KeyError) as error:
             raise ProtocolError(
-                f"The emulator's operation {Op(op).name} has not its form: {error!r}."
+                f"The emulator's operation {BenchOp(op).name} has not its form: {error!r}."
             ) from error
         # Whoever connects is let go on to where its time begins to count.
-        self._greeted = op != Op.HELLO
+        self._greeted = op != BenchOp.HELLO
         return answer
 
     def reply(self, status: int, answer: bytes) -> bytes:

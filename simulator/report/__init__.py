@@ -1,1 +1,1 @@
-"""What came of a shipment: comparison, timeline, picture, summary."""
+"""The results of a shipment: comparison, timeline, picture, summary."""

@@ -1,4 +1,4 @@
-"""Does the gateway hold what the sensors answered? The models' journal against the export."""
+"""Compares the samples that the gateway exports with what the sensor models answered."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from datetime import datetime
 from typing import Any
 
 from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.network.contract import UNITS, Channel
 
 TOGETHER_S = 2.0
-"""Answers of the sensors that are closer than this belong to one sample, if no sensor but the
-battery, which is asked several times, answers twice."""
+"""Measurements that are closer together than this belong to one sample, as long as no sensor
+occurs twice. The battery, which is measured several times for a sample, may."""
 
 
 COLUMNS = {
-    "payload_c": 100,
-    "ambient_c": 100,
-    "humidity_pct": 10,
-    "light_lux": 100,
-    "battery_mv": 1,
-    "acc_x_mg": 1,
-    "acc_y_mg": 1,
-    "acc_z_mg": 1,
+    "payload_c": Channel.PAYLOAD_TEMPERATURE,
+    "ambient_c": Channel.AMBIENT_TEMPERATURE,
+    "humidity_pct": Channel.HUMIDITY,
+    "light_lux": Channel.ILLUMINANCE,
+    "battery_mv": Channel.BATTERY,
+    "acc_x_mg": Channel.ACCELERATION_X,
+    "acc_y_mg": Channel.ACCELERATION_Y,
+    "acc_z_mg": Channel.ACCELERATION_Z,
 }
-"""Columns of the export, in the order of the channels, and how many of the wire's units make one
-of theirs."""
+"""Columns of the CSV export and the channels they hold."""
+SCALE_C = -45, 130
+"""The ambient sensor's: at its ends it gives no reading."""
 BATTERY_CONVERSIONS = 4
 """The tracker takes the mean of so many, rounded down to a millivolt."""
 
@@ -35,13 +37,22 @@ class Taken:
     """One sample as the sensors answered it."""
 
     t_s: float
-    values: list[int | None] = field(default_factory=lambda: [None] * len(COLUMNS))
-    """One for each of COLUMNS, as an integer in the unit of the wire."""
+    values: list[int | None] = field(default_factory=lambda: [None] * len(Channel))
+    """One for each channel, as the integer on the air."""
+    payloads: list[int | None] = field(default_factory=list)
+    """What the probe answered; it is asked again where an answer does not fit the one before."""
+
+    def fits(self, stored: Sequence[int | None]) -> bool:
+        """Tell whether that is what was answered; of the probe's answers, any."""
+        payload = Channel.PAYLOAD_TEMPERATURE
+        answered = list(self.values)
+        answered[payload] = stored[payload]
+        return list(stored) == answered and stored[payload] in (self.payloads or [None])
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """The journal (taken) against the export (stored)."""
+class Comparison:
+    """The journal (taken) compared with the export (stored)."""
 
     taken: int
     stored: int
@@ -61,7 +72,7 @@ class Agreement:
 
 
 def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
-    """Group the sensors' answers in the journal into samples."""
+    """Group the sensors' answers in the journal into samples; the probe is asked first."""
     samples: list[Taken] = []
     battery: list[float] = []
     answered: set[str] = set()
@@ -69,7 +80,8 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
         if note["kind"] != "measure":
             continue
         t_s = note["us"] / US_PER_S
-        if not samples or t_s - samples[-1].t_s > TOGETHER_S or note["sensor"] in answered:
+        again = note["sensor"] in answered and answered != {"probe"}
+        if not samples or t_s - samples[-1].t_s > TOGETHER_S or again:
             samples.append(Taken(t_s))
             battery = []
             answered = set()
@@ -78,18 +90,27 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
         values = samples[-1].values
         match note["sensor"]:
             case "probe":
-                values[0] = round(note["celsius"] * 100)
-            case "ambient":
-                values[1:3] = round(note["celsius"] * 100), round(note["percent"] * 10)
+                _put(values, Channel.PAYLOAD_TEMPERATURE, note["celsius"])
+                samples[-1].payloads.append(values[Channel.PAYLOAD_TEMPERATURE])
+            case "ambient" if SCALE_C[0] < note["celsius"] < SCALE_C[1]:
+                _put(values, Channel.AMBIENT_TEMPERATURE, note["celsius"])
+                _put(values, Channel.HUMIDITY, note["percent"])
             case "light":
-                values[3] = round(note["lux"] * 100)
+                _put(values, Channel.ILLUMINANCE, note["lux"])
             case "battery":
                 battery.append(note["millivolts"])
                 if len(battery) == BATTERY_CONVERSIONS:
-                    values[4] = int(sum(battery) / BATTERY_CONVERSIONS + 1e-6)
+                    mean = sum(battery) / BATTERY_CONVERSIONS
+                    values[Channel.BATTERY] = int(mean + 1e-6)
             case "accelerometer":
-                values[5:8] = map(round, note["mg"])
+                axes = (Channel.ACCELERATION_X, Channel.ACCELERATION_Y, Channel.ACCELERATION_Z)
+                for axis, mg in zip(axes, note["mg"], strict=True):
+                    _put(values, axis, mg)
     return samples
+
+
+def _put(values: list[int | None], channel: Channel, quantity: float) -> None:
+    values[channel] = round(quantity * UNITS[channel][0])
 
 
 def samples_stored(rows: Iterable[Mapping[str, str]], start: datetime) -> list[Taken]:
@@ -99,7 +120,7 @@ def samples_stored(rows: Iterable[Mapping[str, str]], start: datetime) -> list[T
             (datetime.fromisoformat(row["time_utc"]) - start).total_seconds()
             if row["time_utc"]
             else -1.0,
-            [_scaled(row[column], factor) for column, factor in COLUMNS.items()],
+            [_scaled(row[column], UNITS[channel][0]) for column, channel in COLUMNS.items()],
         )
         for row in rows
     ]
@@ -109,7 +130,7 @@ def _scaled(text: str, factor: int) -> int | None:
     return round(float(text) * factor) if text else None
 
 
-def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Agreement:
+def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Comparison:
     """Match both in order; a sample matches only with equal values."""
     missing: list[float] = []
     invented = unplaced = 0
@@ -117,7 +138,7 @@ def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Agreement:
     position = 0
     for sample in stored:
         found = next(
-            (i for i in range(position, len(taken)) if taken[i].values == sample.values), None
+            (i for i in range(position, len(taken)) if taken[i].fits(sample.values)), None
         )
         if found is None:
             invented += 1
@@ -129,4 +150,4 @@ def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Agreement:
         else:
             worst = max(worst, abs(sample.t_s - taken[found].t_s))
     missing += [skipped.t_s for skipped in taken[position:]]
-    return Agreement(len(taken), len(stored), tuple(missing), invented, unplaced, worst)
+    return Comparison(len(taken), len(stored), tuple(missing), invented, unplaced, worst)

@@ -101,9 +101,14 @@ def _payload(axes: Axes, drawing: Drawing) -> None:
     if drawing.twin:
         axes.plot(
             *_split(drawing.twin), color=RED, linewidth=1, linestyle=":",
-            label="payload of the twin, nobody acts",
+            label="payload of the control run",
         )  # fmt: skip
-    axes.plot(*_split(drawing.payload), color=BLUE, linewidth=1.8, label="payload, as stored")
+    axes.plot(
+        *_split(drawing.payload),
+        color=BLUE,
+        linewidth=1.8,
+        label="payload, as stored",
+    )
     if drawing.offline:
         axes.axvspan(0, 0, color=GREY, alpha=0.3, label="no coverage")
     marks = [(at, text, RED) for at, text in drawing.alarms]

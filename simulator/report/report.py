@@ -1,4 +1,4 @@
-"""What came of a shipment: summary.json, the CSV, the picture, and lines for people."""
+"""The results of a shipment: summary.json, the CSV, the picture, and lines for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from typing import Any
 import cbor2
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.report.comparison import Agreement, compare, samples_stored, samples_taken
+from coldtrail_simulator.network.contract import (
+    LOWER_LIMIT,
+    UNITS,
+    UPPER_LIMIT,
+    Channel,
+    Profile,
+    Rule,
+)
+from coldtrail_simulator.report.comparison import (
+    Comparison,
+    compare,
+    samples_stored,
+    samples_taken,
+)
 from coldtrail_simulator.report.picture import Curve, Drawing, draw
 from coldtrail_simulator.report.timeline import timeline
 from coldtrail_simulator.shipment.packing import ShipmentError, command
@@ -21,8 +34,8 @@ from coldtrail_simulator.shipment.shipment import Shipment
 from coldtrail_simulator.world.scenario import ReIce
 
 HOUR_US = 3600 * US_PER_S
-BELOW, ABOVE = {1, 2}, {3, 4}
-"""Comparisons of a rule (uplink.cddl)."""
+GERUNDS = {"re_ice": "re-icing"}
+"""Kinds of events as a person calls them, where the kind is no word."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,11 @@ class Summary:
     called_at_h: float | None
     called_from: str | None
     twin_breach_at_h: float | None
+    """When the control run exceeds the upper limit; None when it does not, or there is none."""
+    twin_without: list[str]
+    """Kinds of events that the control run leaves out."""
+    high_limit_c: float | None
+    """Tightest upper limit of the payload in the profile."""
     bytes_sent: int
     messages_sent: int
     chain_ok: bool
@@ -46,7 +64,7 @@ class Summary:
     virtual_h: float
     energy: dict[str, Any] | None
     timeline: list[tuple[float, str]]
-    """Hour and words of presses, of what the LED said, and of alarms."""
+    """Hour and words of each press of the button, signal of the LED, and alarm."""
 
     @property
     def good(self) -> bool:
@@ -57,7 +75,7 @@ class Summary:
 
 
 class Evidence:
-    """What the gateway gives for a shipment, by its own commands."""
+    """What the gateway exports and verifies for a shipment, by its own commands."""
 
     def __init__(self, shipment: Shipment) -> None:
         """Export and verify.
@@ -106,7 +124,7 @@ class Evidence:
             if event["type"] == "alarm-start" and event["time_utc"]
         ]
 
-    def agreement(self) -> Agreement:
+    def comparison(self) -> Comparison:
         """Compare with the sensors' journal."""
         return compare(samples_taken(self.shipment.notes), samples_stored(self.rows, self.start))
 
@@ -118,9 +136,14 @@ class Evidence:
 def limits(shipment: Shipment) -> tuple[float | None, float | None]:
     """Return the tightest lower and upper limit of the payload in the profile, degC."""
     profile = cbor2.loads((shipment.out / "volume" / "profile.cbor").read_bytes())
-    rules = [rule for rule in profile[7] if rule[2] == 0]
-    lows = [rule[4] / 100 for rule in rules if rule[3] in BELOW]
-    highs = [rule[4] / 100 for rule in rules if rule[3] in ABOVE]
+    per_degree, _ = UNITS[Channel.PAYLOAD_TEMPERATURE]
+    thresholds = [
+        (rule[Rule.COMPARISON], rule[Rule.THRESHOLD] / per_degree)
+        for rule in profile[Profile.RULES]
+        if rule[Rule.CHANNEL] == Channel.PAYLOAD_TEMPERATURE
+    ]
+    lows = [celsius for comparison, celsius in thresholds if comparison in LOWER_LIMIT]
+    highs = [celsius for comparison, celsius in thresholds if comparison in UPPER_LIMIT]
     return max(lows, default=None), min(highs, default=None)
 
 
@@ -158,29 +181,30 @@ def report(
     twin_evidence = Evidence(twin) if twin else None
     low, high = limits(shipment)
     called = first_call(shipment, evidence)
-    agreement = evidence.agreement()
+    comparison = evidence.comparison()
+    seen = timeline(shipment.notes, _alarm_words(evidence))
     summary = Summary(
         scenario=shipment.scenario.name,
         seed=seed,
-        samples_taken=agreement.taken,
-        samples_stored=agreement.stored,
+        samples_taken=comparison.taken,
+        samples_stored=comparison.stored,
         samples_confirmed=sum(shipment.confirms(int(row["block"])) for row in evidence.rows),
-        worst_time_difference_s=round(agreement.worst_s, 3),
+        worst_time_difference_s=round(comparison.worst_s, 3),
         blocks=len({row["block"] for row in evidence.rows}),
         called_at_h=called and round(called, 2),
         called_from=None if called is None else shipment.world.leg(called * 3600).place,
         twin_breach_at_h=_rounded(
             twin_evidence.first_above(high) if twin_evidence and high is not None else None
         ),
+        twin_without=shipment.scenario.twin.without if shipment.scenario.twin else [],
+        high_limit_c=high,
         bytes_sent=shipment.traffic["bytes_up"],
         messages_sent=shipment.traffic["messages_up"],
         chain_ok=evidence.chain_ok,
         wall_s=round(shipment.wall_s, 1),
         virtual_h=shipment.scenario.scenario.duration_h,
         energy=shipment.energy.summary() if energy and shipment.energy else None,
-        timeline=[
-            (round(hour, 3), words) for hour, words in timeline(shipment.notes, _told(evidence))
-        ],
+        timeline=[(round(hour, 3), words) for hour, words in seen],
     )
     text = json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n"
     (shipment.out / "summary.json").write_text(text, encoding="utf-8")
@@ -206,9 +230,9 @@ def report(
     return summary, evidence
 
 
-def _told(evidence: Evidence) -> list[tuple[float, str]]:
+def _alarm_words(evidence: Evidence) -> list[tuple[float, str]]:
     return [
-        (evidence.hours(event["time_utc"]), f"{event['kind']} alarm of {event['channel']}")
+        (evidence.hours(event["time_utc"]), f"{event['kind']} alarm on {event['channel']}")
         for event in evidence.events
         if event["type"] == "alarm-start" and event["time_utc"]
     ]
@@ -219,36 +243,39 @@ def _rounded(hours: float | None) -> float | None:
 
 
 def lines(summary: Summary, traffic: Mapping[str, int], out: Path) -> list[str]:
-    """Return what a person wants to know, a line each."""
-    verdict = "the three agree" if summary.good else "they do NOT agree"
+    """Return the result of a run for people, a line each."""
+    verdict = "all three agree" if summary.good else "they do NOT agree"
     counts = (
-        f"taken {summary.samples_taken}, stored {summary.samples_stored}, "
-        f"confirmed {summary.samples_confirmed}"
+        f"{summary.samples_taken} taken, {summary.samples_stored} stored, "
+        f"{summary.samples_confirmed} confirmed"
     )
-    within = f"times within {summary.worst_time_difference_s:.2f} s"
-    said = [f"samples   {counts}: {verdict}; {within}"]
-    if summary.called_at_h is None:
-        said.append("call      none: nothing called for one")
-    else:
-        text = f"call      at hour {summary.called_at_h:.1f}, from {summary.called_from}"
-        if summary.twin_breach_at_h is not None:
-            ahead = summary.twin_breach_at_h - summary.called_at_h
-            text += (
-                f"; {ahead:.1f} h before the breach, at hour {summary.twin_breach_at_h:.1f}, "
-                "of a twin that nobody helps"
-            )
-        said.append(text)
     per_sample = summary.bytes_sent / max(1, summary.samples_taken)
-    verified = "every one verifies" if summary.chain_ok else "NOT all verify"
     sent = f"{summary.bytes_sent} bytes in {summary.messages_sent} messages"
-    said += [
-        f"sent      {sent} ({per_sample:.0f} bytes a sample, MQTT included)",
-        f"received  {traffic['bytes_down']} bytes",
-        f"archive   {summary.blocks} blocks with samples, {verified}",
-        f"run       {summary.virtual_h:g} h in {summary.wall_s:.1f} s",
-        f"results   {out}: shipment.png, samples.csv, summary.json, journal.jsonl, console.log",
+    verified = "every block verifies" if summary.chain_ok else "NOT every block verifies"
+    said = [
+        f"Samples: {counts}; {verdict}, times within {summary.worst_time_difference_s:.2f} s",
+        _call(summary),
+        f"Sent: {sent} ({per_sample:.0f} bytes per sample, MQTT included)",
+        f"Received: {traffic['bytes_down']} bytes",
+        f"Archive: {summary.blocks} blocks with samples; {verified}",
+        f"Run: {summary.virtual_h:g} h simulated in {summary.wall_s:.1f} s",
+        f"Results in {out}: shipment.png, samples.csv, summary.json, journal.jsonl, console.log",
     ]
     if summary.timeline:
-        said.append("timeline")
+        said.append("Timeline:")
         said += [f"  {hour:7.2f} h  {words}" for hour, words in summary.timeline]
     return said
+
+
+def _call(summary: Summary) -> str:
+    if summary.called_at_h is None:
+        return "No alarm call was made"
+    call = f"Alarm call at {summary.called_at_h:.1f} h ({summary.called_from})"
+    if summary.twin_breach_at_h is None:
+        return call
+    ahead_h = summary.twin_breach_at_h - summary.called_at_h
+    without = " and ".join(GERUNDS.get(kind, kind) for kind in summary.twin_without)
+    return (
+        f"{call}: {abs(ahead_h):.1f} h {'before' if ahead_h >= 0 else 'after'} the control run "
+        f"without {without} exceeds {summary.high_limit_c:g} °C ({summary.twin_breach_at_h:.1f} h)"
+    )

@@ -1,1 +1,1 @@
-"""What a run needs beside it: broker, gateway, interpreters."""
+"""The programs around a run: broker, gateway, clock server; where to find or fetch them."""

@@ -1,4 +1,4 @@
-"""A client of the broker that watches what the gateway says."""
+"""A client of the broker that watches what the gateway publishes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from collections.abc import Callable
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-START_LIMIT_S = 20.0
+from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, topic
+from coldtrail_simulator.services.process import ServiceError
 
-PREFIX = "coldtrail/1/"
-CONFIRMATIONS = PREFIX + "+/confirmation"
-COMMANDS = PREFIX + "+/command"
-PRESENCE = PREFIX + "gateway/+"
-MARKER = PREFIX + "observer/marker"
+START_LIMIT_S = 300.0  # of a hang: a busy host takes half a minute
 
-
-class ServiceError(RuntimeError):
-    """A service cannot be had; the message is one sentence that says what to do."""
+CONFIRMATIONS = topic("+", CONFIRMATION)
+COMMANDS = topic("+", COMMAND)
+PRESENCE = topic("gateway", "+")
+MARKER = topic("watch", "marker")
 
 
-class Observer:
+class MqttWatch:
     """A client of the broker that knows the retained messages and the gateways' presence."""
 
     def __init__(self, host: str, port: int) -> None:
@@ -33,8 +31,8 @@ class Observer:
         self._online: Counter[str] = Counter()
         self._client: mqtt.Client | None = None
 
-    def start(self) -> None:
-        """Connect, and return when everything retained has been received.
+    def start(self, limit_s: float = START_LIMIT_S) -> None:
+        """Connect, and return when everything retained has been received, within ``limit_s``.
 
         Raises:
             ServiceError: the broker refuses, or does not answer.
@@ -56,11 +54,11 @@ class Observer:
         self._client = client
         client.loop_start()
         # A broker sends a subscriber what it retains before anything published later.
-        if not self._wait(lambda: self._seen[MARKER] > markers, START_LIMIT_S):
+        if not self._wait(lambda: self._seen[MARKER] > markers, limit_s):
             self.stop()
             raise ServiceError(
                 f"The broker at {host}:{port} did not accept a subscription within "
-                f"{START_LIMIT_S:.0f} s; check that it allows anonymous clients."
+                f"{limit_s:.0f} s; check that it allows anonymous clients."
             )
 
     def stop(self) -> None:
@@ -72,12 +70,12 @@ class Observer:
         self._retained.clear()
 
     def _take(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        topic = message.topic
+        name = message.topic
         with self._changed:
-            self._seen[topic] += 1
-            if topic != MARKER:
-                self._retained[topic] = message.payload
-            if mqtt.topic_matches_sub(PRESENCE, topic):
+            self._seen[name] += 1
+            if name != MARKER:
+                self._retained[name] = message.payload
+            if mqtt.topic_matches_sub(PRESENCE, name):
                 self._online[message.payload.decode(errors="replace")] += 1
             self._changed.notify_all()
 
@@ -100,7 +98,7 @@ class Observer:
             return bytes(self._retained.get(topic, b""))
 
     def retain(self, topic: str, payload: bytes) -> None:
-        """Retain a message at the broker, as anybody may who can connect to it."""
+        """Retain a message at the broker, as any client may that can connect to it."""
         if self._client:
             self._client.publish(topic, payload, qos=1, retain=True)
 

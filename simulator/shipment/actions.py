@@ -11,23 +11,23 @@ from coldtrail_simulator.models.faults import set_fault
 from coldtrail_simulator.models.w25q64 import W25Q64
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.services import Services
-from coldtrail_simulator.shipment.gateway_user import Operator
+from coldtrail_simulator.shipment.gateway_user import GatewayUser
 from coldtrail_simulator.shipment.tracker import Tracker
 from coldtrail_simulator.world.scenario import (
     BrokerDown,
-    Button,
-    Cable,
+    ButtonPress,
+    CableIn,
     Command,
     Door,
     Drop,
     Event,
-    Fault,
     Flight,
     GatewayDown,
     Hang,
     Intruder,
     PowerCut,
     ReIce,
+    SensorFailure,
     Tilt,
 )
 
@@ -41,11 +41,11 @@ class Actions:
     """What a scenario's events do to the tracker and to the world beyond it."""
 
     def __init__(
-        self, simulation: Tracker, services: Services, network: Network, operator: Operator
+        self, simulation: Tracker, services: Services, network: Network, gateway_user: GatewayUser
     ) -> None:
         self._simulation = simulation
         self._services = services
-        self._operator = operator
+        self._gateway_user = gateway_user
         self._network = network
         self._clock = simulation.clock
         self._rng = simulation.rng("actions")
@@ -63,19 +63,19 @@ class Actions:
             case GatewayDown():
                 self._services.kill_gateway()
                 self._later(event.for_h, self._start_gateway)
-            case Fault():
+            case SensorFailure():
                 part = self._simulation.parts[event.sensor]
                 set_fault(part, event.fault, on=True)
                 self._later(event.for_h, partial(set_fault, part, event.fault, on=False))
             case Hang():
                 self._simulation.hang()
-            case Button():
+            case ButtonPress():
                 self._simulation.parts["button"].press(round(event.hold_s * US_PER_S))
             case Command():
-                self._operator.command(event.arguments)
+                self._gateway_user.command(event.arguments)
             case Intruder():
-                self._operator.intrude(event.what)
-            case Cable():
+                self._gateway_user.intrude(event.what)
+            case CableIn():
                 self._simulation.plug()
                 self._later(event.for_h, self._simulation.unplug)
             case ReIce() | Door() | Drop() | Tilt() | Flight():

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coldtrail_simulator.board.file import BoardError
+from coldtrail_simulator import files
+from coldtrail_simulator.board.file import BoardFileError
 from coldtrail_simulator.energy import Current, Spell
 from coldtrail_simulator.paths import BOARDS
 
@@ -43,11 +44,11 @@ def supply(board: str) -> Supply:
     """Read ``supply.toml`` of a board.
 
     Raises:
-        BoardError: there is none, or a figure is missing.
+        BoardFileError: there is none, or a figure is missing.
     """
     path = BOARDS / board / "supply.toml"
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(files.read_text(path))
         battery = document["battery"]
         return Supply(
             float(battery["capacity_mah"]),
@@ -59,15 +60,15 @@ def supply(board: str) -> Supply:
             },
         )
     except OSError as error:
-        raise BoardError(f"{path}: {error.strerror}; --energy needs it.") from error
+        raise BoardFileError(f"{path}: {error.strerror}; --energy needs it.") from error
     except KeyError as error:
-        raise BoardError(f"{path}: {error} is missing.") from error
+        raise BoardFileError(f"{path}: {error} is missing.") from error
     except (ValueError, TypeError) as error:
-        raise BoardError(f"{path}: {error}; correct the file.") from error
+        raise BoardFileError(f"{path}: {error}; correct the file.") from error
 
 
 @dataclass(frozen=True)
-class Part:
+class PartCharge:
     """What one part drew in a run."""
 
     name: str
@@ -79,10 +80,10 @@ class Part:
         return sum(spell.charge_uah for spell in self.spells)
 
 
-def loads(parts: Mapping[str, Any]) -> list[Part]:
+def loads(parts: Mapping[str, Any]) -> list[PartCharge]:
     """Return what the parts of a run have drawn so far, those with states that is."""
     return [
-        Part(name, tuple(part.load.spells()))
+        PartCharge(name, tuple(part.load.spells()))
         for name, part in parts.items()
         if hasattr(part, "load")
     ]
@@ -90,9 +91,9 @@ def loads(parts: Mapping[str, Any]) -> list[Part]:
 
 CONTENTS = {
     "calls": "AT+CFUN?",
-    "connections by TLS": "AT+QSSLOPEN",
-    "connections without": "AT+QIOPEN",
-    "positions looked for": "AT+QGPS=1",
+    "connections with TLS": "AT+QSSLOPEN",
+    "connections without TLS": "AT+QIOPEN",
+    "searches for a position": "AT+QGPS=1",
 }
 """What costs energy in a run, by the command that the modem is given for it."""
 
@@ -116,12 +117,12 @@ class Endurance:
         had: what the run contained, for whoever reads the account.
 
     Raises:
-        BoardError: a part has neither states with currents nor an entry in supply.toml.
+        BoardFileError: a part has neither states with currents nor an entry in supply.toml.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[PartCharge],
         fitted: Sequence[str],
         us: int,
         battery: Supply,
@@ -130,7 +131,7 @@ class Endurance:
         known = {part.name for part in parts} | battery.draws.keys()
         for name in fitted:
             if name not in known:
-                raise BoardError(
+                raise BoardFileError(
                     f"nobody knows what {name} draws: give its model a load, or supply.toml "
                     "an entry."
                 )
@@ -141,7 +142,7 @@ class Endurance:
         constant = [*battery.draws.items(), ("self-discharge", leak)]
         self.parts = [
             *parts,
-            *(Part(name, (Spell("always", us, current),)) for name, current in constant),
+            *(PartCharge(name, (Spell("always", us, current),)) for name, current in constant),
         ]
 
     @property
@@ -149,7 +150,7 @@ class Endurance:
         """What the battery loses, self-discharge included."""
         return sum(self.average_of(part) for part in self.parts)
 
-    def average_of(self, part: Part) -> float:
+    def average_of(self, part: PartCharge) -> float:
         """Return a part's average current in microamperes."""
         return part.charge_uah * US_PER_H / self.us
 
@@ -174,7 +175,7 @@ class Endurance:
             )
         )
 
-    def ranked(self) -> list[Part]:
+    def ranked(self) -> list[PartCharge]:
         """Return the parts that drew anything, the thirstiest first."""
         drew = [part for part in self.parts if part.charge_uah > 0]
         return sorted(drew, key=lambda part: -part.charge_uah)
@@ -211,12 +212,12 @@ class Endurance:
         """Yield the table, a line each."""
         battery = self.battery
         yield (
-            f"energy    {self.average_ua:.0f} uA on average: {self.days:.0f} days on "
-            f"{battery.capacity_mah:.0f} mAh, of which {battery.usable * 100:.0f} % are usable"
+            f"Energy: {self.average_ua:.0f} uA on average, {self.days:.0f} days on a battery of "
+            f"{battery.capacity_mah:.0f} mAh ({battery.usable * 100:.0f} % usable)"
         )
-        had = ", ".join(f"{what} {n}" for what, n in self.had.items())
+        had = ", ".join(f"{n} {what}" for what, n in self.had.items())
         yield f"  in {self.us / US_PER_H:g} h: {had}"
-        yield f"  {'part':16}{'uA':>8}{'mAh a day':>11}{'share':>8}  in which states"
+        yield f"  {'part':16}{'uA':>8}{'mAh/day':>11}{'share':>8}  share of each state"
         for part in self.ranked():
             average = self.average_of(part)
             share = self.share_of(part.charge_uah)
@@ -227,12 +228,15 @@ class Endurance:
         part, spell = self._thirstiest()
         share = self.share_of(spell.charge_uah)
         yield (
-            f"  most goes to the {part.name}, {spell.state}: {share * 100:.0f} %; without it "
-            f"{self.days / (1 - share):.0f} days"
+            f"  Largest share: {part.name}, {spell.state}, {share * 100:.0f} %; without it the "
+            f"battery would last {self.days / (1 - share):.0f} days"
         )
-        yield f"  {self.assumed * 100:.0f} % of the charge rests on assumed figures"
+        yield (
+            f"  Assumed currents account for {self.assumed * 100:.0f} % of the charge, "
+            "datasheets for the rest"
+        )
 
-    def _states(self, part: Part) -> str:
+    def _states(self, part: PartCharge) -> str:
         spells = sorted(part.spells, key=lambda spell: -spell.charge_uah)
         telling = [each for each in spells if each.charge_uah > 0.01 * part.charge_uah]
         if len(telling) == 1 and telling[0].state == "always":
@@ -241,6 +245,6 @@ class Endurance:
             f"{each.state} {each.charge_uah / part.charge_uah * 100:.0f} %" for each in telling
         )
 
-    def _thirstiest(self) -> tuple[Part, Spell]:
+    def _thirstiest(self) -> tuple[PartCharge, Spell]:
         every = [(part, spell) for part in self.parts for spell in part.spells]
         return max(every, key=lambda pair: pair[1].charge_uah)

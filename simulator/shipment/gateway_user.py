@@ -1,4 +1,4 @@
-"""Somebody who sends commands to the tracker through the gateway, and somebody who forges them."""
+"""A user of the gateway who sends commands to the tracker, and an intruder who forges them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from coldtrail_simulator.clock import RunInvalidError
+from coldtrail_simulator.network.contract import COMMAND, topic
 from coldtrail_simulator.services.services import Services
 
 SEEN_LIMIT_S = 20.0
 
 
-class Operator:
-    """Works in no virtual time: a command is retained at the broker when the call returns.
+class GatewayUser:
+    """Sends commands. No virtual time passes: when a call returns, its command is retained.
 
     Args:
         tracker: the id of the tracker that is spoken to.
@@ -35,7 +36,7 @@ class Operator:
         self._services = services
         self._out = out
         self._database = database
-        self._topic = f"coldtrail/1/{tracker}/command"
+        self._topic = topic(tracker, COMMAND)
         self._sent: list[bytes] = []
         self._foreign = b""
 
@@ -50,17 +51,17 @@ class Operator:
             file = self._out / f"{arguments[1]}.cbor"
             self._run("profile", arguments[1], "-o", str(file))
             arguments[1] = str(file)
-        observer = self._services.watched
-        seen, before = observer.seen(self._topic), observer.payload(self._topic)
+        watch = self._services.watch
+        seen, before = watch.seen(self._topic), watch.payload(self._topic)
         options = ("--db", self._database, "--clock", self._services.clock_address)
         self._run("gateway", "command", self._tracker, *arguments, *options)
         # Behind one that has no outcome yet, it waits its turn.
         if before in (b"", self._foreign):
             self._await(seen)
-            self._sent.append(observer.payload(self._topic))
+            self._sent.append(watch.payload(self._topic))
 
     def intrude(self, what: str) -> None:
-        """Retain at the broker what is not the gateway's: "forge" or "replay" the first command.
+        """Retain a foreign command at the broker: "forge" one, or "replay" the first.
 
         Raises:
             RunInvalidError: there has been none, or the broker does not take it.
@@ -72,12 +73,12 @@ class Operator:
         genuine = self._sent[0]
         tag = bytes((genuine[-1] ^ 1,))
         self._foreign = genuine if what == "replay" else genuine[:-1] + tag
-        seen = self._services.watched.seen(self._topic)
-        self._services.watched.retain(self._topic, self._foreign)
+        seen = self._services.watch.seen(self._topic)
+        self._services.watch.retain(self._topic, self._foreign)
         self._await(seen)
 
     def _await(self, seen: int) -> None:
-        if not self._services.watched.wait_seen(self._topic, seen, SEEN_LIMIT_S):
+        if not self._services.watch.wait_seen(self._topic, seen, SEEN_LIMIT_S):
             raise RunInvalidError(
                 f"The run is invalid: no command was sent to {self._tracker} within "
                 f"{SEEN_LIMIT_S:.0f} s; see the gateway's log."

@@ -1,4 +1,4 @@
-"""What is made before a shipment leaves: certificates, the tracker's volume, a run's folder."""
+"""Prepares a shipment: certificates, the tracker's file system, an empty folder for results."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PORTS = (1883, 8883)
 
 
 class ShipmentError(RuntimeError):
-    """The shipment cannot be run; one sentence that says what to do."""
+    """The shipment cannot be run; the message is one sentence that says what to do."""
 
 
 @dataclass(frozen=True)
 class Flashed:
-    """A tracker from the packing line: it boots an image of its chip's flash."""
+    """A tracker that was provisioned and flashed: it boots an image of its chip's flash."""
 
     image: Path
     identity: Identity

@@ -1,6 +1,6 @@
-"""A shipment under way: a tracker with its modem, the real broker and gateway around it.
+"""A shipment in progress: a tracker with its modem, and the real broker and gateway around it.
 
-Whoever holds one lets virtual time pass, and may do an event, ask or change something in between.
+Its owner advances virtual time, and may trigger an event or inspect something in between.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from coldtrail_simulator.clock import Clock
 from coldtrail_simulator.models.bg95.gnss import Fix
 from coldtrail_simulator.models.bg95.modem import BG95
 from coldtrail_simulator.models.bg95.radio import Cell
+from coldtrail_simulator.network.contract import CONFIRMATION, topic
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment.actions import Actions
-from coldtrail_simulator.shipment.gateway_user import Operator
+from coldtrail_simulator.shipment.gateway_user import GatewayUser
 from coldtrail_simulator.shipment.identity import Identity
 from coldtrail_simulator.shipment.packing import BROKER_NAME, command
 from coldtrail_simulator.shipment.tracker import Tracker
@@ -28,8 +29,8 @@ from coldtrail_simulator.world.world import World
 T = TypeVar("T", bound=Tracker)
 
 
-class Underway(Generic[T]):
-    """Between ``with`` and its end.
+class Session(Generic[T]):
+    """A shipment in progress; it runs from the start of the ``with`` block to its end.
 
     Args:
         world: where it travels.
@@ -41,7 +42,7 @@ class Underway(Generic[T]):
         authority: certificates, where the tracker is to use TLS.
 
     Raises:
-        ShipmentError, BoardError, ServiceError, ToolError: it cannot be set up.
+        ShipmentError, BoardFileError, ServiceError, ToolError: it cannot be set up.
     """
 
     def __init__(
@@ -78,10 +79,10 @@ class Underway(Generic[T]):
             stack.callback(self._hang_up)
             self.simulation = stack.enter_context(self._fit({"BG95-M3": self._modem}))
             self.moment.clock = self.simulation.clock
-            operator = Operator(
+            gateway_user = GatewayUser(
                 self.identity.tracker, self.services, self._out, str(self.database), command
             )
-            self.actions = Actions(self.simulation, self.services, self.network, operator)
+            self.actions = Actions(self.simulation, self.services, self.network, gateway_user)
             self._stack = stack.pop_all()
         return self
 
@@ -94,10 +95,8 @@ class Underway(Generic[T]):
         return self._links[0]
 
     def confirmation(self) -> bytes:
-        """Return the gateway's last word to the tracker, a COSE_Mac0; empty when there is none."""
-        if not self.services.observer:
-            return b""
-        return self.services.observer.payload(f"coldtrail/1/{self.identity.tracker}/confirmation")
+        """Return the gateway's newest confirmation, a COSE_Mac0; empty when there is none."""
+        return self.services.watch.payload(topic(self.identity.tracker, CONFIRMATION))
 
     def _hang_up(self) -> None:
         for network in self._links:
@@ -144,7 +143,7 @@ def satellites(world: World, t_s: float) -> Fix | None:
 
 
 class Moment:
-    """The virtual UTC, which others ask before there is a run and from other threads."""
+    """The virtual UTC. It can be asked before there is a run, and from other threads."""
 
     def __init__(self, start_ms: int) -> None:
         self._start_ms = start_ms

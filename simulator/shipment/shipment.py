@@ -1,7 +1,7 @@
 """One shipment from end to end: a scenario, a tracker, the real broker and gateway around it.
 
-Everything it leaves lies in one folder: the tracker's volume, the journal, the console, the
-gateway's database and logs. The gateway is used as anybody would use it, by its commands.
+All its results lie in one folder: the tracker's volume, the journal, the console's output, the
+gateway's database and the logs. The gateway is used only through its commands.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ import cbor2
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board.wiring import Factory
 from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.network.contract import Confirmation, Envelope
 from coldtrail_simulator.shipment import identity as identities
 from coldtrail_simulator.shipment.endurance import Endurance, contents, loads, supply
 from coldtrail_simulator.shipment.identity import Identity
 from coldtrail_simulator.shipment.packing import PORTS, Flashed, build_volume, certify, clear
-from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.session import Session
 from coldtrail_simulator.shipment.simulation import Simulation
-from coldtrail_simulator.world.scenario import Cable, Scenario
+from coldtrail_simulator.world.scenario import CableIn, Scenario
 from coldtrail_simulator.world.world import World
 
 STEP_S = 900
-"""Virtual seconds between two looks at the progress."""
+"""Virtual seconds between two reports of the progress."""
 
 Progress = Callable[[float], None]
 """Told the virtual hours that have passed."""
@@ -36,7 +37,7 @@ Progress = Callable[[float], None]
 
 @dataclass
 class Shipment:
-    """What a run leaves behind."""
+    """The results of a run."""
 
     scenario: Scenario
     world: World
@@ -45,7 +46,7 @@ class Shipment:
     notes: list[dict[str, Any]] = field(default_factory=list)
     traffic: dict[str, int] = field(default_factory=dict)
     confirmation: bytes = b""
-    """The gateway's last word to the tracker, a COSE_Mac0."""
+    """The gateway's newest confirmation, a COSE_Mac0."""
     wall_s: float = 0.0
     energy: Endurance | None = None
 
@@ -55,12 +56,13 @@ class Shipment:
         return self.out / "gateway.db"
 
     def confirms(self, block: int) -> bool:
-        """Return whether the gateway's last word to the tracker confirms a block."""
+        """Return whether the gateway's newest confirmation covers a block."""
         if not self.confirmation:
             return False
-        document = cbor2.loads(cbor2.loads(self.confirmation).value[2])
-        watermark: int = document[2]
-        return block <= watermark or any(first <= block <= last for first, last in document[4])
+        document = cbor2.loads(cbor2.loads(self.confirmation).value[Envelope.PAYLOAD])
+        watermark: int = document[Confirmation.WATERMARK]
+        ranges = document[Confirmation.RANGES]
+        return block <= watermark or any(first <= block <= last for first, last in ranges)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """Return the journal's notes of one kind."""
@@ -89,7 +91,7 @@ def run(
     instead of one made for the run.
 
     Raises:
-        ShipmentError, BoardError, ServiceError, ToolError: it cannot be run.
+        ShipmentError, BoardFileError, ServiceError, ToolError: it cannot be run.
         RunInvalidError: it proves nothing.
     """
     begun = time.monotonic()
@@ -123,14 +125,14 @@ def run(
             speed=speed,
         )
 
-    with Underway(
+    with Session(
         world, identity, registration, fit, out, broker_url=broker_url, authority=authority
-    ) as going:
-        simulation = going.simulation
+    ) as session:
+        simulation = session.simulation
         if console:
             _attach(simulation, world, out / "console", console)
         for at_s, event in world.events:
-            simulation.clock.call_at(round(at_s * US_PER_S), partial(going.actions.do, event))
+            simulation.clock.call_at(round(at_s * US_PER_S), partial(session.actions.do, event))
         simulation.power_on()
         end_us = round(scenario.duration_s * US_PER_S)
         while simulation.clock.now_us < end_us:
@@ -146,8 +148,8 @@ def run(
             supply(header.board),
             contents(shipment.notes),
         )
-        shipment.traffic = going.network.summary()
-        shipment.confirmation = going.confirmation()
+        shipment.traffic = session.network.summary()
+        shipment.confirmation = session.confirmation()
         (out / "flash.bin").write_bytes(simulation.parts["flash"].array.cells)
     shipment.wall_s = time.monotonic() - begun
     return shipment
@@ -156,7 +158,7 @@ def run(
 def _attach(
     simulation: Simulation, world: World, link: Path, console: Callable[[str, Simulation], None]
 ) -> None:
-    comes_later = any(isinstance(event, Cable) for _, event in world.events)
+    comes_later = any(isinstance(event, CableIn) for _, event in world.events)
     name = simulation.console.attach(link.absolute(), plugged=not comes_later)
     if comes_later:
         name = "as soon as the cable is in"

@@ -10,14 +10,14 @@ from typing import Any, Self
 
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board import wiring
-from coldtrail_simulator.board.wiring import Bench, Factory, World
+from coldtrail_simulator.board.wiring import Bench, Factory, Surroundings
 from coldtrail_simulator.clock import US_PER_S, Clock
 from coldtrail_simulator.esp32.chip import Chip
 from coldtrail_simulator.esp32.console import Console
 from coldtrail_simulator.esp32.interpreter import Interpreter
+from coldtrail_simulator.esp32.protocol import Op
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.services import tools
-from coldtrail_simulator.wires import Op
 
 LISTEN_S = 0.25
 """An attached console looks up at least this often while nothing happens,"""
@@ -44,7 +44,7 @@ class Simulation:
         speed: virtual seconds a real one, while a console is attached.
 
     Raises:
-        BoardError: the board cannot be.
+        BoardFileError: the board cannot be wired.
         ToolError: there is no MicroPython.
     """
 
@@ -52,7 +52,7 @@ class Simulation:
         self,
         board: Mapping[str, Any],
         volume: Path,
-        world: World,
+        world: Surroundings,
         *,
         seed: int = 1,
         out: Path | None = None,
@@ -63,7 +63,7 @@ class Simulation:
     ) -> None:
         boards.check(board)
         if board["CHIP"] != "esp32":
-            raise boards.BoardError(
+            raise boards.BoardFileError(
                 f"{board['NAME']}: the {board['CHIP']} is not simulated here but emulated by "
                 "Renode (make renode)."
             )
@@ -135,7 +135,7 @@ class Simulation:
         self.chip.hang_next.add(Op.SPI_READ)
 
     def do(self, action: Callable[[], Any]) -> Any:
-        """Have something done between two steps of the run, and return its result."""
+        """Call something between two steps of the run, and return its result."""
         return action()
 
     def run(self, until_us: int) -> None:

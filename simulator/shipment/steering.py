@@ -1,4 +1,4 @@
-"""Somebody's hands on a shipment under way: lets time pass, changes the world, looks."""
+"""Test driver: advances virtual time, changes the world, inspects."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.battery import Battery
-from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.session import Session
 from coldtrail_simulator.shipment.tracker import Tracker
 from coldtrail_simulator.world.live import LiveWorld
 from coldtrail_simulator.world.scenario import Door, Drop, Event, Tilt
 
 LOOK_S = 0.5
-"""Virtual seconds between two looks at what is waited for."""
+"""Virtual seconds between two checks of a condition that is waited for."""
 DAY_S = 86_400
 
 
-class Hands:
-    """Works on a shipment that travels through a LiveWorld."""
+class Steering:
+    """Drives a session whose tracker travels through a LiveWorld."""
 
-    def __init__(self, going: Underway[Tracker], world: LiveWorld) -> None:
-        self._going = going
+    def __init__(self, session: Session[Tracker], world: LiveWorld) -> None:
+        self._session = session
         self._world = world
-        self._tracker = going.simulation
+        self._tracker = session.simulation
 
     @property
     def now_s(self) -> float:
@@ -51,7 +51,7 @@ class Hands:
             self.let(min(look_s, left_s))
         return True
 
-    # ---- what is done
+    # ---- changes
 
     def do(self, event: Event) -> None:
         """Let an event of a scenario happen now, whatever its time says."""
@@ -60,7 +60,7 @@ class Hands:
     def _do(self, event: Event) -> None:
         self._world.happen(event, self.now_s)
         self._look(type(event))
-        self._going.actions.do(event)
+        self._session.actions.do(event)
 
     def set(self, name: str, value: Any) -> None:
         """Let a quantity or condition of the world (live.py) be ``value`` from now on."""
@@ -71,7 +71,7 @@ class Hands:
         self._look({"lux": Door, "acceleration": Tilt}.get(name))
 
     def _look(self, kind: type[Any] | None) -> None:
-        """Tell the part that measures it: it makes no conversion where nothing changes."""
+        """Tell the part that measures it, which converts only when something has changed."""
         if kind is Door:
             self._tracker.parts["light"].look()
         elif kind in (Drop, Tilt):
@@ -92,7 +92,7 @@ class Hands:
         percent = 100 * (high - 1 + share) / (len(curve) - 1)
         battery.start_percent = percent + self.now_s / DAY_S * battery.percent_per_day
 
-    # ---- what is seen
+    # ---- inspection
 
     def notes(self, kind: str, since_s: float = 0.0, **fields: Any) -> list[dict[str, Any]]:
         """Return the journal's notes of a kind from a moment on."""

@@ -1,4 +1,4 @@
-"""What a run has to offer, whatever the chip runs on."""
+"""What every simulated tracker offers, whether its chip runs here or in Renode."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Tracker(Protocol):
         """Let the firmware compute, or wait for its hardware, for ever."""
 
     def do(self, action: Callable[[], Any]) -> Any:
-        """Have something done between two steps of the run, and return its result."""
+        """Call something between two steps of the run, and return its result."""
 
     def run(self, until_us: int) -> None:
         """Let virtual time pass until that moment."""

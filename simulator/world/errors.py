@@ -1,8 +1,12 @@
-"""What is wrong with a scenario file, in one sentence and in the words of the file."""
+"""Errors in a scenario file, worded in one sentence with the names that stand in the file."""
 
 from typing import Any
 
 from pydantic import ValidationError
+
+
+class ScenarioError(ValueError):
+    """A scenario cannot be used; one sentence names the file, the table and the key."""
 
 
 def sentence(error: ValidationError) -> str:

@@ -1,7 +1,7 @@
-"""A world that somebody changes while a shipment is under way.
+"""A world that can be changed while a shipment is in progress.
 
-The scenario gives the start; a change holds from its moment on, and what was before stays as it
-was: a model that is asked late finds the world of that time.
+The scenario gives the start. A change holds from its time on and leaves the past as it was: a
+model that is asked late finds the world of that time.
 """
 
 from __future__ import annotations
@@ -11,17 +11,8 @@ from typing import Any
 
 from coldtrail_simulator.world import motion
 from coldtrail_simulator.world.motion import TURN_S
-from coldtrail_simulator.world.scenario import (
-    Door,
-    Drop,
-    Event,
-    Flight,
-    Leg,
-    ReIce,
-    Scenario,
-    Tilt,
-)
-from coldtrail_simulator.world.world import World, movements
+from coldtrail_simulator.world.scenario import Leg, Scenario
+from coldtrail_simulator.world.world import World
 
 QUANTITIES = ("payload_c", "ambient_c", "humidity", "lux", "acceleration")
 """As the sensors ask for them: °C, °C, percent, lux, (x, y, z) in g."""
@@ -65,29 +56,9 @@ class LiveWorld(World):
         if name == "lux":
             insort(self.light_changes, t_s)
         elif name == "acceleration":
-            self._stir((t_s, t_s + TURN_S))
+            insort(self.motions, (t_s, t_s + TURN_S))
         elif name in CONDITIONS:
             self._conditions_set = True
-
-    def happen(self, event: Event, t_s: float) -> None:
-        """Let an event of the world happen at ``t_s``; others change nothing here."""
-        self.events.append((t_s, event))
-        match event:
-            case Door():
-                end = t_s + event.for_min * 60
-                self._openings.append((t_s, end, event.lux))
-                for change in (t_s, end):
-                    insort(self.light_changes, change)
-            case Drop() | Tilt() | Flight():
-                if isinstance(event, Drop):
-                    self._drops.append((t_s, event))
-                self._motion = movements(self.events)
-                self.motions[:] = self._motion.spans
-            case ReIce():
-                self._re_icings.append((t_s, event))
-
-    def _stir(self, span: tuple[float, float]) -> None:
-        insort(self.motions, span)
 
     def leg(self, t_s: float) -> Leg:
         """Return the leg in force, with what was changed of it."""

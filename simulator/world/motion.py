@@ -49,7 +49,7 @@ class Turn:
         self.face = face
 
 
-class Drop:
+class Fall:
     """The box is let go at ``at_s`` and falls ``height_m``."""
 
     def __init__(self, at_s: float, height_m: float, pulse_ms: float) -> None:
@@ -76,7 +76,7 @@ class Drop:
         return 0.0, 0.0, 0.0
 
 
-class Flight:
+class FlightMotion:
     """An aircraft takes off at ``at_s`` and touches down ``for_s`` later, at least an hour."""
 
     def __init__(self, at_s: float, for_s: float) -> None:
@@ -125,7 +125,7 @@ class Motion:
     """All that happens to the box on one journey."""
 
     def __init__(
-        self, turns: Sequence[Turn], drops: Sequence[Drop], flights: Sequence[Flight] = ()
+        self, turns: Sequence[Turn], drops: Sequence[Fall], flights: Sequence[FlightMotion] = ()
     ) -> None:
         self._turns = sorted(turns, key=lambda turn: turn.at_s)
         self._begins = [turn.at_s for turn in self._turns]

@@ -10,18 +10,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import click
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from coldtrail_simulator import files
 from coldtrail_simulator.paths import SCENARIOS
-from coldtrail_simulator.world.errors import sentence
+from coldtrail_simulator.world.errors import ScenarioError, sentence
+from coldtrail_simulator.world.fields import Celsius, Hours, Positive, Table
+from coldtrail_simulator.world.thermal import Shipper
 
 FAULTS = {
     "probe": ("open", "short", "reference", "no_answer", "slow", "stuck_value"),
@@ -49,22 +49,9 @@ FAULTS = {
 """What can be wrong with each sensor, as its model has it."""
 
 Coverage = Literal["LTE-M", "NB-IoT", "GSM", "none"]
-Celsius = Annotated[float, Field(ge=-200, le=100)]
-Hours = Annotated[float, Field(ge=0, le=24 * 365)]
-Positive = Annotated[float, Field(gt=0)]
 
 
-class ScenarioError(click.ClickException):
-    """A scenario cannot be read; one sentence names the file, the table and the key."""
-
-    exit_code = 2
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Header(_Model):
+class Header(Table):
     """[scenario]: what it is, and what travels."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -84,36 +71,7 @@ class Header(_Model):
         return start
 
 
-class Shipper(_Model):
-    """[shipper]: the passive box, as thermal.py models it.
-
-    The defaults are a box of vacuum panels, validated for 72 hours, with 40 kg of vials and 4.5 kg
-    of a paraffin that melts below 5 °C.
-    """
-
-    payload_c: Celsius = 4.0
-    payload_j_per_k: Positive = 150_000.0
-    pcm_c: Celsius = 3.0
-    pcm_kg: Positive = 4.5
-    pcm_j_per_kg_k: Positive = 2_000.0
-    pcm_latent_j_per_kg: Positive = 175_000.0
-    pcm_melts_from_c: Celsius = 3.4
-    pcm_melts_to_c: Celsius = 4.2
-    wall_j_per_k: Positive = 6_000.0
-    wall_ambient_w_per_k: Positive = 0.28
-    pcm_wall_w_per_k: Positive = 12.0
-    payload_pcm_w_per_k: Positive = 12.0
-    payload_wall_w_per_k: float = Field(default=1.0, ge=0)
-    door_w_per_k: float = Field(default=1.0, ge=0)
-
-    @model_validator(mode="after")
-    def _melts_upwards(self) -> Self:
-        if self.pcm_melts_to_c <= self.pcm_melts_from_c:
-            raise ValueError("pcm_melts_to_c must be above pcm_melts_from_c")
-        return self
-
-
-class Daily(_Model):
+class Daily(Table):
     """Air that warms and cools once a day: a cosine over the local solar time."""
 
     mean_c: Celsius
@@ -121,14 +79,14 @@ class Daily(_Model):
     warmest_at: float = Field(default=15, ge=0, lt=24)  # hour of the day
 
 
-class Knot(_Model):
+class Knot(Table):
     """A point of a table, joined to its neighbours by straight lines."""
 
     at_h: Hours  # from the start of the leg
     c: Celsius
 
 
-class Leg(_Model):
+class Leg(Table):
     """[[leg]]: from from_h until the next leg, the shipment is here."""
 
     from_h: Hours
@@ -141,7 +99,6 @@ class Leg(_Model):
     light_lx: float = Field(default=300, ge=0, le=80000)  # what an open box would see
     coverage: Coverage
     signal_dbm: int = Field(default=-85, ge=-140, le=-40)
-    latency_ms: int = Field(default=150, ge=1, le=30000)
     satellites: bool = True  # whether the box can receive any
 
     @model_validator(mode="after")
@@ -154,7 +111,7 @@ class Leg(_Model):
         return self
 
 
-class _Event(_Model):
+class _Event(Table):
     """What happens at at_h, or at `times` moments that the seed draws from at_h to until_h."""
 
     at_h: Hours
@@ -244,7 +201,7 @@ class GatewayDown(_Event):
     for_h: Positive
 
 
-class Fault(_Event):
+class SensorFailure(_Event):
     """A sensor has a fault for for_h; a probe whose cable is pulled is open."""
 
     kind: Literal["fault"]
@@ -266,14 +223,14 @@ class Hang(_Event):
     kind: Literal["hang"]
 
 
-class Button(_Event):
-    """Somebody presses the button; 3 s or longer stops the shipment."""
+class ButtonPress(_Event):
+    """The button is pressed; 3 s or longer stops the shipment."""
 
     kind: Literal["button"]
     hold_s: Positive = Field(le=60)
 
 
-class Cable(_Event):
+class CableIn(_Event):
     """The cable is in for for_h: the tracker has its console, and stays awake for it."""
 
     kind: Literal["cable"]
@@ -281,30 +238,32 @@ class Cable(_Event):
 
 
 class Command(_Event):
-    """Somebody runs `coldtrail gateway command` for the tracker; configure names a profile."""
+    """`coldtrail gateway command` is run for the tracker; configure names a profile."""
 
     kind: Literal["command"]
     arguments: list[str] = Field(min_length=1)
 
 
 class Intruder(_Event):
-    """Somebody at the broker retains a forged command, or the first one again."""
+    """An intruder at the broker retains a forged command, or the first one again."""
 
     kind: Literal["intruder"]
     what: Literal["forge", "replay"]
 
 
-Happening = ReIce | Door | Drop | Tilt | Flight | PowerCut | Fault | Hang | Button | Cable
+Happening = (
+    ReIce | Door | Drop | Tilt | Flight | PowerCut | SensorFailure | Hang | ButtonPress | CableIn
+)
 Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 
-class Twin(_Model):
+class Twin(Table):
     """[twin]: the same journey without the events of these kinds."""
 
     without: list[str] = Field(min_length=1)
 
 
-class Variation(_Model):
+class Variation(Table):
     """[variation]: how far each leg may differ from the file, either way, as the seed decides."""
 
     ambient_c: float = Field(default=0, ge=0, le=20)
@@ -312,7 +271,7 @@ class Variation(_Model):
     leg_h: float = Field(default=0, ge=0, le=24)
 
 
-class Scenario(_Model):
+class Scenario(Table):
     """A whole scenario file."""
 
     scenario: Header
@@ -400,7 +359,7 @@ def load(name_or_file: str) -> Scenario:
                 "or a .toml file."
             )
     try:
-        return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Scenario.model_validate(tomllib.loads(files.read_text(path)))
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror}; name a file that can be read.") from error
     except ValidationError as error:

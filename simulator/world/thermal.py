@@ -22,9 +22,43 @@ when it freezes: undercooling and hysteresis are left out. The steps are explici
 length, so that the result depends on nothing but the scenario.
 """
 
-from coldtrail_simulator.world.scenario import ScenarioError, Shipper
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from coldtrail_simulator.world.errors import ScenarioError
+from coldtrail_simulator.world.fields import Celsius, Positive, Table
 
 STEP_S = 30
+
+
+class Shipper(Table):
+    """[shipper]: the passive box, as Box models it.
+
+    The defaults are a box of vacuum panels, validated for 72 hours, with 40 kg of vials and 4.5 kg
+    of a paraffin that melts below 5 °C.
+    """
+
+    payload_c: Celsius = 4.0
+    payload_j_per_k: Positive = 150_000.0
+    pcm_c: Celsius = 3.0
+    pcm_kg: Positive = 4.5
+    pcm_j_per_kg_k: Positive = 2_000.0
+    pcm_latent_j_per_kg: Positive = 175_000.0
+    pcm_melts_from_c: Celsius = 3.4
+    pcm_melts_to_c: Celsius = 4.2
+    wall_j_per_k: Positive = 6_000.0
+    wall_ambient_w_per_k: Positive = 0.28
+    pcm_wall_w_per_k: Positive = 12.0
+    payload_pcm_w_per_k: Positive = 12.0
+    payload_wall_w_per_k: float = Field(default=1.0, ge=0)
+    door_w_per_k: float = Field(default=1.0, ge=0)
+
+    @model_validator(mode="after")
+    def _melts_upwards(self) -> Self:
+        if self.pcm_melts_to_c <= self.pcm_melts_from_c:
+            raise ValueError("pcm_melts_to_c must be above pcm_melts_from_c")
+        return self
 
 
 class Box:

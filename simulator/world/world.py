@@ -2,7 +2,7 @@
 
 import math
 import random
-from bisect import bisect_right
+from bisect import bisect_right, insort
 
 from coldtrail_simulator.world import motion
 from coldtrail_simulator.world.scenario import (
@@ -74,6 +74,26 @@ class World:
         self._motion = movements(self.events)
         self.motions = self._motion.spans
 
+    def happen(self, event: Event, t_s: float) -> None:
+        """Let an event happen that the scenario does not have; it changes nothing before ``t_s``.
+
+        Events that are not of the world (a command, say) change nothing here.
+        """
+        self.events.append((t_s, event))
+        match event:
+            case Door():
+                end = t_s + event.for_min * 60
+                self._openings.append((t_s, end, event.lux))
+                for change in (t_s, end):
+                    insort(self.light_changes, change)
+            case Drop() | Tilt() | Flight():
+                if isinstance(event, Drop):
+                    self._drops.append((t_s, event))
+                self._motion = movements(self.events)
+                self.motions[:] = self._motion.spans
+            case ReIce():
+                self._re_icings.append((t_s, event))
+
     def leg(self, t_s: float) -> Leg:
         """Return the leg in force."""
         return self.legs[bisect_right(self._starts, t_s) - 1]
@@ -127,7 +147,7 @@ class World:
         """From off-block to on-block, in Unix seconds, as the tracker is told."""
         zero = self.scenario.scenario.start.timestamp()
         flights = [
-            motion.Flight(t, event.for_h * 3600)
+            motion.FlightMotion(t, event.for_h * 3600)
             for t, event in self.events
             if isinstance(event, Flight) and event.planned
         ]
@@ -157,9 +177,9 @@ def movements(events: list[tuple[float, Event]]) -> motion.Motion:
             turns.append(motion.Turn(t, event.face))
             turns.append(motion.Turn(t + event.for_h * 3600, motion.UPRIGHT))
         elif isinstance(event, Drop):
-            drops.append(motion.Drop(t, event.height_m, event.pulse_ms))
+            drops.append(motion.Fall(t, event.height_m, event.pulse_ms))
         elif isinstance(event, Flight):
-            flights.append(motion.Flight(t, event.for_h * 3600))
+            flights.append(motion.FlightMotion(t, event.for_h * 3600))
     return motion.Motion(turns, drops, flights)
 
 

@@ -13,8 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from coldtrail_simulator.models.bg95 import BG95_M3
 from coldtrail_simulator.models.bg95.draw import INACTIVITY_US
+from coldtrail_simulator.models.bg95.part import BG95_M3
 from coldtrail_simulator.models.currents import BG95
 
 ACTIVE_S = 2.0  # T3324 has steps of 2 s (TS 24.008, 10.5.7.4); the shortest

@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+
+from tests.support.host import until
 
 MISSING = (
     "No PostgreSQL server is installed: install one (Debian: apt-get install postgresql), "
@@ -50,7 +51,6 @@ def postgresql(folder: Path) -> Iterator[str]:
             [folder / "initdb", "-D", data, "-U", "coldtrail", "-A", "trust", "-E", "UTF8"],
             check=True,
             capture_output=True,
-            timeout=60,
             cwd=home,
             **run_as,
         )
@@ -62,11 +62,11 @@ def postgresql(folder: Path) -> Iterator[str]:
             **run_as,
         ) as server:
             try:
-                _await(lambda: _is_ready(folder, home))
+                until(lambda: _is_ready(folder, home), "PostgreSQL")
                 yield f"postgresql://coldtrail@/postgres?host={home}"
             finally:
                 server.send_signal(signal.SIGQUIT)  # at once: nobody needs what it holds
-                server.wait(30)
+                server.wait()
 
 
 def engine(url: str) -> sa.Engine:
@@ -85,15 +85,5 @@ def tamper(url: str, *statements: sa.Executable) -> None:
 
 def _is_ready(folder: Path, home: Path) -> bool:
     # Without a socket it does not wait, whatever time it is given.
-    asked = subprocess.run(
-        [folder / "pg_isready", "-h", home], check=False, capture_output=True, timeout=10
-    )
+    asked = subprocess.run([folder / "pg_isready", "-h", home], check=False, capture_output=True)
     return asked.returncode == 0
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("PostgreSQL does not answer within 60 s.")
-        time.sleep(0.05)

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,10 +19,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_gateway.store.database import Store
 from coldtrail_simulator.services import tools
-from coldtrail_simulator.services.services import Process, free_port
+from coldtrail_simulator.services.process import Process, free_port
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
+from tests.support.host import PATIENCE_S, until
 
-LIMIT_S = 20.0
 CONFIRMATION = "coldtrail/1/+/confirmation"
 PRESENCE = "coldtrail/1/gateway/main"
 
@@ -34,7 +33,6 @@ def coldtrail(*arguments: str | Path, check: bool = True) -> subprocess.Complete
         [sys.executable, "-m", "coldtrail_boards", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     if check:
@@ -79,7 +77,7 @@ class Client:
             subscribed = threading.Event()
             self._client.on_subscribe = lambda *_: subscribed.set()
             self._client.subscribe([(topic, 1) for topic in topics])
-            assert subscribed.wait(LIMIT_S)
+            assert subscribed.wait(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +95,7 @@ class Client:
         """Send a block as the tracker does."""
         return self._client.publish(f"coldtrail/1/{tracker}/up", block, qos=qos)
 
-    def wait(self, condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
+    def wait(self, condition: Callable[[], bool], limit_s: float = PATIENCE_S) -> bool:
         """Wait for a condition that depends on the messages received."""
         with self._changed:
             return self._changed.wait_for(condition, limit_s)
@@ -160,7 +158,7 @@ class Gateway:
     def stop(self, signal_number: int) -> int:
         """Send a signal, and return the exit code."""
         self.process._child.send_signal(signal_number)
-        return self.process._child.wait(LIMIT_S)
+        return self.process._child.wait()
 
     def said(self) -> str:
         """Return its log."""
@@ -178,7 +176,7 @@ def running(
     file = registration(folder, trackers)
     coldtrail("gateway", "register", file, "--db", db or folder / "gateway.db")
     served = Gateway(folder, url, *options, db=db)
-    assert until(lambda: "online" in served.said()), served.said()
+    until(lambda: "online" in served.said(), served.said)
     return served
 
 
@@ -202,18 +200,10 @@ def mosquitto_with(folder: Path, *lines: str) -> Iterator[int]:
         return False
 
     try:
-        assert until(answers), broker.output()
+        until(answers, broker.output)
         yield port
     finally:
         broker.stop()
-
-
-def until(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
-    """Wait for a condition; return whether it has come true."""
-    deadline = time.monotonic() + limit_s
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
 
 
 def archived(gateway: Gateway, tracker: str = "CT-1") -> list[bytes]:

@@ -5,7 +5,7 @@ import cbor2
 from coldtrail_boards import logdump
 from coldtrail_simulator.shipment.shipment import run
 from coldtrail_simulator.world import scenario
-from coldtrail_simulator.world.scenario import Button
+from coldtrail_simulator.world.scenario import ButtonPress
 
 STOP, BY_BUTTON = 11, 1
 S = 1_000_000
@@ -15,7 +15,7 @@ def pressed(out, at_s, hold_s):
     """Run a shipment whose button is pressed; return the run."""
     story = scenario.load("fair_weather")
     header = story.scenario.model_copy(update={"duration_h": 120 / 3600})
-    press = Button(kind="button", at_h=at_s / 3600, hold_s=hold_s)
+    press = ButtonPress(kind="button", at_h=at_s / 3600, hold_s=hold_s)
     return run(story.model_copy(update={"scenario": header, "event": [press]}), 1, out)
 
 

@@ -12,7 +12,8 @@ import pytest
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.report.report import Evidence
 from coldtrail_simulator.shipment.shipment import Shipment
-from tests.support.trackers.journeys import evidence, full_load, sealed_blocks, travel
+from tests.support.host import full_load
+from tests.support.trackers.journeys import evidence, sealed_blocks, travel
 
 INTERVAL_S = 300
 ALARM_INTERVAL_S = 120
@@ -81,12 +82,12 @@ def check_the_alarm_comes_first(shipment: Shipment, held: Evidence) -> None:
 def test_everything_arrives_and_the_same_seed_gives_the_same_bytes(name: str, tmp_path: Path):
     idle = travel(name, 7, tmp_path / "idle")
     held = evidence(idle)
-    agreement = held.agreement()
-    assert agreement.complete, agreement
+    comparison = held.comparison()
+    assert comparison.complete, comparison
     if name == "flight_15h":
         check_the_alarm_comes_first(idle, held)
     else:
-        assert agreement.taken == expected_samples(idle)
+        assert comparison.taken == expected_samples(idle)
     assert held.chain_ok, held.verdict
     assert all(idle.confirms(int(row["block"])) for row in held.rows)
     with full_load():
@@ -99,15 +100,15 @@ def test_power_cuts_cost_at_most_the_sample_in_progress(tmp_path: Path):
     cuts = len(idle.of("power-off"))
     assert cuts == 20
     held = evidence(idle)
-    agreement = held.agreement()
-    assert not agreement.invented
-    assert agreement.worst_s <= 1.0
-    assert agreement.unplaced == samples_without_a_clock(held)
+    comparison = held.comparison()
+    assert not comparison.invented
+    assert comparison.worst_s <= 1.0
+    assert comparison.unplaced == samples_without_a_clock(held)
     offs = [note["us"] / US_PER_S for note in idle.of("power-off")]
-    for missing in agreement.missing:
+    for missing in comparison.missing:
         # Measured, and the power failed before the record was written.
         assert any(0 <= off - missing < 1.0 for off in offs), missing
-    assert expected_samples(idle) - cuts <= agreement.stored <= expected_samples(idle)
+    assert expected_samples(idle) - cuts <= comparison.stored <= expected_samples(idle)
     assert held.chain_ok, held.verdict
     with full_load():
         busy = travel("power_cuts", 11, tmp_path / "busy")
@@ -120,8 +121,8 @@ def test_a_task_that_hangs_ends_in_a_watchdog_reset_with_the_log_whole(tmp_path:
     assert len(shipment.of("hung")) == 1
     assert causes.count("watchdog") == 1
     held = evidence(shipment)
-    agreement = held.agreement()
-    assert agreement.complete, agreement
+    comparison = held.comparison()
+    assert comparison.complete, comparison
     assert held.chain_ok, held.verdict
     # The first boot came before the shipment began, so it is none of its history.
     boots = [event for event in held.events if event["type"] == "boot"]

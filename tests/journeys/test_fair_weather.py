@@ -22,6 +22,6 @@ def test_fair_weather_raises_no_alarm_but_of_the_opened_box(seed: int, tmp_path:
     # Opened a second time while it is still open, it is not opened.
     assert lit[0] == pytest.approx(opened[0], abs=2)
     assert len(lit) == len([at_s for at_s in opened if not 0 < at_s - opened[0] <= 360])
-    agreement = held.agreement()
-    assert agreement.complete, agreement
+    comparison = held.comparison()
+    assert comparison.complete, comparison
     assert held.chain_ok, held.verdict

@@ -122,8 +122,8 @@ def test_a_boot_in_the_air_calls_nobody(flown: Shipment) -> None:
 
 
 def test_sampling_and_alarms_go_on_and_everything_arrives(flown: Shipment, held: Evidence) -> None:
-    agreement = held.agreement()
-    assert agreement.complete, agreement
+    comparison = held.comparison()
+    assert comparison.complete, comparison
     assert held.chain_ok, held.verdict
     assert all(flown.confirms(int(row["block"])) for row in held.rows)
     alarms = [t for t, _ in moments(flown, held, "alarm-start")]

@@ -136,10 +136,10 @@ def test_a_full_log_stops_and_alarms_and_goes_on_when_there_is_room(travelled: A
     assert DARK_H + 12 < begun < CUT_H
     assert LIGHT_H < over < LIGHT_H + 1.2
     # Nothing that was accepted is missing, and the gap is as long as it is said to be.
-    agreement = held.agreement()
-    assert agreement.stored + 1 == agreement.taken, "measured, and found to have no room"
-    assert agreement.invented == agreement.unplaced == 0
-    assert agreement.worst_s <= 1
+    comparison = held.comparison()
+    assert comparison.stored + 1 == comparison.taken, "measured, and found to have no room"
+    assert comparison.invented == comparison.unplaced == 0
+    assert comparison.worst_s <= 1
     hours = sampled_h(held)
     before = max(hour for hour in hours if hour < begun)
     after = min(hour for hour in hours if hour > begun)
@@ -167,11 +167,11 @@ def test_a_battery_that_fails_while_the_log_is_full_changes_nothing_of_that(trav
     due = int((LIGHT_H - CUT_H) * 3600 // INTERVAL_S)
     assert gap["boot"] == 2
     assert due <= gap["records"] <= due + 3600 // INTERVAL_S + 2, "known since the battery is back"
-    agreement = held.agreement()
-    assert agreement.stored + 1 == agreement.taken
-    assert agreement.invented == agreement.unplaced == 0
+    comparison = held.comparison()
+    assert comparison.stored + 1 == comparison.taken
+    assert comparison.invented == comparison.unplaced == 0
     # The first boot heard the time at its beginning alone: its crystal is 20 ppm off at most.
-    assert agreement.worst_s <= 1 + CUT_H * 3600 * 20e-6
+    assert comparison.worst_s <= 1 + CUT_H * 3600 * 20e-6
     assert sampled_h(held)[-1] > END_H - 0.5
 
 
@@ -184,11 +184,11 @@ def test_a_profile_that_prefers_new_data_gives_up_the_oldest_and_says_how_many(t
     assert not of(held, "fault", code="full")
     gaps = of(held, "log-gap", cause="overwritten before confirmed")
     assert gaps
-    agreement = held.agreement()
-    assert agreement.invented == agreement.unplaced == 0
-    assert agreement.worst_s <= 1
+    comparison = held.comparison()
+    assert comparison.invented == comparison.unplaced == 0
+    assert comparison.worst_s <= 1
     # What is missing is the oldest of what was not confirmed, in one piece.
-    lost_h = [t / 3600 for t in agreement.missing]
+    lost_h = [t / 3600 for t in comparison.missing]
     hours = sampled_h(held)
     assert lost_h
     assert not [hour for hour in hours if lost_h[0] <= hour <= lost_h[-1]]

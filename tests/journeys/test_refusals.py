@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from coldtrail_simulator.board import file as boards
-from coldtrail_simulator.board.file import BoardError, load
+from coldtrail_simulator.board.file import BoardFileError, load
 from coldtrail_simulator.cli import simulate
 from coldtrail_simulator.paths import BOARDS, SCENARIOS
 
@@ -70,7 +70,7 @@ def test_a_wake_pin_that_cannot_wake_is_refused(tmp_path: Path):
     text = Path("boards/esp32_bg95/board.py").read_text(encoding="utf-8")
     broken = tmp_path / "board.py"
     broken.write_text(text.replace("BUTTON = 33", "BUTTON = 22"), encoding="utf-8")
-    with pytest.raises(BoardError, match="22"):
+    with pytest.raises(BoardFileError, match="22"):
         load(broken)
 
 

@@ -6,23 +6,25 @@ import cbor2
 import pytest
 
 from coldtrail_boards import logdump
-from coldtrail_simulator.models.bg95 import BG95, Cell, Sim
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.modem import BG95
+from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.models.faults import set_fault
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services import tools
 from coldtrail_simulator.shipment.shipment import run
 from coldtrail_simulator.world import scenario
-from coldtrail_simulator.world.scenario import Button, Flight
+from coldtrail_simulator.world.scenario import ButtonPress, Flight
 from coldtrail_simulator.world.world import World
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
-from tests.support.trackers.bench import Tracker
+from tests.support.trackers.bench import BenchTracker
 
 LINE = re.compile(r"\b(ok|FAILED) +(\S+(?: \S+)*?)  +(.*?) \(.*\)")
 NAMES = [
     "modem", "SIM", "registration", "clock", "test block", "probe", "ambient", "humidity", "light",
-    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash erase",
-    "flash write", "LED and button",
+    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash chip",
+    "flash erase", "flash write", "LED and button",
 ]  # fmt: skip
 SPARE_KIB = 4
 AT_S = 270  # a sample is due half a minute later
@@ -54,7 +56,7 @@ def well(tmp_path_factory):
     story = scenario.load("fair_weather")
     header = story.scenario.model_copy(update={"duration_h": 370 / 3600})
     moments = [AT_S, AT_S + 0.8, AT_S + 1.5, *range(AT_S + 40, AT_S + 80, 3)]
-    presses = [Button(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
+    presses = [ButtonPress(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
     story = story.model_copy(update={"scenario": header, "event": presses})
     kib = FIRMWARE_KIB + SPARE_KIB + heap.shims_bytes() // 1024
     out = tmp_path_factory.mktemp("well") / "out"
@@ -112,7 +114,7 @@ def bench(tmp_path):
     made = []
 
     def make(**options):
-        tracker = Tracker(tmp_path / "volume", **options)
+        tracker = BenchTracker(tmp_path / "volume", **options)
         made.append(tracker)
         tracker.power_on()
         tracker.wait_for("deep-sleep", 600)
@@ -220,7 +222,7 @@ def test_a_planned_leg_ends_it_with_the_modem_off_and_no_reset(tmp_path):
     off_block -= round(story.scenario.start.timestamp())
     silent = off_block - 120
     moments = [silent - 12, silent - 11.2, silent - 10.5]
-    presses = [Button(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
+    presses = [ButtonPress(kind="button", at_h=moment / 3600, hold_s=0.2) for moment in moments]
     header = story.scenario.model_copy(update={"duration_h": (off_block + 60) / 3600})
     story = story.model_copy(update={"scenario": header, "event": [flight, *presses]})
     shipment = run(story, 1, tmp_path / "out")

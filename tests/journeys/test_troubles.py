@@ -59,7 +59,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Told]:
             shipment = travel(name, 1, tmp_path_factory.mktemp(name) / "out")
             story = stories[name] = Told(shipment, evidence(shipment))
             assert story.held.chain_ok, story.held.verdict
-            assert story.held.agreement().complete
+            assert story.held.comparison().complete
             causes = [note["cause"] for note in shipment.of("boot")]
             assert set(causes[1:]) == {"deep sleep"}  # the watchdog is content
         return stories[name]
@@ -154,7 +154,7 @@ def test_the_timeline_shows_each_press_and_what_the_led_said(told: Callable[[str
     (stop,) = story.of("shipment-stop")
     assert stop["cause"] == "button"
     shown = timeline(told("probe_pulled").shipment.notes, [])
-    assert (5.0, "LED green and red by turns for 2.0 s") in [
+    assert (5.0, "LED alternating green and red for 2.0 s") in [
         (round(hour, 1), words) for hour, words in shown
     ]
 

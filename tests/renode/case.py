@@ -13,12 +13,12 @@ from robot.libraries.BuiltIn import BuiltIn
 from coldtrail_boards import logdump
 from coldtrail_boards.profiles import profile as profiles
 from coldtrail_simulator.report.report import Evidence
-from coldtrail_simulator.services.services import free_port
+from coldtrail_simulator.services.process import free_port
 from coldtrail_simulator.shipment import identity as identities
 from coldtrail_simulator.shipment.packing import clear
-from coldtrail_simulator.shipment.session import Underway
+from coldtrail_simulator.shipment.session import Session
 from coldtrail_simulator.shipment.shipment import Shipment
-from coldtrail_simulator.shipment.steering import Hands
+from coldtrail_simulator.shipment.steering import Steering
 from coldtrail_simulator.world import scenario
 from coldtrail_simulator.world.live import LiveWorld
 from tests.renode import times
@@ -28,7 +28,6 @@ from tests.renode.targets import HERE, SEED, Simulated, Target
 TARGETS: dict[str, type[Target]] = {"simulated": Simulated, "emulated": Emulated}
 SAMPLE, STOP, BLOCK = 1, 11, 28
 """Records of the log (firmware/uplink.cddl)."""
-NAMES = {**logdump.TYPES, 14: "shock", 15: "free fall"}
 
 
 class Case:
@@ -64,8 +63,8 @@ class Case:
         identity.write_registration(registration)
         self._shipment = Shipment(story, world, identity, out)
         with ExitStack() as stack:
-            self._going = stack.enter_context(
-                Underway(
+            self._session = stack.enter_context(
+                Session(
                     world,
                     identity,
                     registration,
@@ -74,8 +73,8 @@ class Case:
                 )
             )
             self._stack = stack.pop_all()
-        self._tracker = self._going.simulation
-        self._hands = Hands(self._going, world)
+        self._tracker = self._session.simulation
+        self._steering = Steering(self._session, world)
         self._heard = 0
         self._written: object = None
         self._held: Evidence | None = None
@@ -96,13 +95,13 @@ class Case:
     @keyword
     def a_case_begins(self) -> None:
         """Say when, in virtual time."""
-        self._begun_s = self._hands.now_s
+        self._begun_s = self._steering.now_s
         logger.info(f"begins at {self._begun_s:.3f} s")
 
     @keyword
     def a_case_ends(self) -> None:
         """Leave what happened in the log of the run."""
-        logger.info(f"ends at {self._hands.now_s:.3f} s")
+        logger.info(f"ends at {self._steering.now_s:.3f} s")
         for record in self._log().records[-12:]:
             logger.info(logdump.describe(record)[:160])
         for note in self._tracker.journal.notes[-40:]:
@@ -137,10 +136,10 @@ class Case:
     @keyword
     def let_pass(self, time: str) -> None:
         """Wait in virtual time."""
-        self._hands.let(self._seconds(time))
+        self._steering.let(self._seconds(time))
 
     def _notes(self, kind: str, since_s: float, **fields: Any) -> list[dict[str, Any]]:
-        return self._hands.notes(kind, since_s, **fields)
+        return self._steering.notes(kind, since_s, **fields)
 
     def _log(self) -> logdump.Dump:
         """Decode the flash anew where something was written since."""
@@ -162,13 +161,13 @@ class Case:
         return [logdump.describe(record) for record in self._log().records[last:]]
 
     def _records(self, name: str) -> list[logdump.Record]:
-        assert name in NAMES.values(), f"there is no record named {name}"
-        return [record for record in self._log().records if NAMES.get(record.kind) == name]
+        assert name in logdump.TYPES.values(), f"there is no record named {name}"
+        return [record for record in self._log().records if logdump.TYPES.get(record.kind) == name]
 
     def _all_confirmed(self) -> bool:
         log = self._log().records
         blocks = [logdump.BLOCK_HEAD.unpack_from(r.payload)[0] for r in log if r.kind == BLOCK]
-        self._shipment.confirmation = self._going.confirmation()
+        self._shipment.confirmation = self._session.confirmation()
         sealed_last = next((r.kind for r in reversed(log) if r.kind in (SAMPLE, STOP, BLOCK)), 0)
         return (
             bool(blocks)

@@ -8,7 +8,7 @@ import time
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import US_PER_MS, US_PER_S
 from coldtrail_simulator.renode.emulation import Emulation
-from coldtrail_simulator.services.services import free_port
+from coldtrail_simulator.services.process import free_port
 from tests.renode.emulated import Terminal
 from tests.support.trackers.rig import Still
 

@@ -36,9 +36,9 @@ class Seeing(Case):
     @keyword
     def console_should_say(self, words: str) -> str:
         """Wait for words, a regular expression; return all of the answer up to the prompt."""
-        found = self._hands.until(lambda: re.search(words, self._answer()), ANSWER_S)
+        found = self._steering.until(lambda: re.search(words, self._answer()), ANSWER_S)
         assert found, f"the console has not said {words!r} but {self._answer()!r}"
-        self._hands.until(lambda: self._answer().endswith("> "), ANSWER_S)
+        self._steering.until(lambda: self._answer().endswith("> "), ANSWER_S)
         return self._answer()
 
     @keyword
@@ -52,8 +52,8 @@ class Seeing(Case):
 
     @keyword
     def sample_should_be_taken_within(self, time: str) -> None:
-        since_s = self._hands.now_s
-        taken = self._hands.until(
+        since_s = self._steering.now_s
+        taken = self._steering.until(
             lambda: self._notes("measure", since_s, sensor="battery"), self._seconds(time)
         )
         assert taken, f"no sensor was asked within {time}"
@@ -61,15 +61,15 @@ class Seeing(Case):
     @keyword
     def tracker_should_call_within(self, time: str) -> None:
         """Wait until it has published something, from now on."""
-        since_s = self._hands.now_s
-        assert self._hands.until(lambda: self._published(since_s), self._seconds(time)), (
+        since_s = self._steering.now_s
+        assert self._steering.until(lambda: self._published(since_s), self._seconds(time)), (
             f"it has not called within {time}"
         )
 
     @keyword
     def tracker_should_not_be_heard_for(self, time: str) -> None:
-        since_s = self._hands.now_s
-        self._hands.let(self._seconds(time))
+        since_s = self._steering.now_s
+        self._steering.let(self._seconds(time))
         assert not self._published(since_s), "it was heard"
 
     def _published(self, since_s: float) -> list[dict[str, Any]]:
@@ -79,9 +79,9 @@ class Seeing(Case):
     def tracker_should_boot_within(self, time: str, cause: str) -> None:
         """Wait for a boot for that cause, as the chip has it and as the tracker records it."""
         before = len(self._boots(cause))
-        assert self._hands.until(lambda: len(self._boots(cause)) > before, self._seconds(time)), (
-            f"no boot by {cause} within {time}"
-        )
+        assert self._steering.until(
+            lambda: len(self._boots(cause)) > before, self._seconds(time)
+        ), f"no boot by {cause} within {time}"
 
     def _boots(self, cause: str) -> list[logdump.Record]:
         return [r for r in self._log().records if r.kind == BOOT and _body(r)[2] == CAUSES[cause]]
@@ -97,7 +97,7 @@ class Seeing(Case):
     @keyword
     def log_should_hold(self, name: str, within: str = "0 s") -> None:
         """Wait for a record by its name, such as sample, boot, shock."""
-        found = self._hands.until(lambda: self._records(name), self._seconds(within))
+        found = self._steering.until(lambda: self._records(name), self._seconds(within))
         assert found, f"no {name} in the log: {self._log_lines(-6)}"
 
     @keyword
@@ -110,26 +110,28 @@ class Seeing(Case):
     @keyword
     def alarm_should_be_raised_within(self, channel: str, time: str) -> None:
         """Wait until an alarm of the channel stands that has not ended."""
-        assert self._hands.until(lambda: self._standing(channel), self._seconds(time)), (
+        assert self._steering.until(lambda: self._standing(channel), self._seconds(time)), (
             f"no alarm of {channel} within {time}: {self._log_lines(-6)}"
         )
 
     @keyword
     def alarm_should_end_within(self, channel: str, time: str) -> None:
         assert self._alarms(channel, ALARM_START), f"no alarm of {channel} was raised"
-        assert self._hands.until(lambda: not self._standing(channel), self._seconds(time)), (
+        assert self._steering.until(lambda: not self._standing(channel), self._seconds(time)), (
             f"the alarm of {channel} stands after {time}"
         )
 
     @keyword
     def alarm_should_have_been_raised_within(self, channel: str, time: str) -> None:
         """As of what is over as soon as it has happened."""
-        raised = self._hands.until(lambda: self._alarms(channel, ALARM_START), self._seconds(time))
+        raised = self._steering.until(
+            lambda: self._alarms(channel, ALARM_START), self._seconds(time)
+        )
         assert raised, f"no alarm of {channel} within {time}: {self._log_lines(-6)}"
 
     @keyword
     def no_alarm_should_be_raised_within(self, time: str) -> None:
-        self._hands.let(self._seconds(time))
+        self._steering.let(self._seconds(time))
         raised = [logdump.describe(r) for r in self._log().records if r.kind == ALARM_START]
         assert not raised, f"alarms: {raised}"
 
@@ -151,7 +153,7 @@ class Seeing(Case):
     @keyword
     def gateway_should_have_confirmed_within(self, time: str) -> None:
         """Wait until the gateway has confirmed every sealed block."""
-        assert self._hands.until(self._all_confirmed, self._seconds(time)), (
+        assert self._steering.until(self._all_confirmed, self._seconds(time)), (
             f"not all is confirmed within {time}: {self._log_lines(-6)}"
         )
 
@@ -163,20 +165,20 @@ class Seeing(Case):
         """
         held = self._evidence()
         assert held.chain_ok, held.verdict
-        agreement = held.agreement()
-        logger.info(str(agreement))
+        comparison = held.comparison()
+        logger.info(str(comparison))
         offs = [note["us"] / US_PER_S for note in self._notes("power-off", 0)]
         missing = [
             t
-            for t in agreement.missing
+            for t in comparison.missing
             if not but_those_in_progress or not any(0 <= off - t < IN_PROGRESS_S for off in offs)
         ]
-        assert agreement.stored, "the gateway holds no sample"
-        assert not missing, f"samples are missing: {agreement}"
-        assert not agreement.invented, f"samples nobody took: {agreement}"
-        assert not agreement.unplaced, f"samples without a time: {agreement}"
-        assert agreement.worst_s <= 1, f"times are wrong: {agreement}"
-        logger.console(f"\n  {agreement.stored} samples of {agreement.taken} at the gateway")
+        assert comparison.stored, "the gateway holds no sample"
+        assert not missing, f"samples are missing: {comparison}"
+        assert not comparison.invented, f"samples nobody took: {comparison}"
+        assert not comparison.unplaced, f"samples without a time: {comparison}"
+        assert comparison.worst_s <= 1, f"times are wrong: {comparison}"
+        logger.console(f"\n  {comparison.stored} samples of {comparison.taken} at the gateway")
 
     @keyword
     def gateway_should_hold_the_alarm(self, channel: str) -> None:

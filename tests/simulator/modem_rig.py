@@ -10,8 +10,13 @@ from contextlib import suppress
 
 from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, rng
 from coldtrail_simulator.journal import Journal
-from coldtrail_simulator.models.bg95 import BG95, BG95_M3, Cell, Fix, Part, Power, Sim
-from coldtrail_simulator.network.network import FarSide, Network
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.gnss import Fix
+from coldtrail_simulator.models.bg95.modem import BG95, Power
+from coldtrail_simulator.models.bg95.part import BG95_M3, Part
+from coldtrail_simulator.models.bg95.radio import Cell
+from coldtrail_simulator.network.medium import FarSide
+from coldtrail_simulator.network.network import Network
 
 EPOCH_MS = 1_800_000_000_000
 FINALS = ("OK", "ERROR", "+CME ERROR", "SEND OK", "SEND FAIL")
@@ -160,11 +165,11 @@ class Rig:
         """Wait for data on socket 0 and return all of it."""
         self.until('+QIURC: "recv",0', limit_s=limit_s)
         found = b""
-        while piece := self._take():
+        while piece := self.take():
             found += piece
         return found
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
         self.modem.receive(b"AT+QIRD=0,1500\r")
         while not self.output.endswith(b"\r\nOK\r\n"):
             self.wait(0.001)

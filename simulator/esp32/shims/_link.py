@@ -1,4 +1,4 @@
-"""The wire to the bus server; simulator/wires.py says what runs over it."""
+"""The pipes to the simulator; simulator/esp32/protocol.py describes what runs over them."""
 
 import sys
 from array import array

@@ -1,4 +1,4 @@
-"""Module machine of the ESP32 port; every class is a name for requests to the bus server."""
+"""Module machine of the ESP32 port; every class stands for requests to the simulator."""
 
 from struct import pack
 

@@ -1,16 +1,13 @@
-"""What goes wrong at an AT exchange, on demand."""
+"""Faults of the module that begin at one AT exchange, on demand."""
 
 from __future__ import annotations
 
 import enum
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from coldtrail_simulator.clock import US_PER_MS, US_PER_S
-
-if TYPE_CHECKING:
-    from coldtrail_simulator.models.bg95.modem import BG95
+from coldtrail_simulator.models.bg95.modem import BG95
 
 LATE_US = 7 * US_PER_S
 LOSS = 0.004

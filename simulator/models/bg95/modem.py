@@ -19,7 +19,7 @@ from coldtrail_simulator.models.bg95.files import Files
 from coldtrail_simulator.models.bg95.general import General, Sim
 from coldtrail_simulator.models.bg95.gnss import Gnss, Sky
 from coldtrail_simulator.models.bg95.part import BG95_M3, Part
-from coldtrail_simulator.models.bg95.radio import Radio, World
+from coldtrail_simulator.models.bg95.radio import Radio, Reception
 from coldtrail_simulator.models.bg95.saving import Saving
 from coldtrail_simulator.models.bg95.tcpip import TcpIp
 from coldtrail_simulator.models.bg95.tls import Tls
@@ -75,7 +75,7 @@ class BG95:
         clock: Clock,
         rng: random.Random,
         journal: Journal,
-        world: World,
+        world: Reception,
         network: Network,
         utc_ms: Callable[[], int],
         part: Part = BG95_M3,

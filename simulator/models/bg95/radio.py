@@ -61,7 +61,7 @@ class Cell:
     edrx_cycle: str = ""
 
 
-class World(Protocol):
+class Reception(Protocol):
     """Where the tracker is."""
 
     def coverage(self, t_s: float) -> Cell | None:
@@ -83,7 +83,7 @@ class Radio:
         clock: Clock,
         rng: random.Random,
         journal: Journal,
-        world: World,
+        world: Reception,
         utc_ms: Callable[[], int],
         after: Callable[[int, Callable[[], object]], Handle],
         modes: Mapping[str, str],
@@ -315,7 +315,7 @@ class RealTimeClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._taken_us = clock.now_us
+        self.taken_us = clock.now_us
         self._utc_ms = 315_964_800_000
         self.time_zone = 0
         """Quarters of an hour."""
@@ -324,7 +324,7 @@ class RealTimeClock:
 
     def set(self, utc_ms: int, time_zone: int) -> None:
         """Set the time, as of now."""
-        self._taken_us = self._clock.now_us
+        self.taken_us = self._clock.now_us
         self._utc_ms = utc_ms
         self.time_zone = time_zone
 
@@ -338,7 +338,7 @@ class RealTimeClock:
 
     def utc(self) -> datetime:
         """Return UTC as this clock has it."""
-        return self.taken() + timedelta(microseconds=self._clock.now_us - self._taken_us)
+        return self.taken() + timedelta(microseconds=self._clock.now_us - self.taken_us)
 
     def set_text(self, text: str) -> None:
         """Take <time> of AT+CCLK=; raises ValueError."""

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG95_M3, Cell
+from coldtrail_simulator.models.bg95.part import BG95_M3
+from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.models.bg95.saving import ACTIVE_S, TAU_S, seconds
 from drivers.bg95 import psm
 from tests.firmware.support import on_cpython

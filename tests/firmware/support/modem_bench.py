@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import Part, Sim
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.part import Part
 from drivers.bg95 import modem
 from tests.firmware.support import on_cpython
 from tests.simulator.modem_rig import Places, Rig

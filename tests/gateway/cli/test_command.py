@@ -20,7 +20,8 @@ from coldtrail_gateway.cli.main import gateway
 from coldtrail_gateway.contract.command import MAX_PROFILE, Outcome, Value, configure
 from coldtrail_gateway.store import schema
 from coldtrail_gateway.store.database import Store, StoreError
-from coldtrail_simulator.services.services import Broker, ClockServer
+from coldtrail_simulator.services.clock_server import ClockServer
+from coldtrail_simulator.services.mosquitto import Broker
 from tests.gateway import databases
 from tests.gateway.running import Client, Gateway, coldtrail, registration
 from tests.support.blocks import cddl

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coldtrail_simulator.services.services import Broker
+from coldtrail_simulator.services.mosquitto import Broker
 
 
 @pytest.fixture

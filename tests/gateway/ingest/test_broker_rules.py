@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from coldtrail_simulator.services.services import Broker
+from coldtrail_simulator.services.mosquitto import Broker
 from tests.gateway.running import (
     CONFIRMATION,
-    LIMIT_S,
     PRESENCE,
     Client,
     Gateway,
@@ -22,16 +21,16 @@ from tests.gateway.running import (
     mosquitto_with,
     registration,
     running,
-    until,
 )
 from tests.support.blocks.blockmaker import Maker
+from tests.support.host import until
 
 
 def ends_with(folder: Path, port: int, *sentence: str) -> Gateway:
     """Check that a gateway ends by itself, with a sentence, and was never online."""
     coldtrail("gateway", "register", registration(folder), "--db", folder / "gateway.db")
     with Gateway(folder, f"mqtt://127.0.0.1:{port}") as gateway:
-        assert gateway.process._child.wait(LIMIT_S + 10) == 2
+        assert gateway.process._child.wait() == 2
         last = gateway.process.last_words()
     for part in sentence:
         assert part in last, gateway.said()
@@ -83,7 +82,7 @@ def test_one_tracker_whose_confirmations_are_refused_is_named(tmp_path: Path) ->
         Gateway(tmp_path, f"mqtt://127.0.0.1:{port}") as gateway,
     ):
         assert client.wait(lambda: bool(client.confirmations("CT-2")))
-        assert until(lambda: "INFO online" in gateway.said())
+        until(lambda: "INFO online" in gateway.said())
         assert "refuses a message on coldtrail/1/CT-1/confirmation" in gateway.said()
         client.publish(makers[1].block(), "CT-2")
         assert client.wait(lambda: client.confirmations("CT-2")[-1][2] == 2)
@@ -176,7 +175,7 @@ def test_a_broker_that_sends_more_than_it_may(tmp_path: Path) -> None:
         broker_that_answers(CONNACK, b"\x30" + encoded + rest + bytes(HUGE)) as port,
         Gateway(tmp_path, f"mqtt://127.0.0.1:{port}") as gateway,
     ):
-        assert until(lambda: gateway.said().count("it sends a message of more than") > 1)
+        until(lambda: gateway.said().count("it sends a message of more than") > 1)
         assert peak_kib(gateway.pid) < HUGE / 1000
 
 
@@ -185,10 +184,10 @@ def test_two_gateways_with_one_name(mosquitto: Broker, tmp_path: Path) -> None:
     url = f"mqtt://127.0.0.1:{mosquitto.port}"
     with running(tmp_path, url) as first, Gateway(tmp_path, url, log="second.log") as second:
         both = [first, second]
-        assert until(lambda: not all(g.process.running for g in both), 90)
+        until(lambda: not all(g.process.running for g in both))
         ended = first if not first.process.running else second
         other = second if ended is first else first
-        assert ended.process._child.wait(LIMIT_S) == 2
+        assert ended.process._child.wait() == 2
         assert "Another gateway uses the name 'main'" in ended.process.last_words()
         assert "give one of them another name with --name" in ended.process.last_words()
         assert sum(g.said().count("throws the other out") for g in both) < 10

@@ -11,7 +11,7 @@ import pytest
 
 from coldtrail_simulator.esp32.interpreter import package
 from coldtrail_simulator.paths import BOARDS
-from coldtrail_simulator.world.motion import Drop, Motion
+from coldtrail_simulator.world.motion import Fall, Motion
 from drivers import lis2dw12, opt3001
 from tests.support.trackers.rig import ROOT, S, Still, small_board
 
@@ -44,7 +44,7 @@ port.deep_sleep(600_000, masked=({masked}))
 class Moving(Still):
     """A box that is dropped."""
 
-    def __init__(self, *drops: Drop) -> None:
+    def __init__(self, *drops: Fall) -> None:
         super().__init__()
         self.motion = Motion((), drops)
         self.motions = self.motion.spans
@@ -74,7 +74,7 @@ def lines(sim, word):
 
 @pytest.mark.parametrize("height_m", [0.3, 0.8, 1.2])
 def test_a_drop_wakes_and_is_found_whole_after_the_boot(run, whole, height_m):
-    drop = Drop(100.0, height_m, 20)
+    drop = Fall(100.0, height_m, 20)
     sim = run(MAIN.format(masked=""), 150, board=whole, world=Moving(drop), files=FILES)
     power_on, wake = sim.journal.of("boot")
     landing, pulse_s, _ = drop.pulses[0]
@@ -94,7 +94,7 @@ def test_a_drop_wakes_and_is_found_whole_after_the_boot(run, whole, height_m):
 
 
 def test_after_the_event_it_sleeps_on_until_the_next(run, whole):
-    drops = (Drop(100.0, 0.5, 20), Drop(300.0, 0.5, 20))
+    drops = (Fall(100.0, 0.5, 20), Fall(300.0, 0.5, 20))
     sim = run(MAIN.format(masked=""), 1000, board=whole, world=Moving(*drops), files=FILES)
     assert [note["wake"] for note in sim.journal.of("boot")][:3] == [0, 3, 3]
     assert len(lines(sim, "event")) == 2
@@ -114,7 +114,7 @@ def test_two_lux_wake_by_the_other_wake_source_and_so_does_their_end(run, whole)
 
 
 @pytest.mark.parametrize(
-    ("name", "world"), [("accelerometer", Moving(Drop(100.0, 0.8, 20))), ("light", Lit())]
+    ("name", "world"), [("accelerometer", Moving(Fall(100.0, 0.8, 20))), ("light", Lit())]
 )
 def test_a_masked_source_does_not_wake(run, whole, name, world):
     sim = run(MAIN.format(masked=f"{name!r},"), 500, board=whole, world=world, files=FILES)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coldtrail_simulator.models.bg95 import Cell, Sim
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import Places, Rig
 
 NOWHERE = Places((0.0, None))

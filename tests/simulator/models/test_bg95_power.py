@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coldtrail_simulator.clock import US_PER_MS
-from coldtrail_simulator.models.bg95 import BG95_M3, BG96, Part, Power
+from coldtrail_simulator.models.bg95.modem import Power
+from coldtrail_simulator.models.bg95.part import BG95_M3, BG96, Part
 from tests.simulator.modem_rig import Rig
 
 PARTS = [BG95_M3, BG96]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import Cell
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import EPOCH_MS, Places, Rig
 
 CELL = Cell()
@@ -39,13 +39,14 @@ def test_it_is_never_registered_long_without_coverage(gaps: list[int], covered: 
         at += gap
         covered = not covered
         legs.append((at, CELL if covered else None))
-    rig = Rig(world=Places(*legs)).on()
+    places = Places(*legs)
+    rig = Rig(world=places).on()
     since = rig.clock.now_us / US_PER_S
     before = None
     while rig.clock.now_us < (at + 30) * US_PER_S:
         rig.wait(0.5)
         now = rig.clock.now_us / US_PER_S
-        in_reach = rig.modem.radio._world.coverage(now) is not None
+        in_reach = places.coverage(now) is not None
         state = (in_reach, rig.modem.radio.registered)
         # The two may agree for less than a step between not yet registered and not yet lost.
         if state != before or state[0] == state[1]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coldtrail_simulator.models.bg95 import Cell
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import Places, Rig, Server
 
 HOST = "broker.example"
@@ -107,11 +107,11 @@ def test_data_is_reported_once_until_all_is_read(server: Server) -> None:
     socket.data(big[1000:])
     assert rig.lines() == ['+QIURC: "recv",0']
     rig.sent.clear()
-    assert rig._take() == big[:1500]
+    assert rig.take() == big[:1500]
     socket.data(b"more")
     assert rig.output == b""
-    assert rig._take() == big[1500:] + b"more"
-    assert rig._take() == b""
+    assert rig.take() == big[1500:] + b"more"
+    assert rig.take() == b""
     socket.data(b"again")
     assert rig.lines() == ['+QIURC: "recv",0']
     rig.sent.clear()
@@ -140,7 +140,7 @@ def test_a_connection_closed_by_the_other_end_keeps_what_came(server: Server) ->
     rig.modem.tcpip.sockets[0].data(b"last")
     rig.network.broker_down()
     assert rig.until('+QIURC: "closed"')[-1] == '+QIURC: "closed",0'
-    assert rig._take() == b"last"
+    assert rig.take() == b"last"
     assert rig.at("AT+QISEND=0,4") == ["ERROR"]
     assert rig.at("AT+QISTATE=1,0")[0].split(",")[5] == "4"
     assert rig.at(f'AT+QIOPEN=1,0,"TCP","{HOST}",1883,0,0') == ["OK", "+QIOPEN: 0,563"]
@@ -201,4 +201,4 @@ def test_switching_off_closes_the_connections(server: Server) -> None:
     rig.at("AT+QPOWD=1")
     rig.until("POWERED DOWN")
     rig.wait(5)
-    assert rig.network._links == []
+    assert not rig.network.freeze()  # there is no connection any more

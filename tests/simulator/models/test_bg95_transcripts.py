@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from coldtrail_simulator.clock import US_PER_S
-from coldtrail_simulator.models.bg95 import BG96, Cell, Fix, Sim
-from coldtrail_simulator.models.bg95.gnss import FIRST_FIX_S
+from coldtrail_simulator.models.bg95.general import Sim
+from coldtrail_simulator.models.bg95.gnss import FIRST_FIX_S, Fix
+from coldtrail_simulator.models.bg95.part import BG96
+from coldtrail_simulator.models.bg95.radio import Cell
 from tests.simulator.modem_rig import Places, Rig, Server
 
 ROOT = Path(__file__).parents[2] / "data" / "amazon_root_ca_1.pem"
@@ -105,7 +107,7 @@ def asked_at(rig: Rig, text: str) -> None:
     assert rig.modem.radio.network_time is not None
     elapsed = {"AT+QLTS=1": 34, "AT+QLTS=2": 35}.get(text)
     if elapsed:
-        taken_us = rig.modem.radio.network_time._taken_us
+        taken_us = rig.modem.radio.network_time.taken_us
         rig.clock.advance_to(taken_us + elapsed * US_PER_S)
 
 

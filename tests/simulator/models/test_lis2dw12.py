@@ -7,7 +7,7 @@ import pytest
 from coldtrail_simulator.models import lis2dw12 as model
 from coldtrail_simulator.models import lis2dw12_registers as r
 from coldtrail_simulator.models.faults import set_fault
-from coldtrail_simulator.world.motion import FACES, UPRIGHT, Drop, Flight, Motion, Turn
+from coldtrail_simulator.world.motion import FACES, UPRIGHT, Fall, FlightMotion, Motion, Turn
 from drivers import fault, lis2dw12_motion
 from drivers import lis2dw12 as driver
 from drivers import lis2dw12_selftest as selftest
@@ -258,7 +258,7 @@ def test_between_two_faces_there_is_none(make):
 def test_a_drop_is_a_fall_and_a_shock(make):
     """0.8 m are 404 ms of fall: the FIFO is full of it; 0.1 m are 143 ms."""
     for height, least in ((0.8, 145), (0.1, 110)):
-        rig = make(drops=[Drop(30.0, height, 20)])
+        rig = make(drops=[Fall(30.0, height, 20)])
         driver.LIS2DW12(rig).arm(shock_mg=4000)
         rig.after(29 * S)
         assert rig.line.level == 0
@@ -291,7 +291,7 @@ def test_a_fall_that_ends_softly_is_found_without_a_wake(make):
 
 
 def test_an_event_is_not_lost_by_measuring_and_no_reading_is_of_the_event(make):
-    rig = make(drops=[Drop(30.0, 0.8, 20)])
+    rig = make(drops=[Fall(30.0, 0.8, 20)])
     sensor = driver.LIS2DW12(rig)
     sensor.arm(shock_mg=4000)
     rig.after(3600 * S)
@@ -302,7 +302,7 @@ def test_an_event_is_not_lost_by_measuring_and_no_reading_is_of_the_event(make):
 
 
 def test_arming_again_disturbs_nothing_and_a_reading_is_few_transfers(make):
-    rig = make(drops=[Drop(30.0, 0.8, 20)])
+    rig = make(drops=[Fall(30.0, 0.8, 20)])
     driver.LIS2DW12(rig).arm(shock_mg=4000)
     rig.after(40 * S)
     sensor = driver.LIS2DW12(rig)
@@ -328,7 +328,7 @@ def test_a_part_that_lost_its_configuration_is_set_up_by_measuring(make):
 
 
 def test_the_self_test_measures_each_axis_and_leaves_what_was_armed(make, monkeypatch):
-    rig = make(drops=[Drop(30.0, 0.8, 20)])
+    rig = make(drops=[Fall(30.0, 0.8, 20)])
     monkeypatch.setattr(selftest, "time", VirtualTime(rig.clock))
     sensor = driver.LIS2DW12(rig)
     sensor.arm(shock_mg=4000)
@@ -405,7 +405,7 @@ def test_a_stuck_value_and_a_storm_of_interrupts(make):
     ],
 )
 def test_the_floor_of_an_aircraft_is_pushed_and_shakes(make, at_s, push, shaking):
-    motion = Motion((), (), [Flight(3600, 9000)])
+    motion = Motion((), (), [FlightMotion(3600, 9000)])
     rig = make(acceleration=motion.acceleration, motions=motion.spans)
     sensor = driver.LIS2DW12(rig)
     sensor.arm(4000)
@@ -425,7 +425,7 @@ def test_the_floor_of_an_aircraft_is_pushed_and_shakes(make, at_s, push, shaking
 
 
 def test_a_shock_that_stands_is_left_to_whoever_records_it(make):
-    rig = make(drops=[Drop(2.0, 0.5, 20)])
+    rig = make(drops=[Fall(2.0, 0.5, 20)])
     sensor = driver.LIS2DW12(rig)
     sensor.arm(2000)
     rig.after(4 * S)

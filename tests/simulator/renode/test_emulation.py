@@ -3,7 +3,6 @@
 import re
 import socket
 import struct
-import time
 
 import pytest
 
@@ -11,9 +10,18 @@ from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.models.sht45 import crc8
 from coldtrail_simulator.paths import BOARDS
-from coldtrail_simulator.renode.bench import POWERED, REPLY, REQUEST, TICK_US, VBUS, VERSION, Op
+from coldtrail_simulator.renode.bench import (
+    POWERED,
+    REPLY,
+    REQUEST,
+    TICK_US,
+    VBUS,
+    VERSION,
+    BenchOp,
+)
 from coldtrail_simulator.renode.edge import ACK, NAK, STUCK
 from coldtrail_simulator.renode.emulation import Emulation
+from tests.support.host import PATIENCE_S
 from tests.support.trackers.rig import Still
 
 BOARD = boards.named("nrf52840dk_bg95")
@@ -21,14 +29,13 @@ I2C = bytes(BOARD["BUSES"]["I2C", 0]["pins"][role] for role in ("scl", "sda"))
 SPI = bytes(BOARD["BUSES"]["SPI", 2]["pins"][role] for role in ("sck", "mosi", "miso"))
 HZ = 4_000_000
 CS = BOARD["FLASH"]["cs"]
-LIMIT_S = 5
 
 
 class Chip:
     """An emulator's end of the connection."""
 
     def __init__(self, emulation):
-        self.socket = socket.create_connection(("127.0.0.1", emulation.port), LIMIT_S)
+        self.socket = socket.create_connection(("127.0.0.1", emulation.port), PATIENCE_S)
         self.now_us = 0
         self.flags = self.outages = self.due_us = self.levels = 0
 
@@ -60,23 +67,23 @@ class Chip:
         """Drive one pin of P1, and let go of all others; the select pins are pulled up."""
         bit = 1 << pin - 32
         masks = (0, bit, 0, 0) if level else (bit, 0, 0, 0)
-        return self.ask(Op.PINS, 1, 0, struct.pack("<4I", *masks))
+        return self.ask(BenchOp.PINS, 1, 0, struct.pack("<4I", *masks))
 
     def spi(self, out, select=CS, mode=3):
         self.drive(select, 0)
-        status, answer = self.ask(Op.SPI, mode, HZ, SPI + out)
+        status, answer = self.ask(BenchOp.SPI, mode, HZ, SPI + out)
         self.drive(select, 1)
         assert status == 0
         return answer
 
     def start(self, address, read=0):
-        return self.ask(Op.I2C_START, 0, 400_000, I2C + bytes((address << 1 | read,)))
+        return self.ask(BenchOp.I2C_START, 0, 400_000, I2C + bytes((address << 1 | read,)))
 
     def read(self, address, n):
         status, first = self.start(address, 1)
         assert status == ACK
-        data = first + b"".join(self.ask(Op.I2C_NEXT)[1] for _ in range(n - 1))
-        self.ask(Op.I2C_STOP)
+        data = first + b"".join(self.ask(BenchOp.I2C_NEXT)[1] for _ in range(n - 1))
+        self.ask(BenchOp.I2C_STOP)
         return data
 
     def close(self):
@@ -96,7 +103,7 @@ def chip(emulation):
     emulation.power_on()
     emulation.release()
     chip = Chip(emulation)
-    chip.ask(Op.HELLO, 0, VERSION)
+    chip.ask(BenchOp.HELLO, 0, VERSION)
     chip.now_us = 50_000
     yield chip
     chip.close()
@@ -110,20 +117,20 @@ def test_the_boards_clock_moves_with_the_chips_and_calls_are_made_at_their_momen
             emulation.clock.call_at(us, lambda us=us: made.append((us, emulation.clock.now_us)))
 
     emulation.do(book)
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert emulation.clock.now_us == 50_000
     assert chip.due_us == 60_000
     chip.now_us = 80_000
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert made == [(60_000, 60_000), (75_000, 75_000)]
 
 
 def test_time_stands_still_where_run_ends(emulation):
     emulation.power_on()
     chip = Chip(emulation)
-    chip.ask(Op.HELLO, 0, VERSION)
+    chip.ask(BenchOp.HELLO, 0, VERSION)
     chip.now_us = 1_000
-    chip.send(Op.TICK)
+    chip.send(BenchOp.TICK)
     chip.socket.settimeout(0.05)
     with pytest.raises(TimeoutError):
         chip.hear()
@@ -131,7 +138,7 @@ def test_time_stands_still_where_run_ends(emulation):
     emulation.power_off()
     emulation.run(1_000)
     emulation.do(lambda: None)
-    chip.socket.settimeout(LIMIT_S)
+    chip.socket.settimeout(PATIENCE_S)
     emulation.release()
     chip.hear()
     assert (chip.flags & POWERED, chip.outages) == (0, 1)
@@ -148,17 +155,17 @@ def test_outputs_drive_nets_and_inputs_read_them(emulation, chip):
     assert chip.level(button) == 0
     emulation.do(lambda: emulation.parts["button"].press(1_000_000))
     chip.now_us += 20_000
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert chip.level(button) == 1
 
 
 def test_an_open_input_reads_anything_and_one_with_a_resistor_its_level(chip):
     pulls = dict(BOARD["PULLS"])
     spare = next(pin for pin in range(48) if pin not in pulls and pin not in I2C)
-    chip.ask(Op.PINS, 1, 0, bytes(16))
+    chip.ask(BenchOp.PINS, 1, 0, bytes(16))
     seen = set()
     for _ in range(64):
-        chip.ask(Op.TICK)
+        chip.ask(BenchOp.TICK)
         seen.add(chip.level(spare))
         assert all(chip.level(pin) == level for pin, level in pulls.items())
     assert seen == {0, 1}
@@ -177,7 +184,7 @@ def test_a_bus_that_somebody_holds_answers_nothing(emulation, chip):
 
 def test_a_measurement_read_byte_by_byte_is_the_journals(emulation, chip):
     assert chip.start(0x44)[0] == ACK
-    assert chip.ask(Op.I2C_WRITE, 0, 0, b"\xfd")[0] == ACK
+    assert chip.ask(BenchOp.I2C_WRITE, 0, 0, b"\xfd")[0] == ACK
     assert chip.start(0x44, 1)[0] == NAK  # it measures
     chip.now_us += 20_000
     data = chip.read(0x44, 6)
@@ -190,10 +197,10 @@ def test_a_measurement_read_byte_by_byte_is_the_journals(emulation, chip):
 def test_a_sample_read_byte_by_byte_is_one_reading(emulation, chip):
     address = BOARD["SENSORS"]["accelerometer"]["address"]
     chip.start(address)
-    chip.ask(Op.I2C_WRITE, 0, 0, b"\x20\x50")  # 100 Hz
+    chip.ask(BenchOp.I2C_WRITE, 0, 0, b"\x20\x50")  # 100 Hz
     chip.now_us += 100_000
     chip.start(address)
-    chip.ask(Op.I2C_WRITE, 0, 0, b"\x28")
+    chip.ask(BenchOp.I2C_WRITE, 0, 0, b"\x28")
     x, y, z = struct.unpack("<3h", chip.read(address, 6))
     (note,) = emulation.do(lambda: list(emulation.journal.of("samples", sensor="accelerometer")))
     lsb_mg = 0.244 / 4
@@ -203,22 +210,22 @@ def test_a_sample_read_byte_by_byte_is_one_reading(emulation, chip):
 
 def test_a_part_refuses_a_command_it_does_not_know(chip):
     chip.start(0x44)
-    assert chip.ask(Op.I2C_WRITE, 0, 0, b"\x01")[0] == NAK
+    assert chip.ask(BenchOp.I2C_WRITE, 0, 0, b"\x01")[0] == NAK
 
 
 def test_flash_answers_in_its_modes_on_its_pins_while_selected(chip):
     jedec = b"\xef\x40\x17"
     assert chip.spi(b"\x9f\0\0\0")[1:] == jedec
     assert chip.spi(b"\x9f\0\0\0", mode=1) == b"\xff" * 4
-    assert chip.ask(Op.SPI, 3, HZ, SPI + b"\x9f\0\0\0")[1] == b"\xff" * 4
+    assert chip.ask(BenchOp.SPI, 3, HZ, SPI + b"\x9f\0\0\0")[1] == b"\xff" * 4
     chip.drive(CS, 0)
-    assert chip.ask(Op.SPI, 3, HZ, SPI[::-1] + b"\x9f\0\0\0")[1] == b"\xff" * 4
+    assert chip.ask(BenchOp.SPI, 3, HZ, SPI[::-1] + b"\x9f\0\0\0")[1] == b"\xff" * 4
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_a_conversion_is_the_voltage_at_the_pin(emulation, chip, bits):
     battery = BOARD["SENSORS"]["battery"]
-    _, code = chip.ask(Op.ADC, battery["adc"], 3_600_000, bytes((bits,)))
+    _, code = chip.ask(BenchOp.ADC, battery["adc"], 3_600_000, bytes((bits,)))
     (code,) = struct.unpack("<H", code)
     volts = emulation.do(emulation.parts["battery"].volts)
     step = 3.6 / (1 << bits)
@@ -234,10 +241,10 @@ def test_power_lost_in_the_middle_of_a_program_tears_it_at_that_moment(emulation
     assert emulation.do(lambda: emulation.parts["flash"].busy)
     emulation.do(lambda: emulation.clock.call_at(begun_us + 150, emulation.power_off))
     chip.now_us = begun_us
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert chip.due_us == begun_us + 150
     chip.now_us = chip.due_us
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert not chip.flags & POWERED
     (torn,) = emulation.do(lambda: list(emulation.journal.of("flash_torn")))
     assert torn["us"] == begun_us + 150
@@ -247,7 +254,7 @@ def test_a_chip_that_has_not_noticed_an_outage_changes_nothing(emulation, chip):
     chip.spi(b"\x06")
     emulation.power_cut(1)
     chip.now_us += 30_000
-    assert chip.ask(Op.SPI, 3, HZ, SPI + b"\x9f\0\0\0") == (NAK, b"")
+    assert chip.ask(BenchOp.SPI, 3, HZ, SPI + b"\x9f\0\0\0") == (NAK, b"")
     assert chip.flags & POWERED
     assert chip.outages == 1
     # Now it knows, and has begun anew.
@@ -257,16 +264,16 @@ def test_a_chip_that_has_not_noticed_an_outage_changes_nothing(emulation, chip):
 
 def test_a_cable_is_seen_at_vbus(emulation, chip):
     emulation.plug()
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert chip.flags & VBUS
     emulation.unplug()
-    chip.ask(Op.TICK)
+    chip.ask(BenchOp.TICK)
     assert not chip.flags & VBUS
 
 
 def test_resets_are_noted_by_their_reasons(emulation, chip):
     for reasons in (0, 2, 6, 0x10000):
-        chip.ask(Op.RESET, 0, reasons)
+        chip.ask(BenchOp.RESET, 0, reasons)
     boots = emulation.do(lambda: [note["cause"] for note in emulation.journal.of("boot")])
     assert boots == ["power-on", "watchdog", "watchdog and reset", "system off"]
 
@@ -288,8 +295,8 @@ def test_the_uart_is_joined_to_its_part_while_there_is_supply(emulation, chip):
         emulation.join_uart(server.getsockname()[1])
         peer, _ = server.accept()
         with peer:
-            peer.settimeout(LIMIT_S)
-            chip.ask(Op.BAUD, 0, 38_400)
+            peer.settimeout(PATIENCE_S)
+            chip.ask(BenchOp.BAUD, 0, 38_400)
             assert uart.baud == 38_400
             peer.sendall(b"at")
             assert peer.recv(2) == b"AT"
@@ -326,12 +333,12 @@ def test_an_emulator_that_goes_is_missed(emulation, chip):
     ("request_", "said"),
     [
         ((99, 0, 0, b""), "operation 99"),
-        ((Op.HELLO, 0, VERSION + 1, b""), f"version {VERSION + 1}"),
-        ((Op.PINS, 0, 0, b"\0"), "PINS has not its form"),
-        ((Op.I2C_START, 0, 0, b"\0"), "I2C_START has not its form"),
-        ((Op.SPI, 0, HZ, b"\0\0"), "SPI has not its form"),
-        ((Op.ADC, 0, 0, b""), "ADC has not its form"),
-        ((Op.BAUD, 7, 9600, b""), "BAUD has not its form"),
+        ((BenchOp.HELLO, 0, VERSION + 1, b""), f"version {VERSION + 1}"),
+        ((BenchOp.PINS, 0, 0, b"\0"), "PINS has not its form"),
+        ((BenchOp.I2C_START, 0, 0, b"\0"), "I2C_START has not its form"),
+        ((BenchOp.SPI, 0, HZ, b"\0\0"), "SPI has not its form"),
+        ((BenchOp.ADC, 0, 0, b""), "ADC has not its form"),
+        ((BenchOp.BAUD, 7, 9600, b""), "BAUD has not its form"),
     ],
 )
 def test_what_is_no_request_ends_the_run(emulation, chip, request_, said):
@@ -345,21 +352,19 @@ def test_what_is_no_request_ends_the_run(emulation, chip, request_, said):
 def test_what_the_board_does_wrong_is_told_where_it_was_asked_for(emulation, chip):
     with pytest.raises(ZeroDivisionError):
         emulation.do(lambda: 1 // 0)
-    assert chip.ask(Op.TICK)[0] == 0
+    assert chip.ask(BenchOp.TICK)[0] == 0
 
 
 def test_an_emulator_that_falls_silent_is_missed(emulation, chip):
-    begun_s = time.monotonic()
     with pytest.raises(RunInvalidError, match="has asked nothing for 0.1 s"):
         emulation.run(1 << 40, silence_s=0.1)
-    assert time.monotonic() - begun_s < LIMIT_S
 
 
 def test_the_models_in_the_emulator_hold_the_same_numbers():
     source = (BOARDS / "nrf52840dk_bg95" / "renode" / "Bench.cs").read_text()
     (body,) = re.findall(r"enum Operation : byte\s*{(.*?)}", source, re.DOTALL)
     there = {name.upper(): int(number) for name, number in re.findall(r"(\w+) = (\d+)", body)}
-    assert there == {op.name.replace("_", ""): op.value for op in Op}
+    assert there == {op.name.replace("_", ""): op.value for op in BenchOp}
     (tick,) = re.findall(r"LongestTick = (\d+)", source)
     (version,) = re.findall(r"Version = (\d+)", source)
     assert (int(tick), int(version)) == (TICK_US, VERSION)

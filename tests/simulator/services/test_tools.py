@@ -4,12 +4,12 @@ import shlex
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from coldtrail_simulator.services import tools
+from coldtrail_simulator.services import debian, tools
+from tests.support.host import until
 
 needs_apt = pytest.mark.skipif(
     not shutil.which("apt-get"), reason="apt-get is missing: run this on Debian or Ubuntu"
@@ -49,9 +49,6 @@ Components: main
 def _fresh_lookup(monkeypatch):
     for name in ("MICROPYTHON", "MICROPYTHON32", "MOSQUITTO"):
         monkeypatch.delenv(name, raising=False)
-    yield
-    for find in (tools._micropython, tools._micropython32, tools._mosquitto):
-        find.cache_clear()
 
 
 @pytest.fixture
@@ -64,7 +61,7 @@ def empty_tools_dir(tmp_path, monkeypatch):
         if found:
             (programs / name).symlink_to(found)
     monkeypatch.setenv("PATH", str(programs))
-    monkeypatch.setattr(tools, "TOOLS_DIR", tmp_path / "tools")
+    monkeypatch.setattr(debian, "TOOLS_DIR", tmp_path / "tools")
     return tmp_path / "tools"
 
 
@@ -113,15 +110,8 @@ def test_mosquitto_serves(tmp_path):
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
     with subprocess.Popen([*tools.mosquitto(), "-c", config], stderr=subprocess.DEVNULL) as broker:
         try:
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    client = socket.create_connection(("127.0.0.1", port), timeout=5)
-                    break
-                except ConnectionRefusedError:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-            with client:
+            with socket.socket() as client:
+                until(lambda: client.connect_ex(("127.0.0.1", port)) == 0, "the broker")
                 client.sendall(bytes.fromhex("100f00044d5154540402003c0003657067"))
                 assert client.recv(4) == bytes.fromhex("20020000")
         finally:
@@ -132,14 +122,12 @@ def test_variable_wins_over_path(monkeypatch, tmp_path):
     argv = tools.micropython()
     wrapper = script(tmp_path / "my python", f'exec {shlex.join(argv)} "$@"')
     monkeypatch.setenv("MICROPYTHON", str(wrapper))
-    tools._micropython.cache_clear()
     assert tools.micropython() == [str(wrapper)]
 
 
 def test_variable_may_hold_a_command(monkeypatch):
     argv = tools.micropython()
     monkeypatch.setenv("MICROPYTHON", shlex.join(argv))
-    tools._micropython.cache_clear()
     assert tools.micropython() == argv
 
 
@@ -170,21 +158,26 @@ def test_64_bit_interpreter_is_no_reference(monkeypatch, tmp_path):
         tools.micropython32()
 
 
-def test_reference_on_another_machine_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(tools, "_architecture", lambda: "arm64")
+def test_reference_on_another_machine_is_one_sentence(empty_tools_dir, tmp_path):
+    (tmp_path / "bin" / "dpkg").unlink(missing_ok=True)
+    script(tmp_path / "bin" / "dpkg", "echo arm64")
     with pytest.raises(tools.UnsupportedMachineError, match="set MICROPYTHON32"):
         tools.micropython32()
 
 
-def test_old_interpreter_on_path_is_passed_over(monkeypatch, empty_tools_dir, tmp_path):
+def test_old_interpreter_on_path_is_passed_over(empty_tools_dir, tmp_path):
     script(tmp_path / "bin" / "micropython", "echo micropython 9223372036854775807 1 22 0")
-    monkeypatch.setattr(tools, "_fetched", lambda package, arch: ("fetched", package))
-    assert tools.micropython() == ["fetched", "micropython"]
+    (tmp_path / "bin" / "dpkg").unlink(missing_ok=True)
+    script(tmp_path / "bin" / "dpkg", "echo amd64")
+    kept = empty_tools_dir / f"micropython-{debian.RELEASE}-amd64"
+    (kept / "lib").mkdir(parents=True)
+    (kept / "lib" / "ld-linux-x86-64.so.2").touch()
+    assert tools.micropython()[-1] == str(kept / "bin" / "micropython")
 
 
 def mirrors(folder: Path) -> list[str]:
     options = ("Dir::Etc::SourceList=/dev/null", f"Dir::Etc::SourceParts={folder}")
-    return tools.machine_mirrors(*(word for option in options for word in ("-o", option)))
+    return debian.machine_mirrors(*(word for option in options for word in ("-o", option)))
 
 
 @needs_apt
@@ -207,14 +200,14 @@ def test_mirror_from_deb822_sources(tmp_path):
 
 @needs_apt
 def test_no_mirror_is_one_sentence(empty_tools_dir, monkeypatch):
-    monkeypatch.setattr(tools, "machine_mirrors", list)
+    monkeypatch.setattr(debian, "machine_mirrors", list)
     with pytest.raises(tools.ToolError, match=r"no Debian mirror .* set MICROPYTHON to it\.$"):
         tools.micropython()
 
 
 @needs_apt
 def test_dead_mirror_is_one_sentence_and_leaves_nothing(empty_tools_dir, monkeypatch):
-    monkeypatch.setattr(tools, "machine_mirrors", lambda: ["http://127.0.0.1:9/debian"])
+    monkeypatch.setattr(debian, "machine_mirrors", lambda: ["http://127.0.0.1:9/debian"])
     with pytest.raises(tools.ToolError, match="micropython .* could not be fetched") as caught:
         tools.micropython()
     assert "\n" not in str(caught.value)
@@ -223,11 +216,11 @@ def test_dead_mirror_is_one_sentence_and_leaves_nothing(empty_tools_dir, monkeyp
 
 @needs_apt
 def test_mirror_without_debians_signature_is_refused(empty_tools_dir, monkeypatch, tmp_path):
-    dists = tmp_path / "mirror" / "dists" / tools.RELEASE
+    dists = tmp_path / "mirror" / "dists" / debian.RELEASE
     (dists / "main" / "binary-amd64").mkdir(parents=True)
     (dists / "main" / "binary-amd64" / "Packages").write_text("Package: micropython\n")
     (dists / "Release").write_text("Origin: Debian\nCodename: trixie\nSuite: stable\n")
-    monkeypatch.setattr(tools, "machine_mirrors", lambda: [f"file:{tmp_path}/mirror"])
+    monkeypatch.setattr(debian, "machine_mirrors", lambda: [f"file:{tmp_path}/mirror"])
     with pytest.raises(tools.ToolError, match="not signed"):
         tools.micropython()
 

@@ -12,12 +12,13 @@ from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.clock import Clock
 from coldtrail_simulator.energy import NOTHING, OFF, Basis, Current, Load, Spell
 from coldtrail_simulator.models import currents
-from coldtrail_simulator.models.bg95 import BG95, Cell, Power
 from coldtrail_simulator.models.bg95.draw import Draw, transmit_us
+from coldtrail_simulator.models.bg95.modem import BG95, Power
+from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.paths import BOARDS
 from coldtrail_simulator.shipment import shipment
-from coldtrail_simulator.shipment.endurance import Endurance, Part, Supply, loads, supply
+from coldtrail_simulator.shipment.endurance import Endurance, PartCharge, Supply, loads, supply
 from coldtrail_simulator.world import scenario
 from tests.simulator.modem_rig import Places, Rig
 from tests.support.flash.flash_rig import Rig as FlashRig
@@ -48,7 +49,7 @@ def test_charge_is_the_sum_of_current_times_time(steps):
     for state, us in steps:
         load.become(state)
         clock.advance_to(clock.now_us + us)
-    part = Part("p", tuple(load.spells()))
+    part = PartCharge("p", tuple(load.spells()))
     ua = {"idle": 2.0, "busy": 30_000.0, OFF: 0.0}
     assert part.charge_uah == pytest.approx(sum(ua[s] * us for s, us in steps) / 3.6e9)
     assert sum(spell.us for spell in part.spells) == clock.now_us
@@ -98,15 +99,17 @@ def test_every_part_on_the_board_has_its_currents(prepared):
     battery = supply("esp32_bg95")
     account = Endurance(loads(parts), list(parts), S, battery, {})
     assert {"regulator", "self-discharge"} < {part.name for part in account.parts}
-    with pytest.raises(boards.BoardError, match="nobody knows what radar draws"):
+    with pytest.raises(boards.BoardFileError, match="nobody knows what radar draws"):
         Endurance(loads(parts), [*parts, "radar"], S, battery, {})
 
 
 def test_shares_sum_up_and_days_follow_from_the_average():
     hour = 3600 * S
     parts = [
-        Part("a", (Spell("idle", hour, TABLE["idle"]),)),
-        Part("b", (Spell("busy", hour // 60, TABLE["busy"]), Spell("idle", hour // 60, NOTHING))),
+        PartCharge("a", (Spell("idle", hour, TABLE["idle"]),)),
+        PartCharge(
+            "b", (Spell("busy", hour // 60, TABLE["busy"]), Spell("idle", hour // 60, NOTHING))
+        ),
     ]
     # 2 uA, 500 uA, 98 uA, and 1 % of 1000 mAh in a month of 730.5 h: 13.69 uA.
     battery = Supply(1000.0, 0.5, 0.01, {"rest": Current(98.0, "typical", "by hand")})
@@ -116,9 +119,9 @@ def test_shares_sum_up_and_days_follow_from_the_average():
     assert account.days == pytest.approx(500_000 / 613.689 / 24, rel=1e-6)
     assert account.assumed == pytest.approx(13.689 / 613.689, rel=1e-4)
     shown = "\n".join(account.lines())
-    assert "in 1 h: calls 3" in shown
-    assert "614 uA on average: 34 days on 1000 mAh, of which 50 % are usable" in shown
-    assert "most goes to the b, busy: 81 %" in shown
+    assert "in 1 h: 3 calls" in shown
+    assert "614 uA on average, 34 days on a battery of 1000 mAh (50 % usable)" in shown
+    assert "Largest share: b, busy, 81 %" in shown
 
 
 # ---- each part says what it does ----
@@ -281,7 +284,7 @@ def test_twice_the_uploads_draw_more(tmp_path):
         energy = shipment.run(each, 1, tmp_path / str(n)).energy
         assert energy is not None
         # One call after the boot, then one an upload interval.
-        assert energy.had["calls"] == energy.had["connections by TLS"] == (3, 6)[n]
+        assert energy.had["calls"] == energy.had["connections with TLS"] == (3, 6)[n]
         drew.append({part.name: part.charge_uah for part in energy.parts})
         asleep = {
             part.name: {spell.state: spell.us / energy.us for spell in part.spells}
@@ -301,7 +304,7 @@ def test_twice_the_uploads_draw_more(tmp_path):
 def test_a_battery_lasts_a_hundred_days(tmp_path):
     energy = shipment.run(scenario.load("energy"), 1, tmp_path / "out").energy
     assert energy is not None
-    assert energy.had["calls"] == energy.had["connections by TLS"] == 25
-    assert energy.had["positions looked for"] == 6
+    assert energy.had["calls"] == energy.had["connections with TLS"] == 25
+    assert energy.had["searches for a position"] == 6
     assert energy.days >= 100
     assert {part.name for part in energy.parts} >= {"chip", "modem", "self-discharge"}

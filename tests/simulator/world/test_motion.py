@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coldtrail_simulator.world.motion import FACES, Drop, G, Motion, Turn
+from coldtrail_simulator.world.motion import FACES, Fall, G, Motion, Turn
 
 
 @given(st.floats(0.05, 10), st.floats(1, 100))
 def test_the_pulses_of_a_landing_stop_the_fall_and_the_rebound(height, pulse_ms):
-    drop = Drop(100.0, height, pulse_ms)
+    drop = Fall(100.0, height, pulse_ms)
     (landing, pulse_s, peak), (again, _, second) = drop.pulses
     # Free fall by energy: m g h = m v^2 / 2.
     speed = math.sqrt(2 * G * height)
@@ -32,7 +32,7 @@ def test_the_pulses_of_a_landing_stop_the_fall_and_the_rebound(height, pulse_ms)
 
 
 def test_nothing_is_felt_in_the_fall_and_gravity_at_rest():
-    drop = Drop(100.0, 0.8, 20)
+    drop = Fall(100.0, 0.8, 20)
     motion = Motion((), (drop,))
     landing, pulse_s, peak = drop.pulses[0]
     assert motion.acceleration(99.9) == (0, 0, 1)

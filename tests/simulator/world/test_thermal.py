@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldtrail_simulator.world.scenario import ScenarioError, Shipper
-from coldtrail_simulator.world.thermal import STEP_S, Box
+from coldtrail_simulator.world.errors import ScenarioError
+from coldtrail_simulator.world.thermal import STEP_S, Box, Shipper
 
 HOUR = 3600 // STEP_S  # steps
 

@@ -30,7 +30,6 @@ BASE = {
             "dew_point_c": 5.0,
             "light_lx": 400.0,
             "coverage": "NB-IoT",
-            "latency_ms": 900,
         },
         {
             "from_h": 30,

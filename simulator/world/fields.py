@@ -1,0 +1,15 @@
+"""What all tables of a scenario file share: ranges of quantities, and no unknown key."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Celsius = Annotated[float, Field(ge=-200, le=100)]
+Hours = Annotated[float, Field(ge=0, le=24 * 365)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A table of a scenario file. It never changes, and refuses a key that it does not know."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
