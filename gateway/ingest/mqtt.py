@@ -128,12 +128,11 @@ class Gateway:
 
     def _after_loss(self, lost: ConnectionLost) -> float:
         self._counts["connections lost"] += 1
-        late = time.monotonic() > self._start_until and not self._has_begun
-        if late or (isinstance(lost, Rejected) and not self._has_been_online):
-            raise BrokerError(
-                f"The broker at {self._address} cannot be used ({lost}): start it, "
-                "or name the right one with --broker."
-            )
+        problem = f"The broker at {self._address} cannot be used ({lost})"
+        if isinstance(lost, Rejected) and not self._has_been_online:
+            raise BrokerError(f"{problem}: change that, or name another with --broker.")
+        if not self._has_begun and time.monotonic() > self._start_until:
+            raise BrokerError(f"{problem}: start it, or name the right one with --broker.")
         if self._stopping.is_set():
             return 0.0
         wait = self._losses.next() or 0.0

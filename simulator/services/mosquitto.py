@@ -110,7 +110,7 @@ class Broker:
             f"pattern write {topic('%u', UP)}\n"
             f"pattern read {topic('%u', CONFIRMATION)}\n"
             f"pattern read {topic('%u', COMMAND)}\n"
-            "user gateway\ntopic readwrite #\n"
+            "user GATEWAY\ntopic readwrite #\n"
         )
         listeners = "".join(
             f"listener {port} {self.host}\n"

@@ -20,6 +20,7 @@ TLS, FLIGHTS = 9, 10
 CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 COMMAND_LIMIT_S = 60
 BROKER_NAME = "broker.example"
+GATEWAY_NAME = "GATEWAY"
 PORTS = (1883, 8883)
 """Of a broker without and with TLS, as the tracker has them."""
 
@@ -69,7 +70,7 @@ def certify(folder: Path, tracker: str, start: datetime) -> None:
     # A real broker judges the tracker's by the host's clock.
     since = min(start, datetime.now(UTC)) - timedelta(days=1)
     issue = ("provision", "ca", str(folder), "--from", f"{since:%Y-%m-%d}")
-    command(*issue, "--broker", "127.0.0.1", "--tracker", "gateway")
+    command(*issue, "--broker", "127.0.0.1", "--tracker", GATEWAY_NAME)
     for kind in ("pem", "key"):
         (folder / f"broker.{kind}").rename(folder / f"local.{kind}")
         (folder / f"client.{kind}").rename(folder / f"gateway.{kind}")
