@@ -36,6 +36,9 @@ _WINDOW: Final = 20  # paho's and Mosquitto's limit to what is unanswered of QoS
 _BUFFER: Final = 65_536
 _MAX_UNFINISHED: Final = 262_144  # no message is so long, nor what the buffer holds
 _TAKEN_OVER: Final = 0x8E
+# Protocol version, client id, password, authorisation, ban, method; of other reasons, such as a
+# broker that shuts down or is busy, the next trial may know nothing any more.
+_LASTING: Final = frozenset((0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C))
 
 
 class ConnectionLost(Exception):
@@ -264,7 +267,7 @@ class Connection:
     ) -> None:
         self._callbacks += 1
         if code.is_failure:
-            self._end = Rejected(str(code))
+            self._end = _refusal(code, str(code))
             return
         self._connack = [bool(flags.session_present)]
         self._limits = limits
@@ -302,11 +305,15 @@ class Connection:
         elif code.value == _TAKEN_OVER:
             self._end = TakenOver(str(code))
         else:
-            self._end = Rejected(f"connection lost, it says: {code}")
+            self._end = _refusal(code, f"connection lost, it says: {code}")
 
     def _on_log(self, _client: mqtt.Client, _data: Any, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:
             self._complaint = f", {text}"
+
+
+def _refusal(code: ReasonCode, text: str) -> ConnectionLost:
+    return Rejected(text) if code.value in _LASTING else ConnectionLost(text)
 
 
 def _set_up(_client: mqtt.Client, _data: Any, opened: Any) -> None:

@@ -271,9 +271,9 @@ class Session:
         documents = intake.documents(self._store, trackers, self._clock.now_ms())
         for tracker in trackers:
             del self._to_pay[tracker]
-            number = self._publish_confirmation(tracker, documents[tracker], qos=1)
-            self._being_paid[number] = tracker
-        self._counts["confirmations published again"] += len(trackers)
+        for tracker, document in documents.items():
+            self._being_paid[self._publish_confirmation(tracker, document, qos=1)] = tracker
+        self._counts["confirmations published again"] += len(documents)
         self._connection.flush()
 
     def _collect_debts(self) -> dict[str, None]:

@@ -129,6 +129,7 @@ def broker_that_answers(*answers: bytes) -> Iterator[int]:
         ([bytes.fromhex("20020001")], "CONNECT (in MQTT 5)"),
         ([CONNACK, bytes.fromhex("4003000297")], "Quota exceeded"),
         ([CONNACK, bytes.fromhex("e00187")], "it says: Not authorized"),
+        ([bytes.fromhex("2003008900")], "Server busy"),
     ],
 )
 def test_a_broker_that_stops_answering(
