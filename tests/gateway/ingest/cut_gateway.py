@@ -55,6 +55,8 @@ def main() -> None:
     for name in PAHO if kind == "paho" else SOCKET:
         setattr(Breaking, name, breaking(name))
     mqtt.Client = Breaking  # type: ignore[misc]
+    # Many connections break before one works; on a busy machine that is no hurry.
+    vars(supervisor)["START_LIMIT_S"] = float("inf")
     vars(supervisor)["WAITS_S"] = (0.01,)
     gateway(arguments)
 
