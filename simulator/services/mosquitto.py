@@ -18,8 +18,8 @@ from coldtrail_simulator.services.process import Process, ServiceError, free_por
 
 POLL_S = 0.01
 ANSWER_S = 1.0
-LARGE = 2**27
-"""Bytes; every packet is far smaller."""
+PACKET = 2**14
+"""Bytes; a block and its topic are at most a quarter of it."""
 PORT_TRIALS = 5
 
 
@@ -29,14 +29,16 @@ class Broker:
     It uses a free port at the first start, and the same port after every restart. When it ends, it
     loses retained messages, sessions and queued messages, as a broker without a disk does.
 
-    With an ``authority`` (a folder made by `coldtrail provision ca --broker`) it also listens on
-    ``secure_port``, for trackers with a certificate. Each of these may use only its own topics.
+    With an ``authority`` (a folder of certificates made by `packing.certify`) it also listens on
+    ``secure_port``, for trackers with a certificate, each of which may use only its own topics;
+    and on ``gateway_port``, as 127.0.0.1, for the gateway with its certificate.
     """
 
     def __init__(self, work: Path, authority: Path | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = 0
         self.secure_port = 0
+        self.gateway_port = 0
         self._authority = authority
         self._work = work
         self._process: Process | None = None
@@ -53,13 +55,14 @@ class Broker:
             port = self.port or free_port()
             if self._authority and not self._process:
                 self.secure_port = self.secure_port or free_port()
+                self.gateway_port = self.gateway_port or free_port()
             process = self._launch(argv, port)
             if process.running:
                 self._process, self.port = process, port
                 return
             if self.port:
                 break
-            self.secure_port = 0
+            self.secure_port = self.gateway_port = 0
         raise ServiceError(
             f"The broker did not start (it said: {process.last_words()}); see {process.log}."
         )
@@ -67,7 +70,7 @@ class Broker:
     def _launch(self, argv: list[str], port: int) -> Process:
         # Another program, even another broker, may have taken the port meanwhile. This broker is
         # recognised by a random packet limit, which it reports to its clients.
-        limit = LARGE + secrets.randbelow(LARGE)
+        limit = PACKET + secrets.randbelow(PACKET)
         config = self._work / "mosquitto.conf"
         config.write_text(
             # If started by root, it would otherwise change to a user without access to these
@@ -99,23 +102,25 @@ class Broker:
         rules = self._work / "mosquitto.acl"
         rules.touch(0o600)
         rules.write_text(
-            # The first rule is for clients without a name, on the other port: gateway and MQTT
-            # watch. With per_listener_settings instead, mosquitto would not queue messages for an
-            # absent gateway.
+            # The first rule is for clients without a name, on the other port: the MQTT watch. With
+            # per_listener_settings instead, mosquitto would not queue messages for an absent
+            # gateway.
             "topic readwrite #\n"
             f"pattern write {topic('%u', UP)}\n"
             f"pattern read {topic('%u', CONFIRMATION)}\n"
             f"pattern read {topic('%u', COMMAND)}\n"
+            "user GATEWAY\ntopic readwrite #\n"
         )
-        return (
-            f"acl_file {rules}\n"
-            f"listener {self.secure_port} {self.host}\n"
+        listeners = "".join(
+            f"listener {port} {self.host}\n"
             f"cafile {self._authority / 'ca.pem'}\n"
-            f"certfile {self._authority / 'broker.pem'}\n"
-            f"keyfile {self._authority / 'broker.key'}\n"
+            f"certfile {self._authority / name}.pem\n"
+            f"keyfile {self._authority / name}.key\n"
             "require_certificate true\n"
             "use_identity_as_username true\n"
+            for port, name in ((self.secure_port, "broker"), (self.gateway_port, "local"))
         )
+        return f"acl_file {rules}\n{listeners}"
 
     @property
     def running(self) -> bool:

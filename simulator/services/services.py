@@ -37,7 +37,7 @@ class Services:
         database: the gateway's ``--db``.
         broker_url: a running broker; otherwise one is started.
         gateway_command: the command that starts the gateway, without its options.
-        authority: as in ``Broker``; trackers then connect with TLS.
+        authority: as in ``Broker``; trackers and gateway then connect with TLS.
         start_limit_s: real seconds within which broker and gateway must be available.
     """
 
@@ -55,6 +55,7 @@ class Services:
         self.broker = None if broker_url else Broker(work, authority)
         self._mqtt_watch: MqttWatch | None = None
         self._url = broker_url
+        self._authority = authority
         self._database = database
         self._work = work
         self._utc_ms = utc_ms
@@ -156,10 +157,23 @@ class Services:
         if self._clock is None:
             self._clock = ClockServer(self._utc_ms)
         online = self.watch.presences("online")
-        options = ["--broker", self.broker_url, "--db", self._database]
+        options = [*self._gateway_broker(), "--db", self._database]
         argv = [*self._command, *options, "--clock", self._clock.address]
         self._gateway = Process("gateway", argv, self._work / "gateway.log")
         self.wait_gateway_online(online, self._start_limit_s)
+
+    def _gateway_broker(self) -> list[str]:
+        if not (self.broker and self._authority):
+            return ["--broker", self.broker_url]
+        url = f"mqtts://{self.broker.host}:{self.broker.gateway_port}"
+        options = ["--broker", url]
+        for option, name in (
+            ("--ca", "ca.pem"),
+            ("--cert", "gateway.pem"),
+            ("--key", "gateway.key"),
+        ):
+            options += [option, str(self._authority / name)]
+        return options
 
     def wait_gateway_online(self, more_than: int, limit_s: float) -> None:
         """Wait until a gateway has reported ``online`` more than ``more_than`` times.

@@ -20,6 +20,7 @@ TLS, FLIGHTS = 9, 10
 CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 COMMAND_LIMIT_S = 60
 BROKER_NAME = "broker.example"
+GATEWAY_NAME = "GATEWAY"
 PORTS = (1883, 8883)
 """Ports of a broker without and with TLS, as seen by the tracker."""
 
@@ -61,13 +62,19 @@ def command(*arguments: str) -> str:
 def certify(folder: Path, tracker: str, start: datetime) -> None:
     """Create an authority with certificates for broker and tracker, valid at a scenario's start.
 
+    And for the same broker as a gateway on this machine reaches it (``local``), and the gateway.
+
     Raises:
         ShipmentError: it cannot be created.
     """
     # A real broker checks the tracker's certificate with the clock of the host.
     since = min(start, datetime.now(UTC)) - timedelta(days=1)
-    options = ["--broker", BROKER_NAME, "--tracker", tracker, "--from", f"{since:%Y-%m-%d}"]
-    command("provision", "ca", str(folder), *options)
+    issue = ("provision", "ca", str(folder), "--from", f"{since:%Y-%m-%d}")
+    command(*issue, "--broker", "127.0.0.1", "--tracker", GATEWAY_NAME)
+    for kind in ("pem", "key"):
+        (folder / f"broker.{kind}").rename(folder / f"local.{kind}")
+        (folder / f"client.{kind}").rename(folder / f"gateway.{kind}")
+    command(*issue, "--broker", BROKER_NAME, "--tracker", tracker)
 
 
 def build_volume(
