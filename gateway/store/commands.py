@@ -12,7 +12,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract.command import Command, Outcome, Value
-from coldtrail_gateway.store.schema import commands
+from coldtrail_gateway.store.schema import commands, trackers
 
 _ROW: Final = tuple(commands.c[field.name] for field in fields(Command))
 _OPEN: Final = commands.c.outcome.is_(None)
@@ -23,6 +23,10 @@ _DUE: Final = (
     sa.select(*_ROW)
     .where(_OPEN, commands.c.expiry > bindparam("now_s"))
     .order_by(commands.c.tracker, commands.c.counter)
+)
+# Not all commands are looked at, because their number grows; that of the trackers does not.
+_EVER: Final = sa.select(trackers.c.id).where(
+    sa.exists().where(commands.c.tracker == trackers.c.id)
 )
 # Of one that was cancelled or has expired a tracker may still tell: it had it already.
 _AWAITED: Final = (
@@ -94,7 +98,7 @@ class Commands:
 
     def trackers(self) -> list[str]:
         """Return the trackers that ever had a command."""
-        return list(self._connection.scalars(sa.select(commands.c.tracker).distinct()))
+        return list(self._connection.scalars(_EVER))
 
     def awaited(self, ids: Collection[str]) -> set[str]:
         """Return those of the trackers that may have something to tell of a command."""

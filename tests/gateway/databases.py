@@ -55,7 +55,7 @@ def postgresql(folder: Path) -> Iterator[str]:
             **run_as,
         )
         with subprocess.Popen(
-            [folder / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", "-F"],
+            [folder / "postgres", "-D", data, "-k", home, "-c", "listen_addresses="],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=home,

@@ -15,7 +15,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_simulator.services.process import Process
-from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
+from tests.support.blocks.blockmaker import downlink, opened, uplink
 
 LIMIT_S = 20.0
 PRESENCE = "coldtrail/1/gateway/main"
@@ -38,14 +38,14 @@ def coldtrail(*arguments: str | Path, check: bool = True) -> subprocess.Complete
 def registration(
     folder: Path, trackers: Sequence[str] = ("CT-1",), shipments: Sequence[str] = ("S-1",)
 ) -> Path:
-    """Write a registration file: all trackers with the same keys, the shipments of the first."""
+    """Write a registration file: the shipments are of the first tracker."""
     document = {
         "coldtrail": "registration/1",
         "trackers": [
             {
                 "id": tracker,
                 "test": True,
-                "keys": [{"version": 1, "uplink": UPLINK.hex(), "downlink": DOWNLINK.hex()}],
+                "keys": [{"version": 1, "uplink": uplink(tracker).hex(), "downlink": downlink(tracker).hex()}],
             }
             for tracker in trackers
         ],

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "gateway"
 ROOMS = (
     *("__main__", "web", "api", "cli", "integrations", "reports", "exports", "alarms", "insight"),
     *("shipments", "readings", "evidence", "ingest", "audit", "store", "contract"),
-    *("clock", "errors"),
+    *("clock", "keyfiles", "errors", "urls"),
 )
 # What reads the command line, and nobody else.
 FRONT_DOORS = {"cli"}

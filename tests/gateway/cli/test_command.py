@@ -240,6 +240,7 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(
         operator = Operator(tmp_path, address)
         document = json.loads(registration(tmp_path, ("CT-2",), ("S-9",)).read_text())
         other = tmp_path / "other.json"
+        other.touch(mode=0o600)
         other.write_text(json.dumps(document))
         run("register", other, "--db", operator.database)
         said = operator.command(

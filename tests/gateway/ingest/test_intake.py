@@ -22,7 +22,17 @@ from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import KeyPair
 from tests.gateway import databases
 from tests.support.blocks import cddl
-from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, hash16, opened, rows, sealed
+from tests.support.blocks.blockmaker import (
+    DOWNLINK,
+    UPLINK,
+    Maker,
+    downlink,
+    hash16,
+    opened,
+    rows,
+    sealed,
+    uplink,
+)
 
 NOW_MS = 1_767_225_600_123
 
@@ -276,7 +286,7 @@ def test_two_gateways_at_one_database(store: Store, database: str) -> None:
         for name in makers:
             t.registry.add_tracker(name, test=True)
             if name != "CT-1":
-                t.registry.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+                t.registry.add_key(name, 1, KeyPair(uplink(name), downlink(name)))
     arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(80)]
 
     def serve(seed: int) -> list[Kept | Refused]:
@@ -303,7 +313,7 @@ def test_many_trackers_in_one_commit(store: Store) -> None:
         for number in range(200):
             name = f"FLEET-{number}"
             t.registry.add_tracker(name, test=True)
-            t.registry.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+            t.registry.add_key(name, 1, KeyPair(uplink(name), downlink(name)))
             makers[name] = Maker(tracker=name)
     arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(3)]
     Random(1).shuffle(arrivals)
