@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.confirmation import MAX_RANGES, State
-from coldtrail_gateway.store.dialect import DATABASES, insert_on
+from coldtrail_gateway.store.dialect import DATABASES, insert_on, take_time
 from coldtrail_gateway.store.schema import blocks, kept, trackers
 
 
@@ -264,6 +264,7 @@ class Archive:
 
     def rebuild(self) -> None:
         """Make what is derived from the blocks anew: what is kept is what is there."""
+        take_time(self._connection)
         self._connection.execute(_LOCK_ALL)
         self._connection.execute(sa.delete(kept))
         self._connection.execute(_REBUILD)

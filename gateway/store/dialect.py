@@ -38,3 +38,9 @@ def lock_for_writing(connection: Connection, table: sa.Table) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.DDL(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def take_time(connection: Connection) -> None:
+    """Let the statements that follow, which go through a whole table, take the time they need."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.set_config("statement_timeout", "0", True)))

@@ -24,7 +24,7 @@ _CLIENT: Final = {
 # gateway whose machine is gone must not hold its locks for hours.
 _SESSION: Final = {
     "lock_timeout": "5s",
-    "statement_timeout": "30s",
+    "statement_timeout": "10s",
     "tcp_keepalives_idle": "10s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",

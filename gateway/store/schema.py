@@ -19,8 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.store.dialect import insert, one_at_a_time
-from coldtrail_gateway.store.text import AnyText
+from coldtrail_gateway.store.dialect import insert, one_at_a_time, take_time
+from coldtrail_gateway.store.text import AnyString, AnyText
 
 # 1 had no commands; 2 had other indexes, and one quarantine for everything.
 VERSION: Final = 3
@@ -58,7 +58,7 @@ keys = Table(
 shipments = Table(
     "shipments",
     metadata,
-    Column("id", AnyText(32), primary_key=True),
+    Column("id", AnyString(32), primary_key=True),
     Column("tracker", ForeignKey("trackers.id"), nullable=False),
     Column("profile", AnyText),  # JSON
 )
@@ -141,6 +141,7 @@ def version(connection: Connection) -> int | None:
 def create(connection: Connection) -> None:
     """Make the tables, or bring those of an earlier version to this one; a newer stays as it is."""
     one_at_a_time(connection)
+    take_time(connection)
     found = version(connection)
     if found is not None and found >= VERSION:
         return

@@ -27,15 +27,9 @@ def unescape(stored: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), stored)
 
 
-class AnyText(sa.types.TypeDecorator[str]):
-    """A column of text; with a length, of so many characters as they are stored."""
-
-    impl = sa.String
+class _Escaped(sa.types.TypeDecorator[str]):
+    impl = sa.Text
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Any) -> sa.types.TypeEngine[Any]:
-        """Return TEXT, or VARCHAR where it has a length."""
-        return dialect.type_descriptor(self.impl_instance if self.impl_instance.length else sa.Text())
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         """Escape on the way in."""
@@ -44,3 +38,16 @@ class AnyText(sa.types.TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
         """Unescape on the way out."""
         return None if value is None else unescape(value)
+
+
+class AnyText(_Escaped):
+    """A column of text of any length."""
+
+    cache_ok = True
+
+
+class AnyString(_Escaped):
+    """A column of text of so many characters, as they are stored."""
+
+    impl = sa.String
+    cache_ok = True
