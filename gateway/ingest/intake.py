@@ -197,11 +197,12 @@ class _Documents:
         self._tables = tables
         self._keys = keys
         self._now_ms = now_ms
+        self._known = tables.registry.named(keys.keys())
         self._made: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, tracker: str, chain: bytes | None) -> bytes | None:
         """Return the document of a chain; where it is None, of the one heard of last."""
-        known = self._tables.registry.tracker(tracker)
+        known = self._known[tracker]
         chain = chain or known.chain
         if chain is None or known.key_version is None:
             return None

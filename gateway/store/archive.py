@@ -53,7 +53,21 @@ class Archived:
 _LOCK_ALL = sa.select(trackers.c.id).order_by(trackers.c.id).with_for_update()
 _AGAIN = (
     sa.update(blocks)
-    .where(blocks.c.tracker == bindparam("b_tracker"), blocks.c.digest == bindparam("b_digest"))
+    .where(
+        blocks.c.tracker == bindparam("b_tracker"),
+        blocks.c.chain == bindparam("b_chain"),
+        blocks.c.number == bindparam("b_number"),
+        blocks.c.digest == bindparam("b_digest"),
+    )
+    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
+)
+_UNREAD_AGAIN = (
+    sa.update(blocks)
+    .where(
+        blocks.c.tracker == bindparam("b_tracker"),
+        blocks.c.chain.is_(None),
+        blocks.c.digest == bindparam("b_digest"),
+    )
     .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
 )
 _SEEN = (
@@ -84,7 +98,7 @@ _TOUCHING = sa.and_(
     kept.c.last >= bindparam("b_low"),
 )
 _TOUCHED = sa.select(kept.c.first, kept.c.last).where(_TOUCHING)
-_UNKEEP = sa.delete(kept).where(_TOUCHING)
+_UNKEEP = sa.delete(kept).where(_IN_CHAIN, kept.c.first == bindparam("b_first"))
 _KEEP = sa.insert(kept)
 _NUMBERS = (
     sa.select(blocks.c.tracker, blocks.c.chain, blocks.c.number)
@@ -114,7 +128,7 @@ _REBUILD = sa.insert(kept).from_select(
 # The index decides what is there already, and gives nothing back of that.
 _ADD_BLOCK: Final = {
     name: insert_on(name, blocks)
-    .on_conflict_do_nothing(index_elements=["tracker", "digest"])
+    .on_conflict_do_nothing()
     .returning(blocks.c.tracker, blocks.c.digest)
     for name in DATABASES
 }
@@ -125,19 +139,22 @@ _BEYOND = (
     .limit(MAX_RANGES)
     .subquery()
 )
-_KEPT = sa.union_all(
-    sa.select(kept.c.first, kept.c.last).where(_IN_CHAIN, kept.c.first == 1), sa.select(_BEYOND)
-)
 # Of a fork, the block that came first.
 _DIGEST = (
     sa.select(blocks.c.digest)
     .where(
-        blocks.c.tracker == bindparam("tracker"),
-        blocks.c.chain == bindparam("chain"),
-        blocks.c.number == bindparam("number"),
+        blocks.c.tracker == kept.c.tracker,
+        blocks.c.chain == kept.c.chain,
+        blocks.c.number == kept.c.last,
     )
     .order_by(blocks.c.id)
     .limit(1)
+    .correlate(kept)
+    .scalar_subquery()
+)
+_KEPT = sa.union_all(
+    sa.select(kept.c.first, kept.c.last, _DIGEST).where(_IN_CHAIN, kept.c.first == 1),
+    sa.select(_BEYOND, sa.null()),
 )
 _ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
 
@@ -198,13 +215,37 @@ class Archive:
         return {(row.tracker, row.digest) for row in self._connection.execute(statement, rows)}
 
     def _derive(self, arrivals: Sequence[Authentic]) -> None:
+        """Add block numbers to the ranges kept of their chains."""
         numbers: dict[tuple[str, bytes], set[int]] = {}
         for arrival in arrivals:
             if arrival.chain is not None and arrival.number is not None:
                 numbers.setdefault((arrival.tracker, arrival.chain), set()).add(arrival.number)
-        for (tracker, chain), added in numbers.items():
-            for first, last in ranges.join((number, number) for number in added):
-                self._keep(tracker, chain, first, last)
+        gone, added = [], []
+        for (tracker, chain), new in numbers.items():
+            spans = ranges.join((number, number) for number in new)
+            touched = {span for run in spans for span in self._touched(tracker, chain, run)}
+            joined = set(ranges.join([*touched, *spans]))
+            gone += [
+                {"b_tracker": tracker, "b_chain": chain, "b_first": first}
+                for first, _ in touched - joined
+            ]
+            added += [
+                {"tracker": tracker, "chain": chain, "first": first, "last": last}
+                for first, last in joined - touched
+            ]
+        self._execute_all(_UNKEEP, gone)
+        self._execute_all(_KEEP, added)
+
+    def _touched(self, tracker: str, chain: bytes, run: ranges.Range) -> list[ranges.Range]:
+        """Return what is kept of a chain and overlaps or adjoins a run of numbers."""
+        first, last = run
+        touching = {
+            "b_tracker": tracker,
+            "b_chain": chain,
+            "b_low": first - 1,
+            "b_high": last + 1,
+        }
+        return [(row.first, row.last) for row in self._connection.execute(_TOUCHED, touching)]
 
     def _see(self, arrivals: Sequence[Authentic], now_ms: int) -> None:
         """Note of each tracker what its newest message was."""
@@ -223,37 +264,29 @@ class Archive:
 
     def _count_again(self, arrivals: Sequence[Authentic], now_ms: int) -> None:
         rows = [
-            {"b_tracker": arrival.tracker, "b_digest": arrival.digest, "b_now_ms": now_ms}
+            {
+                "b_tracker": arrival.tracker,
+                "b_chain": arrival.chain,
+                "b_number": arrival.number,
+                "b_digest": arrival.digest,
+                "b_now_ms": now_ms,
+            }
             for arrival in arrivals
         ]
-        self._execute_all(_AGAIN, rows)
-
-    def _keep(self, tracker: str, chain: bytes, first: int, last: int) -> None:
-        """Add a range of block numbers to those kept of a chain."""
-        touching = {
-            "b_tracker": tracker,
-            "b_chain": chain,
-            "b_low": first - 1,
-            "b_high": last + 1,
-        }
-        spans = [(row.first, row.last) for row in self._connection.execute(_TOUCHED, touching)]
-        ((first, last),) = ranges.join([*spans, (first, last)])
-        self._connection.execute(_UNKEEP, touching)
-        self._connection.execute(
-            _KEEP, {"tracker": tracker, "chain": chain, "first": first, "last": last}
-        )
+        self._execute_all(_AGAIN, [row for row in rows if row["b_chain"] is not None])
+        unread = [
+            {name: row[name] for name in ("b_tracker", "b_digest", "b_now_ms")}
+            for row in rows
+            if row["b_chain"] is None
+        ]
+        self._execute_all(_UNREAD_AGAIN, unread)
 
     def state(self, tracker: str, chain: bytes) -> State:
         """Return what the confirmation document has to say of a chain."""
-        rows = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
-        spans = tuple(sorted((first, last) for first, last in rows))
-        watermark = ranges.watermark(spans)
-        digest = None
-        if watermark:
-            digest = self._connection.scalar(
-                _DIGEST, {"tracker": tracker, "chain": chain, "number": watermark}
-            )
-        return State(chain, spans, digest)
+        found = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
+        rows = sorted(tuple(row) for row in found)
+        digest = rows[0][2] if rows and rows[0][0] == 1 else None
+        return State(chain, tuple((first, last) for first, last, _ in rows), digest)
 
     def of(self, tracker: str) -> Iterator[Archived]:
         """Return every block of a tracker in the order of arrival."""

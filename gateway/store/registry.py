@@ -72,7 +72,7 @@ _HOLDERS: Final = {
     for column in (keys.c.uplink, keys.c.downlink)
 }
 _AT_ONCE: Final = 1000  # parameters of a statement; SQLite takes 32,766 at most
-_TRACKER: Final = sa.select(trackers).where(trackers.c.id == bindparam("id"))
+_TRACKERS: Final = sa.select(trackers).where(trackers.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class Registry:
@@ -88,7 +88,12 @@ class Registry:
 
     def tracker(self, tracker: str) -> Tracker:
         """Return a registered tracker."""
-        return Tracker(*self._connection.execute(_TRACKER, {"id": tracker}).one())
+        return self.named([tracker])[tracker]
+
+    def named(self, ids: Collection[str]) -> dict[str, Tracker]:
+        """Return those of the trackers that are registered, by id."""
+        rows = self._connection.execute(_TRACKERS, {"ids": list(ids)})
+        return {row.id: Tracker(*row) for row in rows}
 
     def lock(self, ids: Collection[str]) -> None:
         """Let no other gateway extend these trackers' chains until the transaction ends.

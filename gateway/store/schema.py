@@ -77,8 +77,17 @@ blocks = Table(
     Column("number", BigInteger),
     Column("repeats", Integer, nullable=False, default=0),
     Column("repeated_ms", BigInteger),
-    Index("blocks_digest", "tracker", "digest", unique=True),
-    Index("blocks_number", "tracker", "chain", "number"),
+    # Where a tracker goes on is one place of this index, however large the archive is.
+    Index("blocks_identity", "tracker", "chain", "number", "digest", unique=True),
+    # The other holds no null to be unique.
+    Index(
+        "blocks_unread",
+        "tracker",
+        "digest",
+        unique=True,
+        sqlite_where=sa.text("chain IS NULL"),
+        postgresql_where=sa.text("chain IS NULL"),
+    ),
 )
 
 kept = Table(
@@ -160,7 +169,8 @@ def create(connection: Connection) -> None:
 
 def _upgrade(connection: Connection) -> None:
     """Change what a table of an earlier version has; what it has not is made afterwards."""
-    connection.execute(sa.DDL("DROP INDEX IF EXISTS commands_open"))
+    for index in ("commands_open", "blocks_digest", "blocks_number"):
+        connection.execute(sa.DDL(f"DROP INDEX IF EXISTS {index}"))
     added = sa.schema.CreateColumn(quarantine.c.known).compile(dialect=connection.dialect)
     connection.execute(sa.DDL(f"ALTER TABLE quarantine ADD COLUMN {added}"))
     named = quarantine.c.topic.in_(sa.select(sa.type_coerce(trackers.c.id, AnyText)))
