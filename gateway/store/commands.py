@@ -19,14 +19,12 @@ _OPEN: Final = commands.c.outcome.is_(None)
 _LAST: Final = sa.select(sa.func.max(commands.c.counter)).where(
     commands.c.tracker == bindparam("tracker")
 )
-_DUE: Final = (
-    sa.select(*_ROW)
-    .where(_OPEN, commands.c.expiry > bindparam("now_s"))
-    .order_by(commands.c.tracker, commands.c.counter)
-)
+# Not in order: for that SQLite would go through all commands there ever were.
+_DUE: Final = sa.select(*_ROW).where(_OPEN, commands.c.expiry > bindparam("now_s"))
 # Not all commands are looked at, because their number grows; that of the trackers does not.
+_ANY: Final = sa.select(commands.c.counter).where(commands.c.tracker == trackers.c.id).limit(1)
 _EVER: Final = sa.select(trackers.c.id).where(
-    sa.exists().where(commands.c.tracker == trackers.c.id)
+    _ANY.correlate(trackers).scalar_subquery().is_not(None)
 )
 # Of one that was cancelled or has expired a tracker may still tell: it had it already.
 _AWAITED: Final = (
@@ -91,10 +89,9 @@ class Commands:
 
     def due(self, now_s: int) -> dict[str, Command]:
         """Return, by tracker, the oldest command without an outcome that has not expired."""
-        found: dict[str, Command] = {}
-        for row in self._connection.execute(_DUE, {"now_s": now_s}):
-            found.setdefault(row.tracker, Command(*row))
-        return found
+        found = [Command(*row) for row in self._connection.execute(_DUE, {"now_s": now_s})]
+        newest_first = sorted(found, key=lambda command: command.counter, reverse=True)
+        return {command.tracker: command for command in newest_first}
 
     def trackers(self) -> list[str]:
         """Return the trackers that ever had a command."""

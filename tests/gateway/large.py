@@ -14,10 +14,10 @@ from coldtrail_gateway.store.database import Store
 from tests.gateway import databases
 from tests.support.blocks.blockmaker import downlink, uplink
 
-TRACKERS: Final = 1000
+TRACKERS: Final = 5000
 CHAIN: Final = b"chain  1"
 NOW_MS: Final = 1_767_225_600_123
-_COMMANDS: Final = 50  # of each tracker
+_COMMANDS: Final = 10  # of each tracker
 _ISLANDS: Final = 50_000  # of the one tracker whose blocks come with gaps everywhere
 _SEALED: Final = 320  # bytes
 
