@@ -9,10 +9,10 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format test renode torture demo flash bench-size bench-flash bench-heap clean
+.PHONY: help venv tools lint format test renode torture demo flash bench-size bench-flash bench-heap bench-gateway clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 # Checked only where something is missing, so that a second run costs nothing.
 define check_host
@@ -74,10 +74,11 @@ RENODE_TEST ?= renode-test
 renode: venv tools ## the cases on a chip in Renode: MICROPYTHON_NRF=firmware.hex [RENODE_TEST=renode-test]
 	@$(BIN)/python -m tests.renode.run --micropython "$(MICROPYTHON_NRF)" --renode-test "$(RENODE_TEST)"
 
-torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings
+torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings, a million blocks
 	@$(BIN)/python -m tests.torture.exchanges
 	@COLDTRAIL_SEEDS=20 $(BIN)/pytest -q -n 2 --timeout 3600 tests/journeys/test_fair_weather.py
 	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/drivers/test_at.py tests/firmware/uplink/test_mqtt.py tests/gateway/contract/test_hostile.py
+	@COLDTRAIL_ARCHIVE=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/gateway/store/test_plans.py
 	@$(BIN)/python -m tests.torture.power_cuts
 
 bench-size: venv ## bytes a reading, against six other formats
@@ -88,6 +89,9 @@ bench-flash: venv ## the flash log against littlefs on the same NOR model
 
 bench-heap: venv tools ## the smallest heap in which the story passes on 32 bit
 	@$(BIN)/python -m tests.bench.heap
+
+bench-gateway: venv ## blocks a second beside 10,000 and 1,000,000 archived, SQLite and PostgreSQL
+	@$(BIN)/python -m tests.bench.gateway
 
 BOARD ?= esp32_bg95
 flash: venv ## flash a tracker: PORT=… MICROPYTHON=ESP32_GENERIC-….bin [BOARD=…] [IDENTITY=…]

@@ -120,7 +120,8 @@ class Store:
                 with connection.begin():
                     yield connection
         except (SQLAlchemyError, *VALUE_ERRORS) as error:
-            raise translated(error, self._name) from error
+            # Not from it: a driver's error may quote what a URL or a row holds, and so a traceback.
+            raise translated(error, self._name) from None
 
 
 def _engine(named: str | Path, *, create: bool) -> tuple[Engine, Path | Url]:

@@ -5,16 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from sqlalchemy.exc import (
-    DataError as RefusedByDatabase,
-)
-from sqlalchemy.exc import (
-    DBAPIError,
-    IntegrityError,
-    OperationalError,
-    SQLAlchemyError,
-    StatementError,
-)
+from sqlalchemy.exc import DataError as SqlDataError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from coldtrail_gateway.errors import GatewayError
 
@@ -36,7 +28,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_BUSY: "is locked: end what holds it (another program writes to it)",
     sqlite3.SQLITE_LOCKED: "is locked: end what holds it (another program writes to it)",
     sqlite3.SQLITE_IOERR: "cannot be written (disk I/O error): look at its disk and free space",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check the path and its permissions",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: check that it, and its folder, can be written",
     sqlite3.SQLITE_NOTADB: "is not a database: name another with --db",
     sqlite3.SQLITE_CORRUPT: "is damaged: restore it from a copy",
 }
@@ -51,7 +43,7 @@ _SQLSTATES: Final = {
 
 def translated(error: Exception, name: str) -> StoreError:
     """Return what an error of the database `name` means."""
-    if isinstance(error, (RefusedByDatabase, IntegrityError, *VALUE_ERRORS)):
+    if isinstance(error, (SqlDataError, IntegrityError, *VALUE_ERRORS)):
         return DataError(_sentence(error, name))
     if isinstance(error, StatementError) and isinstance(error.orig, VALUE_ERRORS):
         return DataError(_sentence(error, name))

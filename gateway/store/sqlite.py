@@ -14,7 +14,7 @@ from coldtrail_gateway.store.errors import StoreError
 
 _BUSY_S: Final = 5.0
 _FULL: Final = 2  # of PRAGMA synchronous
-
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 # Where two machines do not see each other's locks and shared memory, which WAL needs.
 _NETWORK: Final = re.compile(
     r"(nfs\d?|cifs|smb\d?|smbfs|9p|afs|ceph|glusterfs|lustre|fuse\.(sshfs|rclone|glusterfs|s3fs))"
@@ -89,16 +89,13 @@ def file_system(path: Path, mounts: Path) -> str:
     return kind
 
 
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")
-
-
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
         raise StoreError(
             f"The database {path} cannot be opened ({error.strerror}): check the path and its "
-            "permissions."
+            "permissions, or name another with --db."
         ) from error
 
 

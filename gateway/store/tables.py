@@ -36,4 +36,4 @@ class Tables:
             with self._connection.begin_nested():
                 yield
         except (SQLAlchemyError, *VALUE_ERRORS) as error:
-            raise translated(error, str(self._connection.engine.url.database)) from error
+            raise translated(error, str(self._connection.engine.url.database)) from None
