@@ -12,6 +12,7 @@ DATABASES: Final = ("sqlite", "postgresql")
 
 _SCHEMA_LOCK: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
 
+
 def insert(connection: Connection, table: sa.Table) -> Any:
     """Return an INSERT that can be told what to do on a conflict."""
     return insert_on(connection.dialect.name, table)
@@ -37,7 +38,7 @@ def lock_for_writing(connection: Connection, table: sa.Table) -> None:
     PostgreSQL only; SQLite has one writer at a time.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.DDL(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
+        connection.execute(sa.text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def take_time(connection: Connection) -> None:

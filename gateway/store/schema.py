@@ -170,8 +170,8 @@ def create(connection: Connection) -> None:
 def _upgrade(connection: Connection) -> None:
     """Change what a table of an earlier version has; what it has not is made afterwards."""
     for index in ("commands_open", "blocks_digest", "blocks_number"):
-        connection.execute(sa.DDL(f"DROP INDEX IF EXISTS {index}"))
+        connection.execute(sa.text(f"DROP INDEX IF EXISTS {index}"))
     added = sa.schema.CreateColumn(quarantine.c.known).compile(dialect=connection.dialect)
-    connection.execute(sa.DDL(f"ALTER TABLE quarantine ADD COLUMN {added}"))
+    connection.execute(sa.text(f"ALTER TABLE quarantine ADD COLUMN {added}"))
     named = quarantine.c.topic.in_(sa.select(sa.type_coerce(trackers.c.id, AnyText)))
     connection.execute(sa.update(quarantine).values(known=named))

@@ -28,7 +28,7 @@ def unescape(stored: str) -> str:
 
 
 class _Escaped(sa.types.TypeDecorator[str]):
-    impl = sa.Text
+    impl: type[sa.String] = sa.Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:

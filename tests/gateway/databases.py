@@ -48,8 +48,19 @@ class Server:
             os.chown(home, nobody.pw_uid, nobody.pw_gid)
             self._run_as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         subprocess.run(
-            [folder / "initdb", "-D", home / "data", "-U", "coldtrail", "-A", "trust"]
-            + ["-E", "UTF8", "--locale=C", "--no-sync"],
+            [
+                folder / "initdb",
+                "-D",
+                home / "data",
+                "-U",
+                "coldtrail",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
             check=True,
             capture_output=True,
             timeout=60,
@@ -61,8 +72,16 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._process = subprocess.Popen(
-            [self._folder / "postgres", "-D", self._home / "data", "-k", self._home]
-            + ["-c", "listen_addresses=", *self._settings],
+            [
+                self._folder / "postgres",
+                "-D",
+                self._home / "data",
+                "-k",
+                self._home,
+                "-c",
+                "listen_addresses=",
+                *self._settings,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=self._home,

@@ -45,7 +45,13 @@ def registration(
             {
                 "id": tracker,
                 "test": True,
-                "keys": [{"version": 1, "uplink": uplink(tracker).hex(), "downlink": downlink(tracker).hex()}],
+                "keys": [
+                    {
+                        "version": 1,
+                        "uplink": uplink(tracker).hex(),
+                        "downlink": downlink(tracker).hex(),
+                    }
+                ],
             }
             for tracker in trackers
         ],

@@ -239,9 +239,7 @@ def test_junk_on_one_topic_displaces_nothing_on_another(store: Store, database: 
     assert kept == [early, forged, *3 * junk[-quarantine.SHARE :]]
     for number in range(quarantine.MAX_UNKNOWN):
         junk[number] = b"another %d" % number
-    intake.take(
-        store, [Arrival(f"CT-{9 + at}", each) for at, each in enumerate(junk)], NOW_MS
-    )
+    intake.take(store, [Arrival(f"CT-{9 + at}", each) for at, each in enumerate(junk)], NOW_MS)
     kept = [row.message for row in quarantined(database)]
     assert len(kept) == quarantine.MAX_UNKNOWN + 1
     assert kept[0] == forged
@@ -291,9 +289,7 @@ def batch(store: Store) -> tuple[list[Arrival], bytes]:
         arrivals += [Arrival(name, maker.block()) for _ in range(5)]
     with store.write() as t:
         command = t.commands.add("CT-1", [Action.LOCATE.value], NOW_MS, 3600)
-    culprit = Maker().block(
-        events=[[17, 7, command.counter, 3, Outcome.REFUSED.value, "bad"]]
-    )
+    culprit = Maker().block(events=[[17, 7, command.counter, 3, Outcome.REFUSED.value, "bad"]])
     arrivals.insert(5, Arrival("CT-1", culprit))
     return arrivals, culprit
 

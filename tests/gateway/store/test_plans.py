@@ -45,7 +45,7 @@ def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def arrivals(number: int) -> list[Arrival]:
-    """Return the next block of many trackers, some twice, and authentic bytes that are no block."""
+    """Return the next block of many trackers, some twice, and junk."""
     found = []
     for name in NAMES:
         maker = Maker(name, chain=large.CHAIN, number=BLOCKS // large.TRACKERS + number - 1)
@@ -69,7 +69,7 @@ def calls(tables: Tables) -> dict[Callable[..., Any], Callable[[], Any]]:
         Registry.named: lambda: registry.named(NAMES),
         Registry.lock: lambda: registry.lock(NAMES),
         Registry.keys: lambda: registry.keys(NAMES),
-        Registry.lock_keys: lambda: registry.lock_keys(),
+        Registry.lock_keys: registry.lock_keys,
         Registry.holders: lambda: registry.holders([uplink(name) for name in NAMES]),
         Registry.add_tracker: lambda: registry.add_tracker("CT-1", test=True),
         Registry.add_key: lambda: registry.add_key("CT-1", 1, KeyPair(b"1" * 32, b"2" * 32)),
@@ -84,7 +84,9 @@ def calls(tables: Tables) -> dict[Callable[..., Any], Callable[[], Any]]:
         Commands.awaited: lambda: commands.awaited(NAMES),
         Commands.sent: lambda: commands.sent(made, NOW_MS),
         Commands.tell: lambda: [
-            commands.tell(NAMES[0], made.counter, outcome, None, NOW_MS) for outcome in (0, 1)
+            told(NAMES[0], made.counter, outcome, None, NOW_MS)
+            for told in (commands.tell,)
+            for outcome in (0, 1)
         ],
         Commands.cancel: lambda: commands.cancel(made, NOW_MS),
         Quarantine.add: lambda: junk.add(
@@ -146,7 +148,7 @@ _SCAN: Final = re.compile(r"SCAN (?!CONSTANT|\d)(\w+)")
 
 def _read_through(node: dict[str, Any]) -> Iterator[str]:
     kind = node["Node Type"]
-    if kind == "Seq Scan" or "Index" in kind and "Index Cond" not in node:
+    if kind == "Seq Scan" or ("Index" in kind and "Index Cond" not in node):
         yield node.get("Relation Name") or node["Index Name"]
     for inner in node.get("Plans", ()):
         yield from _read_through(inner)

@@ -108,7 +108,6 @@ def test_all_that_it_held_is_there_and_goes_on(earlier: str) -> None:
 
 def test_two_that_start_at_once_make_it_once(database: str) -> None:
 
-
     def start(_: int) -> None:
         Store(database, create=True).close()
 

@@ -90,7 +90,7 @@ def with_event(payload: dict[int, Any], event: list[int], text: bytes) -> bytes:
 def test_a_hostile_tracker_holds_nobody_up(
     store: Store, number: int, outcome: int, counter: int, reason: bytes
 ) -> None:
-    """An authentic block, whatever it says, and a good one of another tracker in the same batch."""
+    """An authentic block, whatever it says, and a good one in the same batch."""
     with store.write() as tables:
         command = tables.commands.add("CT-1", [Action.LOCATE.value], NOW_MS, 3600)
     event = [17, 7, counter or command.counter, 3, outcome]
