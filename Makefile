@@ -1,18 +1,38 @@
 # Python's packages live in .venv; MicroPython, mosquitto and bytecode in the user's cache, which all
-# checkouts share. COLDTRAIL_CACHE=.tools in the environment keeps them in this checkout instead.
+# checkouts share. With COLDTRAIL_CACHE=.tools they are kept in this checkout instead.
 SHELL := /bin/sh
 VENV  := .venv
 BIN   := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 PYTEST_ARGS ?=
+ifdef COLDTRAIL_CACHE
+# Programs are started in other folders, too.
+override export COLDTRAIL_CACHE := $(abspath $(COLDTRAIL_CACHE))
+endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format test renode torture demo flash bench-size bench-flash bench-heap bench-gateway clean
+.PHONY: help venv tools lint format quick test renode torture demo flash bench-size bench-flash bench-heap bench-gateway clean
 
-help: ## list the targets
+help: ## list the targets, and what can be set
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@printf '\nTo be set in the environment, or after the target as NAME=value:\n'
+	@awk '/^## [A-Z]/ { sub(/^## /, "  "); print }' Makefile
+
+## PYTHON           the Python that makes .venv, 3.11 or newer
+## COLDTRAIL_CACHE  folder for MicroPython, mosquitto and bytecode [~/.cache/coldtrail]
+## MICROPYTHON      a MicroPython 1.24 or newer to run the firmware on; MICROPYTHON32 a 32-bit one
+## MOSQUITTO        a mosquitto 2.0.11 or newer; each of the three may be a command with arguments
+## PYTEST_ARGS      what else quick and test give to pytest, such as PYTEST_ARGS="-k flight"
+## CI               with CI=true a skipped test fails unless tests/allowed_skips.txt names it
+## COLDTRAIL_SEEDS  how many fair-weather journeys test runs [6; torture runs 20]
+## COLDTRAIL_FUZZ   how many byte strings test gives each parser [50000; torture a million]
+## COLDTRAIL_ARCHIVE  how many blocks are archived where statements are looked at [50000; torture a million]
+## COLDTRAIL_BROKER and COLDTRAIL_DB are what coldtrail takes for --broker and --db
+## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
+## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there
+## MICROPYTHON_NRF, RENODE_TEST            of renode: see there
 
 # Checked only where something is missing, so that a second run costs nothing.
 define check_host
@@ -34,7 +54,9 @@ $(VENV)/.locked: requirements.lock
 	@$(PIP) --require-hashes --no-deps --target $(VENV)/typings -r $(VENV)/stubs.lock
 	@touch $@
 
+# What pip install . or python -m build has left here would hide what is installed now.
 $(VENV)/.installed: pyproject.toml $(VENV)/.locked
+	@rm -rf coldtrail.egg-info
 	@$(PIP) --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -63,6 +85,9 @@ lint: venv build/names ## ruff and mypy, host and firmware
 format: venv ## let ruff rewrite what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+quick: venv tools ## run the laws only: what must always hold, in a minute or two
+	@$(BIN)/pytest -n 2 --dist loadfile -m quick $(PYTEST_ARGS)
 
 test: venv tools ## run every test
 	@failed=0; \

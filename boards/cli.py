@@ -4,6 +4,8 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 
 import click
 
+from coldtrail_boards.errors import BoardError
+
 GROUP = "coldtrail.commands"
 
 
@@ -13,8 +15,14 @@ class CommandLoadError(click.ClickException):
     def __init__(self, entry: EntryPoint, reason: object) -> None:
         super().__init__(
             f"the command '{entry.name}' ({entry.value}) could not be loaded: {reason}; "
-            "run 'make venv' in a complete checkout."
+            "install coldtrail again ('make venv' in a checkout)."
         )
+
+
+class _Refused(click.ClickException):
+    """What a part says cannot be done."""
+
+    exit_code = 2
 
 
 class EntryPointGroup(click.Group):
@@ -46,6 +54,13 @@ class EntryPointGroup(click.Group):
         if not isinstance(command, click.Command):
             raise CommandLoadError(entry, "it is not a click command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; a BoardError becomes its sentence and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except BoardError as error:
+            raise _Refused(str(error)) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands; one that fails to load says so on its own line."""

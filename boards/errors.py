@@ -1,9 +1,8 @@
-"""What ends a command for one board."""
-
-import click
+"""What ends a command of this part."""
 
 
-class BoardError(click.ClickException):
-    """Something cannot be done; one sentence says what, where and what to do. Exit code 2."""
+class BoardError(Exception):
+    """Something cannot be done; one sentence says what, where and what to do.
 
-    exit_code = 2
+    The command line (cli.py) prints the sentence and ends with exit code 2.
+    """

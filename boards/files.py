@@ -1,4 +1,7 @@
-"""Files that hold secrets: written whole or not at all, readable by their owner alone."""
+"""Files: what a person wrote is read in whatever form an editor saved it; secrets stay secret.
+
+A file is written whole or not at all, and one that holds secrets is readable by its owner alone.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +61,28 @@ def read(path: Path, *, secret: bool = False) -> bytes:
     if len(data) > _LARGEST:
         raise BoardError(f"{path} is longer than {_LARGEST} bytes: it cannot be the file meant.")
     return data
+
+
+def read_text(path: Path, *, secret: bool = False) -> str:
+    """Read a text that a person wrote, as `text` does.
+
+    Raises:
+        BoardError: it cannot be read, or is no UTF-8.
+    """
+    return text(read(path, secret=secret), path)
+
+
+def text(data: bytes, source: object) -> str:
+    """Decode UTF-8, with or without a byte order mark; lines end with a line feed.
+
+    Raises:
+        BoardError: it is UTF-16 or another encoding; `source` says whose text it is.
+    """
+    if b"\0" in data:
+        raise BoardError(f"{source} is UTF-16 or no text at all: save it as UTF-8.")
+    try:
+        decoded = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BoardError(f"{source}: line {line} is not UTF-8: save it as UTF-8.") from None
+    return decoded.replace("\r\n", "\n")

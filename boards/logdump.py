@@ -11,27 +11,28 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
 import cbor2
-import click
+
+from coldtrail_boards.errors import BoardError
 
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
 SPAN = 1024
+# Of the contract (firmware/uplink.cddl), and the log's own from 28 on.
 TYPES = {
     1: "sample", 2: "position", 3: "boot", 4: "clock sync", 5: "alarm start", 6: "alarm end",
-    7: "configuration", 9: "log gap", 10: "shipment start", 11: "shipment stop", 13: "fault",
+    7: "configuration", 8: "key change", 9: "log gap", 10: "shipment start", 11: "shipment stop",
+    12: "flight mode", 13: "fault", 14: "shock", 15: "free fall", 16: "calibration",
+    17: "command outcome", 18: "radio", 19: "cell", 20: "service",
     28: "sealed block", 29: "confirmation", 30: "checkpoint",
 }  # fmt: skip
 BLOCK_HEAD = struct.Struct("<IIB")
 
 
-class ImageError(click.ClickException):
+class ImageError(BoardError):
     """The image holds no log that can be read; one sentence says why."""
-
-    exit_code = 2
 
 
 class State(StrEnum):
@@ -271,10 +272,11 @@ def describe(record: Record) -> str:
             text = record.payload.hex()
         else:
             text = str(value)
-    return f"{record.sequence:>9}  {name:<14}  {text}"
+    return f"{record.sequence:>9}  {name:<15}  {text}"
 
 
-def _summary(dump: Dump) -> list[str]:
+def summary(dump: Dump) -> list[str]:
+    """Return what was found as lines of text: records, sectors, wear, damage."""
     lines = []
     if dump.records:
         first, last = dump.records[0].sequence, dump.records[-1].sequence
@@ -290,36 +292,3 @@ def _summary(dump: Dump) -> list[str]:
         lines.append(f"erases of a sector: {min(dump.erases)} to {max(dump.erases)}")
     lines += dump.damage or ["no damage"]
     return lines
-
-
-@click.group()
-def log() -> None:
-    """Work with a tracker's flash log on the host."""
-
-
-@log.command("dump")
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option(
-    "--offset", type=click.IntRange(min=0), default=0, help="Byte where the ring begins."
-)
-@click.option("--summary", is_flag=True, help="Do not list the records.")
-def dump_command(image: Path, offset: int, summary: bool) -> None:
-    """Decode a raw IMAGE of the flash: records in order, then what is damaged.
-
-    Exit code 0 without damage, 1 with, 2 when there is no log to decode.
-    """
-    try:
-        data = image.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{image}: {error.strerror}; name a raw image of the flash.") from None
-    try:
-        dump = decode(data[offset:])
-    except ImageError as error:
-        raise ImageError(f"{image}: {error.message}") from None
-    if not summary:
-        for record in dump.records:
-            click.echo(describe(record))
-    for line in _summary(dump):
-        click.echo(line)
-    if dump.damage:
-        raise SystemExit(1)

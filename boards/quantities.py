@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
@@ -16,13 +16,18 @@ Channel = Literal[
     "payload", "ambient", "humidity", "light", "battery",
     "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
 ]  # fmt: skip
-CHANNELS: tuple[Channel, ...] = (
-    "payload", "ambient", "humidity", "light", "battery",
-    "acceleration_x", "acceleration_y", "acceleration_z", "shock", "free_fall",
-)  # fmt: skip
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
 # Unit, and the decimal places the wire keeps, of each channel.
 UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), *[("mg", 0)] * 4, ("ms", 0))
+
+# The part that measures each channel, its smallest and largest reading in the channel's unit:
+# firmware/ranges.toml.
+RANGES = (
+    ("MAX31865", -20000, 11000), ("SHT45", -4000, 12500), ("SHT45", 0, 1000),
+    ("OPT3001", 0, 8386560), ("battery", 2300, 4500), *[("LIS2DW12", -15991, 15989)] * 3,
+    ("LIS2DW12", 1250, 15750), ("LIS2DW12", 60, 160),
+)  # fmt: skip
 SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
@@ -51,9 +56,15 @@ def quantity(text: str, channel: Channel) -> int:
     except InvalidOperation:
         scaled = Decimal("NaN")
     if number == text or not scaled.is_finite() or scaled != int(scaled):
-        example = f"{Decimal(8).quantize(Decimal(1).scaleb(-places))} {unit}"
+        example = written(8 * 10**places, channel)
         raise ValueError(f'must be in {unit} for {channel}, such as "{example}"')
     return int(scaled)
+
+
+def written(value: int, channel: Channel) -> str:
+    """Return an integer in the channel's unit as a person writes it: "8.00 °C"."""
+    unit, places = UNITS[CHANNELS.index(channel)]
+    return f"{Decimal(value).scaleb(-places):.{places}f} {unit}"
 
 
 Seconds = Annotated[int, BeforeValidator(_seconds)]

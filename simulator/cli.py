@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from coldtrail_simulator.board.file import BoardFileError
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.report.report import lines, report
+from coldtrail_simulator.services import tools
 from coldtrail_simulator.services.process import ServiceError, ToolError
 from coldtrail_simulator.shipment.packing import ShipmentError
 from coldtrail_simulator.shipment.shipment import Shipment, run
@@ -106,6 +107,10 @@ def _run(
     scenario: Scenario, seed: int, out: Path, broker: str | None, *, console: bool, speed: float
 ) -> tuple[Shipment, Shipment | None]:
     """Run the shipment, and beside it, on another core, its twin if it has one."""
+    # Before the bar of the journey: a download shows one of its own.
+    tools.micropython()
+    if scenario.twin or not broker:
+        tools.mosquitto()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,8 +1,8 @@
-"""Makes a skipped test visible, and in CI an unexpected one an error; shows figures."""
+"""What pytest reports: skips (in CI an unexpected one is an error), failed fixtures, figures."""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,18 @@ settings.register_profile(
 )
 settings.load_profile("coldtrail")
 
-ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.txt")
+LAWS = (
+    "structure",
+    "firmware/contract firmware/judging firmware/log firmware/sensing firmware/ports",
+    "simulator/models simulator/world",
+    "gateway/contract gateway/evidence gateway/exports",
+    "boards/profiles boards/provision",
+)
+"""Folders whose tests are marked quick, but those that are slow: what holds of any input, and
+starts no tracker, broker or board."""
+
+HERE = Path(__file__).parent
+ALLOWED_SKIPS = HERE / "allowed_skips.txt"
 
 
 @dataclass(frozen=True)
@@ -111,12 +122,40 @@ class Figures:
             terminalreporter.line(figure)
 
 
+class FailedFixtures:
+    """Lets a fixture that many tests share, and that fails, say so once.
+
+    pytest raises the same error anew for every further test that asks for the fixture. The first
+    is an error; the others are marked as expected to fail, with the name of the first.
+    """
+
+    def __init__(self) -> None:
+        self._failures: list[tuple[BaseException, str]] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.when != "setup" or call.excinfo is None or not report.failed:
+            return report
+        error = call.excinfo.value
+        for known, first in self._failures:
+            if known is error:
+                report.outcome = "skipped"
+                report.longrepr = report.wasxfail = f"a fixture has failed, see {first}"
+                return report
+        self._failures.append((error, item.nodeid))
+        return report
+
+
 def _reason(longrepr: object) -> str:
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
     return str(text).removeprefix("Skipped: ")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(FailedFixtures())
     if not hasattr(config, "workerinput"):
         strict = os.environ.get("CI", "") not in {"", "0", "false"}
         config.pluginmanager.register(SkipReport(read_allowed(ALLOWED_SKIPS), strict=strict))
@@ -124,5 +163,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest first: no worker has them left when the other has finished."""
+    """Mark the laws quick; put the longest first, so that no worker has them left at the end."""
+    laws = {HERE / folder for line in LAWS for folder in line.split()}
+    for item in items:
+        if not laws.isdisjoint(item.path.parents) and not item.get_closest_marker("slow"):
+            item.add_marker("quick")
     items.sort(key=lambda item: "/journeys/" not in item.path.as_posix())

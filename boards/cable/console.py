@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -23,118 +20,13 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from coldtrail_boards.cable.line import BAUD, ENQ, EOT, GREETING, NAK, Cable
-from coldtrail_boards.cable.read_out import BlockFile, read_out
-from coldtrail_boards.cable.read_out import Progress as Told
+from coldtrail_boards import files
+from coldtrail_boards.cable.line import BAUD, Cable
+from coldtrail_boards.cable.read_out import BlockFile, Listener, read_out
+from coldtrail_boards.cable.session import Session
 from coldtrail_boards.errors import BoardError
 
 _VERIFY_S = 600
-_ANSWER_S = 900.0
-_ASK_S = 0.2
-
-
-class Session:
-    """One side of a conversation: a thread hears what the tracker says."""
-
-    def __init__(self, cable: Cable, show: Callable[[str], object]) -> None:
-        self._cable = cable
-        self._show = show
-        self._events: queue.Queue[str] = queue.Queue()
-        self._tail = b""
-        self._ended = False
-        self.failed = False
-        self.lost: BoardError | OSError | None = None
-        """Set when the cable was pulled, or nobody reads any more what is shown."""
-        self._thread = threading.Thread(target=self._hear, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop to listen."""
-        self._ended = True
-        self._thread.join()
-
-    def _hear(self) -> None:
-        try:
-            while not self._ended:
-                if data := self._cable.read():
-                    self._take(data)
-        except (BoardError, OSError) as error:
-            self.lost = error
-            self._events.put("gone")
-
-    def _take(self, data: bytes) -> None:
-        for piece in _pieces(data):
-            if piece == EOT:
-                self._events.put("end")
-            elif piece == NAK:
-                self.failed = True
-            elif piece == ENQ:
-                self._events.put("question")
-            else:
-                self._say(piece)
-
-    def _say(self, text: bytes) -> None:
-        self._show(text.decode("utf-8", "replace").replace("\r\n", "\n"))
-        self._tail = (self._tail + text)[-200:]
-        if GREETING.search(self._tail):
-            self._tail = b""
-            # It has started anew and takes us for a terminal.
-            self._cable.write(b"\x01")
-            self._events.put("restart")
-
-    def obey(self, line: str, answer: Callable[[], str | None]) -> bool:
-        """Have one command carried out; return whether it was.
-
-        ``answer`` is asked for what the tracker wants to know; None stops the command.
-
-        Raises:
-            BoardError, OSError: the cable was pulled, or what is said goes nowhere.
-        """
-        self.failed = False
-        while not self._events.empty():
-            self._events.get()
-        self._cable.write(line.encode("ascii", "replace") + b"\r")
-        while True:
-            try:
-                event = self._wait()
-            except KeyboardInterrupt:
-                self._cable.write(b"\x03")
-                continue
-            if event == "question":
-                said = answer()
-                self._cable.write(b"\x03" if said is None else said.encode() + b"\r")
-            elif event == "end":
-                return not self.failed
-            elif event == "restart":
-                self._show("(the tracker has started anew: the command is lost)\n")
-                return False
-
-    def _wait(self) -> str:
-        """Return the next event, looking up now and then so that Ctrl-C is heard."""
-        for _ in range(int(_ANSWER_S / _ASK_S)):
-            if self.lost:
-                raise self.lost
-            try:
-                return self._events.get(timeout=_ASK_S)
-            except queue.Empty:
-                continue
-        raise BoardError("The tracker has not answered for a quarter of an hour.")
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Split off the control characters that carry a meaning."""
-    text = bytearray()
-    for byte in data:
-        one = bytes((byte,))
-        if one in (EOT, NAK, ENQ):
-            if text:
-                yield bytes(text)
-                text.clear()
-            yield one
-        else:
-            text.append(byte)
-    if text:
-        yield bytes(text)
 
 
 # --- by hand -------------------------------------------------------------------------------
@@ -194,7 +86,7 @@ def _by_hand(cable: Cable) -> int:
 
 def _by_program(cable: Cable) -> int:
     """Carry out the lines of standard input; answers to questions are lines of it, too."""
-    lines = iter(sys.stdin.read().splitlines())
+    lines = iter(files.text(sys.stdin.buffer.read(), "Standard input").splitlines())
     session = Session(cable, lambda text: click.echo(text, nl=False))
     failed = 0
     try:
@@ -225,7 +117,7 @@ def _export(port: str, baud: int, target: Path, shipment: str | None, db: str | 
             bar.update(task, completed=number - begun, total=end - begun)
 
         try:
-            read_out(port, baud, blocks, Told(at, screen.print))
+            read_out(port, baud, blocks, Listener(at, screen.print))
         finally:
             blocks.close()
     screen.print(f"{blocks.count} blocks are in {blocks.path}", soft_wrap=True)

@@ -1,7 +1,7 @@
 """Reads a tracker's log over the cable into a file of sealed blocks that survives a pulled cable.
 
-The file is a CBOR sequence, as gateway/readout.py takes it; what the tracker sends is described in
-firmware/coldtrail/console/log.py.
+The file is a CBOR sequence, as gateway/cli/verify_file.py takes it; what the tracker sends is
+described in firmware/coldtrail/console/log.py.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _unescaped(line: bytes) -> bytes:
 
 
 @dataclass
-class Progress:
+class Listener:
     """Told how far it is: records of the log that lie behind, and all of them."""
 
     at: Callable[[int, int], object]
@@ -142,7 +142,7 @@ class BlockFile:
         self._file.close()
 
 
-def read_out(port: str, baud: int, file: BlockFile, progress: Progress) -> None:
+def read_out(port: str, baud: int, file: BlockFile, listener: Listener) -> None:
     """Bring every sealed block that the log has into ``file``.
 
     Raises:
@@ -154,11 +154,11 @@ def read_out(port: str, baud: int, file: BlockFile, progress: Progress) -> None:
         before = file.last
         try:
             with cable:
-                cable.greet(lambda: progress.say("The tracker calls its gateway: waiting."))
-                if _transfer(cable, file, progress):
+                cable.greet(lambda: listener.say("The tracker calls its gateway: waiting."))
+                if _transfer(cable, file, listener):
                     return
         except Gone:
-            progress.say(
+            listener.say(
                 "The cable is out: plug it in again to go on, or press Ctrl-C and run the same "
                 "command later."
             )
@@ -183,7 +183,7 @@ def _plugged(port: str, baud: int) -> Cable:
         time.sleep(0.2)
 
 
-def _transfer(cable: Cable, file: BlockFile, progress: Progress) -> bool:
+def _transfer(cable: Cable, file: BlockFile, listener: Listener) -> bool:
     """Ask for what is not in the file yet; return whether all of it has come."""
     end = 0
     blocks = 0
@@ -197,9 +197,9 @@ def _transfer(cable: Cable, file: BlockFile, progress: Progress) -> bool:
         elif frame.kind == "b" and end:
             file.add(frame.number, frame.payload)
             blocks += 1
-            progress.at(frame.number, end)
+            listener.at(frame.number, end)
         elif frame.kind == "e" and end:
-            progress.at(end, end)
+            listener.at(end, end)
             return blocks == frame.number
     if refusal.text:
         raise BoardError(f"The tracker refuses: {refusal.text}.")

@@ -1,4 +1,4 @@
-"""`coldtrail selftest`: has a tracker test itself, over its cable, and says whether it may travel.
+"""Has a tracker test itself, over its cable.
 
 The tracker makes the checks (firmware/coldtrail/selftest/run.py) and answers a JSON object a line.
 """
@@ -11,10 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import click
-
-from coldtrail_boards.cable.console import Session
-from coldtrail_boards.cable.line import BAUD, GREETING, Cable
+from coldtrail_boards.cable.line import GREETING, Cable
+from coldtrail_boards.cable.session import Session
 from coldtrail_boards.errors import BoardError
 
 _CALLING = "a call is under way"
@@ -23,8 +21,6 @@ _AGAIN_S = 0.5
 _LOOK_S = 0.1
 _SILENCE_S = 600.0
 """The longest check: a session that climbs its ladder without getting through."""
-_BEFORE_BUTTON = "flash write"
-_ASK = "… now press the button: green and red take turns"
 
 
 @dataclass(frozen=True)
@@ -87,20 +83,18 @@ class Answer:
 
 def selftest(
     port: str, baud: int, *, gnss: bool, found: Callable[[Check], object],
-    code: Callable[[], str | None],
+    code: Callable[[], str | None], waits: Callable[[], object],
 ) -> list[Check]:  # fmt: skip
     """Have the tracker at a port test itself; ``found`` is handed each check as it comes.
 
-    ``code`` is asked for the console's code, which a tracker in transit wants.
+    ``code`` is asked for the console's code, which a tracker in transit wants; ``waits`` is
+    called when the tracker is busy with a call, whose end is then waited for.
 
     Raises:
         BoardError: nobody answers, the tracker refuses, or it breaks off.
     """
     answer = Answer(found)
     line = "selftest gnss --json" if gnss else "selftest --json"
-
-    def waits() -> None:
-        click.echo("the tracker calls the gateway: waiting for the end of that", err=True)
 
     with Cable(port, baud) as cable:
         cable.greet(waits)
@@ -127,40 +121,3 @@ def selftest(
         reason = answer.error or "it broke off"
         raise BoardError(f"The tracker at {port} has not tested itself: {reason}; try again.")
     return answer.checks
-
-
-@click.command("selftest")
-@click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
-@click.option("--gnss", is_flag=True, help="Also look for satellites, up to 2 minutes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document in the end.")
-@click.option("--baud", default=BAUD, show_default=True, help="Speed of the line.")
-@click.pass_context
-def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: int) -> None:
-    """Have a tracker test itself: a line for each part, with what was measured and its limit.
-
-    It sends a test block and waits for the gateway to confirm it; in the end it asks for a press
-    of the button. Exit code 1 when a check fails.
-    """
-
-    def found(check: Check) -> None:
-        if not as_json:
-            click.echo(check)
-        if check.check == _BEFORE_BUTTON:
-            click.echo(_ASK, err=True)
-
-    def code() -> str | None:
-        try:
-            return str(click.prompt("code", hide_input=True, err=True))
-        except click.Abort:
-            return None
-
-    checks = selftest(port, baud, gnss=gnss, found=found, code=code)
-    failed = [check.check for check in checks if not check.ok]
-    if as_json:
-        summary = {"passed": not failed, "failed": failed, "checks": [vars(c) for c in checks]}
-        click.echo(json.dumps(summary, indent=2))
-    elif failed:
-        click.echo(f"{len(failed)} of {len(checks)} failed: {', '.join(failed)}")
-    else:
-        click.echo("passed")
-    context.exit(1 if failed else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from esp_pylib.logger import EspLogBase
@@ -23,7 +23,7 @@ BAUD = 460_800
 _ATTEMPTS = 4
 _here = threading.local()
 
-Progress = Callable[[int], object]
+Advance = Callable[[int], object]
 """Told how many more bytes are in the flash."""
 
 
@@ -82,14 +82,14 @@ class Chip:
             raise
         return True
 
-    def write(self, offset: int, data: bytes, progress: Progress) -> None:
+    def write(self, offset: int, data: bytes, advance: Advance) -> None:
         """Write to the flash; esptool compares the hash afterwards."""
         done = 0
 
         def report(fraction: float) -> None:
             nonlocal done
             now = round(fraction * len(data))
-            progress(now - done)
+            advance(now - done)
             done = now
 
         _here.report = report
@@ -111,18 +111,16 @@ def connected(port: str, baud: int = BAUD) -> Iterator[Chip]:
         BoardError: there is no such port, it is busy, nobody answers, or the line breaks.
     """
     loader: Any = None
-    try:
-        loader = cmds.detect_chip(port, connect_attempts=_ATTEMPTS)
-        loader = cmds.run_stub(loader)
-        cmds.attach_flash(loader)
-        if baud != ESPLoader.ESP_ROM_BAUD:
-            loader.change_baud(baud)
-        yield Chip(port, loader)
-    except (FatalError, SerialException, OSError) as error:
-        raise BoardError(_sentence(port, str(error), begun=loader is not None)) from error
-    finally:
-        if loader is not None:
-            loader._port.close()
+    with ExitStack() as opened:
+        try:
+            loader = opened.enter_context(cmds.detect_chip(port, connect_attempts=_ATTEMPTS))
+            loader = cmds.run_stub(loader)
+            cmds.attach_flash(loader)
+            if baud != ESPLoader.ESP_ROM_BAUD:
+                loader.change_baud(baud)
+            yield Chip(port, loader)
+        except (FatalError, SerialException, OSError) as error:
+            raise BoardError(_sentence(port, str(error), begun=loader is not None)) from error
 
 
 def ports() -> list[str]:

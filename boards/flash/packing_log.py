@@ -79,13 +79,18 @@ def chips_of(path: Path, tracker: str) -> set[str]:
 
 def _entries(path: Path) -> Iterator[Entry]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             for row in csv.DictReader(file):
                 yield Entry(**{name: row.get(name) or "" for name in COLUMNS})
     except FileNotFoundError:
         return
     except OSError as error:
         raise _unusable(path, error) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BoardError(
+            f"The packing log {path} is not CSV in UTF-8: save it as that, or name another "
+            "with --log."
+        ) from error
 
 
 def _unusable(path: Path, error: OSError) -> BoardError:

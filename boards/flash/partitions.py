@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 
 OFFSET = 0x8000
@@ -51,11 +52,9 @@ def load(path: Path) -> Table:
         BoardError: there is none, or it is not one.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = files.read_text(path).splitlines()
         rows = [line.split(",") for line in lines if line.strip() and not line.startswith("#")]
         table = tuple(_row(*(cell.strip() for cell in row)) for row in rows)
-    except OSError as error:
-        raise BoardError(f"{path}: {error.strerror}; this board cannot be flashed.") from error
     except (KeyError, TypeError, ValueError) as error:
         raise BoardError(f"{path} is not a partition table ({error}).") from error
     end = OFFSET + SIZE

@@ -22,11 +22,12 @@ def _firmware() -> Path:
     """Return the folder of the tracker's program: `firmware` in a checkout, else as installed."""
     spec = importlib.util.find_spec("coldtrail_firmware")
     if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError("coldtrail_firmware is not installed; run 'make venv'.")
+        raise ModuleNotFoundError("the package coldtrail_firmware is missing")
     return Path(next(iter(spec.submodule_search_locations))).resolve()
 
 
 FIRMWARE = _firmware()
+BOARDS = Path(__file__).parents[1]
 BLOCK = 4096
 
 # MicroPython's documentation, ".mpy files": the first release that reads each version.
@@ -122,7 +123,7 @@ def _sources() -> dict[str, Path]:
         str(path.relative_to(FIRMWARE)): path
         for package in ("coldtrail", "drivers")
         for path in sorted((FIRMWARE / package).rglob("*.py"))
-    }
+    } | {"memory.py": FIRMWARE / "memory.py"}
 
 
 def digest(program: Files) -> str:

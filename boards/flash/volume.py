@@ -1,4 +1,4 @@
-"""`coldtrail volume`: what an nRF52840 gets beside MicroPython, as two images of its flash.
+"""What an nRF52840 gets beside MicroPython, as two images of its flash.
 
 The firmware is a ROMFS, run from the flash where it lies; what makes the board a tracker, and
 what the interpreter runs as source, is a littlefs.
@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 from intelhex import HexRecordError, IntelHex
 
 from coldtrail_boards import files
@@ -23,10 +22,7 @@ from coldtrail_boards.errors import BoardError
 from coldtrail_boards.flash import image, program
 from coldtrail_boards.provision.bundle import Bundle
 
-BOARDS = Path(__file__).parents[1]
 ROMFS, LITTLEFS = "romfs.img", "littlefs.img"
-FILES = "flash"
-"""Folder with the files of the littlefs, for whoever copies them one by one."""
 _LIMIT_S = 60
 _ADVICE = "name the .hex or .bin that is flashed onto the board"
 _LARGEST = 4 * 1024 * 1024
@@ -53,12 +49,12 @@ def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> d
     Raises:
         BoardError: there is no such board, or something does not fit.
     """
-    folder = BOARDS / board
-    try:
-        layout = tomllib.loads((folder / "layout.toml").read_text(encoding="utf-8"))
-    except OSError as error:
-        known = ", ".join(sorted(path.parent.name for path in BOARDS.glob("*/layout.toml")))
-        raise BoardError(f"The board '{board}' takes no volumes: name one of {known}.") from error
+    folder = program.BOARDS / board
+    if not (folder / "layout.toml").is_file():
+        layouts = program.BOARDS.glob("*/layout.toml")
+        known = ", ".join(sorted(path.parent.name for path in layouts))
+        raise BoardError(f"The board '{board}' takes no volumes: name one of {known}.")
+    layout = tomllib.loads(files.read_text(folder / "layout.toml"))
     firmware = program.firmware()
     lies = {
         "boot.py": (folder / ("bench" if bench else "") / "boot.py").read_bytes(),
@@ -118,31 +114,3 @@ def version(path: Path) -> tuple[int, int, int]:
     if found is None or not re.search(rb"NRF52840", data, re.IGNORECASE):
         raise BoardError(f"{path} is not MicroPython for the nRF52840: {_ADVICE}.")
     return found
-
-
-@click.command("volume")
-@click.option("--board", required=True, help="A folder of boards/, such as nrf52840dk_bg95.")
-@click.option("--micropython", required=True, type=click.Path(path_type=Path),
-              help="The MicroPython image that the board runs, .hex or .bin.")  # fmt: skip
-@click.option("--identity", type=click.Path(dir_okay=False, path_type=Path),
-              help="What 'provision tracker' wrote.")  # fmt: skip
-@click.option("--bench", is_flag=True, help="Console on the UART, no modem.")
-@click.option("-o", "--output", required=True, help="Folder for what is made.",
-              type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
-def command(
-    board: str, micropython: Path, identity: Path | None, bench: bool, output: Path
-) -> None:
-    """Build the volumes of a board that is not flashed by `flash`."""
-    program.check_bytecode(version(micropython))
-    bundle = Bundle.load(identity) if identity else None
-    volumes = build(board, bundle, bench=bench)
-    # The littlefs holds the tracker's keys: what is written is its owner's alone.
-    lies = volumes[LITTLEFS].files
-    for other in (output / FILES).glob("*"):
-        if other.name not in lies:
-            other.unlink()  # another tracker's, which would be copied with this one's
-    for name, data in lies.items():
-        files.write(output / FILES / name, data, replace=True)
-    for name, made in volumes.items():
-        files.write(output / name, made.data, replace=True)
-        click.echo(f"{output / name}: {len(made.data)} of {made.size} bytes, at {made.offset:#x}")

@@ -6,24 +6,24 @@ The models here are the host's schema of `profile` in firmware/uplink.cddl.
 import hashlib
 import re
 import tomllib
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 import cbor2
-import click
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from coldtrail_boards import files
+from coldtrail_boards.errors import BoardError
 from coldtrail_boards.quantities import (
     CHANNELS,
+    RANGES,
     SECONDS,
-    UNITS,
     Channel,
     Model,
     Seconds,
     quantity,
     sentence,
+    written,
 )
 
 DIRECTORY = Path(__file__).parent
@@ -36,24 +36,15 @@ Subject = Literal[
 WhenFull = Literal["stop", "overwrite"]
 JudgedFrom = Literal["start delay", "first reading in the zone"]
 
-KINDS: tuple[Kind, ...] = ("instant", "consecutive", "cumulative", "trend")
-SUBJECTS: tuple[Subject, ...] = (
-    "probe", "ambient", "light", "accelerometer", "battery",
-    "log", "modem", "clock", "configuration", "downlink",
-)  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 EVENT_CHANNELS = ("shock", "free_fall")  # readings of events, not of samples
 COMPARISONS = ("<", "<=", ">", ">=")
-WHEN_FULL: tuple[WhenFull, ...] = ("stop", "overwrite")
-JUDGED_FROM: tuple[JudgedFrom, ...] = ("start delay", "first reading in the zone")
+WHEN_FULL: tuple[WhenFull, ...] = get_args(WhenFull)
+JUDGED_FROM: tuple[JudgedFrom, ...] = get_args(JudgedFrom)
 
 MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoint
 WINDOW_SAMPLES = 16  # the tracker divides a trend's window into so many buckets
-
-
-class ProfileError(click.ClickException):
-    """A profile cannot be read or written; one sentence names the file and the key."""
-
-    exit_code = 2
 
 
 class Limit(NamedTuple):
@@ -120,6 +111,19 @@ class Rule(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_part_tells_it(self) -> Self:
+        comparison, threshold = self.beyond
+        first = threshold + (comparison == 3) - (comparison == 1)
+        part, low, high = RANGES[CHANNELS.index(self.channel)]
+        if not low <= first <= high:
+            sign, limit = COMPARISONS[comparison - 1], written(threshold, self.channel)
+            ends = f"{written(low, self.channel)} to {written(high, self.channel)}"
+            raise ValueError(
+                f"no part can tell {self.channel} {sign} {limit}: the {part} tells {ends}"
+            )
+        return self
+
     def wire(self) -> list[int]:
         """Return the integers of `rule` in uplink.cddl."""
         return [
@@ -150,9 +154,9 @@ class Rule(Model):
 
     def __str__(self) -> str:
         """Return one line for people."""
-        unit, places = UNITS[CHANNELS.index(self.channel)]
         comparison, threshold = self.beyond
-        text = f"{self.channel} {COMPARISONS[comparison - 1]} {_decimal(threshold, places)} {unit}"
+        sign, limit = COMPARISONS[comparison - 1], written(threshold, self.channel)
+        text = f"{self.channel} {sign} {limit}"
         match self.kind:
             case "consecutive":
                 text += f" for {duration(self.delay)} without interruption"
@@ -162,7 +166,7 @@ class Rule(Model):
                 text += f" expected within {duration(self.notice)}"
                 text += f" (trend over {duration(self.window)})"
         if self.hysteresis:
-            text += f", ends {_decimal(self.hysteresis, places)} {unit} within"
+            text += f", ends {written(self.hysteresis, self.channel)} within"
         return text
 
 
@@ -313,10 +317,6 @@ def _nth(names: tuple[Any, ...], index: object, first: int = 0) -> object:
     return index
 
 
-def _decimal(value: int, places: int) -> str:
-    return f"{Decimal(value).scaleb(-places):.{places}f}"
-
-
 def duration(seconds: int) -> str:
     """Return seconds in the largest unit, up to hours, that needs no fraction: "90 min"."""
     unit = next(unit for unit in ("h", "min", "s") if seconds % SECONDS[unit] == 0)
@@ -327,41 +327,22 @@ def load(name_or_file: str) -> Profile:
     """Return a shipped profile by its name, or one from a .toml or .cbor file.
 
     Raises:
-        ProfileError: it is not there, or not a profile.
+        BoardError: it is not there, cannot be read, or is not a profile.
     """
     path = Path(name_or_file)
     if path.suffix not in (".toml", ".cbor"):
         path = DIRECTORY / f"{name_or_file}.toml"
         shipped = sorted(file.stem for file in DIRECTORY.glob("*.toml"))
         if name_or_file not in shipped:
-            raise ProfileError(
+            raise BoardError(
                 f"There is no profile '{name_or_file}': name one of {', '.join(shipped)}, "
                 "or a .toml or .cbor file."
             )
     try:
-        data = path.read_bytes()
         if path.suffix == ".cbor":
-            return Profile.from_wire(cbor2.loads(data))
-        return Profile.model_validate(tomllib.loads(data.decode()))
-    except OSError as error:
-        raise ProfileError(f"{path}: {error.strerror}; name a file that can be read.") from error
+            return Profile.from_wire(cbor2.loads(files.read(path)))
+        return Profile.model_validate(tomllib.loads(files.read_text(path)))
     except ValidationError as error:
-        raise ProfileError(f"{path}: {sentence(error)}") from error
+        raise BoardError(f"{path}: {sentence(error)}") from error
     except (ValueError, cbor2.CBORDecodeError) as error:
-        raise ProfileError(f"{path}: {error}.") from error
-
-
-@click.command()
-@click.argument("name_or_file")
-@click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path),
-              help="Write the CBOR for the tracker to this file.")  # fmt: skip
-def profile(name_or_file: str, output: Path | None) -> None:
-    """Show a profile, or write it as the tracker reads it.
-
-    NAME_OR_FILE is the name of a shipped profile, or a .toml or .cbor file.
-    """
-    chosen = load(name_or_file)
-    if output is None:
-        click.echo(chosen)
-        return
-    files.write(output, chosen.encode(), mode=0o644, replace=True)
+        raise BoardError(f"{path}: {error}.") from error

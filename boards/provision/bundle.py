@@ -15,7 +15,8 @@ import cbor2
 
 from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
-from coldtrail_boards.provision import certificates
+from coldtrail_boards.provision import certificates, fields
+from coldtrail_boards.provision.fields import Key
 
 IDENTITY, PROFILE, CALIBRATION = "identity.cbor", "profile.cbor", "calibration.cbor"
 NAMES = {
@@ -23,12 +24,6 @@ NAMES = {
     certificates.CA, certificates.CERTIFICATE, certificates.KEY,
 }  # fmt: skip
 _FORMAT = "identity/1"
-
-# Keys of identity.cbor: firmware/coldtrail/identity.py.
-VERSION, TRACKER, KEY_VERSION, UPLINK, DOWNLINK, HOST, PORT, APN, SHIPMENT, TLS, FLIGHTS = range(
-    11
-)
-PIN, APN_USER, APN_PASSWORD, SERVICE, CODE = range(11, 16)
 
 
 @dataclass(frozen=True)
@@ -50,18 +45,18 @@ class Bundle:
     @property
     def tracker(self) -> str:
         """The tracker's id."""
-        return str(self.identity[TRACKER])
+        return str(self.identity[Key.TRACKER])
 
     @property
     def registration(self) -> dict[str, Any]:
         """What the gateway is to know: its registration file (gateway/README.md)."""
         identity = self.identity
         keys = {
-            "version": identity[KEY_VERSION],
-            "uplink": identity[UPLINK].hex(),
-            "downlink": identity[DOWNLINK].hex(),
+            "version": identity[Key.KEY_VERSION],
+            "uplink": identity[Key.UPLINK_KEY].hex(),
+            "downlink": identity[Key.DOWNLINK_KEY].hex(),
         }
-        shipment = identity.get(SHIPMENT)
+        shipment = identity.get(Key.SHIPMENT)
         return {
             "coldtrail": "registration/1",
             "trackers": [{"id": self.tracker, "keys": [keys]}],
@@ -77,7 +72,8 @@ class Bundle:
         for name in (IDENTITY, PROFILE):
             if name not in self.files:
                 raise BoardError(f"{source} has no {name}: provision the tracker again.")
-        if self.identity.get(TLS):
+        fields.check(self.identity, source)
+        if self.identity.get(Key.TLS):
             certificates.check(dict(self.files), self.tracker, source)
 
     def save(self, path: Path) -> None:
@@ -115,7 +111,7 @@ def identity_of(found: Mapping[str, bytes]) -> dict[int, Any] | None:
     """Return the map in identity.cbor, or None where there is none that is whole."""
     try:
         identity = cbor2.loads(found[IDENTITY])
-        whole = isinstance(identity[TRACKER], str) and set(range(9)) <= set(identity)
+        whole = isinstance(identity[Key.TRACKER], str) and set(range(9)) <= set(identity)
     except (cbor2.CBORDecodeError, KeyError, TypeError, ValueError):
         return None
     return dict(identity) if whole else None
@@ -124,4 +120,4 @@ def identity_of(found: Mapping[str, bytes]) -> dict[int, Any] | None:
 def tracker_of(found: Mapping[str, bytes]) -> str | None:
     """Return whose files these are, or None for nobody's."""
     identity = identity_of(found)
-    return str(identity[TRACKER]) if identity else None
+    return str(identity[Key.TRACKER]) if identity else None

@@ -25,6 +25,8 @@ from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.quantities import CHANNELS, Model, quantity, sentence
 
+# What the tracker takes for a time: event 16 of firmware/uplink.cddl.
+_FIRST, _LAST = dt.date(2020, 1, 1), dt.date(2106, 2, 7)
 Name = Annotated[str, Field(min_length=1, max_length=32)]
 
 
@@ -43,8 +45,8 @@ class Sensor(Model):
         for name in (self.instrument, self.certificate):
             if len(name.encode()) > 32:
                 raise ValueError(f"'{name}' is longer than 32 bytes")
-        if self.due <= self.date:
-            raise ValueError("due must be after date")
+        if not _FIRST <= self.date < self.due <= _LAST:
+            raise ValueError(f"due must be after date, and both from {_FIRST} to {_LAST}")
         readings = [raw for raw, _ in self.wire_points()]
         if readings != sorted(set(readings)):
             raise ValueError("points must be in the order of their readings")
@@ -95,7 +97,7 @@ def load(path: Path) -> Calibration:
         BoardError: it is none; one sentence names the place.
     """
     try:
-        return Calibration.model_validate(tomllib.loads(files.read(path).decode()))
+        return Calibration.model_validate(tomllib.loads(files.read_text(path)))
     except ValidationError as error:
         raise BoardError(f"{path}: {sentence(error)}") from error
     except ValueError as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import tomllib
+from codecs import BOM_UTF8
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,24 +19,10 @@ from coldtrail_boards.provision import bundle as bundles
 from coldtrail_boards.provision import calibration, certificates, registration
 from coldtrail_boards.provision.bundle import Bundle
 from coldtrail_boards.provision.certificates import Authority
+from coldtrail_boards.provision.fields import Key, checked
 
-TRACKER_ID = re.compile(r"[A-Z0-9-]{1,23}")
-_SECRETS = {
-    "apn-password": (
-        bundles.APN_PASSWORD,
-        re.compile(r"[ !#-~]{1,64}"),
-        "1 to 64 characters of ASCII, no quotation mark",
-    ),
-    "sim-pin": (bundles.PIN, re.compile(r"[0-9]{4,8}"), "4 to 8 digits"),
-    "console-code": (
-        bundles.CODE,
-        re.compile(r"[!#-~]{4,16}"),
-        "4 to 16 characters of ASCII, no spaces or quotation marks",
-    ),
-}
-_WORD = re.compile(r"[!#-~]{1,64}")  # goes between quotation marks into an AT command
+_SECRETS = {"apn-password": Key.APN_PASSWORD, "sim-pin": Key.PIN, "console-code": Key.CODE}
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
-_MAX_FLIGHTS = 8
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -60,6 +46,10 @@ def ca(folder: Path, broker: str | None, tracker: str | None, since: str | None)
     the authority may be there already.
     """
     begin = _date("--from", since) if since else None
+    if broker:
+        checked(Key.HOST, broker, "--broker")
+    if tracker:
+        checked(Key.TRACKER, tracker, "--tracker")
     made = not (broker or tracker) or not (folder / "ca.key").exists()
     if made:
         authority = Authority.create(folder, "Coldtrail CA", begin)
@@ -118,15 +108,14 @@ def tracker_(
     The keys come from the system's random source and are nowhere but in the identity's file, which
     'coldtrail flash --identity' writes to the tracker, and in the registration.
     """
-    if not TRACKER_ID.fullmatch(tracker):
-        raise BoardError(f"'{tracker}' is no tracker id: 1 to 23 of A-Z, 0-9 and hyphen.")
+    checked(Key.TRACKER, tracker, f"The tracker's id '{tracker}'")
     output = output or Path(f"{tracker}.identity")
     if output.exists():
         raise BoardError(
             f"{output} is there already and holds keys: name another, or move it away."
         )
     identity = _identity(tracker, broker, apn, apn_user, shipment, flights, service=service)
-    tls = bundles.TLS in identity
+    tls = Key.TLS in identity
     found = {bundles.PROFILE: load_profile(profile).encode()}
     if calibration_file:
         found[bundles.CALIBRATION] = calibration.load(calibration_file).encode()
@@ -158,48 +147,49 @@ def _identity(
 ) -> dict[int, object]:  # fmt: skip
     host, port, tls = _broker(broker)
     identity: dict[int, object] = {
-        bundles.VERSION: 1,
-        bundles.TRACKER: tracker,
-        bundles.KEY_VERSION: 1,
-        bundles.UPLINK: secrets.token_bytes(32),
-        bundles.DOWNLINK: secrets.token_bytes(32),
-        bundles.HOST: host,
-        bundles.PORT: port,
-        bundles.APN: _word("--apn", apn),
-        bundles.SHIPMENT: _shipment(shipment),
+        Key.VERSION: 1,
+        Key.TRACKER: tracker,
+        Key.KEY_VERSION: 1,
+        Key.UPLINK_KEY: secrets.token_bytes(32),
+        Key.DOWNLINK_KEY: secrets.token_bytes(32),
+        Key.HOST: host,
+        Key.PORT: port,
+        Key.APN: checked(Key.APN, apn, "--apn"),
+        Key.SHIPMENT: checked(Key.SHIPMENT, shipment, "--shipment"),
     }
     if tls:
-        identity[bundles.TLS] = 1
+        identity[Key.TLS] = 1
     if flights:
-        identity[bundles.FLIGHTS] = _flights(flights)
-    if apn_user:
-        identity[bundles.APN_USER] = _word("--apn-user", apn_user)
+        identity[Key.FLIGHTS] = _flights(flights)
+    if apn_user is not None:
+        identity[Key.APN_USER] = checked(Key.APN_USER, apn_user, "--apn-user")
     if service:
-        identity[bundles.SERVICE] = 1
+        identity[Key.SERVICE] = 1
     return identity
 
 
 def _broker(url: str) -> tuple[str, int, bool]:
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        port = parts.port
     except ValueError:
-        port = 0
-    if not port or not parts.hostname or parts.path not in ("", "/") or parts.username:
+        parts = urlsplit("")
+    beyond = parts.path not in ("", "/") or parts.query or parts.fragment
+    if parts.scheme not in _PORTS or not parts.hostname or beyond:
         raise BoardError("--broker must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT].")
-    return _word("--broker", parts.hostname), port, parts.scheme == "mqtts"
-
-
-def _word(option: str, text: str) -> str:
-    if not _WORD.fullmatch(text):
-        raise BoardError(f"{option}: 1 to 64 characters of ASCII, no spaces or quotation marks.")
-    return text
-
-
-def _shipment(text: str | None) -> str | None:
-    if text is not None and not (1 <= len(text.encode()) <= 32 and text.isprintable()):
-        raise BoardError("--shipment: 1 to 32 bytes of printable text.")
-    return text
+    if parts.username is not None:
+        raise BoardError(
+            "--broker must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]: a tracker has no user "
+            "name and password, it shows its certificate."
+        )
+    if ":" in parts.hostname:
+        raise BoardError(
+            "--broker: a tracker's data connection is for IPv4 alone, so it cannot be an IPv6 "
+            "address: name the broker's host or its IPv4 address."
+        )
+    host = checked(Key.HOST, parts.hostname, "--broker: the host")
+    port = _PORTS[parts.scheme] if port is None else port
+    return host, checked(Key.PORT, port, "--broker: the port"), parts.scheme == "mqtts"
 
 
 def _flights(texts: tuple[str, ...]) -> list[list[int]]:
@@ -215,10 +205,8 @@ def _flights(texts: tuple[str, ...]) -> list[list[int]]:
                 "2026-12-01T10:00Z/2026-12-01T22:30Z."
             ) from None
         planned.append([int(begin.timestamp()), int(end.timestamp())])
-    planned.sort()
-    if len(planned) > _MAX_FLIGHTS:
-        raise BoardError(f"--flight: at most {_MAX_FLIGHTS} flights.")
-    return planned
+    checked(Key.FLIGHTS, sorted(planned), "All of --flight")
+    return sorted(planned)
 
 
 def _tls_files(
@@ -234,11 +222,9 @@ def _tls_files(
         return {}
     if authority and not any(given):
         issued, private = Authority.load(authority).issue(tracker)
-        pem = files.read(authority / "ca.pem")
+        pem = _pem(authority / "ca.pem")
     elif broker_ca and certificate and key and not authority:
-        pem, issued, private = (
-            files.read(broker_ca), files.read(certificate), files.read(key, secret=True)
-        )  # fmt: skip
+        pem, issued, private = _pem(broker_ca), _pem(certificate), _pem(key, secret=True)
     else:
         raise BoardError(
             "mqtts:// needs --ca, or --broker-ca, --certificate and --key; "
@@ -249,11 +235,16 @@ def _tls_files(
     }  # fmt: skip
 
 
+def _pem(path: Path, *, secret: bool = False) -> bytes:
+    """Read a PEM file as the modem takes it: an editor may have added a byte order mark."""
+    return files.read(path, secret=secret).removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
+
+
 def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
     given: dict[str, object] = {}
     if path:
         try:
-            given = tomllib.loads(files.read(path, secret=True).decode())
+            given = tomllib.loads(files.read_text(path, secret=True))
         except ValueError:
             # What it says might quote the secret.
             raise BoardError(f'{path} is no TOML with lines such as sim-pin = "…".') from None
@@ -263,10 +254,7 @@ def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
     for name, value in given.items():
         if name not in _SECRETS:
             raise BoardError(f"{path}: '{name}' is none of {', '.join(_SECRETS)}.")
-        key, pattern, words = _SECRETS[name]
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise BoardError(
-                f"{name} must have {words}, in quotation marks where it is in a file."
-            )
-        fields[key] = value
+        if not isinstance(value, str):
+            raise BoardError(f"{path}: {name} must stand in quotation marks.")
+        fields[_SECRETS[name]] = checked(_SECRETS[name], value, name)
     return fields

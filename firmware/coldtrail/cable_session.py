@@ -11,9 +11,9 @@ import sys
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
-_TASK = "attended"
+_TASK = "cable"
 _LOOP_MS = const(150)  # shorter than a press of the button
 _LIMIT_MS = const(20_000)
 _AGAIN_MS = const(5_000)
@@ -22,23 +22,21 @@ _AGAIN_MS = const(5_000)
 _CALL = const(44_000)
 
 
-class Attended:
+class CableSession:
     """What the console may use of the tracker, and what it holds of it.
 
     ``calling``: a call is under way, so that the modem is not the console's. ``modem``: its
-    driver, while the console has it switched on. ``tired``: a command found no memory. ``test``:
-    the self-test that a command asks for, its first arguments (see selftest_press.py).
+    driver, while the console has it switched on. ``tired``: a command found no memory.
     """
 
     def __init__(self, tracker):
-        """Attend ``tracker``."""
+        """Keep ``tracker`` awake."""
         self.tracker = tracker
-        self.port = tracker._port
-        self.recorder = tracker._recorder
+        self.port = tracker.port
+        self.recorder = tracker.recorder
         self.calling = False
         self.modem = None
         self.tired = False
-        self.test: "list | None" = None
         self._armed = False
         self._console = None
         self._task: "asyncio.Task | None" = None
@@ -47,49 +45,53 @@ class Attended:
         """Return when something is to be done without the console, or the cable is out.
 
         ``call``: somebody asks for a call now. Returns (whether somebody still does, whether the
-        button is pressed, the self-test that is asked for).
+        button is pressed). A self-test that a command asks for is the tracker's.
         """
         tracker = self.tracker
         pressed = False
-        while self.port.cable() and not self.tired and self.test is None:
-            tracker._watchdog.expect(_TASK, _LIMIT_MS)
-            tracker._watchdog.feed()
-            pressed = (self.port.button() or tracker._pressed) and not self.calling
+        while self.port.cable() and not self.tired and tracker.test is None:
+            tracker.watchdog.expect(_TASK, _LIMIT_MS)
+            tracker.watchdog.feed()
+            pressed = (self.port.button() or tracker.pressed_ms) and not self.calling
             if pressed:
                 break
             wait_ms = self._look()
-            if self.modem is not None and tracker._state.flight:
+            if self.modem is not None and tracker.state.flight:
                 await self.free_modem()
-            if not self.calling and (call or tracker._call_is_due()) and not tracker._silent():
+            if not self.calling and (call or tracker.call_is_due()) and not tracker.is_silent():
                 call = await self._call()
                 if gc.mem_free() < _CALL:
                     break
             self._start()
             await asyncio.sleep_ms(min(wait_ms, _LOOP_MS))
-        tracker._watchdog.done(_TASK)
+        tracker.watchdog.done(_TASK)
         await self.free_modem()
         await self._end()
-        return call, pressed, self.test
+        return call, pressed
 
     def _look(self):
         """Take the sample that is due, or that an event asks for; return ms to the next."""
         tracker = self.tracker
-        wait = tracker._wait_s()
+        wait = tracker.wait_s()
         due = wait is not None and wait <= 0
-        seen = tracker._seen()
+        seen = tracker.seen()
         if due or seen:
-            sample = tracker._detect()
+            sample = tracker.detect()
             if due:
-                tracker._sample()
-                tracker._silent()
+                tracker.sample()
+                tracker.is_silent()
             elif sample:
-                tracker._sample_when_due(True)
+                tracker.sample_when_due(True)
         if due or seen or not self._armed:
             self._armed = True
-            tracker._arm()
+            from coldtrail import sleep
+
+            sleep.arm(tracker)
+            del sleep
+            forget("coldtrail", "sleep")
             self.port.release_all()
-            forget("coldtrail.sensing.detector")
-            wait = tracker._wait_s()
+            forget("coldtrail.sensing", "detector")
+            wait = tracker.wait_s()
         if wait is None:
             return _LOOP_MS
         return max(0, wait * 1000 - self.port.since_boot(self.recorder.state.boot_rtc)[1])
@@ -106,9 +108,9 @@ class Attended:
         self._start()
         await asyncio.sleep_ms(0)
         print("coldtrail: calling the gateway")
-        self.tracker._watchdog.done(_TASK)
+        self.tracker.watchdog.done(_TASK)
         self.calling = True
-        task = asyncio.create_task(self.tracker._call())
+        task = asyncio.create_task(self.tracker.call())
         while not task.done():
             if self.port.cable():
                 self._start()
@@ -118,12 +120,7 @@ class Attended:
         await task
         self.calling = False
         print("coldtrail: the call has ended")
-        forget(
-            "coldtrail.uplink.session",
-            "coldtrail.uplink.mqtt",
-            "drivers.bg95.modem",
-            "drivers.bg95.at",
-        )
+        self.tracker.forget_session()
         return False
 
     async def free_modem(self):
@@ -162,12 +159,12 @@ class Attended:
                 await task
             except asyncio.CancelledError:
                 pass
-        forget("coldtrail.console")
+        forget("coldtrail", "console")
 
 
-def attend(tracker, call):
-    """Attend the tracker until the cable is pulled; ``call``: it is to call first.
+def run(tracker, call):
+    """Serve the console until the cable is pulled; ``call``: the tracker is to call first.
 
-    Return what ``Attended.run`` does.
+    Return what ``CableSession.run`` does.
     """
-    return asyncio.run(Attended(tracker).run(call))
+    return asyncio.run(CableSession(tracker).run(call))

@@ -4,10 +4,34 @@ import time
 
 from micropython import const
 
+from coldtrail import shipment
+
+_BY_BUTTON = const(1)  # from records.py, so that the compiler puts it in place
+
+_TEST_PRESSES = const(2)  # beside the one that woke the tracker
 _HOLD_MS = const(3000)
 _VERDICT_MS = const(2000)
 _BLINK_MS = const(250)
 _STEP_MS = const(25)  # longer than contacts bounce
+
+
+def answer(tracker, pressed_ms):
+    """Answer a press: short shows the verdict, held for 3 s stops the shipment.
+
+    ``pressed_ms``: for how long the button was down already. Return whether the shipment was
+    stopped, and whether the button was pressed twice more while the verdict was shown.
+    """
+    port, recorder, state = tracker.port, tracker.recorder, tracker.state
+    stop = held(port, pressed_ms) and state.shipment is not None
+    if stop:
+        if recorder.boot:
+            # A time needs its boot, and there is room for a few records.
+            shipment.boot(port, recorder, tracker.events)
+        shipment.stop(recorder, tracker.now(), _BY_BUTTON)
+    overdue = tracker.is_overdue(tracker.now())
+    unclear = not stop and (state.faults or state.shipment is None or overdue)
+    presses = show(port, state.engine.alarmed, unclear)
+    return stop, presses >= _TEST_PRESSES and not stop
 
 
 def held(port, waited=0):

@@ -3,7 +3,7 @@
 from micropython import const
 
 from coldtrail import VERSION
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _BOOT = const(3)
@@ -17,6 +17,29 @@ _OTHER = const(5)
 _BY_OTHER_SHIPMENT = const(4)
 _SUBJECT_LOG = const(5)
 _OTHER_VERSION = const(9)
+
+
+def resume(port, recorder, events, calibrations):
+    """Record what has begun, now that the log has room; return by how much the clock has moved.
+
+    A boot if there was one, the end of the full log, the shipment; ``calibrations``: those under
+    which this boot measures, as calibration.py has loaded them. ``events`` as for ``boot``.
+    """
+
+    def now():
+        return port.since_boot(recorder.state.boot_rtc)[0]
+
+    before, booted = now(), recorder.boot
+    if booted:
+        boot(port, recorder, events)
+    moved = now() - before
+    recorder.resume(now())
+    begin(recorder, now())
+    if booted:
+        t = now()
+        for entry in calibrations:
+            recorder.record(_CALIBRATION, [t] + entry)
+    return moved
 
 
 def boot(port, recorder, events):
@@ -40,12 +63,13 @@ def boot(port, recorder, events):
 
     detector.begin(recorder, events, t)
     if state.taken:
-        from coldtrail.uplink import commands
+        from coldtrail import outcome
 
-        commands.conclude(recorder, t, False, True)
-        del commands
+        outcome.conclude(recorder, t, False, True)
+        del outcome
     del detector
-    forget("coldtrail.uplink.commands", "coldtrail.sensing.detector")
+    forget("coldtrail", "outcome")
+    forget("coldtrail.sensing", "detector")
 
 
 def begin(recorder, t):
@@ -64,15 +88,9 @@ def start(recorder, t, shipment):
     recorder.record(_SHIPMENT_START, [t, shipment])
 
 
-def calibrations(recorder, t, entries):
-    """Record under which calibrations this boot measures (see calibration.py)."""
-    for entry in entries:
-        recorder.record(_CALIBRATION, [t] + entry)
-
-
 def stop(recorder, t, cause):
     """End the shipment under way: ``cause`` as in ``records``. Its last block is sealed."""
-    recorder.say_lost(t)
+    recorder.record_gap(t)
     recorder.record(_SHIPMENT_STOP, [t, recorder.state.shipment, cause])
     recorder.settle()
     recorder.seal()

@@ -6,18 +6,22 @@ import time
 from micropython import const
 
 import board
+from coldtrail.judging.alarms import judged
 from coldtrail.log.recorder import Recorder
 from coldtrail.sensing import sampler
 from coldtrail.watchdog import Watchdog
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)
 _FAULT = const(13)
 _SHOCK = const(14)
 _FREE_FALL = const(15)
+_REPEATED = const(21)
 _OTHER = const(5)
-_BY_BUTTON = const(1)
+_CHANNEL_PAYLOAD = const(0)
+_SUBJECT_LIGHT = const(2)
+_SUBJECT_ACCELEROMETER = const(3)
 _SUBJECT_CLOCK = const(7)
 _SUBJECT_DOWNLINK = const(9)
 _NO_SYNC = const(1)
@@ -35,18 +39,18 @@ _RETRY_LONGEST_S = const(3600)
 
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
-_TEST_PRESSES = const(2)  # beside the one that woke the tracker
-_FLIGHT_S = const(600)  # a landing is looked for so often at least
 
 _SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
 _CLOCK_LOST_S = const(6 * 3600)
 
-# The detector's memory, as far as it is looked at here (see detector.py).
-_OPEN = const(0)
-_LIMIT = const(1)
-_TO_ARM = const(2)
-_ARMED = const(3)
-_MASKED = const(4)
+
+# Of the detector's and the sampler's memories what is looked at here; from memories.py.
+_EVENTS_OPEN = const(0)
+_EVENTS_LIMIT = const(1)
+_EVENTS_TO_ARM = const(2)
+_EVENTS_ARMED = const(3)
+_EVENTS_MASKED = const(4)
+_REPEATS_REPEATED = const(11)
 
 
 class Tracker:
@@ -54,159 +58,152 @@ class Tracker:
 
     def __init__(self, port, profile, identity, calibrations):
         """Mount the log; ``port`` is the board, the rest as provisioned."""
-        self._port = port
+        self.port = port
         self._calibrations = calibrations
         # {channel: points}; of the channels that need no correction, nothing is kept.
-        self._tables = {entry[0]: entry[5] for entry in calibrations if entry[5]}
+        self.corrections = {entry[0]: entry[5] for entry in calibrations if entry[5]}
         self._due = min([entry[4] for entry in calibrations]) if calibrations else None
-        self._watchdog = Watchdog(port.watchdog())
+        self.watchdog = Watchdog(port.watchdog())
         # Only through deep sleep has the flash surely stood as the RTC memory says.
         retained = port.retained() if port.boot_cause is None else b""
-        self._recorder = Recorder(port.flash(), profile, identity, retained)
-        forget("coldtrail.log.mounting")
-        self._state = self._recorder.state
-        # The detector's memory begins with both sources to be armed.
-        events = [0, 0, 3] + [0] * 6
-        extra = self._recorder.extra or (0, 0, 0, [], events, sampler.repeats(), [], None)
-        self._failures, self._not_before, self._attempted, self._radio = extra[:4]
-        self._events, self._repeats, self._motion = extra[4:7]
-        self._test = extra[7]  # the self-test under way: the arguments of selftest_press.run
+        self.recorder = Recorder(port.flash(), profile, identity, retained)
+        forget("coldtrail.log", "mounting", "restoring")
+        self.state = self.recorder.state
+        self.failures = 0  # calls in a row that did not come through
+        self.not_before = 0  # when the next one may be made, in seconds since boot
+        self.attempted = 0  # highest block number that may have been published
+        # Memories of what is imported for its work alone (memories.py).
+        self.radio: list = []  # of the sessions
+        self.events = [0, 0, 3] + [0] * 6  # of the detector: both sources are to be armed
+        self.repeats = sampler.repeats()
+        self.motion: list = []  # of flight.py
+        self.test: "list | None" = None  # arguments of the self-test under way (press.py)
+        from coldtrail import sleep
+
+        sleep.restore(self)
+        del sleep
+        forget("coldtrail", "sleep")
         self._departure = None  # when a call must be over, in seconds since boot
-        self._pressed = 0  # for how many ms the button was down, at the longest, during a call
+        self.pressed_ms = 0  # for how many ms the button was down, at the longest, during a call
 
     def wake(self):
         """Do what this wake is for, then sleep; returns where the chip's sleep does."""
-        cause = self._port.boot_cause
-        t = self._port.since_boot(self._state.boot_rtc)[0]
-        lost = self._state.boot == 0 or t < (self._state.last or 0)
-        if cause is None and lost and not self._recorder.boot:
+        cause = self.port.boot_cause
+        t = self.port.since_boot(self.state.boot_rtc)[0]
+        lost = self.state.boot == 0 or t < (self.state.last or 0)
+        if cause is None and lost and not self.recorder.boot:
             cause = _OTHER  # the chip's counter did not survive, whatever the chip says
         if cause is not None:
-            self._recorder.boot = [cause, self._port.counter()[0]]
-            self._failures = 0
-            self._not_before = self._now()
-        self._go_on()
-        if self._test:
+            self.recorder.boot = [cause, self.port.counter()[0]]
+            self.failures = 0
+            self.not_before = self.now()
+        self._resume()
+        if self.test:
             from coldtrail.selftest import press
 
-            silent = self._silent()
-            self._test = press.run(self, self._port, self._recorder, silent, *self._test)
+            silent = self.is_silent()
+            self.test = press.run(self, self.port, self.recorder, silent, *self.test)
             self._sleep()
             return
-        call = self._button() if self._port.woken_by_button() else False
-        self._sample_when_due(self._detect())
-        self._watchdog.feed()
-        if self._port.cable() and not self._test:
+        call = self._button() if self.port.woken_by_button() else False
+        self.sample_when_due(self.detect())
+        self.watchdog.feed()
+        if self.port.cable() and not self.test:
             from coldtrail import cable_session
 
-            call, pressed, self._test = cable_session.attend(self, call)
+            call, pressed = cable_session.run(self, call)
             del cable_session
-            forget("coldtrail.cable_session")
+            forget("coldtrail", "cable_session")
             call = (pressed and self._button()) or call
         for _ in range(_CALLS):
-            if self._pressed:
+            if self.pressed_ms:
                 call = self._button() or call
-            if self._test or self._silent(True) or not (call or self._call_is_due()):
+            if self.test or self.is_silent(True) or not (call or self.call_is_due()):
                 break
             call = False
             import asyncio
 
-            asyncio.run(self._call())
+            asyncio.run(self.call())
         self._sleep()
 
-    def _now(self):
-        return self._port.since_boot(self._state.boot_rtc)[0]
+    def _sleep(self):
+        from coldtrail import sleep
 
-    def _rounded_now(self):
-        t, ms = self._port.since_boot(self._state.boot_rtc)
+        sleep.sleep(self)
+
+    def now(self):
+        return self.port.since_boot(self.state.boot_rtc)[0]
+
+    def rounded_now(self):
+        t, ms = self.port.since_boot(self.state.boot_rtc)
         return t + (ms >= 500)
 
     # ---- boot, shipment, button ----
 
-    def _go_on(self):
+    def _resume(self):
         """Record what has begun, unless the log is full and has no room yet."""
-        recorder = self._recorder
-        if recorder.room() and (recorder.boot or self._state.full):
-            self._begin()
+        recorder = self.recorder
+        if recorder.room() and (recorder.boot or self.state.full):
+            from coldtrail import shipment
+
+            took = shipment.resume(self.port, recorder, self.events, self._calibrations)
+            self.not_before += took
+            del shipment
+            forget("coldtrail", "shipment")
         if not recorder.boot:
             self._calibrations = None  # their texts are in the log
 
-    def _begin(self):
-        from coldtrail import shipment
-
-        recorder = self._recorder
-        booted = recorder.boot
-        if booted:
-            before = self._now()
-            shipment.boot(self._port, recorder, self._events)
-            self._not_before += self._now() - before
-        recorder.go_on(self._now())
-        shipment.begin(recorder, self._now())
-        if booted:
-            shipment.calibrations(recorder, self._now(), self._calibrations)
-        del shipment
-        forget("coldtrail.shipment")
-
     def _button(self):
-        """Answer a press: short shows the verdict, held for 3 s stops; True when to call.
-
-        Pressed twice more while the verdict shows, it makes the self-test.
-        """
+        """Answer a press; return whether to call."""
         from coldtrail import panel
 
-        state = self._state
-        stop = panel.held(self._port, self._pressed) and state.shipment is not None
-        self._pressed = 0
-        if stop:
-            from coldtrail import shipment
-
-            if self._recorder.boot:
-                # A time needs its boot, and there is room for a few records.
-                shipment.boot(self._port, self._recorder, self._events)
-            shipment.stop(self._recorder, self._now(), _BY_BUTTON)
-            del shipment
-            forget("coldtrail.shipment")
-        overdue = self._overdue(self._now())
-        unclear = not stop and (state.faults or state.shipment is None or overdue)
-        presses = panel.show(self._port, state.engine.alarmed, unclear)
+        pressed_ms, self.pressed_ms = self.pressed_ms, 0
+        stopped, tested = panel.answer(self, pressed_ms)
         del panel
-        forget("coldtrail.panel")
-        if presses >= _TEST_PRESSES and not stop and not (_MODEM and self._silent()):
-            self._test = [False, False]
-        return stop
+        forget("coldtrail", "panel", "shipment")
+        if tested and not (_MODEM and self.is_silent()):
+            self.start_test(False, False)
+        return stopped
+
+    def start_test(self, as_json, gnss):
+        """Have the self-test begin with the next wake; its arguments as in ``press.run``."""
+        self.test = [as_json, gnss]
 
     # ---- samples ----
 
-    def _wait_s(self):
+    def wait_s(self):
         """Seconds to the next sample; None when none is to be taken."""
-        state = self._state
+        state = self.state
         if state.shipment is None or state.stopping or state.full:
             return None
         if state.last is None:
             return 0
-        return state.last + state.interval - self._now()
+        return state.last + state.interval - self.now()
 
-    def _sample_when_due(self, at_once):
+    def sample_when_due(self, at_once):
         """Take a sample when it is due, waiting out the second by which the wake was early."""
-        wait = self._wait_s()
+        wait = self.wait_s()
         if wait is None or (wait > 1 and not at_once):
             return
         if wait == 1:
-            time.sleep_ms(1000 - self._port.since_boot(self._state.boot_rtc)[1])
-        elif wait > 1 and self._rounded_now() <= self._state.last:
+            time.sleep_ms(1000 - self.port.since_boot(self.state.boot_rtc)[1])
+        elif wait > 1 and self.rounded_now() <= self.state.last:
             # Two samples in one second would be two readings at one time.
             time.sleep_ms(1000)
-        self._sample()
+        self.sample()
 
-    def _sample(self):
-        state, recorder = self._state, self._recorder
+    def sample(self):
+        state, recorder = self.state, self.recorder
         urgent = state.urgent
         if state.oldest is not None and state.leading != state.interval:
             recorder.seal()  # the samples of a block share one interval
-        t = self._rounded_now()
-        reading = sampler.sample(self._port, self._repeats, self._tables)
-        if self._overdue(t):
+        t = self.rounded_now()
+        reading = sampler.sample(self.port, self.repeats, self.corrections)
+        if self.is_overdue(t):
             reading[0] |= sampler.OVERDUE
+        repeated = self.repeats[_REPEATS_REPEATED]
+        if repeated is not None:
+            recorder.record(_REPEATED, [t, _CHANNEL_PAYLOAD, repeated])
         recorder.record(_SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):
@@ -214,154 +211,146 @@ class Tracker:
                 # A storm is the detector's, and no reading ends it.
                 if fault >> 4 == subject and fault & 15 not in (code, _STORM):
                     recorder.record(_FAULT, [t, subject, fault & 15, 0])
-                    self._events[_TO_ARM] |= subject - 1 if subject in (2, 3) else 0
+                    if subject in (_SUBJECT_LIGHT, _SUBJECT_ACCELEROMETER):
+                        self.events[_EVENTS_TO_ARM] |= subject - 1
             if code:
-                self._report(t, subject, code, True)
+                self.record_fault(t, subject, code, True)
         lost = state.sync is None and t >= _CLOCK_LOST_S
         if lost or state.sync is not None:
-            self._report(t, _SUBJECT_CLOCK, _NO_SYNC, lost)
-        self._lit(reading[4])
-        self._moved(t)
-        self._port.release_all()
+            self.record_fault(t, _SUBJECT_CLOCK, _NO_SYNC, lost)
+        self._lit(judged(reading[0], reading[1:])[3])
+        self.record_motion(t)
+        self.port.release_all()
         if state.urgent and not urgent:
             # What is new does not wait because what was old failed.
-            self._failures = self._not_before = 0
+            self.failures = self.not_before = 0
 
-    def _report(self, t, subject, code, on):
+    def record_fault(self, t, subject, code, on):
         """Record a fault's start or end, once."""
-        if on != (16 * subject + code in self._state.faults):
-            self._recorder.record(_FAULT, [t, subject, code, int(on)])
+        if on != (16 * subject + code in self.state.faults):
+            self.recorder.record(_FAULT, [t, subject, code, int(on)])
 
-    def _overdue(self, t):
+    def is_overdue(self, t):
         """Tell whether a calibration is past its due date, as far as the time is known."""
-        sync = self._state.sync
+        sync = self.state.sync
         return self._due is not None and sync is not None and sync[2] + t - sync[0] >= self._due
 
     # ---- events ----
 
-    def _seen(self):
+    def seen(self):
         """Return which of the armed sources have seen something."""
         seen = 0
         for source, name in _SOURCES:
-            if self._events[_ARMED] & source and self._port.interrupted(name):
+            if self.events[_EVENTS_ARMED] & source and self.port.interrupted(name):
                 seen |= source
         return seen
 
-    def _detect(self):
+    def detect(self):
         """Take note of what light and accelerometer have seen; return whether to sample for it."""
-        events, seen = self._events, self._seen()
-        if self._wait_s() is None or not (seen or events[_TO_ARM] or events[_MASKED]):
+        events, seen = self.events, self.seen()
+        if self.wait_s() is None or not (seen or events[_EVENTS_TO_ARM] or events[_EVENTS_MASKED]):
             return False
         from coldtrail.sensing import detector
 
-        sample = detector.look(self._port, self._recorder, events, seen, self._now())
+        sample = detector.look(self.port, self.recorder, events, seen, self.now())
         del detector
-        self._port.release_all()
-        forget("coldtrail.sensing.detector")
+        self.port.release_all()
+        forget("coldtrail.sensing", "detector")
         return sample
 
-    def _arm(self):
-        """Arm what is to be armed, and nothing while there is no shipment."""
-        events = self._events
-        stopped = self._wait_s() is None
-        if events[_ARMED] if stopped else events[_TO_ARM]:
-            from coldtrail.sensing import detector
-
-            if stopped:
-                detector.disarm(self._port, events)
-            else:
-                detector.arm(self._port, self._recorder.profile, events)
-
-    def _moved(self, t):
+    def record_motion(self, t):
         """Record the shock, the free fall or both that the accelerometer found at its sample."""
-        accelerometer = self._port.kept("accelerometer")
+        accelerometer = self.port.kept("accelerometer")
         if accelerometer is None:
             return
         peak, fall_ms = accelerometer.pending
         if fall_ms:
-            self._recorder.record(_FREE_FALL, [t, fall_ms])
+            self.recorder.record(_FREE_FALL, [t, fall_ms])
         if peak is not None:
-            self._recorder.record(_SHOCK, [t] + list(peak))
-        self._recorder.settle()
+            self.recorder.record(_SHOCK, [t] + list(peak))
+        self.recorder.settle()
 
     def _lit(self, light):
         """Take the light of a sample: the box may have been opened or closed unnoticed."""
-        is_open, limit = self._events[_OPEN], self._events[_LIMIT]
+        is_open, limit = self.events[_EVENTS_OPEN], self.events[_EVENTS_LIMIT]
         if light is None or not limit:
             return
         if is_open != (light >= limit or (is_open and 2 * light >= limit)):
-            self._events[_OPEN] ^= 1
-            self._events[_TO_ARM] |= 1
+            self.events[_EVENTS_OPEN] ^= 1
+            self.events[_EVENTS_TO_ARM] |= 1
 
     # ---- uplink ----
 
-    def _retries(self):
+    def retries(self):
         """Whether a failed call is repeated before the next upload time."""
-        state = self._state
+        state = self.state
         if state.pending == 0:
             return False
         # Somebody has to act, or nothing more is sampled, so that there is no next upload time.
-        return not state.is_confirmed(state.urgent_number) or self._wait_s() is None
+        return not state.is_confirmed(state.urgent_number) or self.wait_s() is None
 
-    def _call_is_due(self):
-        state = self._state
-        now = self._now()
-        if state.sync is None or state.urgent or self._retries():
+    def call_is_due(self):
+        state = self.state
+        now = self.now()
+        if state.sync is None or state.urgent or self.retries():
             # Without the time, nobody can say when this boot's samples were taken.
-            return now >= self._not_before
+            return now >= self.not_before
         if state.oldest is None:
             return False
         return now - state.oldest + state.interval >= state.upload_interval
 
-    def _silent(self, listen=False):
+    def is_silent(self, listen=False):
         """Look after flight mode; return whether nothing may be sent.
 
         ``listen``: the modem is free, and nothing waits.
         """
-        recorder = self._recorder
+        recorder = self.recorder
         self._departure = None
         if not _MODEM:
             return True
-        if not (recorder.profile.flight_limit or recorder.identity.flights or self._state.flight):
+        if not (recorder.profile.flight_limit or recorder.identity.flights or self.state.flight):
             return False
         from coldtrail.sensing import flight
 
         silent, self._departure = flight.look_after(
-            self._port, recorder, self._motion, self._watchdog, listen and self.attended
+            self.port, recorder, self.motion, self.watchdog, listen and self.while_sampling
         )
         del flight
-        forget("coldtrail.sensing.flight")
+        forget("coldtrail.sensing", "flight")
         return silent
 
-    async def _call(self):
+    async def call(self):
         """Call; and again as long as there is a command's outcome to tell."""
         again = None
         for _ in range(_CALLS):
-            self._recorder.seal()
+            self.recorder.seal()
             reached, command, refused, replayed, sent = await self.session(again)
-            self._go_on()
-            if not (command or refused or self._state.taken or (reached and self._distrusts())):
+            self._resume()
+            if not (command or refused or self.state.taken or (reached and self._distrusts())):
                 return
-            forget(
-                "coldtrail.uplink.session",
-                "coldtrail.uplink.mqtt",
-                "drivers.bg95.modem",
-                "drivers.bg95.at",
-            )
-            self._watchdog.feed()
+            self.forget_session()
+            self.watchdog.feed()
             from coldtrail.uplink import commands
 
-            told, again = commands.follow(
-                self._port, self._recorder, command, refused, replayed, sent
+            due, again = commands.follow(
+                self.port, self.recorder, command, refused, replayed, sent
             )
             del commands
-            forget("coldtrail.uplink.commands", "coldtrail.shipment", "coldtrail.contract.limits")
-            if not reached or not told or self._silent():
+            forget("coldtrail.uplink", "commands")
+            forget("coldtrail", "outcome", "shipment")
+            forget("coldtrail.contract", "limits")
+            if not reached or not due or self.is_silent():
                 return
+
+    @staticmethod
+    def forget_session():
+        """Give back what a session leaves loaded."""
+        forget("coldtrail.uplink", "session", "mqtt")
+        forget("drivers.bg95", "modem", "at", "stream", "text")
 
     def _distrusts(self):
         """Whether a message of the gateway's was not believed in the last session."""
-        return any(fault >> 4 == _SUBJECT_DOWNLINK for fault in self._state.faults)
+        return any(fault >> 4 == _SUBJECT_DOWNLINK for fault in self.state.faults)
 
     async def session(self, again=None):
         """Run one uplink session; samples are taken and the watchdog is fed meanwhile.
@@ -375,24 +364,24 @@ class Tracker:
         # The session's code and buffers stay for its length: let them lie together.
         gc.collect()
         session = Session(
-            self._port, self._recorder, self._watchdog, self._attempted, self._radio, again
+            self.port, self.recorder, self.watchdog, self.attempted, self.radio, again
         )
         try:
-            all_confirmed = await self.attended(session.run())
+            all_confirmed = await self.while_sampling(session.run())
         except asyncio.CancelledError:
             all_confirmed, session.reason = False, "a planned flight begins"
-        self._attempted = session.newest
-        reached = all_confirmed and self._state.sync is not None
+        self.attempted = session.newest
+        reached = all_confirmed and self.state.sync is not None
         if reached:
-            self._failures = self._not_before = 0
+            self.failures = self.not_before = 0
         else:
             print("uplink:", session.reason or "not everything is confirmed")
-            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self._failures, 4))
-            self._not_before = self._now() + delay
-            self._failures += 1
+            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self.failures, 4))
+            self.not_before = self.now() + delay
+            self.failures += 1
         return reached, session.command, session.refused, session.replayed, session.sent_again
 
-    async def attended(self, coroutine):
+    async def while_sampling(self, coroutine):
         """Run a coroutine; take samples and feed the watchdog meanwhile. Return its result.
 
         Raises CancelledError where a planned flight has ended it.
@@ -402,53 +391,22 @@ class Tracker:
         task = asyncio.create_task(coroutine)
         since = None
         while not task.done():
-            if self._port.button():
+            if self.port.button():
                 now = time.ticks_ms()
                 since = now if since is None else since
-                self._pressed = max(self._pressed, time.ticks_diff(now, since) + _LOOP_MS)
+                self.pressed_ms = max(self.pressed_ms, time.ticks_diff(now, since) + _LOOP_MS)
             else:
                 since = None
-            self._watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
-            wait = self._wait_s()
+            self.watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
+            wait = self.wait_s()
             if wait is not None and wait <= 0:
-                self._sample()
-            elif self._seen():
-                self._sample_when_due(self._detect())
-            if self._departure is not None and self._now() >= self._departure:
+                self.sample()
+            elif self.seen():
+                self.sample_when_due(self.detect())
+            if self._departure is not None and self.now() >= self._departure:
                 self._departure = None
                 task.cancel()
-            self._watchdog.feed()
+            self.watchdog.feed()
             await asyncio.sleep_ms(_LOOP_MS)
-        self._watchdog.done(_SAMPLER)
+        self.watchdog.done(_SAMPLER)
         return await task
-
-    # ---- sleep ----
-
-    def _sleep(self):
-        """Keep the hint and sleep until the next sample, call or button."""
-        wait = self._wait_s()
-        sooner = None
-        if self._state.flight:
-            sooner = _FLIGHT_S
-        elif _MODEM and (self._state.urgent or self._retries()):
-            sooner = self._not_before - self._now()
-        if wait is None or (sooner is not None and sooner < wait):
-            wait = sooner
-        if self._test:
-            wait = 0
-        self._arm()
-        ms = self._port.since_boot(self._state.boot_rtc)[1]
-        self._recorder.extra = [
-            self._failures,
-            self._not_before,
-            self._attempted,
-            self._radio,
-            self._events,
-            self._repeats,
-            self._motion,
-            self._test,
-        ]
-        self._port.retain(self._recorder.retain())
-        armed = self._events[_ARMED]
-        masked = [name for bit, name in _SOURCES if not armed & bit]
-        self._port.deep_sleep(None if wait is None else max(0, wait * 1000 - ms), masked)

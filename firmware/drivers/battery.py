@@ -1,4 +1,7 @@
-"""A lithium-ion cell: what its voltage says of its charge."""
+"""A lithium-ion cell: what its voltage says of its charge.
+
+battery.percent(3700, (3000, 3500, 3700, 3900, 4200))  # 50
+"""
 
 
 def percent(millivolts, curve):

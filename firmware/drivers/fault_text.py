@@ -1,4 +1,7 @@
-"""What the codes of fault.py mean; imported only when one is put into words."""
+"""What the codes of fault.py mean; imported only when one is put into words.
+
+fault_text.words(fault.CRC)         # "wrong checksum"
+"""
 
 _TEXTS = (
     "ok",
@@ -12,6 +15,11 @@ _TEXTS = (
     "reference out of range",
     "another part",
     "stuck value",
+    "not fitted",
+    "interrupt storm",
+    "energy budget spent",
+    "above its range",
+    "below its range",
 )
 
 

@@ -1,6 +1,10 @@
 """ST LIS2DW12: acceleration, shock and free fall over I2C (datasheet DocID029682, AN5038).
 
 Its self-test lies in lis2dw12_selftest.py.
+
+    accelerometer = LIS2DW12(i2c)
+    accelerometer.arm(shock_mg=4000)    # INT1 says when there was one
+    x, y, z = accelerometer.measure()   # mg
 """
 
 import time
@@ -78,7 +82,8 @@ class LIS2DW12:
         self.pending = None
         """An event that was read and not yet asked for."""
 
-    def _read(self, register, length):
+    def read(self, register, length):
+        """Return ``length`` bytes from ``register`` on; SensorFault."""
         data = bytearray(length)
         try:
             self._i2c.readfrom_mem_into(self._address, register, data)
@@ -86,21 +91,24 @@ class LIS2DW12:
             raise SensorFault(of_bus(error))
         return data
 
-    def _write(self, register, *values):
+    def write(self, register, *values):
+        """Write registers from ``register`` on; SensorFault."""
         try:
             self._i2c.writeto_mem(self._address, register, bytes(values))
         except OSError as error:
             raise SensorFault(of_bus(error))
 
-    def _check(self):
+    def check(self):
+        """Raise SensorFault unless this is the part, looked at once."""
         if not self._known:
-            if self._read(_WHO_AM_I, 1)[0] != _LIS2DW12:
+            if self.read(_WHO_AM_I, 1)[0] != _LIS2DW12:
                 raise SensorFault(WRONG_ID)
             self._known = True
 
-    def _restart_fifo(self):
-        self._write(_FIFO_CTRL, _BYPASS)
-        self._write(_FIFO_CTRL, _CONTINUOUS_TO_FIFO)
+    def restart_fifo(self):
+        """Empty the FIFO; it fills until an event stops it."""
+        self.write(_FIFO_CTRL, _BYPASS)
+        self.write(_FIFO_CTRL, _CONTINUOUS_TO_FIFO)
 
     def arm(self, shock_mg=0, free_fall_ms=60):
         """Measure, and raise INT1 when an axis exceeds ``shock_mg``: 250...15750, 0 for never.
@@ -108,7 +116,7 @@ class LIS2DW12:
         A fall counts as one from ``free_fall_ms`` on, 5...315. A part that does so already goes
         on undisturbed. SensorFault when it does not answer or is another.
         """
-        self._check()
+        self.check()
         threshold = min(63, shock_mg // _SHOCK_STEP_MG) or 63
         samples = max(1, min(63, free_fall_ms // _PERIOD_MS))
         wake = (threshold, (samples & 0x20) << 2, (samples & 0x1F) << 3 | _FF_THS_312_MG)
@@ -120,15 +128,15 @@ class LIS2DW12:
             0,
             _CTRL6_16_G,
         )
-        if self._read(_CTRL1, 6) == bytes(control) and self._read(_WAKE_UP_THS, 3) == bytes(wake):
+        if self.read(_CTRL1, 6) == bytes(control) and self.read(_WAKE_UP_THS, 3) == bytes(wake):
             return
-        self._write(_CTRL1, 0)
-        self._write(_TAP_THS_X, _SIXD_THS_60_DEGREES)
-        self._write(_WAKE_UP_THS, *wake)
-        self._write(_CTRL7, _CTRL7_INTERRUPTS_ENABLE_USR_OFF_ON_WU)
-        self._write(_CTRL1, *control)
-        self._read(_WAKE_UP_SRC, 1)
-        self._restart_fifo()
+        self.write(_CTRL1, 0)
+        self.write(_TAP_THS_X, _SIXD_THS_60_DEGREES)
+        self.write(_WAKE_UP_THS, *wake)
+        self.write(_CTRL7, _CTRL7_INTERRUPTS_ENABLE_USR_OFF_ON_WU)
+        self.write(_CTRL1, *control)
+        self.read(_WAKE_UP_SRC, 1)
+        self.restart_fifo()
 
     def measure(self):
         """Return the acceleration (x, y, z) in mg, at most 160 ms old.
@@ -136,18 +144,18 @@ class LIS2DW12:
         Raises SensorFault: no answer, bus stuck, another part's identity, no sample comes. An
         event that stands is put aside for ``event``.
         """
-        self._check()
-        if self._read(_STATUS, 1)[0] & _STATUS_EVENTS:
+        self.check()
+        if self.read(_STATUS, 1)[0] & _STATUS_EVENTS:
             self.pending = self._take()  # after a shock the FIFO is frozen: it holds the event
-        samples = self._read(_FIFO_SAMPLES, 1)[0] & 0x3F
+        samples = self.read(_FIFO_SAMPLES, 1)[0] & 0x3F
         if samples < _DEPTH:
             # Just begun, or asleep with old samples in the FIFO: then their number stays.
-            if not self._read(_CTRL1, 1)[0]:
+            if not self.read(_CTRL1, 1)[0]:
                 self.arm()
             time.sleep_ms(_SETTLE_MS)
-            if self._read(_FIFO_SAMPLES, 1)[0] & 0x3F <= samples:
+            if self.read(_FIFO_SAMPLES, 1)[0] & 0x3F <= samples:
                 raise SensorFault(TIMEOUT)
-        data = self._read(_OUT_X_L, 6)
+        data = self.read(_OUT_X_L, 6)
         self.raw = int.from_bytes(data, "little")
         return tuple(mg(data[i], data[i + 1]) for i in (0, 2, 4))
 
@@ -158,16 +166,16 @@ class LIS2DW12:
         None. Free fall: its duration in ms, at least, 0 when there was none.
         """
         event, self.pending = self.pending, None
-        if event is None and self._read(_STATUS, 1)[0] & _STATUS_EVENTS:
+        if event is None and self.read(_STATUS, 1)[0] & _STATUS_EVENTS:
             event = self._take()
         return event
 
     def _take(self):
         """Read the frozen FIFO and the flags, which clears INT1, and start anew."""
-        data = self._read(_OUT_X_L, 6 * (self._read(_FIFO_SAMPLES, 1)[0] & 0x3F))
-        duration, fall = self._read(_WAKE_UP_THS + 1, 2)
-        source = self._read(_WAKE_UP_SRC, 1)[0]
-        self._restart_fifo()
+        data = self.read(_OUT_X_L, 6 * (self.read(_FIFO_SAMPLES, 1)[0] & 0x3F))
+        duration, fall = self.read(_WAKE_UP_THS + 1, 2)
+        source = self.read(_WAKE_UP_SRC, 1)[0]
+        self.restart_fifo()
         peaks = [0, 0, 0]
         falling = longest = 0
         for i in range(0, len(data), 6):
@@ -187,7 +195,7 @@ class LIS2DW12:
 
     def face(self):
         """Return the face that lies so within 30 degrees (``XL`` ... ``ZH``), or None."""
-        source = self._read(_SIXD_SRC, 1)[0] & 0x3F
+        source = self.read(_SIXD_SRC, 1)[0] & 0x3F
         for face in range(6):
             if source == 1 << face:
                 return face

@@ -1,6 +1,9 @@
 """How a LIS2DW12 lies and how it shakes, from the samples in its FIFO.
 
 A module of its own: only a tracker that watches for a take-off needs it.
+
+    accelerometer.arm()                 # 200 samples a second gather in the FIFO
+    x, y, z, variance = lis2dw12_motion.read(accelerometer)
 """
 
 from micropython import const
@@ -21,10 +24,10 @@ def read(sensor):
     x, y, z: the mean in mg. variance: the sum of the three axes' variances, in mg^2.
     """
     try:
-        count = sensor._read(_FIFO_SAMPLES, 1)[0] & 0x3F
-        if count < _ENOUGH or sensor._read(_STATUS, 1)[0] & _STATUS_EVENTS:
+        count = sensor.read(_FIFO_SAMPLES, 1)[0] & 0x3F
+        if count < _ENOUGH or sensor.read(_STATUS, 1)[0] & _STATUS_EVENTS:
             return None  # just emptied, or what it holds is a shock
-        data = sensor._read(_OUT_X_L, 6 * count)
+        data = sensor.read(_OUT_X_L, 6 * count)
     except SensorFault:
         return None
     means, variance = [], 0

@@ -1,6 +1,9 @@
 """LIS2DW12: its own test, by electrostatic deflection (datasheet DocID029682, AN5038).
 
 A module of its own: it is needed once, at packing.
+
+    moved = lis2dw12_selftest.deflections(LIS2DW12(i2c))  # mg, an axis each
+    good = all(LEAST_MG <= mg <= MOST_MG for mg in moved)
 """
 
 import time
@@ -36,16 +39,16 @@ def deflections(part):
     ``part``: the LIS2DW12, which must lie still for 0.5 s and is armed afterwards as before. A
     part that is well answers LEAST_MG to MOST_MG. Raises SensorFault when it does not answer.
     """
-    part._check()
-    control = part._read(_CTRL1, 6)
-    part._write(_FIFO_CTRL, _BYPASS)
-    part._write(_CTRL1, _CTRL1_50_HZ_HP, _CTRL2_BDU_IF_ADD_INC, 0, 0, 0, _CTRL6_4_G)
+    part.check()
+    control = part.read(_CTRL1, 6)
+    part.write(_FIFO_CTRL, _BYPASS)
+    part.write(_CTRL1, _CTRL1_50_HZ_HP, _CTRL2_BDU_IF_ADD_INC, 0, 0, 0, _CTRL6_4_G)
     rest = _sum(part)
-    part._write(_CTRL3, _CTRL3_ST_POSITIVE)
+    part.write(_CTRL3, _CTRL3_ST_POSITIVE)
     moved = _sum(part)
-    part._write(_CTRL1, *control)
-    part._read(_WAKE_UP_SRC, 1)
-    part._restart_fifo()
+    part.write(_CTRL1, *control)
+    part.read(_WAKE_UP_SRC, 1)
+    part.restart_fifo()
     # +-4 g is a quarter of the scale that mg() is for.
     return tuple(abs(b - a) // (4 * _SAMPLES) for a, b in zip(rest, moved))
 
@@ -56,7 +59,7 @@ def _sum(part):
     time.sleep_ms(_SETTLE_MS)
     for n in range(_SAMPLES + 1):
         time.sleep_ms(_SAMPLE_MS)
-        data = part._read(_OUT_X_L, 6)
+        data = part.read(_OUT_X_L, 6)
         for axis in range(3):
             if n:
                 sums[axis] += mg(data[2 * axis], data[2 * axis + 1])

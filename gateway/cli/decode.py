@@ -54,7 +54,7 @@ def read_message(text: str) -> bytes:
         except OSError as error:
             return _hexadecimal(text, error)
     try:
-        return bytes.fromhex(data.decode("ascii"))
+        return bytes.fromhex(data.decode("utf-8-sig"))
     except ValueError:
         return data
 
@@ -77,7 +77,7 @@ def read_key(path: Path) -> bytes:
     """
     try:
         keyfiles.check(path)
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="utf-8-sig") as file:
             key = bytes.fromhex(file.read(_LONGEST))
     except OSError as error:
         raise GatewayError(f"{path} cannot be read ({error.strerror}).") from error

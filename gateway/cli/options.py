@@ -37,8 +37,9 @@ database = click.option(
     "--db",
     envvar="COLDTRAIL_DB",
     metavar="FILE|URL",
-    help="The path of an SQLite file as it stands, or a URL: sqlite:///FILE (with % ? # as %25 %3F "
-    "%23) or postgresql://USER@HOST/NAME. A URL with a password belongs into $COLDTRAIL_DB.  "
+    help="The path of an SQLite file as it stands, or a URL: sqlite:///FILE (with % ? # as "
+    "%25 %3F %23) or postgresql://USER@HOST/NAME. A URL with a password belongs into "
+    "$COLDTRAIL_DB.  "
     f"[default: {default_path()}]",
 )
 

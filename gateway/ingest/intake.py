@@ -66,7 +66,7 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
             middle = len(arrivals) // 2
             first = take(store, arrivals[:middle], now_ms)
             return first + take(store, arrivals[middle:], now_ms)
-        log.error("%.40a: a message is archived alone: %s", arrivals[0].tracker, error)
+        log.critical("%.40a: a message is archived alone: %s", arrivals[0].tracker, error)
     try:
         return _commit(store, arrivals, now_ms, derive=False)
     except DataError as error:
@@ -139,7 +139,7 @@ def _open(arrival: Arrival, keys: Keys) -> envelope.Envelope:
 
 
 def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set[bytes]:
-    """Note what blocks say of commands; return the digests of those that do."""
+    """Note outcomes of commands in blocks; return the digests of the blocks that have one."""
     told = set()
     awaited = tables.commands.awaited({arrival.tracker for arrival in arrivals})
     for arrival in arrivals:
@@ -156,7 +156,7 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
                 for event in outcomes:
                     _tell(tables, arrival.tracker, event, now_ms)
         except DataError as error:
-            log.error("%s: what it says of a command is left out: %s", arrival.tracker, error)
+            log.critical("%s: what it says of a command is left out: %s", arrival.tracker, error)
             continue
         if outcomes:
             told.add(arrival.digest)
@@ -191,7 +191,7 @@ def _junk(
 
 
 class _Documents:
-    """The confirmations as the tables have them now; each is made once."""
+    """The confirmations as the tables stand now; each is made once."""
 
     def __init__(self, tables: Tables, keys: Keys, now_ms: int) -> None:
         self._tables = tables
@@ -201,7 +201,7 @@ class _Documents:
         self._made: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, tracker: str, chain: bytes | None) -> bytes | None:
-        """Return the document of a chain; where it is None, of the one heard of last."""
+        """Return the document of a chain; for None, that of the chain heard of last."""
         known = self._known[tracker]
         chain = chain or known.chain
         if chain is None or known.key_version is None:

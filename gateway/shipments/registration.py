@@ -129,7 +129,7 @@ def _read(path: Path) -> _Registration:
         keyfiles.check(path)
         if path.stat().st_size > _MAX_SIZE:
             raise RegistrationError(f"{path} is too long for a registration file: split it.")
-        return _Registration.model_validate_json(path.read_bytes())
+        return _Registration.model_validate_json(_text(path))
     except OSError as error:
         raise RegistrationError(f"{path} cannot be read ({error.strerror}).") from error
     except ValidationError as error:
@@ -139,6 +139,14 @@ def _read(path: Path) -> _Registration:
         raise RegistrationError(
             f"{path} is not a registration file: {where}: {reason}. Nothing was registered."
         ) from None
+
+
+def _text(path: Path) -> str:
+    """Read UTF-8, with the byte order mark that some editors write or without."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise RegistrationError(f"{path} is not UTF-8: save it as UTF-8.") from None
 
 
 def _check_keys(tables: Tables, trackers: Sequence[_Tracker], path: Path) -> None:

@@ -139,7 +139,7 @@ _BEYOND = (
     .limit(MAX_RANGES)
     .subquery()
 )
-# Of a fork, the block that came first.
+# For a fork, the block received first.
 _DIGEST = (
     sa.select(blocks.c.digest)
     .where(
@@ -282,7 +282,7 @@ class Archive:
         self._execute_all(_UNREAD_AGAIN, unread)
 
     def state(self, tracker: str, chain: bytes) -> State:
-        """Return what the confirmation document has to say of a chain."""
+        """Return what the confirmation document says about a chain."""
         found = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
         rows = sorted(tuple(row) for row in found)
         digest = rows[0][2] if rows and rows[0][0] == 1 else None
@@ -296,7 +296,7 @@ class Archive:
         return (Archived(*row) for row in rows)
 
     def rebuild(self) -> None:
-        """Make what is derived from the blocks anew: what is kept is what is there."""
+        """Derive again, from the blocks that are there, which numbers of each chain are kept."""
         take_time(self._connection)
         self._connection.execute(_LOCK_ALL)
         self._connection.execute(sa.delete(kept))

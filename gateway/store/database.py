@@ -120,7 +120,7 @@ class Store:
                 with connection.begin():
                     yield connection
         except (SQLAlchemyError, *VALUE_ERRORS) as error:
-            # Not from it: a driver's error may quote what a URL or a row holds, and so a traceback.
+            # A driver's error may quote what a URL or a row holds, and a traceback the error.
             raise translated(error, self._name) from None
 
 

@@ -53,13 +53,13 @@ _DROP_UNKNOWN: Final = sa.delete(quarantine).where(
 
 
 class Quarantine:
-    """The table of what was put aside within one transaction, and the counts by reason."""
+    """The table of the quarantine within one transaction, and the counts by reason."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, junk: Sequence[Quarantined], now_ms: int) -> None:
-        """Put aside what is not believed; the oldest of a share gives way when that is full."""
+        """Keep messages that are not believed; beyond a share its oldest are dropped."""
         if not junk:
             return
         rows = [

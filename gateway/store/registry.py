@@ -96,7 +96,7 @@ class Registry:
         return {row.id: Tracker(*row) for row in rows}
 
     def lock(self, ids: Collection[str]) -> None:
-        """Let no other gateway extend these trackers' chains until the transaction ends.
+        """Lock these trackers, so that no other gateway extends their chains meanwhile.
 
         PostgreSQL only; SQLite has one writer at a time.
         """

@@ -37,7 +37,7 @@ trackers = Table(
     metadata,
     Column("id", String(23), primary_key=True),
     Column("test", Boolean, nullable=False),
-    # Of the newest message that verified: what the retained confirmation speaks of.
+    # From the newest message that verified: chain and key of the retained confirmation.
     Column("chain", LargeBinary),
     Column("key_version", Integer),
     Column("last_seen_ms", BigInteger),
@@ -148,7 +148,7 @@ def version(connection: Connection) -> int | None:
 
 
 def create(connection: Connection) -> None:
-    """Make the tables, or bring those of an earlier version to this one; a newer stays as it is."""
+    """Make the tables, or bring those of an earlier version to this one; leave a newer one."""
     one_at_a_time(connection)
     take_time(connection)
     found = version(connection)

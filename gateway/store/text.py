@@ -31,11 +31,11 @@ class _Escaped(sa.types.TypeDecorator[str]):
     impl: type[sa.String] = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+    def process_bind_param(self, value: str | None, _dialect: Any) -> str | None:
         """Escape on the way in."""
         return None if value is None else escape(value)
 
-    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+    def process_result_value(self, value: str | None, _dialect: Any) -> str | None:
         """Unescape on the way out."""
         return None if value is None else unescape(value)
 

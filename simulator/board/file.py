@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from coldtrail_simulator import files
 from coldtrail_simulator.board.rules import CHIPS, Rules
 from coldtrail_simulator.paths import BOARDS
 
@@ -70,7 +71,7 @@ def load(path: Path) -> dict[str, Any]:
             cannot be wired.
     """
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        tree = ast.parse(files.read_text(path), str(path))
     except OSError as error:
         raise BoardFileError(f"{path}: {error.strerror}; name an existing board file.") from error
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:

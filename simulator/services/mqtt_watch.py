@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, topic
 from coldtrail_simulator.services.process import ServiceError
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 300.0  # of a hang: a busy host takes half a minute
 
 CONFIRMATIONS = topic("+", CONFIRMATION)
 COMMANDS = topic("+", COMMAND)

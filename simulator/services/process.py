@@ -30,6 +30,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     any_exit: bool = False,
+    pass_fds: Sequence[int] = (),
 ) -> str:
     """Run a program to its end and return its standard output.
 
@@ -48,6 +49,7 @@ def run(
             env=env,
             cwd=cwd,
             check=False,
+            pass_fds=pass_fds,
         )
     except subprocess.TimeoutExpired:
         raise ToolError(f"{argv[0]} gave no result in {timeout:.0f} s") from None

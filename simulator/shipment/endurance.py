@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coldtrail_simulator import files
 from coldtrail_simulator.board.file import BoardFileError
 from coldtrail_simulator.energy import Current, Spell
 from coldtrail_simulator.paths import BOARDS
@@ -47,7 +48,7 @@ def supply(board: str) -> Supply:
     """
     path = BOARDS / board / "supply.toml"
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(files.read_text(path))
         battery = document["battery"]
         return Supply(
             float(battery["capacity_mah"]),

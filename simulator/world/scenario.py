@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from coldtrail_simulator import files
 from coldtrail_simulator.paths import SCENARIOS
 from coldtrail_simulator.world.errors import ScenarioError, sentence
 from coldtrail_simulator.world.fields import Celsius, Hours, Positive, Table
@@ -358,7 +359,7 @@ def load(name_or_file: str) -> Scenario:
                 "or a .toml file."
             )
     try:
-        return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Scenario.model_validate(tomllib.loads(files.read_text(path)))
     except OSError as error:
         raise ScenarioError(f"{path}: {error.strerror}; name a file that can be read.") from error
     except ValidationError as error:

@@ -30,8 +30,9 @@ from coldtrail_boards.profiles import profile as host_profiles  # noqa: E402
 from coldtrail_simulator.board import file as boards  # noqa: E402
 from coldtrail_simulator.models import currents, w25q64  # noqa: E402
 from coldtrail_simulator.models.nor import NorArray  # noqa: E402
-from tests.firmware.support.norflash import NorFlash  # noqa: E402
 from tests.support.blocks import eight_channels  # noqa: E402
+from tests.support.flash.norflash import NorFlash  # noqa: E402
+from tests.support.trackers.who import Identity  # noqa: E402
 
 SECTOR: Final = 4096
 PAGE: Final = 256
@@ -243,13 +244,10 @@ def measure() -> list[Row]:
     ]
 
 
-class Identity:
-    """What the recorder needs of a tracker's identity."""
+class BenchIdentity(Identity):
+    """By its name, as long as those that are in use."""
 
     tracker = "BENCH-1"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(32)
 
 
 def whole_product() -> tuple[float, float, float]:
@@ -260,7 +258,7 @@ def whole_product() -> tuple[float, float, float]:
     """
     nor = Counted(NorArray(random.Random(0), RING * SECTOR, SECTOR, PAGE))
     profile = profiles.load(host_profiles.load("refrigerated_2_8").encode())
-    recorder: Any = Recorder(nor, profile, Identity)
+    recorder: Any = Recorder(nor, profile, BenchIdentity)
     recorder.record(r.BOOT, [0, 1, 1, 0, "1"])
     recorder.record(r.SHIPMENT_START, [0, "BENCH"])
     begun = None

@@ -47,7 +47,6 @@ def shims_bytes() -> int:
             [*tools.micropython32(), "-X", "heapsize=256k", "-c", code],
             capture_output=True,
             text=True,
-            timeout=20,
             check=True,
             close_fds=False,
             preexec_fn=wire,

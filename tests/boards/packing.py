@@ -10,14 +10,13 @@ from click.testing import CliRunner, Result
 from littlefs import LittleFS, UserContext
 
 from coldtrail_boards.cli import main
-from coldtrail_boards.flash import partitions
-from coldtrail_boards.flash.command import BOARDS
+from coldtrail_boards.flash import partitions, program
 from coldtrail_boards.flash.partitions import Partition
 from tests.support.flash.rom_bootloader import Board
 from tests.support.flash.stock_image import stock
 
 BOARD = "esp32_bg95"
-LAYOUT = partitions.load(BOARDS / BOARD / "partitions.csv")
+LAYOUT = partitions.load(program.BOARDS / BOARD / "partitions.csv")
 VFS, PROGRAM = partitions.find(LAYOUT, "vfs"), partitions.find(LAYOUT, "program")
 FACTORY = partitions.find(LAYOUT, "factory")
 NETWORK = ("--broker", "mqtt://broker.example", "--apn", "iot.example")

@@ -8,9 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from coldtrail.log.flashlog import Log
-from coldtrail_boards.logdump import Record, State, decode, log
+from coldtrail_boards.cli import main
+from coldtrail_boards.logdump import Record, State, decode
 from coldtrail_simulator.models.nor import NorArray
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
 from tests.torture.power_cuts import GEOMETRIES, Bench, torn
 from tests.torture.power_cuts import cuts as all_cuts
 
@@ -94,7 +95,7 @@ def test_sectors_out_of_service():
 
 
 def run(path, *options):
-    return CliRunner().invoke(log, ["dump", str(path), *options])
+    return CliRunner().invoke(main, ["log", "dump", str(path), *options])
 
 
 def test_the_command(tmp_path):

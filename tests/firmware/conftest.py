@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.firmware.support import on_cpython  # noqa: F401 -- for time.ticks_ms and its kind
+
 
 @pytest.fixture(scope="session")
 def fuzz_count() -> int:

@@ -64,7 +64,6 @@ def check(tmp_path: Path, source: str) -> subprocess.CompletedProcess[str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
         check=False,
     )
 

@@ -11,7 +11,7 @@ from coldtrail_simulator.clock import US_PER_MS
 from coldtrail_simulator.models.faults import set_fault
 from coldtrail_simulator.report.timeline import timeline
 from tests.support.trackers import sessions
-from tests.support.trackers.bench import Tracker, profile
+from tests.support.trackers.bench import BenchTracker, profile
 
 HOT = (1, 1, 0, 3, 800, 0, 0, 0)
 GREEN, RED, BOTH = (
@@ -22,7 +22,7 @@ GREEN, RED, BOTH = (
 SHIPMENT_START, SHIPMENT_STOP, BY_BUTTON = 10, 11, 1
 
 
-def pressed(tracker: Tracker | sessions.Tracker, ms: int = 300) -> str:
+def pressed(tracker: BenchTracker | sessions.CallingTracker, ms: int = 300) -> str:
     """Press the button and return what the LED says."""
     tracker.parts["button"].press(ms * US_PER_MS)
     tracker.wait(ms / 1000 + 10)
@@ -31,13 +31,13 @@ def pressed(tracker: Tracker | sessions.Tracker, ms: int = 300) -> str:
 
 @pytest.fixture
 def tracker(tmp_path: Path):
-    with Tracker(tmp_path / "volume", files={"profile.cbor": profile([HOT])}) as made:
+    with BenchTracker(tmp_path / "volume", files={"profile.cbor": profile([HOT])}) as made:
         made.power_on()
         made.wait(130)
         yield made
 
 
-def test_green_until_an_alarm_and_red_from_then_on(tracker: Tracker) -> None:
+def test_green_until_an_alarm_and_red_from_then_on(tracker: BenchTracker) -> None:
     assert pressed(tracker) == GREEN
     tracker.world.payload = 9.0
     tracker.wait(150)
@@ -48,7 +48,7 @@ def test_green_until_an_alarm_and_red_from_then_on(tracker: Tracker) -> None:
     assert tracker.records(SHIPMENT_STOP) == []
 
 
-def test_a_fault_is_no_verdict(tracker: Tracker) -> None:
+def test_a_fault_is_no_verdict(tracker: BenchTracker) -> None:
     set_fault(tracker.parts["ambient"], "no_answer", on=True)
     tracker.wait(150)
     assert pressed(tracker) == BOTH
@@ -57,7 +57,9 @@ def test_a_fault_is_no_verdict(tracker: Tracker) -> None:
     assert pressed(tracker) == GREEN
 
 
-def test_held_for_three_seconds_it_stops_and_then_there_is_no_verdict(tracker: Tracker) -> None:
+def test_held_for_three_seconds_it_stops_and_then_there_is_no_verdict(
+    tracker: BenchTracker,
+) -> None:
     assert pressed(tracker, 2_500) == GREEN
     assert tracker.records(SHIPMENT_STOP) == []
     assert pressed(tracker, 4_000) == GREEN
@@ -70,7 +72,7 @@ def test_held_for_three_seconds_it_stops_and_then_there_is_no_verdict(tracker: T
 
 def test_without_a_shipment_there_is_no_verdict(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
-    with Tracker(volume, files={"profile.cbor": profile([HOT])}) as tracker:
+    with BenchTracker(volume, files={"profile.cbor": profile([HOT])}) as tracker:
         fields = cbor2.loads((volume / "identity.cbor").read_bytes())
         (volume / "identity.cbor").write_bytes(cbor2.dumps(fields | {8: None}, canonical=True))
         tracker.power_on()
@@ -85,7 +87,7 @@ def test_a_calibration_that_is_overdue_is_no_verdict(tmp_path: Path, due: int, v
     with sessions.Site(tmp_path, tls=False) as site:
         (site.volume / "profile.cbor").write_bytes(profile([HOT]))
         (site.volume / "calibration.cbor").write_bytes(cbor2.dumps([entry], canonical=True))
-        with sessions.Tracker(site) as tracker:
+        with sessions.CallingTracker(site) as tracker:
             tracker.power_on()
             assert tracker.until(lambda: tracker.asleep, 600)
             assert pressed(tracker) == verdict

@@ -7,7 +7,7 @@ import pytest
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.esp32 import interpreter
 from coldtrail_simulator.paths import BOARDS
-from tests.support.trackers.bench import BOARD, NoModem, Tracker, profile
+from tests.support.trackers.bench import BOARD, BenchTracker, NoModem, profile
 from tests.support.trackers.rig import Still
 
 MINUTE_S = 60
@@ -30,7 +30,7 @@ class Supplied(NoModem):
 def tracker(tmp_path: Path):
     volume = tmp_path / "volume"
     files = {"profile.cbor": profile([LIGHT_AT_ONCE])}
-    with Tracker(volume, files=files, factories={"BG95-M3": Supplied}) as found:
+    with BenchTracker(volume, files=files, factories={"BG95-M3": Supplied}) as found:
         source = (BOARDS / BOARD["NAME"] / "board.py").read_text(encoding="utf-8")
         interpreter.install(volume, {"board.py": source + "\nMODEM = None\n"})
         assert isinstance(found.world, Still)

@@ -8,13 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+
+from tests.support.host import until
 
 MISSING = (
     "No PostgreSQL server is installed: install one (Debian: apt-get install postgresql), "
@@ -63,7 +64,6 @@ class Server:
             ],
             check=True,
             capture_output=True,
-            timeout=60,
             cwd=home,
             **self._run_as,
         )
@@ -87,12 +87,12 @@ class Server:
             cwd=self._home,
             **self._run_as,
         )
-        _await(lambda: _is_ready(self._folder, self._home))
+        until(lambda: _is_ready(self._folder, self._home), "PostgreSQL")
 
     def stop_at_once(self) -> None:
         """End it as a fault does, without a checkpoint; what is not on disk is gone."""
         self._process.send_signal(signal.SIGQUIT)
-        self._process.wait(30)
+        self._process.wait()
 
 
 @contextmanager
@@ -124,15 +124,5 @@ def tamper(url: str, *statements: sa.Executable) -> None:
 
 def _is_ready(folder: Path, home: Path) -> bool:
     # Without a socket it does not wait, whatever time it is given.
-    asked = subprocess.run(
-        [folder / "pg_isready", "-h", home], check=False, capture_output=True, timeout=10
-    )
+    asked = subprocess.run([folder / "pg_isready", "-h", home], check=False, capture_output=True)
     return asked.returncode == 0
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("PostgreSQL does not answer within 60 s.")
-        time.sleep(0.05)

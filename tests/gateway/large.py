@@ -94,7 +94,7 @@ def _insert(connection: Connection, table: sa.Table, rows: Iterator[Row]) -> Non
         marks = ", ".join("?" for _ in table.columns)
         driver.executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", rows)
     else:
-        with driver.cursor() as cursor:
-            with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+        command = f"COPY {table.name} ({columns}) FROM STDIN"
+        with driver.cursor() as cursor, cursor.copy(command) as copy:
+            for row in rows:
+                copy.write_row(row)

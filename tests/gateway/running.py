@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_simulator.services.process import Process
 from tests.support.blocks.blockmaker import downlink, opened, uplink
+from tests.support.host import PATIENCE_S
 
-LIMIT_S = 20.0
 PRESENCE = "coldtrail/1/gateway/main"
 
 
@@ -27,7 +27,6 @@ def coldtrail(*arguments: str | Path, check: bool = True) -> subprocess.Complete
         [sys.executable, "-m", "coldtrail_boards", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     if check:
@@ -78,7 +77,7 @@ class Client:
             subscribed = threading.Event()
             self._client.on_subscribe = lambda *_: subscribed.set()
             self._client.subscribe([(topic, 1) for topic in topics])
-            assert subscribed.wait(LIMIT_S)
+            assert subscribed.wait(PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +95,7 @@ class Client:
         """Send a block as the tracker does."""
         return self._client.publish(f"coldtrail/1/{tracker}/up", block, qos=qos)
 
-    def wait(self, condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
+    def wait(self, condition: Callable[[], bool], limit_s: float = PATIENCE_S) -> bool:
         """Wait for a condition that depends on the messages received."""
         with self._changed:
             return self._changed.wait_for(condition, limit_s)
@@ -153,7 +152,7 @@ class Gateway:
     def stop(self, signal_number: int) -> int:
         """Send a signal, and return the exit code."""
         self.process._child.send_signal(signal_number)
-        return self.process._child.wait(LIMIT_S)
+        return self.process._child.wait()
 
     def said(self) -> str:
         """Return its log."""

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from coldtrail_simulator.models.bg95.general import Sim
-from tests.support.trackers.sessions import WHO, Site, Tracker
+from tests.support.trackers.sessions import WHO, CallingTracker, Site
 
 PIN, USER, PASSWORD = 11, 12, 13
 
 
-def call(site: Site, options: dict[int, object], sim: Sim) -> Tracker:
+def call(site: Site, options: dict[int, object], sim: Sim) -> CallingTracker:
     """Let a tracker with these identity fields call until it sleeps."""
     identity = WHO.device_file("broker.example", 1883, options=options)
     (site.volume / "identity.cbor").write_bytes(identity)
-    tracker = Tracker(site, modem={"sim": sim})
+    tracker = CallingTracker(site, modem={"sim": sim})
     tracker.power_on()
     assert tracker.until(lambda: tracker.asleep, 600)
     return tracker

@@ -12,7 +12,8 @@ import pytest
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.report.report import Evidence
 from coldtrail_simulator.shipment.shipment import Shipment
-from tests.support.trackers.journeys import evidence, full_load, sealed_blocks, travel
+from tests.support.host import full_load
+from tests.support.trackers.journeys import evidence, sealed_blocks, travel
 
 INTERVAL_S = 300
 ALARM_INTERVAL_S = 120

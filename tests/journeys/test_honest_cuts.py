@@ -14,8 +14,9 @@ from coldtrail.log.recorder import Recorder
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_gateway.evidence import findings
 from coldtrail_simulator.models.nor import NorArray, Tear
-from tests.firmware.support.norflash import NorFlash
 from tests.support.blocks.journey import entries
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers import who
 
 SECTOR, SECTORS, PAGE = 4096, 12, 256
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
@@ -25,16 +26,13 @@ class PowerLost(Exception):
     """The cut; not an OSError, which firmware may take for the chip's."""
 
 
-class Identity:
-    """What the recorder needs of an identity."""
+class HonestIdentity(who.Identity):
+    """The one whose blocks the gateway's part of this test opens."""
 
     tracker = "CT-1"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(range(32, 64))
 
 
-class Tracker:
+class PublishingTracker:
     """Records, seals and publishes; the power fails at the operation ``cut``."""
 
     def __init__(self, cut: int, tear: Tear) -> None:
@@ -57,7 +55,7 @@ class Tracker:
 
     def live(self) -> None:
         """One boot: two rounds of sampling, sealing and publishing what was not published."""
-        recorder = Recorder(self.flash, PROFILE, Identity)
+        recorder = Recorder(self.flash, PROFILE, HonestIdentity)
         state = recorder.state
         recorder.seal()  # what the boot before left: a block has one boot
         recorder.record(r.BOOT, [0, state.boot + 1, 1, 0, "0"])
@@ -78,18 +76,19 @@ class Tracker:
 
 
 def uncut() -> int:
-    tracker = Tracker(-1, Tear.DONE)
+    tracker = PublishingTracker(-1, Tear.DONE)
     tracker.live()
     tracker.live()
     return tracker.operations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tear", Tear)
 def test_no_cut_between_seal_and_publish_is_a_fork(tear: Tear):
     cuts = uncut()
     assert cuts > 20
     for cut in range(cuts):
-        tracker = Tracker(cut, tear)
+        tracker = PublishingTracker(cut, tear)
         tracker.live_through_the_cut()
         assert tracker.operations > cut
         judged = findings.judge(entries(*tracker.published))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.support.trackers.bench import profile
-from tests.support.trackers.sessions import Site, Tracker
+from tests.support.trackers.sessions import CallingTracker, Site
 
 SAMPLE, FAULT = 1, 13
 MODEM, SPENT = 6, 13
@@ -14,7 +14,7 @@ DAY_S = 86_400
 def test_a_tracker_that_calls_in_vain_is_quiet_for_the_rest_of_the_day(tmp_path: Path) -> None:
     with Site(tmp_path, tls=False) as site:
         (site.volume / "profile.cbor").write_bytes(profile(interval=600))
-        with Tracker(site) as tracker:
+        with CallingTracker(site) as tracker:
             tracker.places.cell = None
             tracker.power_on()
             tracker.wait(DAY_S + 7200)
@@ -31,7 +31,7 @@ def test_a_tracker_that_calls_in_vain_is_quiet_for_the_rest_of_the_day(tmp_path:
             assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 7200)
 
 
-def spent_s(tracker: Tracker, until_s: int) -> float:
+def spent_s(tracker: CallingTracker, until_s: int) -> float:
     """Return the seconds for which the modem had its supply."""
     total, since = 0.0, None
     for note in tracker.notes("modem-power"):
@@ -50,7 +50,7 @@ def test_each_alarm_gets_one_call_beyond_the_budget(tmp_path: Path) -> None:
     rules = [(1, 1, 0, 3, 800, 0, 0, 0), (2, 1, 1, 3, 3000, 0, 0, 0)]  # payload 8 °C, ambient 30
     with Site(tmp_path, tls=False) as site:
         (site.volume / "profile.cbor").write_bytes(profile(rules, interval=600))
-        with Tracker(site) as tracker:
+        with CallingTracker(site) as tracker:
             tracker.places.cell = None
             tracker.power_on()
             assert tracker.until(lambda: tracker.asleep and is_spent(tracker), DAY_S, 600)
@@ -67,6 +67,6 @@ def test_each_alarm_gets_one_call_beyond_the_budget(tmp_path: Path) -> None:
             assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 720)
 
 
-def is_spent(tracker: Tracker) -> bool:
+def is_spent(tracker: CallingTracker) -> bool:
     """Return whether the tracker has said that its budget is spent."""
     return [what for _, _, *what in tracker.records(FAULT)][-1:] == [[MODEM, SPENT, 1]]

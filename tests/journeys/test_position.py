@@ -1,6 +1,5 @@
 """Where the tracker is: by satellites when due or asked for, by its cell at any call."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,9 @@ from coldtrail_simulator.models.bg95.gnss import Fix
 from coldtrail_simulator.models.bg95.part import BG96
 from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.shipment import identity
+from tests.support.host import until
 from tests.support.trackers.bench import profile
-from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
+from tests.support.trackers.sessions import WHO, CallingTracker, Cell, Site
 
 POSITION, ALARM_START, FAULT, OUTCOME, CELL = 2, 5, 13, 17, 19
 LOCATE = 3
@@ -40,7 +40,7 @@ def provision(site: Site, position_interval: int = 0, **fields: Any) -> None:
     (site.volume / "profile.cbor").write_bytes(cbor2.dumps(document, canonical=True))
 
 
-def searches(tracker: Tracker) -> list[tuple[float, float]]:
+def searches(tracker: CallingTracker) -> list[tuple[float, float]]:
     """Return when the receiver was on: from, for how long, in seconds."""
     moments = [note["us"] / US_PER_S for note in tracker.notes("gnss")]
     return [(on, off - on) for on, off in zip(moments[::2], moments[1::2], strict=True)]
@@ -48,7 +48,7 @@ def searches(tracker: Tracker) -> list[tuple[float, float]]:
 
 def test_a_position_when_its_interval_is_over(site: Site) -> None:
     provision(site, 7200, interval=600, upload_interval=3600)
-    with Tracker(site, modem={"sky": seen}) as tracker:
+    with CallingTracker(site, modem={"sky": seen}) as tracker:
         tracker.power_on()
         tracker.wait(3 * 3600)
         first, second = searches(tracker)
@@ -63,11 +63,19 @@ def test_a_position_when_its_interval_is_over(site: Site) -> None:
         assert source == 1
 
 
-@pytest.mark.parametrize("sky", ["covered", "deaf"])
+NO_POSITIONS = {
+    "zeros": Fix(0.0, 0.0, hdop=0.0, altitude=0.0, satellites=0, mode=0),
+    "few": Fix(51.0543, -3.7174, satellites=2, mode=2),
+    "last century's weeks": Fix(51.0543, -3.7174, days_off=-1024 * 7),
+}
+"""What receivers answer with OK that is none."""
+
+
+@pytest.mark.parametrize("sky", ["covered", "deaf", *NO_POSITIONS])
 def test_a_search_ends_without_a_position(site: Site, sky: str) -> None:
     provision(site, 7200)
     part = {"part": BG96} if sky == "deaf" else {}
-    with Tracker(site, modem={"sky": lambda _t: None, **part}) as tracker:
+    with CallingTracker(site, modem={"sky": lambda _t: NO_POSITIONS.get(sky), **part}) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep, 600)
         ((_, seconds),) = searches(tracker)
@@ -80,7 +88,7 @@ def test_a_search_ends_without_a_position(site: Site, sky: str) -> None:
 
 def test_an_alarm_ends_the_search_at_once_and_goes_out(site: Site) -> None:
     provision(site, 7200, rules=[(1, 1, 0, 3, 800, 0, 0, 0)])  # instant: payload above 8 °C
-    with Tracker(site, modem={"sky": lambda _t: None}) as tracker:
+    with CallingTracker(site, modem={"sky": lambda _t: None}) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: bool(tracker.notes("gnss")), 60, 1)
         kept = len(site.keeper.kept)
@@ -111,15 +119,16 @@ def ask(site: Site, action: list[int], good_for_s: int = 1800) -> int:
     )
     topic = f"{PREFIX}{WHO.tracker}/command"
     site.watch.retain(topic, sealed)
-    while site.watch.payload(topic) != sealed:
-        time.sleep(0.01)
+    until(lambda: site.watch.payload(topic) == sealed, "the command")
     return now_ms
 
 
 @pytest.mark.parametrize("sky", ["open", "covered"])
 def test_a_command_to_locate_is_carried_out(site: Site, sky: str) -> None:
     provision(site, upload_interval=600)
-    with Tracker(site, modem={"sky": seen if sky == "open" else lambda _t: None}) as tracker:
+    with CallingTracker(
+        site, modem={"sky": seen if sky == "open" else lambda _t: None}
+    ) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep, 300)
         assert not tracker.notes("gnss")
@@ -140,7 +149,7 @@ def test_a_command_to_locate_is_carried_out(site: Site, sky: str) -> None:
 
 def test_the_serving_cell_is_recorded_when_it_changes(site: Site) -> None:
     provision(site, upload_interval=600)
-    with Tracker(site) as tracker:
+    with CallingTracker(site) as tracker:
         tracker.places.cell = Cell(plmn="22801", area=0x1234, identity=0xABCDEF0, rsrp=-101)
         tracker.power_on()
         tracker.wait(1500)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.trackers.sessions import Site, Tracker
+from tests.support.trackers.sessions import CallingTracker, Site
 
 RADIO = 18
 
@@ -18,7 +18,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 class Stuck:
     """A modem that opens no data connection until something has happened to it."""
 
-    def __init__(self, tracker: Tracker, cured: Callable[[Tracker], bool]) -> None:
+    def __init__(self, tracker: CallingTracker, cured: Callable[[CallingTracker], bool]) -> None:
         self._tracker = tracker
         self._cured = cured
         self.refused = 0
@@ -35,19 +35,19 @@ class Stuck:
         return data
 
 
-def said(tracker: Tracker, command: str) -> bool:
+def said(tracker: CallingTracker, command: str) -> bool:
     return any(note["command"] == command for note in tracker.notes("at"))
 
 
-def boots(tracker: Tracker) -> int:
+def boots(tracker: CallingTracker) -> int:
     return [note["state"] for note in tracker.notes("modem-power")].count("booting")
 
 
-def cut(tracker: Tracker) -> bool:
+def cut(tracker: CallingTracker) -> bool:
     return any(note["state"] == "unpowered" for note in tracker.notes("modem-power"))
 
 
-CURES: list[Callable[[Tracker], bool]] = [
+CURES: list[Callable[[CallingTracker], bool]] = [
     lambda tracker: sum(note["command"] == "AT+QIDEACT=1" for note in tracker.notes("at")) > 1,
     lambda tracker: said(tracker, "AT+CFUN=4"),
     lambda tracker: said(tracker, "AT+CFUN=1,1"),
@@ -58,7 +58,7 @@ CURES: list[Callable[[Tracker], bool]] = [
 
 @pytest.mark.parametrize("rung", range(5), ids=["repeat", "attach", "command", "pin", "supply"])
 def test_each_rung_is_climbed_counted_and_told_in_the_next_block(site: Site, rung: int) -> None:
-    with Tracker(site) as tracker:
+    with CallingTracker(site) as tracker:
         stuck = Stuck(tracker, CURES[rung])
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 600)
@@ -72,7 +72,7 @@ def test_each_rung_is_climbed_counted_and_told_in_the_next_block(site: Site, run
 
 
 def test_a_modem_that_nothing_helps_is_left_alone_until_the_next_call(site: Site) -> None:
-    with Tracker(site) as tracker:
+    with CallingTracker(site) as tracker:
         Stuck(tracker, lambda _tracker: False)
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep and cut(tracker), 900)
@@ -84,7 +84,7 @@ def test_a_modem_that_nothing_helps_is_left_alone_until_the_next_call(site: Site
 
 @pytest.mark.parametrize("rate", [9600, 57_600, 460_800])
 def test_a_modem_at_another_rate_is_found_and_set_back(site: Site, rate: int) -> None:
-    with Tracker(site) as tracker:
+    with CallingTracker(site) as tracker:
         tracker.modem.general._stored_baud = rate
         tracker.modem.general.reset()
         tracker.power_on()

@@ -18,13 +18,13 @@ from coldtrail_simulator.world.scenario import ButtonPress, Flight
 from coldtrail_simulator.world.world import World
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
-from tests.support.trackers.bench import Tracker
+from tests.support.trackers.bench import BenchTracker
 
 LINE = re.compile(r"\b(ok|FAILED) +(\S+(?: \S+)*?)  +(.*?) \(.*\)")
 NAMES = [
     "modem", "SIM", "registration", "clock", "test block", "probe", "ambient", "humidity", "light",
-    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash erase",
-    "flash write", "LED and button",
+    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash chip",
+    "flash erase", "flash write", "LED and button",
 ]  # fmt: skip
 SPARE_KIB = 4
 AT_S = 270  # a sample is due half a minute later
@@ -114,7 +114,7 @@ def bench(tmp_path):
     made = []
 
     def make(**options):
-        tracker = Tracker(tmp_path / "volume", **options)
+        tracker = BenchTracker(tmp_path / "volume", **options)
         made.append(tracker)
         tracker.power_on()
         tracker.wait_for("deep-sleep", 600)

@@ -11,7 +11,7 @@ from coldtrail_simulator.models.bg95.faults import Fault
 from coldtrail_simulator.shipment.simulation import Simulation
 from tests.support.trackers.bench import NoModem
 from tests.support.trackers.rig import Still
-from tests.support.trackers.sessions import BOARD, Tracker, site
+from tests.support.trackers.sessions import BOARD, CallingTracker, site
 
 HOURS = 6
 AWAKE_S = 120
@@ -20,7 +20,7 @@ AWAKE_S = 120
 
 @pytest.mark.parametrize("status", ["high", "low"])
 def test_a_modem_that_never_says_anything(tmp_path: Path, status: str) -> None:
-    with site(tmp_path) as place, Tracker(place) as tracker:
+    with site(tmp_path) as place, CallingTracker(place) as tracker:
         simulation: Simulation = tracker
         if status == "high":  # it runs, as far as its pin tells
             tracker.break_at(1, Fault.SILENCE)

@@ -1,15 +1,18 @@
 """The story: the tracker calls in time, and the product is saved; its twin is lost."""
 
+import csv
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from coldtrail_simulator.cli import simulate
+from coldtrail_simulator.world import scenario
+from tests.support.references import chart
 
 LOW_C, HIGH_C = 2.0, 8.0
 RISE_STARTS_H = 34.0
@@ -63,12 +66,35 @@ def test_the_product_never_leaves_its_range_and_the_twins_does(told: tuple[str, 
 
 def test_picture_and_csv_lie_beside_the_summary(told: tuple[str, Path]):
     _, out = told
-    with Image.open(out / "shipment.png") as picture:
-        assert picture.size[0] >= 1000
+    assert (out / "shipment.png").exists()
     header, *rows = (out / "samples.csv").read_text(encoding="utf-8").splitlines()
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert header.startswith("time_utc,")
     assert len(rows) == summary["samples_stored"]
+
+
+def test_the_picture_shows_what_happened(told: tuple[str, Path]):
+    """Read off the picture: limits, the stored payload, the call, the twin's breach."""
+    _, out = told
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    header = scenario.load("customs_hold").scenario
+    picture = chart.Chart(out / "shipment.png", header.duration_h)
+    with (out / "samples.csv").open(encoding="utf-8") as file:
+        stored = [
+            (
+                (datetime.fromisoformat(row["time_utc"]) - header.start).total_seconds() / 3600,
+                float(row["payload_c"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+    # Not where the mark of the re-icing and its words stand, which are blue as well.
+    for hour in (*range(6, 46, 3), *range(57, 72, 3)):
+        near = [celsius for at, celsius in stored if abs(at - hour) < 0.3]
+        lowest, highest = picture.celsius(hour, chart.BLUE)
+        assert min(near) - 0.1 < lowest <= highest < max(near) + 0.1, hour
+    assert picture.marks(chart.RED) == [pytest.approx(summary["called_at_h"], abs=0.1)]
+    breach_h = picture.first_beyond(chart.RED, summary["called_at_h"] + 10)
+    assert breach_h == pytest.approx(summary["twin_breach_at_h"], abs=1.5)  # noise, dots
 
 
 def _journal(out: Path) -> list[dict[str, Any]]:

@@ -15,9 +15,10 @@ from coldtrail_simulator.models.bg95.part import BG96
 from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.shipment import packing
-from tests.support.references.mqtt_peer import Peer, wait
+from tests.support.host import until
+from tests.support.references.mqtt_peer import Peer
 from tests.support.trackers.journeys import evidence, travel
-from tests.support.trackers.sessions import WHO, Cell, Site, Tracker
+from tests.support.trackers.sessions import WHO, CallingTracker, Cell, Site
 
 MODEM = 6
 UNDATED, DATE, HOST, AUTHORITY, REFUSED = range(2, 7)
@@ -29,7 +30,7 @@ NEVER = "2022-01-01"
 def issue(folder: Path, *options: str) -> Path:
     """Make an authority, or certificates by it, with the command for it."""
     argv = [sys.executable, "-m", "coldtrail_boards", "provision", "ca", str(folder), *options]
-    subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    subprocess.run(argv, check=True, capture_output=True)
     return folder
 
 
@@ -67,9 +68,9 @@ def test_a_shipment_whose_broker_wants_certificates(tmp_path: Path) -> None:
 # ---- what the tracker refuses ----
 
 
-def refused(site: Site, **options: object) -> Tracker:
+def refused(site: Site, **options: object) -> CallingTracker:
     """Let a tracker call until it sleeps; what it said before TLS stood must be nothing."""
-    tracker = Tracker(site, **options)  # type: ignore[arg-type]
+    tracker = CallingTracker(site, **options)  # type: ignore[arg-type]
     tracker.power_on()
     assert tracker.until(lambda: tracker.asleep, 600)
     assert not site.keeper.kept
@@ -77,7 +78,7 @@ def refused(site: Site, **options: object) -> Tracker:
     return tracker
 
 
-def reasons(tracker: Tracker) -> list[tuple[int, int]]:
+def reasons(tracker: CallingTracker) -> list[tuple[int, int]]:
     """Return (code, on) of the modem's faults in the log."""
     return [(code, on) for _, _, subject, code, on in tracker.records(FAULT) if subject == MODEM]
 
@@ -128,7 +129,7 @@ def test_a_broker_that_refuses_the_trackers_certificate(work: Path, tmp_path: Pa
 def test_dates_are_not_judged_before_there_is_a_time_and_that_is_recorded(
     work: Path, tmp_path: Path
 ) -> None:
-    with Site(tmp_path) as site, Tracker(site) as tracker:
+    with Site(tmp_path) as site, CallingTracker(site) as tracker:
         tracker.places.cell = Cell(nitz=False)
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 600)
@@ -146,7 +147,7 @@ def test_dates_are_not_judged_before_there_is_a_time_and_that_is_recorded(
 def test_a_bg96_that_knows_neither_names_nor_sni_calls_all_the_same(
     work: Path, tmp_path: Path
 ) -> None:
-    with Site(tmp_path) as site, Tracker(site, modem={"part": BG96}) as tracker:
+    with Site(tmp_path) as site, CallingTracker(site, modem={"part": BG96}) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep and bool(site.keeper.kept), 600)
         assert "does not hold a certificate against the host's name" in tracker.console.text
@@ -184,23 +185,23 @@ def test_a_tracker_has_its_own_topics_and_no_other(broker: Broker, work: Path) -
     tracker.on_message = lambda _client, _data, message: heard.append(message.topic)
     tracker.on_subscribe = lambda *_: subscribed.append(1)
     tracker.loop_start()
-    wait(tracker.is_connected)
+    until(tracker.is_connected)
     own, other = f"{PREFIX}{WHO.tracker}/", f"{PREFIX}SIM-000002/"
     tracker.subscribe("#", 1)
-    wait(lambda: bool(subscribed))
+    until(lambda: bool(subscribed))
     down = [f"{own}confirmation", f"{own}command"]
     forbidden = [*down, f"{other}up", f"{other}confirmation", f"{own}down", "anything"]
     for number, topic in enumerate((*forbidden, f"{own}up")):
         # Each on a connection of its own: the broker may end one for what it tries.
         writer = client(broker, folder, (folder / "client.pem", folder / "client.key"), number)
         writer.loop_start()
-        wait(writer.is_connected)
+        until(writer.is_connected)
         writer.publish(topic, b"of the tracker", 1).wait_for_publish(5)
         writer.disconnect()
         writer.loop_stop()
     for topic in (f"{other}command", f"{own}up", f"{PREFIX}gateway/main", *down):
         everybody.publish(topic, b"of somebody else")
-    wait(lambda: len(heard) >= 2 and len(everybody.received) >= 6)
+    until(lambda: len(heard) >= 2 and len(everybody.received) >= 6)
     assert heard == down
     sent = [topic for topic, payload in everybody.received if payload == b"of the tracker"]
     assert sent == [f"{own}up"]

@@ -28,7 +28,6 @@ from tests.renode.targets import HERE, SEED, Simulated, Target
 TARGETS: dict[str, type[Target]] = {"simulated": Simulated, "emulated": Emulated}
 SAMPLE, STOP, BLOCK = 1, 11, 28
 """Records of the log (firmware/uplink.cddl)."""
-NAMES = {**logdump.TYPES, 14: "shock", 15: "free fall"}
 
 
 class Case:
@@ -162,8 +161,8 @@ class Case:
         return [logdump.describe(record) for record in self._log().records[last:]]
 
     def _records(self, name: str) -> list[logdump.Record]:
-        assert name in NAMES.values(), f"there is no record named {name}"
-        return [record for record in self._log().records if NAMES.get(record.kind) == name]
+        assert name in logdump.TYPES.values(), f"there is no record named {name}"
+        return [record for record in self._log().records if logdump.TYPES.get(record.kind) == name]
 
     def _all_confirmed(self) -> bool:
         log = self._log().records

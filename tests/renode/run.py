@@ -41,7 +41,7 @@ def missing(image: str, renode_test: str) -> str:
     try:
         program.check_bytecode(volume.version(Path(image)))
     except BoardError as error:
-        return str(error.message)
+        return str(error)
     return ""
 
 

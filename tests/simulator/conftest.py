@@ -21,7 +21,8 @@ def prepared(tmp_path, argv):
     def prepare(main, *, board=None, world=None, files=None, **options):
         volume = tmp_path / f"volume{len(made)}"
         drivers = {f"lib/drivers/{n}": p for n, p in interpreter.package(DRIVERS).items()}
-        interpreter.install(volume, {"main.py": main, **drivers, **(files or {})})
+        firmware = {"lib/memory.py": DRIVERS.parent / "memory.py", **drivers}
+        interpreter.install(volume, {"main.py": main, **firmware, **(files or {})})
         options = {"argv": argv, "heap_kib": 96} | options
         sim = Simulation(board or small_board(), volume, world or Still(), **options)
         made.append(sim)

@@ -8,7 +8,14 @@ from tests.support.trackers.rig import DRIVERS, MS, ROOT, small_board
 
 LOG = {
     f"lib/coldtrail/{name}.py": ROOT / "firmware/coldtrail" / f"{name}.py"
-    for name in ("__init__", "log/__init__", "log/flashlog", "log/mounting", "log/sectors")
+    for name in (
+        "__init__",
+        "log/__init__",
+        "log/flashlog",
+        "log/mounting",
+        "log/ring",
+        "log/sectors",
+    )
 }
 SECTORS = 8
 CUTS = 250  # on each interpreter

@@ -25,7 +25,7 @@ import cbor2
 
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.bg95.faults import PERMANENT, Fault
-from tests.support.trackers.sessions import Site, Tracker, site
+from tests.support.trackers.sessions import CallingTracker, Site, site
 
 LIMIT_S = 4500
 """Virtual time for a session with one fault, and for the next: an hour later, where nobody has to
@@ -81,7 +81,7 @@ class Outcome:
 
 def session(place: Site) -> list[str]:
     """Return the commands of a session without a fault, in their order."""
-    with Tracker(place) as tracker:
+    with CallingTracker(place) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: is_confirmed(tracker), LIMIT_S)
         return [note["command"] for note in tracker.notes("at")]
@@ -89,7 +89,7 @@ def session(place: Site) -> list[str]:
 
 def run(place: Site, case: Case) -> Outcome:
     """Run a case."""
-    with Tracker(place) as tracker:
+    with CallingTracker(place) as tracker:
         tracker.break_at(case.exchange, case.fault)
         tracker.power_on()
         verdict = _judge(tracker, case)
@@ -98,7 +98,7 @@ def run(place: Site, case: Case) -> Outcome:
         return Outcome(case, verdict, now_s, tracker.charge_uah, said)
 
 
-def _judge(tracker: Tracker, case: Case) -> str:
+def _judge(tracker: CallingTracker, case: Case) -> str:
     faults = tracker.faults
     assert faults is not None
     confirmed = tracker.until(lambda: is_confirmed(tracker), LIMIT_S)
@@ -117,7 +117,7 @@ def _judge(tracker: Tracker, case: Case) -> str:
     return _damage(tracker) or ("confirmed" if confirmed else "asleep")
 
 
-def is_confirmed(tracker: Tracker) -> bool:
+def is_confirmed(tracker: CallingTracker) -> bool:
     """Return whether the tracker sleeps and knows that every block it has made is kept."""
     if not tracker.asleep or not tracker.site.keeper.kept:
         return False
@@ -129,11 +129,11 @@ def is_confirmed(tracker: Tracker) -> bool:
     return bool(applied) and applied[-1][0] == max(blocks)
 
 
-def _attempts(tracker: Tracker) -> int:
+def _attempts(tracker: CallingTracker) -> int:
     return sum(note["state"] == "booting" for note in tracker.notes("modem-power"))
 
 
-def _damage(tracker: Tracker) -> str:
+def _damage(tracker: CallingTracker) -> str:
     """Say what is wrong with boots, log or samples; nothing if all is well."""
     causes = Counter(note["cause"] for note in tracker.notes("boot"))
     if causes["power-on"] != 1 or causes.total() != 1 + causes["deep sleep"]:

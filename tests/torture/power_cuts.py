@@ -29,7 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "firmware"), str(ROOT / "tests/firmware/su
 
 from coldtrail.log.flashlog import CHECKPOINT, Log, LogFull  # noqa: E402
 from coldtrail_simulator.models.nor import Mood, NorArray, OverProgrammed, Tear  # noqa: E402
-from tests.firmware.support.norflash import NorFlash  # noqa: E402
+from tests.support.flash.norflash import NorFlash  # noqa: E402
 
 FIRM = (Tear.NOTHING, Tear.PREFIX, Tear.SUBSET, Tear.DONE)
 """Tears that leave no cell at the threshold: the mood does not matter."""
@@ -202,7 +202,7 @@ class Bench:
             ):
                 case ["append"]:
                     # Now and then right up to the end of a page.
-                    rest = -(self._log._end + 8) % geometry.page
+                    rest = -(self._log.end + 8) % geometry.page
                     length = rest if rng.random() < 0.2 else rng.randrange(40)
                     self._append(rng.randrange(1, 28), length)
                 case ["seal"]:

@@ -40,7 +40,7 @@ def careless(log, record):
 def hasty(log, record):
     """Write on where the last valid record ends."""
     log.next = record[1] + 1
-    log._end = record[0] + log._sectors.space(record[3])
+    log.end = record[0] + log.sectors.space(record[3])
     return True
 
 
@@ -80,7 +80,6 @@ def test_a_case_can_be_run_again_by_its_id():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.stdout.splitlines() == [f"{case}: passed"]

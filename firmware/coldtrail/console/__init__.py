@@ -17,7 +17,7 @@ from micropython import const
 
 from coldtrail import VERSION
 from coldtrail.decimal import decimal
-from drivers import forget
+from memory import forget
 
 _LINE = const(160)
 _CHUNK = const(128)  # what the ESP32's UART takes at once
@@ -50,12 +50,12 @@ _PLAIN = "status alarms profile config time power version sensors reboot repl"
 class Console:
     """One terminal's session. ``on_air``: the command under way uses the modem."""
 
-    def __init__(self, attended):
-        """Serve whoever sits at the cable; ``attended`` as in attended.py."""
-        self.attended = attended
-        self.port = attended.port
-        self.recorder = attended.recorder
-        self.state = attended.recorder.state
+    def __init__(self, session):
+        """Serve whoever sits at the cable; ``session`` as in cable_session.py."""
+        self.session = session
+        self.port = session.port
+        self.recorder = session.recorder
+        self.state = session.recorder.state
         self.json = False
         self.on_air = False
         self._stdin = sys.stdin.buffer
@@ -199,7 +199,7 @@ class Console:
             reason = "stopped"
         except MemoryError:
             reason = "no memory left for it: a fresh console comes, try again there"
-            self.attended.tired = not self.attended.calling
+            self.session.tired = not self.session.calling
         except (OSError, ValueError) as error:
             reason = "%s" % (error if error.args else type(error).__name__)
         except Exception as error:  # a command's own fault must not end the console
@@ -213,7 +213,7 @@ class Console:
         if reason:
             print('{"error": %s}' % json.dumps(reason) if self.json else "error: " + reason)
         if module:
-            forget("coldtrail.console." + module)
+            forget("coldtrail.console", module)
         self.end_answer(reason)
         self._prompt()
         self._task = None

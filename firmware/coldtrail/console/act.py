@@ -5,7 +5,7 @@ import sys
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SERVICE = const(20)
@@ -40,7 +40,7 @@ async def do_shipment(console, words):
     else:
         shipment.stop(recorder, t, _BY_CONSOLE)
     del shipment
-    forget("coldtrail.shipment")
+    forget("coldtrail", "shipment")
     console.put("shipment", state.shipment)
     console.put("stopped_last", state.stopped)
 
@@ -59,13 +59,13 @@ async def do_selftest(console, words):
     """Check every part."""
     if words not in ([], ["gnss"]):
         raise ValueError("type selftest or selftest gnss")
-    attended = console.attended
-    if attended.calling:
+    session = console.session
+    if session.calling:
         raise ValueError("a call is under way: the modem is free when it has ended")
     if console.state.flight is not None:
         raise ValueError("flight mode: nothing may be sent")
     await console.allow()
-    attended.test = [console.json, words == ["gnss"]]
+    session.tracker.start_test(console.json, words == ["gnss"])
     if not console.json:
         print("the console is back when the self-test has ended")
 

@@ -3,8 +3,8 @@
 from micropython import const
 
 import board
-from drivers import forget
 from drivers.bg95.at import AT, ModemError
+from memory import forget
 
 _POWER_ON_MS = const(30_000)
 _ANSWER_MS = const(20_000)
@@ -18,31 +18,31 @@ _SECRET = ("+QF", "+QICSGP", "+CGAUTH", "+QSSLCFG", "+CPIN", "+CLCK", "+CPWD")
 
 async def _on(console):
     """Return the modem's driver, switched on."""
-    attended = console.attended
+    session = console.session
     if not getattr(board, "MODEM", None):
         raise ValueError("there is no modem on this board")
-    if attended.calling:
+    if session.calling:
         raise ValueError("a call is under way: the modem is free when it has ended")
     if console.state.flight is not None:
         raise ValueError("flight mode: nothing may be sent")
     console.on_air = True
-    if attended.modem is None:
-        attended.modem = console.port.modem()
+    if session.modem is None:
+        session.modem = console.port.modem()
         try:
-            await attended.modem.power_on(_POWER_ON_MS)
+            await session.modem.power_on(_POWER_ON_MS)
         except BaseException:
-            modem, attended.modem = attended.modem, None
+            modem, session.modem = session.modem, None
             await modem.power_off()
             raise
-    return attended.modem
+    return session.modem
 
 
 async def do_modem(console, words):
     """Switch the modem; show card, network and signal."""
     if words == ["off"]:
-        if console.attended.calling:
+        if console.session.calling:
             raise ValueError("a call is under way: it ends with the modem off")
-        modem, console.attended.modem = console.attended.modem, None
+        modem, console.session.modem = console.session.modem, None
         if modem is not None:
             await modem.power_off()
         console.put("modem", "off")
@@ -76,7 +76,7 @@ async def do_modem(console, words):
     console.put("service", found[0] if found else None)
     console.put("rssi_dbm", found[1] if found else None, "dBm")
     console.put("rsrp_dbm", found[2] if found else None, "dBm")
-    forget("drivers.bg95.setup", "drivers.bg95.cell")
+    forget("drivers.bg95", "setup", "cell")
 
 
 async def do_at(console, words):
@@ -122,9 +122,12 @@ async def do_gnss(console, words):
     modem = await _on(console)
     from drivers.bg95 import gnss
 
-    found = await gnss.locate(modem.at, limit_s * 1000, lambda: True)
+    state = console.state
+    sync, now = state.sync, console.port.since_boot(state.boot_rtc)[0]
+    unix = None if sync is None else sync[2] + now - sync[0]
+    found = await gnss.locate(modem.at, limit_s * 1000, lambda: True, unix)
     del gnss
-    forget("drivers.bg95.gnss")
+    forget("drivers.bg95", "gnss", "time")
     if found is None:
         raise ValueError("no position within %d s: give it the sky" % limit_s)
     console.put("latitude", found[0], "", 6)

@@ -7,7 +7,8 @@ from micropython import const
 from coldtrail.contract import cbor
 from coldtrail.decimal import decimal
 from coldtrail.sensing import sampler
-from drivers import fault_text, forget
+from drivers import fault_text
+from memory import forget
 
 _FILE = "calibration.cbor"  # as start.py reads it
 _NEW = "calibration.new"
@@ -19,10 +20,10 @@ _POINTS = const(8)
 
 def _reading(console):
     """Measure as for a sample, but leave nothing in the log but an event that stood."""
-    tracker = console.attended.tracker
+    tracker = console.session.tracker
     reading = sampler.read(console.port, sampler.repeats())
     # What the accelerometer had kept for the next sample would be lost with its driver.
-    tracker._moved(tracker._rounded_now())
+    tracker.record_motion(tracker.rounded_now())
     console.port.release_all()
     return reading
 
@@ -33,7 +34,7 @@ def _channel(n):
 
 async def do_sensors(console):
     """Measure and show raw and corrected values."""
-    tables = console.attended.tracker._tables
+    tables = console.session.tracker.corrections
     reading = _reading(console)
     status = reading[0]
     for number, _, channels in sampler.SENSORS:
@@ -57,7 +58,7 @@ async def do_sensors(console):
                 text, ("channel", _channel(channel)), ("value", value, places),
                 ("raw", raw, places), ("unit", _UNITS[channel]), ("status", fault),
             )  # fmt: skip
-    forget("drivers.fault_text")  # this module is given back after its command
+    forget("drivers", "fault_text")  # this module is given back after its command
 
 
 # ---- calibrate ----
@@ -114,11 +115,10 @@ async def do_calibrate(console, words):
     entries.sort()
     data = cbor.encode(entries)
     from coldtrail.sensing import calibration
-    from drivers import forget
 
     calibration.load(data)  # ValueError says what is wrong with it, and nothing is written
     del calibration
-    forget("coldtrail.sensing.calibration")
+    forget("coldtrail.sensing", "calibration")
     with open(_NEW, "wb") as file:
         file.write(data)
     os.rename(_NEW, _FILE)

@@ -5,8 +5,8 @@ import sys
 import board
 from coldtrail import VERSION
 from coldtrail.decimal import decimal
-from drivers import forget
 from drivers.fault import SensorFault
+from memory import forget
 
 _CHANNELS = (
     "payload ambient humidity light battery acceleration_x acceleration_y acceleration_z "
@@ -34,11 +34,11 @@ async def do_status(console):
     """Show what the receiving clerk wants to know."""
     state, log, port = console.state, console.recorder.log, console.port
     engine = state.engine
-    tracker = console.attended.tracker
+    tracker = console.session.tracker
     now = port.since_boot(state.boot_rtc)[0]
     # As the button's verdict: red, or green and red by turns.
     verdict = "alarm" if engine.alarmed else "good"
-    if state.faults or state.shipment is None or tracker._overdue(now):
+    if state.faults or state.shipment is None or tracker.is_overdue(now):
         verdict += ", but see faults, shipment and calibrations"
     console.put("tracker", console.recorder.identity.tracker)
     console.put("shipment", state.shipment)
@@ -47,18 +47,18 @@ async def do_status(console):
     console.put("alarms_now", standing)
     console.put("faults", _faults(state))
     console.put("last_sample_s", None if state.last is None else now - state.last, "s ago")
-    console.put("next_sample_s", tracker._wait_s(), "s")
+    console.put("next_sample_s", tracker.wait_s(), "s")
     console.put("boot", state.boot)
     console.put("up_s", now, "s")
     console.put("blocks", state.number)
     console.put("confirmed", state.watermark)
     console.put("records", [log.first, log.next - 1])
-    console.put("calling", console.attended.calling)
+    console.put("calling", console.session.calling)
 
 
 def _judged(state):
     """Return (rule, flags of its state) of every rule."""
-    return [(rule, own[0]) for rule, own in zip(state.profile.rules, state.engine._states)]
+    return [(rule, own[0]) for rule, own in zip(state.profile.rules, state.engine.states)]
 
 
 async def do_alarms(console):
@@ -172,7 +172,7 @@ async def do_power(console):
 
     console.put("charge_percent", percent(mv, board.SENSORS["battery"]["curve"]), "%")
     del percent
-    forget("drivers.battery")
+    forget("drivers", "battery")
 
 
 async def do_version(console):
@@ -185,4 +185,4 @@ async def do_version(console):
 
     console.put("serial_number", parts.unique_id().hex())
     del parts
-    forget("coldtrail.ports.parts")
+    forget("coldtrail.ports", "parts")

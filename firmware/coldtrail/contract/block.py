@@ -3,8 +3,9 @@
 from micropython import const
 
 from coldtrail.contract.cbor import NULL, Encoder, decode, encode, head_size, int_size
-from coldtrail.contract.cose import BLOCK, Mac0
+from coldtrail.contract.cose import BLOCK
 from coldtrail.contract.limits import NUMBER, check, check_all
+from coldtrail.contract.mac0 import Mac0
 
 SAMPLE = const(1)  # record type; every other is the type of an event
 _CLOCK_SYNC = const(4)
@@ -61,6 +62,7 @@ _FIELDS = """
 18 t w w w w w w
 19 t 0..999 0..999 w u 1..3 -200..0
 20 t 0..1
+21 t 0..7 v
 """
 _ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample
 

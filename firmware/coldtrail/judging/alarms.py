@@ -24,6 +24,12 @@ it no longer is (see trend.py); the threshold itself need never be met.
 A breach also ends when its sensor is lost, and with the shipment. A run that is no breach yet
 outlives a lost sensor: a probe that fails now and then must not hide what it shows in between.
 
+A sensor that was at the end of its range has no reading, but it is known on which side of every
+threshold it is: more than a part can tell is greater than all, less than it can tell is smaller.
+`judged` puts the contract's outermost number there, which no part reads and which an alarm's
+record names as such. A slope cannot be taken from it: to a trend it is neither a reading nor the
+loss of its sensor.
+
 Rules on events (channels 8 and 9: shock, free fall) are instant, and no sample bears on them: an
 event beyond the threshold is a breach that starts and ends with it.
 
@@ -34,15 +40,16 @@ from micropython import const
 
 from coldtrail.judging.trend import Trend
 
-INSTANT = const(1)
-CONSECUTIVE = const(2)
-CUMULATIVE = const(3)
-TREND = const(4)
+# From records.py, so that the compiler puts them in place.
+_INSTANT = const(1)
+_CONSECUTIVE = const(2)
+_CUMULATIVE = const(3)
+_TREND = const(4)
 
-BACK_WITHIN = const(1)
-SENSOR_LOST = const(2)
-SHIPMENT_STOPPED = const(3)
-RULES_REPLACED = const(4)
+_BACK_WITHIN = const(1)
+_SENSOR_LOST = const(2)
+_SHIPMENT_STOPPED = const(3)
+_RULES_REPLACED = const(4)
 
 # State of a rule: a list of integers.
 _FLAGS = const(0)
@@ -60,6 +67,25 @@ _LATCHED = const(8)  # there is or was a breach that nobody has acknowledged
 
 _EVENTS = const(8)  # channels from here on are those of events
 
+# From records.py, so that the compiler puts them in place.
+_ABOVE_RANGE = const(14)
+_BEYOND_RANGE = const(16777215)
+
+
+def judged(status, values):
+    """Return the readings of a sample as they are judged; ``values``: of 8 channels."""
+    if not status & 0xFFFFF:
+        return values
+    values = list(values)
+    for sensor in range(5):
+        code = status >> 4 * sensor & 15
+        if code >= _ABOVE_RANGE:
+            # Probe, ambient and battery have their own number, light has channel 3; the
+            # accelerometer reads the end of its range.
+            channel = sensor + (sensor == 2)
+            values[channel] = _BEYOND_RANGE if code == _ABOVE_RANGE else -_BEYOND_RANGE
+    return values
+
 
 class Engine:
     """Judges samples by rules.
@@ -70,6 +96,8 @@ class Engine:
     A change is a tuple: ("start", index of the rule, reading that met it, seconds, t), where
     seconds is the time beyond so far (kind trend: the time to breach), or ("end", index, cause,
     minimum, maximum, seconds beyond, t) over the readings of the breach.
+
+    ``states``: one list a rule, whose first item has flags (4: the run is a breach; 8: latched).
     """
 
     def __init__(self, rules):
@@ -80,10 +108,10 @@ class Engine:
         """Begin a shipment: no alarm, no totals, no history."""
         self.before = False  # an alarm of the log that nobody has acknowledged, by whatever rules
         self._t = None
-        self._states = [[0] * _SIZE for _ in self.rules]
+        self.states = [[0] * _SIZE for _ in self.rules]
         self._trends = {}  # by index of the rule
         for index, rule in enumerate(self.rules):
-            if rule[1] == TREND:
+            if rule[1] == _TREND:
                 self._trends[index] = Trend(rule[4], rule[3] > 2, rule[5], rule[7])
 
     def restart(self, passed=None):
@@ -102,7 +130,7 @@ class Engine:
     def acknowledge(self):
         """Take note that somebody has seen what is over; nobody has seen how what goes on ends."""
         self.before = self.standing
-        for state in self._states:
+        for state in self.states:
             if not state[_FLAGS] & _BREACH:
                 state[_FLAGS] &= ~_LATCHED
 
@@ -120,13 +148,13 @@ class Engine:
         changes: list = []
         for index, rule in enumerate(self.rules):
             if rule[2] == channel and _excess(rule, value) > 0:
-                self._states[index][_FLAGS] |= _LATCHED
+                self.states[index][_FLAGS] |= _LATCHED
                 changes.append(("start", index, value, 0, t))
-                changes.append(("end", index, BACK_WITHIN, value, value, 0, t))
+                changes.append(("end", index, _BACK_WITHIN, value, value, 0, t))
         return changes
 
     def sample(self, t, interval, values):
-        """Judge the readings of 8 channels (integers, None where absent) and return the changes.
+        """Judge what `judged` returns (integers, None where absent) and return the changes.
 
         t: seconds since boot, ascending. interval: sampling interval in force since the previous
         sample, in seconds.
@@ -140,7 +168,7 @@ class Engine:
                 self._judge(index, t, stood, values[channel], changes)
         return changes
 
-    def stop(self, t, cause=SHIPMENT_STOPPED):
+    def stop(self, t, cause=_SHIPMENT_STOPPED):
         """End every run, with the shipment or because of ``cause``. Return the changes."""
         changes = []
         for index in range(len(self.rules)):
@@ -150,17 +178,17 @@ class Engine:
     @property
     def alarmed(self):
         """True when there is a breach, or was one that nobody has acknowledged."""
-        return self.before or any(state[_FLAGS] & _LATCHED for state in self._states)
+        return self.before or any(state[_FLAGS] & _LATCHED for state in self.states)
 
     @property
     def standing(self):
         """True while a breach is going on."""
-        return any(state[_FLAGS] & _BREACH for state in self._states)
+        return any(state[_FLAGS] & _BREACH for state in self.states)
 
     def _judge(self, index, t, stood, value, changes):
         rule = self.rules[index]
         kind, duration = rule[1], rule[5]
-        state = self._states[index]
+        state = self.states[index]
         if state[_FLAGS] & _OUT:
             state[_BEYOND] += stood
             state[_TOTAL] += stood
@@ -170,7 +198,8 @@ class Engine:
         if value is not None:
             excess = _excess(rule, value)
             if trend:
-                trend.add(t, value)
+                if abs(value) < _BEYOND_RANGE:
+                    trend.add(t, value)
                 begins = trend.near
                 within = not begins
             else:
@@ -186,18 +215,18 @@ class Engine:
                     state[_FLAGS] |= _OUT
                     state[_LATEST] = value
         if state[_FLAGS] & (_RUN | _BREACH) == _RUN:
-            seconds = state[_TOTAL if kind == CUMULATIVE else _BEYOND]
-            if kind == INSTANT or trend or seconds >= duration:
+            seconds = state[_TOTAL if kind == _CUMULATIVE else _BEYOND]
+            if kind == _INSTANT or trend or seconds >= duration:
                 state[_FLAGS] |= _BREACH | _LATCHED
                 seconds = trend.seconds if trend else seconds
                 changes.append(("start", index, state[_LATEST], seconds, t))
         if within and state[_FLAGS] & _RUN:
-            self._end(index, BACK_WITHIN, t, changes)
+            self._end(index, _BACK_WITHIN, t, changes)
         elif value is None and state[_FLAGS] & _BREACH:
-            self._end(index, SENSOR_LOST, t, changes)
+            self._end(index, _SENSOR_LOST, t, changes)
 
     def _end(self, index, cause, t, changes):
-        state = self._states[index]
+        state = self.states[index]
         if state[_FLAGS] & _BREACH:
             changes.append(
                 ("end", index, cause, state[_MINIMUM], state[_MAXIMUM], state[_BEYOND], t)
@@ -210,7 +239,7 @@ class Engine:
     def save(self):
         """Return the state as a list of integers, None and lists, for load()."""
         saved: list = [self._t, self.before]
-        for index, state in enumerate(self._states):
+        for index, state in enumerate(self.states):
             trend = self._trends.get(index)
             saved.append(state + trend.save() if trend else state[:])
         return saved
@@ -225,7 +254,7 @@ class Engine:
             raise ValueError("the saved alarm state belongs to other rules.")
         self._t, self.before = saved[:2]
         for index, old in enumerate(saved[2:]):
-            self._states[index] = old[:_SIZE]
+            self.states[index] = old[:_SIZE]
             if index in self._trends:
                 self._trends[index].load(old[_SIZE:])
 

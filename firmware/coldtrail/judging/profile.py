@@ -12,6 +12,20 @@ MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
 _EVENTS = (8, 9)  # channels of events, which the accelerometer measures
 _MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
 
+# The smallest and the largest reading of each channel (firmware/ranges.toml).
+_RANGES = (
+    (-20000, 11000),
+    (-4000, 12500),
+    (0, 1000),
+    (0, 8386560),
+    (2300, 4500),
+    (-15991, 15989),
+    (-15991, 15989),
+    (-15991, 15989),
+    (1250, 15750),
+    (60, 160),
+)
+
 _RULE = (
     ("id", 0, 255),
     ("kind", 1, 4),
@@ -143,6 +157,9 @@ def _rule(values, interval):
         raise ValueError(where + "its window must hold at least %d samples." % _MIN_BUCKETS)
     if channel > 7 and (kind != 1 or comparison < 3 or threshold < 1 or hysteresis):
         raise ValueError(where + "of shock and free fall, only instant, above a positive number.")
+    low, high = _RANGES[channel]
+    if not low <= threshold + (comparison == 3) - (comparison == 1) <= high:
+        raise ValueError(where + "its part tells %d to %d." % (low, high))
     return tuple(values)
 
 

@@ -1,7 +1,7 @@
 """How the flash log is mounted; FLASHLOG.md has the state machine.
 
-Needed once a wake: a module of its own, so that its memory can be given back. It works on the
-log's own attributes and on its sectors.
+Needed once a wake: a module of its own, so that its memory can be given back. It works on the ring
+of a log and on its sectors.
 """
 
 import struct
@@ -9,7 +9,7 @@ from binascii import crc32
 
 from micropython import const
 
-from coldtrail.log.flashlog import HINT
+from coldtrail.log.ring import HINT
 from coldtrail.log.sectors import BLANK, CHECKPOINT, DATA, HEAD, INVALID, RETIRED, SECOND, UNKNOWN
 
 _TRIES = const(3)
@@ -18,43 +18,43 @@ _TRIES = const(3)
 # ---- by a hint ----
 
 
-def resume(log, hint):
+def resume(ring, hint):
     """Take the place a hint names if the flash agrees; return whether it does."""
-    sectors = log._sectors
+    sectors = ring.sectors
     size = struct.calcsize(HINT)
     if len(hint) != size + 4 or struct.unpack_from("<I", hint, size)[0] != crc32(hint[:size]):
         return False
     (
-        log._head,
-        log._tail,
-        log._end,
-        log._last,
+        ring.head,
+        ring.tail,
+        ring.end,
+        ring.last,
         sector,
         offset,
-        log.retired,
-        log.unknown,
-        log._opening,
-        log._oldest,
-        log._head_first,
-        log.first,
-        log.next,
-        log.checkpoint_sequence,
+        ring.retired,
+        ring.unknown,
+        ring.opening,
+        ring.oldest,
+        ring.head_first,
+        ring.first,
+        ring.next,
+        ring.checkpoint_sequence,
     ) = struct.unpack_from(HINT, hint)
-    if max(log._head, log._tail) >= sectors.count or log._end > sectors.size:
+    if max(ring.head, ring.tail) >= sectors.count or ring.end > sectors.size:
         return False
-    log._newest = log._opening
-    log._checkpoint = (sector, offset) if sector < sectors.count else (-1, 0)
-    opening, first, tail, log._wear = sectors.header(log._head)
-    log._reach = (tail - log._head - 1) % sectors.count
-    if opening != log._opening or first != log._head_first:
+    ring.newest = ring.opening
+    ring.checkpoint_at = (sector, offset) if sector < sectors.count else (-1, 0)
+    opening, first, tail, ring.wear = sectors.header(ring.head)
+    ring.reach = (tail - ring.head - 1) % sectors.count
+    if opening != ring.opening or first != ring.head_first:
         return False
-    last = sectors.parse(log._head, log._last, first)
-    if not last or last[1] != log.next - 1:
+    last = sectors.parse(ring.head, ring.last, first)
+    if not last or last[1] != ring.next - 1:
         return False
-    if not _is_end(sectors, log._head, log._end):
+    if not _is_end(sectors, ring.head, ring.end):
         return False
     # Nothing newer where the next sector would have been opened.
-    sector = log._free(log._after(log._head))
+    sector = ring.free(ring.after(ring.head))
     return sector >= 0 and sectors.header(sector)[0] in range(BLANK, opening)
 
 
@@ -68,23 +68,23 @@ def _is_end(sectors, sector, offset):
 # ---- by what the flash says ----
 
 
-def recover(log):
+def recover(ring):
     """Find the end of the log; make what is found there certain."""
     for _ in range(_TRIES):
-        record = _find_head(log)
+        record = _find_head(ring)
         if not record:
             break
-        _find_tail(log)
-        if secure(log, record):
-            _find_checkpoint(log)
+        _find_tail(ring)
+        if secure(ring, record):
+            _find_checkpoint(ring)
             break
-        log._reset()
-    prepare(log)
+        ring.reset()
+    prepare(ring)
 
 
-def _find_head(log):
+def _find_head(ring):
     """Make the newest sector the head and return its last valid record, or None."""
-    sectors = log._sectors
+    sectors = ring.sectors
     newest = second = -1
     openings = [0, 0]
     for sector in range(sectors.count):
@@ -96,157 +96,157 @@ def _find_head(log):
             openings[1] = opening
             second = sector
         elif opening == RETIRED:
-            log.retired += 1
+            ring.retired += 1
         elif opening == UNKNOWN:
-            log.unknown += 1
-    log._newest = openings[0]
+            ring.unknown += 1
+    ring.newest = openings[0]
     for sector in (newest, second):
         if sector >= 0:
             opening, first, tail, wear = sectors.header(sector)
             # A weak header may read otherwise than a moment ago.
-            record = opening > 0 and _last_record(log, sector, first, sectors.size)
+            record = opening > 0 and _last_record(ring, sector, first, sectors.size)
             if record:
-                log._head = sector
-                log._opening = opening
-                log._head_first = first
-                log._tail = tail
-                log._wear = wear
-                log._reach = (tail - sector - 1) % sectors.count
-                log.next = record[1] + 1
+                ring.head = sector
+                ring.opening = opening
+                ring.head_first = first
+                ring.tail = tail
+                ring.wear = wear
+                ring.reach = (tail - sector - 1) % sectors.count
+                ring.next = record[1] + 1
                 return record
             # Its opening was cut short: it never held anything.
     return None
 
 
-def _last_record(log, sector, first, end):
+def _last_record(ring, sector, first, end):
     """Return the last valid record before ``end``; note checkpoint and marks on the way."""
-    sectors = log._sectors
+    sectors = ring.sectors
     last = None
-    log._checkpoint = (-1, 0)
+    ring.checkpoint_at = (-1, 0)
     found = sectors.seek(sector, DATA, first, end)
     while found:
         last = found
         if _is_marked(sectors, sector, found[0]):
-            log._settled = True
+            ring.settled = True
         if found[2] == CHECKPOINT:
-            log._checkpoint = (sector, found[0])
-            log.checkpoint_sequence = found[1]
+            ring.checkpoint_at = (sector, found[0])
+            ring.checkpoint_sequence = found[1]
         found = sectors.seek(sector, sectors.behind(last[0], last[3]), first, end)
     return last
 
 
-def _find_tail(log):
-    while log._tail != log._head:
-        opening, first, _, _ = log._sectors.header(log._tail)
-        if 0 < opening < log._opening:
-            log._oldest = opening
-            log.first = first
+def _find_tail(ring):
+    while ring.tail != ring.head:
+        opening, first, _, _ = ring.sectors.header(ring.tail)
+        if 0 < opening < ring.opening:
+            ring.oldest = opening
+            ring.first = first
             return
-        log._tail = log._after(log._tail)
-    log._oldest = log._opening
-    log.first = log._head_first
+        ring.tail = ring.after(ring.tail)
+    ring.oldest = ring.opening
+    ring.first = ring.head_first
 
 
-def _find_checkpoint(log):
+def _find_checkpoint(ring):
     """Look further back when the head has none that can be read."""
-    sectors = log._sectors
-    sector = log._head
-    while log._checkpoint[0] < 0 and sector != log._tail:
+    sectors = ring.sectors
+    sector = ring.head
+    while ring.checkpoint_at[0] < 0 and sector != ring.tail:
         sector = (sector or sectors.count) - 1
-        header = log._live(sector)
+        header = ring.live(sector)
         if header:
             found = sectors.seek(sector, DATA, header[1], sectors.size)
             if found and found[2] == CHECKPOINT:
-                log._checkpoint = (sector, found[0])
-                log.checkpoint_sequence = found[1]
+                ring.checkpoint_at = (sector, found[0])
+                ring.checkpoint_sequence = found[1]
 
 
-def secure(log, record):
+def secure(ring, record):
     """Make the last record, which may be weakly programmed, certain.
 
     Whatever follows it is void from now on: a copy on words never touched counts instead.
     Returns False when the head turns out to hold no record at all.
     """
-    sectors = log._sectors
-    head = log._head
-    if not log._settled:
+    sectors = ring.sectors
+    head = ring.head
+    if not ring.settled:
         # The header may be as weak; its second copy has room of its own.
-        sectors.write_header(head, SECOND, log._opening, log._head_first, log._tail, log._wear)
-        log._settled = True
+        sectors.write_header(head, SECOND, ring.opening, ring.head_first, ring.tail, ring.wear)
+        ring.settled = True
     end = sectors.behind(record[0], record[3])
     offset = _untouched(sectors, head, end) + HEAD
     fits = offset + sectors.space(record[3]) <= sectors.size
     if fits and _mark(sectors, head, end, offset - HEAD):
-        record, done = _copy_last(log, record, head, offset)
+        record, done = _copy_last(ring, record, head, offset)
         if done:
-            log._last = offset
-            log._end = sectors.behind(offset, record[3])
+            ring.last = offset
+            ring.end = sectors.behind(offset, record[3])
     sector = head
-    while record and log._end == sectors.size:
-        sector = log._free(log._after(sector))
+    while record and ring.end == sectors.size:
+        sector = ring.free(ring.after(sector))
         if sector < 0:
             # The log is full, and its last record has a whole copy in the last free sector.
             break
-        wear = log._clear(sector)
+        wear = ring.clear(sector)
         if wear:
-            record, done = _copy_last(log, record, sector, DATA)
+            record, done = _copy_last(ring, record, sector, DATA)
             if done:
                 end = sectors.behind(DATA, record[3])
-                if log._commit(sector, record[1], log._tail, wear, DATA, end):
+                if ring.commit(sector, record[1], ring.tail, wear, DATA, end):
                     break
-        log._retire(sector)
+        ring.retire(sector)
     if not record:
         return False
-    log.next = record[1] + 1
+    ring.next = record[1] + 1
     return True
 
 
-def _copy_last(log, record, sector, offset):
+def _copy_last(ring, record, sector, offset):
     """Copy the head's last record; return it, and whether the copy is there.
 
     A weak record may have been valid a moment ago and not be now: then the one before it is the
     last.
     """
-    sectors = log._sectors
+    sectors = ring.sectors
     done = None
     while record and offset + sectors.space(record[3]) <= sectors.size:
-        done = sectors.copy(log._head, record, sector, offset)
+        done = sectors.copy(ring.head, record, sector, offset)
         if done is not None:
             break
-        record = _last_record(log, log._head, log._head_first, record[0])
+        record = _last_record(ring, ring.head, ring.head_first, record[0])
     return record, done
 
 
-def prepare(log):
+def prepare(ring):
     """See to it that what stands in the sector to be opened next can never be taken for more.
 
     Only a cut while it was opened, or a flash never used, leaves anything but a header older than
     the head's.
     """
-    sectors = log._sectors
-    sector = log._head
+    sectors = ring.sectors
+    sector = ring.head
     for _ in range(sectors.count):
-        sector = log._free(log._after(sector))
+        sector = ring.free(ring.after(sector))
         if sector < 0:
             break
         state = sectors.header(sector)[0]
-        if 0 <= state < max(1, log._opening):
+        if 0 <= state < max(1, ring.opening):
             return
         if state == INVALID and _holds_copies(sectors, sector):
             sectors.zero(sector, 0, SECOND)  # void before it is erased
         if state == BLANK and _is_new(sectors, sector):
             # As good as new. The header of an opening that left no trace cannot come back through
             # this one.
-            wear = log._erase_count(sector)
+            wear = ring.erase_count(sector)
         else:
-            wear = log._clear(sector)
+            wear = ring.clear(sector)
             if not wear:
-                log._retire(sector)
+                ring.retire(sector)
                 continue
         if sectors.write_header(sector, 0, 0, 0, 0, wear):
             return
-        log._retire(sector)
-    log._end = sectors.size
+        ring.retire(sector)
+    ring.end = sectors.size
 
 
 # ---- what a power cut leaves in a sector ----

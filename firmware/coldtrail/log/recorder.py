@@ -1,7 +1,6 @@
 """The log and the state that follows from it: every record goes through here."""
 
 import binascii
-import os
 import struct
 
 from micropython import const
@@ -9,7 +8,7 @@ from micropython import const
 from coldtrail.contract import cbor, cose
 from coldtrail.log.flashlog import Log, LogFull
 from coldtrail.log.state import State
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)
@@ -18,15 +17,11 @@ _ALARM_START = const(5)
 _ALARM_END = const(6)
 _LOG_GAP = const(9)
 _FAULT = const(13)
-_INTERNAL = const(28)
 _BLOCK = const(28)
 _CONFIRMED = const(29)
 _BLOCK_HEAD_SIZE = const(9)
-_URGENT = const(1)
-_COMPLETE = const(2)
 _SUBJECT_LOG = const(5)
 _OVERWRITTEN = const(1)
-_DAMAGED = const(2)
 _NOT_ACCEPTED = const(3)
 _NEARLY_FULL = const(14)
 _FULL = const(15)
@@ -43,7 +38,7 @@ _RANGES = const(16)  # of blocks confirmed beyond the watermark
 # Types that a full log does not take: what it says of itself, boots, blocks, confirmations and
 # whatever people do lead out of it or are few.
 _MEASURED = const(
-    1 << 1 | 1 << 2 | 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
+    1 << 1 | 1 << 2 | 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
 )
 
 
@@ -64,31 +59,22 @@ class Recorder:
         self.identity = identity
         self.extra = None  # the tracker's own few words, kept with the hint
         self.boot = []  # [cause, counter] of a boot that the log does not hold yet
-        hint = _checked(retained)
+        from coldtrail.log import restoring
+
+        hint = restoring.checked(retained, _RETAINED_FORMAT)
         self.state = State(profile, None)
         self.log = Log(nor, self._snapshot)
         self.log.overwrite = profile.overwrite
         if self.log.mount(hint and hint[1]):
             self.state.load(hint[2])
         else:
-            self._replay()
+            restoring.replay(self.log, self.state)
         if hint:
             self.extra, self.boot = hint[3:]
         self.log.release(self.state.release)
 
     def _snapshot(self):
         return cbor.encode(self.state.save())
-
-    def _replay(self):
-        state, log = self.state, self.log
-        first = log.first
-        if log.checkpoint is not None:
-            state.load(cbor.decode(log.checkpoint))
-            first = log.checkpoint_sequence + 1
-        else:
-            state.chain = os.urandom(8)
-        for sequence, kind, payload in log.records(first):
-            state.apply(sequence, kind, payload)
 
     def retain(self):
         """Return what the RTC memory is to keep over a deep sleep, under 2 KiB."""
@@ -112,7 +98,7 @@ class Recorder:
         ):
             return False
         try:
-            self._append(kind, cbor.encode(fields))
+            self.append(kind, cbor.encode(fields))
         except LogFull:
             return False
         lost = self.log.first - max(state.release, state.given_up)
@@ -128,7 +114,7 @@ class Recorder:
         left, near = self._left(), self.state.stands(_SUBJECT_LOG, _NEARLY_FULL)
         full = left < 0 and not self.profile.overwrite
         # One more to end it: sealing moves the border by a sector.
-        if near != (not full and (left - near) * 10 < self.log.sectors):
+        if near != (not full and (left - near) * 10 < self.log.count):
             self.record(_FAULT, [t, _SUBJECT_LOG, _NEARLY_FULL, int(not near)])
         if full:
             self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 1])
@@ -142,14 +128,14 @@ class Recorder:
         """Return whether samples are accepted, or can be again."""
         return not self.state.full or self._left() > 0
 
-    def go_on(self, t):
+    def resume(self, t):
         """Accept samples again if they were not; ``t``: now, in seconds since boot."""
         if self.state.full:
-            self.say_lost(t)
+            self.record_gap(t)
             self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 0])
 
-    def say_lost(self, t):
-        """Say how many samples were due until ``t`` and not accepted.
+    def record_gap(self, t):
+        """Record how many samples were due until ``t`` and not accepted.
 
         After a boot that had to wait, at least so many.
         """
@@ -160,7 +146,8 @@ class Recorder:
             lost = max(1, due // state.interval)
             self.record(_LOG_GAP, [state.last or 0, _NOT_ACCEPTED, lost])
 
-    def _append(self, kind, payload):
+    def append(self, kind, payload):
+        """Append one record and fold it in; raises LogFull, OSError."""
         self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))
 
     def settle(self):
@@ -183,57 +170,16 @@ class Recorder:
 
         What a full log has no room for stays for the next time.
         """
+        from coldtrail.log import sealing
+
         try:
-            while self._seal_one():
+            while sealing.seal_one(self):
                 pass
         except LogFull:
             pass
-        forget("coldtrail.contract.block", "coldtrail.contract.limits")
-
-    def _seal_one(self):
-        state, identity = self.state, self.identity
-        builder = None
-        last = damaged = missing = 0
-        complete = True
-        due = max(state.unsealed, self.log.first)
-        for sequence, kind, payload in self.log.records(due):
-            missing += sequence - due  # what its CRC says is not what was written
-            due = sequence + 1
-            if kind >= _INTERNAL:
-                continue
-            if builder is None:
-                from coldtrail.contract import block
-
-                builder = block.Builder(
-                    state.chain,
-                    state.number + 1,
-                    state.previous,
-                    state.boot,
-                    sequence,
-                    state.leading or state.interval,
-                    state.shipment,
-                )
-            try:
-                if not builder.add(kind, payload):
-                    complete = False
-                    break
-            except ValueError:
-                # Its CRC holds, so this firmware wrote it; leaving it out beats sealing no more.
-                damaged += 1
-            damaged += missing
-            missing = 0
-            last = sequence
-        if builder is None:
-            return False
-        builder.sync = state.sync
-        builder.urgent = state.urgent
-        sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
-        builder = None  # what it has collected takes as much memory again
-        flags = (_URGENT if state.urgent else 0) | (_COMPLETE if complete else 0)
-        self._append(_BLOCK, struct.pack(_BLOCK_HEAD, state.number + 1, last, flags) + sealed)
-        if damaged:
-            self.record(_LOG_GAP, [state.last or 0, _DAMAGED, damaged])
-        return not complete
+        del sealing
+        forget("coldtrail.log", "sealing")
+        forget("coldtrail.contract", "block", "limits", "mac0")
 
     def blocks(self, first):
         """Yield (sequence, number, flags, sealed) of the blocks from sequence number ``first``.
@@ -308,18 +254,3 @@ def _beyond(watermark, ranges):
         elif last > watermark:
             joined.append([max(first, watermark + 1), last])
     return joined[-_RANGES:]
-
-
-def _checked(retained):
-    """Return the retained list when its CRC holds, else None."""
-    if len(retained) < 5:
-        return None
-    if struct.unpack_from("<I", retained)[0] != binascii.crc32(retained[4:]):
-        return None
-    try:
-        hint = cbor.decode(retained[4:])
-    except ValueError:
-        return None
-    if not isinstance(hint, list) or len(hint) != 5 or hint[0] != _RETAINED_FORMAT:
-        return None
-    return hint

@@ -1,9 +1,10 @@
-"""Types of the records in the log (uplink.cddl; 28 and above never leave the tracker).
+"""Numbers of the contract (uplink.cddl); types 28 and above never leave the tracker.
 
 For whoever reads or tests the firmware. Nothing on the tracker imports this module: names of
 another module are looked up while the program runs, and took 3 KiB of heap. So each module
 repeats the constants it uses as ``_NAME``, which the compiler puts in place;
-tests/firmware/test_records.py holds the copies to these originals.
+tests/firmware/log/test_records.py holds the copies to these originals,
+and these to uplink.cddl.
 """
 
 from micropython import const
@@ -28,6 +29,7 @@ COMMAND_OUTCOME = const(17)
 RADIO = const(18)
 CELL = const(19)
 SERVICE = const(20)
+REPEATED = const(21)
 
 INTERNAL = const(28)  # this type and those above are not sealed into blocks
 BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record in it, flags; sealed bytes
@@ -57,6 +59,7 @@ CONFIGURE = const(1)
 ACKNOWLEDGE = const(2)
 LOCATE = const(3)
 REBOOT = const(4)
+SEND_AGAIN = const(5)
 START = const(6)
 STOP = const(7)
 
@@ -67,19 +70,45 @@ REFUSED = const(2)
 EXPIRED = const(3)
 INTERRUPTED = const(4)
 
-# Subjects of a fault beyond the sensors (0...4, as in the status).
+# Kinds of a rule.
+INSTANT = const(1)
+CONSECUTIVE = const(2)
+CUMULATIVE = const(3)
+TREND = const(4)
+
+# Causes of the end of an alarm.
+BACK_WITHIN = const(1)
+SENSOR_LOST = const(2)
+SHIPMENT_STOPPED = const(3)
+RULES_REPLACED = const(4)
+
+# Causes of flight mode's begin and end.
+PLANNED = const(1)
+TAKE_OFF = const(2)
+ARRIVAL = const(3)
+TIME_LIMIT = const(4)
+
+# Subjects of a fault: the sensors as in the status, then what is none.
+SUBJECT_LIGHT = const(2)
+SUBJECT_ACCELEROMETER = const(3)
 SUBJECT_LOG = const(5)
 SUBJECT_MODEM = const(6)
 SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 SUBJECT_DOWNLINK = const(9)
 
-# Codes of a fault beyond those of a reading (0...11, as in the status).
+# Codes of a fault of a sensor, as in the status: of those of fault.py what is judged as a reading.
+ABOVE_RANGE = const(14)
+BELOW_RANGE = const(15)
+
+# Codes of a fault beyond those of a reading.
 OTHER_VERSION = const(9)  # subject log: some of its sectors are of another version
 NO_SYNC = const(1)  # subject clock
 STORM = const(12)  # subject light or accelerometer
 
-# Channels of events.
+# Channels.
+CHANNEL_PAYLOAD = const(0)
+CHANNEL_LIGHT = const(3)
 CHANNEL_SHOCK = const(8)
 CHANNEL_FREE_FALL = const(9)
 
@@ -89,7 +118,7 @@ REPLAY = const(10)
 
 # Codes of a fault of the modem.
 CERTIFICATE_DATES = const(2)  # certificates' dates are not looked at: there is no time yet
-REFUSED_BY_DATE = const(3)  # and on: by host, by authority, by the broker (bg95_refusal.py)
+REFUSED_BY_DATE = const(3)  # and on: by host, by authority, by the broker (refusal.py)
 BUDGET_SPENT = const(13)
 
 # Causes of a gap in the log.

@@ -39,7 +39,7 @@ def _log2(n):
 
 
 class Sectors:
-    """``count`` sectors of ``size`` bytes."""
+    """``count`` sectors of ``size`` bytes on ``nor``."""
 
     def __init__(self, nor, first, count):
         """Use ``count`` sectors of ``nor`` from number ``first`` on, all if None.
@@ -52,7 +52,7 @@ class Sectors:
             raise ValueError("a log takes 4 to 65535 sectors within the flash")
         if size > _LARGEST or nor.program_size < DATA:
             raise ValueError("a log takes sectors up to 8 KiB and pages from 64 bytes")
-        self._nor = nor
+        self.nor = nor
         self._base = first * size
         self._unit = nor.write_unit
         self.page = nor.program_size
@@ -73,7 +73,8 @@ class Sectors:
         self._known = -1  # sector whose header was read last
         self._header = None
 
-    def _address(self, sector, offset):
+    def address(self, sector, offset):
+        """Return an offset's address on the flash."""
         return self._base + sector * self.size + offset
 
     def load(self, sector, offset, n, ahead=_PIECE):
@@ -85,7 +86,7 @@ class Sectors:
             if n > len(self._window):
                 self._window = memoryview(bytearray(n))
             have = min(max(n, ahead), self.size - offset)
-            self._nor.read(address, self._window[:have])
+            self.nor.read(address, self._window[:have])
             self._at = address
             self._have = have
             start = 0
@@ -95,16 +96,17 @@ class Sectors:
         """Program the first ``n`` bytes of the page buffer."""
         self._have = 0
         self._known = -1
-        self._nor.program(self._address(sector, offset), self._page[:n])
+        self.nor.program(self.address(sector, offset), self._page[:n])
 
     def erase(self, sector):
         """Erase a sector; return whether it is blank then."""
         self._have = 0
         self._known = -1
-        self._nor.erase(self._address(sector, 0))
+        self.nor.erase(self.address(sector, 0))
         return self.is_blank(sector)
 
     def is_blank(self, sector):
+        """Return whether every bit of a sector is erased."""
         for offset in range(0, self.size, _PIECE):
             if min(self.load(sector, offset, min(_PIECE, self.size - offset))) != 0xFF:
                 return False
@@ -116,7 +118,7 @@ class Sectors:
         """Return (opening, first, tail, erase count), the opening negative when there is none."""
         if sector != self._known:
             view = self._page[:DATA]
-            self._nor.read(self._address(sector, 0), view)
+            self.nor.read(self.address(sector, 0), view)
             self._header = self._parse_header(view)
             self._known = sector
         return self._header
@@ -153,6 +155,7 @@ class Sectors:
         return opening, first, tail, wear
 
     def write_header(self, sector, at, opening, first, tail, wear):
+        """Program a header at offset ``at``, 0 or SECOND; return whether it is there."""
         page = self._page
         struct.pack_into(
             _HEADER, page, 0, _MAGIC, _VERSION, self._geometry, wear, tail, opening, first
@@ -178,6 +181,7 @@ class Sectors:
     # ---- records ----
 
     def space(self, length):
+        """Return how many bytes a record takes with ``length`` bytes of payload."""
         unit = self._unit
         return (HEAD + length + unit - 1) // unit * unit
 
@@ -211,12 +215,12 @@ class Sectors:
         return offset, sequence, kind, length
 
     def seek(self, sector, offset, first, end):
-        """Return the next valid record from ``offset`` on, as ``_parse`` does."""
+        """Return the next valid record from ``offset`` on, as ``parse`` does."""
         found = self.parse(sector, offset, first)
         unit = self._unit
         while found is None and offset + HEAD <= end:
             self.load(sector, offset, HEAD)
-            start = self._address(sector, offset) - self._at
+            start = self.address(sector, offset) - self._at
             view = self._window[start : min(self._have, start + end - offset)]
             step = (len(view) - HEAD) // unit * unit + unit
             if min(view) != 0xFF:

@@ -11,7 +11,7 @@ import struct
 from micropython import const
 
 from coldtrail.contract import cbor, cose
-from coldtrail.judging.alarms import RULES_REPLACED, Engine
+from coldtrail.judging.alarms import Engine, judged
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)
@@ -52,6 +52,7 @@ _CHANNEL_SHOCK = const(8)
 _CHANNEL_FREE_FALL = const(9)
 _OVERWRITTEN = const(1)
 _FULL = const(15)
+_RULES_REPLACED = const(4)
 _BLOCK_HEAD = "<IIB"
 
 _FORMAT = 5
@@ -207,7 +208,7 @@ class State:
         if outcome == _TAKEN:
             self.taken = [self.command, action, 0]
             if action == _CONFIGURE:
-                self._owe(self.engine.stop(fields[0], RULES_REPLACED))
+                self._owe(self.engine.stop(fields[0], _RULES_REPLACED))
         if action == _ACKNOWLEDGE and outcome == _DONE:
             self.engine.acknowledge()
 
@@ -249,7 +250,7 @@ class State:
             self._owe(self.engine.event(t, channel, value))
 
     def _sample(self, fields):
-        t, values = fields[0], fields[2:]
+        t, values = fields[0], judged(fields[1], fields[2:])
         leading = self.interval
         if self.oldest is None:
             self.oldest = t

@@ -10,7 +10,7 @@ from machine import Pin
 from micropython import const
 
 from coldtrail.ports.wired import Wired
-from drivers import forget
+from memory import forget
 
 # The ESP32 feeds its task watchdog in seconds; the longest single step is a cold mount of the log.
 _WATCHDOG_MS = const(30_000)
@@ -28,7 +28,7 @@ class Port(Wired):
         esp32_sleep.hold(board, False)
         self.boot_cause = esp32_sleep.boot_cause()  # as in ``records``, None: woken from sleep
         del esp32_sleep
-        forget("coldtrail.ports.esp32_sleep")
+        forget("coldtrail.ports", "esp32_sleep")
         # In deep sleep the pad floats, and a resistor takes a sensor's supply away.
         super().__init__(board)
 

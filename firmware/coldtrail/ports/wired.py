@@ -6,7 +6,7 @@ What is not asked for at every wake lies in parts.py, which is given back.
 import machine
 from machine import Pin
 
-from drivers import forget
+from memory import forget
 
 
 class Wired:
@@ -71,6 +71,7 @@ class Wired:
         wiring = self._board.FLASH
         cs = Pin(wiring["cs"], Pin.OUT, value=1)
         self._flash = W25Q64(self.bus("SPI", wiring["spi"]), cs)
+        forget("drivers", "w25q64_start")
         # Where others use the rest of the part.
         self._flash.size = wiring.get("log_size", self._flash.size)
         return self._flash
@@ -81,7 +82,7 @@ class Wired:
 
         modem = parts.modem(self, self._board)
         del parts
-        forget("coldtrail.ports.parts")
+        forget("coldtrail.ports", "parts")
         return modem
 
     def sensor(self, name):
@@ -99,7 +100,7 @@ class Wired:
         driver = self._sensors.get(name)
         if driver and not getattr(driver, "pending", None):
             del self._sensors[name], driver
-            forget("drivers." + self._board.SENSORS[name]["part"].lower())
+            forget("drivers", self._board.SENSORS[name]["part"].lower())
 
     def kept(self, name):
         """Return the driver of a sensor that keeps an event (``pending``), else None."""
@@ -109,6 +110,5 @@ class Wired:
         """Give back all drivers of sensors, their events too, and what makes them."""
         for name in list(self._sensors):
             del self._sensors[name]
-            forget("drivers." + self._board.SENSORS[name]["part"].lower())
-        adc = "coldtrail.ports." + self._board.CHIP + "_adc"
-        forget("coldtrail.ports.parts", "coldtrail.ports.battery", adc)
+            forget("drivers", self._board.SENSORS[name]["part"].lower())
+        forget("coldtrail.ports", "parts", "battery", self._board.CHIP + "_adc")

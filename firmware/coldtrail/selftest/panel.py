@@ -1,4 +1,4 @@
-"""Self-test of LED and button, and its outcome on the LED. See selftest.py."""
+"""Self-test of LED and button, and its outcome on the LED. See run.py."""
 
 import asyncio
 import time

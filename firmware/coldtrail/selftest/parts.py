@@ -1,4 +1,4 @@
-"""Self-test of what is on the board itself: sensors, battery, flash. See selftest.py."""
+"""Self-test of what is on the board itself: sensors, battery, flash. See run.py."""
 
 import time
 
@@ -7,7 +7,8 @@ from micropython import const
 import board
 from coldtrail.decimal import decimal
 from coldtrail.log.sectors import RETIRED, UNKNOWN
-from drivers import fault, fault_text, forget
+from drivers import fault, fault_text
+from memory import forget
 
 # Sensor, then for each of its values: name, unit, decimal places, and what is plausible on a
 # packing line. The accelerometer has rows of its own.
@@ -94,19 +95,20 @@ def _accelerometer(port):
             yield name, good, str(moved[axis]), "mg", limit
     del selftest
     port.release("accelerometer")
-    forget("drivers.lis2dw12_selftest")
+    forget("drivers", "lis2dw12_selftest")
 
 
 # ---- flash ----
 
 
 def _flash(log):
-    """Erase, write, read and erase sectors that hold nothing.
+    """Say which part it is, then erase, write, read and erase sectors that hold nothing.
 
-    It works on the log's own attributes, as mounting.py does.
+    Any maker's part is good that does what these checks want.
     """
+    yield "flash chip", True, "%02x%02x%02x" % tuple(log.sectors.nor.jedec), "", "JEDEC id"
     spares = list(_spares(log))
-    limits = "at most %d" % _ERASE_MS, "0 of %d" % (2 * len(spares) * log._sectors.size)
+    limits = "at most %d" % _ERASE_MS, "0 of %d" % (2 * len(spares) * log.sectors.size)
     if not spares:
         yield "flash erase", False, "the log leaves no sector free", "", limits[0]
         return
@@ -121,7 +123,7 @@ def _flash(log):
         yield "flash erase", False, str(error), "", limits[0]
         return
     finally:
-        log._sectors.forget()
+        log.sectors.forget()
     yield "flash erase", slowest <= _ERASE_MS, str(slowest), "ms", limits[0]
     yield "flash write", not wrong, str(wrong), "wrong bytes", limits[1]
 
@@ -132,10 +134,10 @@ def _spares(log):
     Those that it opens last. One that power loss leaves half erased is what an opening that was
     cut short leaves, too: the log knows what to do with it.
     """
-    sectors = log._sectors
+    sectors = log.sectors
     found = 0
-    for step in range(log._reach, 0, -1):
-        sector = (log._head + step) % log.sectors
+    for step in range(log.reach, 0, -1):
+        sector = (log.head + step) % log.count
         state = sectors.header(sector)[0]
         if state not in (RETIRED, UNKNOWN):
             yield sector
@@ -146,10 +148,10 @@ def _spares(log):
 
 def _erase(log, sector):
     """Return how long it took in ms; OSError when bits are left."""
-    sectors = log._sectors
+    sectors = log.sectors
     sectors.forget()
     begun = time.ticks_ms()
-    sectors._nor.erase(sectors._address(sector, 0))
+    sectors.nor.erase(sectors.address(sector, 0))
     took = time.ticks_diff(time.ticks_ms(), begun)
     if not sectors.is_blank(sector):
         raise OSError("not blank after an erase")
@@ -158,17 +160,17 @@ def _erase(log, sector):
 
 def _write(log, sector, inverse):
     """Fill a sector with what differs from byte to byte and page to page; return what is wrong."""
-    sectors = log._sectors
-    page = bytearray(sectors._nor.program_size)
+    sectors = log.sectors
+    page = bytearray(sectors.nor.program_size)
     back = bytearray(_PIECE)
     wrong = 0
     for start in range(0, sectors.size, len(page)):
-        address = sectors._address(sector, start)
+        address = sectors.address(sector, start)
         for i in range(len(page)):
             # Nothing that a header could be taken for; and zeros would retire the sector.
             page[i] = (i * 37 + start // len(page) * 11 + sector) & 0xFF ^ inverse
-        sectors._nor.program(address, page)
+        sectors.nor.program(address, page)
         for piece in range(0, len(page), _PIECE):
-            sectors._nor.read(address + piece, back)
+            sectors.nor.read(address + piece, back)
             wrong += sum(a != b for a, b in zip(back, memoryview(page)[piece:]))
     return wrong

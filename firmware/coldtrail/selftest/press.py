@@ -1,4 +1,4 @@
-"""Self-test by the button or from the console: its lines go to the cable. See selftest.py.
+"""Self-test by the button or from the console: its lines go to the cable. See run.py.
 
 In three wakes: console, checks and session leave the heap in pieces, and none is as whole as that
 of a wake.
@@ -24,14 +24,14 @@ def run(tracker, port, recorder, silent, as_json, gnss, failed=0, block=None, ca
         report("modem", True, "none on this board", "", "not checked, nor what needs it")
         return [as_json, gnss, 0, None, True]
     if called:
-        asyncio.run(tracker.attended(_conclude(port, recorder, report, failed, block)))
+        asyncio.run(tracker.while_sampling(_conclude(port, recorder, report, failed, block)))
         return None
     if block is None and not silent:
         from coldtrail.selftest import run as selftest
 
         checks = selftest.before(port, recorder, report, gnss)
         try:
-            failed, block = asyncio.run(tracker.attended(checks))
+            failed, block = asyncio.run(tracker.while_sampling(checks))
             return [as_json, gnss, failed, block, not block]
         except asyncio.CancelledError:
             silent = True

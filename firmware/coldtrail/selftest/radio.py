@@ -1,4 +1,4 @@
-"""Self-test of what reaches the outside: modem, SIM, registration, clock, GNSS (selftest.py)."""
+"""Self-test of what reaches the outside: modem, SIM, registration, clock, GNSS (run.py)."""
 
 import asyncio
 import time
@@ -36,7 +36,7 @@ class Radio:
     async def results(self, report, gnss):
         """Make them; return (how many failed, the block to be confirmed, 0 when none can be sent).
 
-        ``report`` as in selftest.py. The modem is off in the end.
+        ``report`` as in run.py. The modem is off in the end.
         """
         rows = [
             ("modem", self._power, "answers"),
@@ -101,9 +101,12 @@ class Radio:
         return str(off), "ms", abs(off) <= _CLOCK_MS + drift
 
     async def _position(self):
-        from drivers.bg95 import gnss as bg95_gnss
+        from drivers.bg95 import gnss
 
-        found = await bg95_gnss.locate(self._modem.at, _GNSS_MS, lambda: True)
+        state = self._recorder.state
+        sync, now = state.sync, self._port.since_boot(state.boot_rtc)[0]
+        unix = None if sync is None else sync[2] + now - sync[0]
+        found = await gnss.locate(self._modem.at, _GNSS_MS, lambda: True, unix)
         if found is None:
             raise ModemError("no fix")
         return str(found[2]), "m", True

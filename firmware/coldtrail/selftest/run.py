@@ -20,7 +20,7 @@ while both colours of the LED take turns.
 
 import asyncio
 
-from drivers import forget
+from memory import forget
 
 
 async def before(port, recorder, report, gnss=False):
@@ -33,7 +33,8 @@ async def before(port, recorder, report, gnss=False):
 
     found = await radio.Radio(port, recorder).results(report, gnss)
     del radio
-    forget("coldtrail.selftest.radio", "drivers.bg95.cell", "drivers.bg95.gnss")
+    forget("coldtrail.selftest", "radio")
+    forget("drivers.bg95", "cell", "gnss", "time")
     return found
 
 
@@ -57,14 +58,14 @@ async def after(port, recorder, report, block):
         await asyncio.sleep_ms(0)
     result = None
     del parts
-    forget("coldtrail.selftest.parts")
+    forget("coldtrail.selftest", "parts")
 
     from coldtrail.selftest import panel
 
     limit = "pressed within %d s" % panel.PRESS_S
     waited = await panel.pressed(port)
     del panel
-    forget("coldtrail.selftest.panel")
+    forget("coldtrail.selftest", "panel")
     if waited is None:
         report("LED and button", False, "not pressed", "", limit)
     else:

@@ -4,7 +4,7 @@ Light and accelerometer wake the tracker by their interrupt lines and keep what 
 is fetched. Each may do so 12 times an hour. Then it is masked until that hour is over, so that a
 loose lamp or a rattling lorry costs a known amount of energy: fault 12, its start and its end.
 
-Imported when there is something to do, and given back. What stays is ``memory``, a list of SIZE
+Imported when there is something to do, and given back. What stays is ``memory``, a list of
 integers, in the RTC memory during deep sleep.
 """
 
@@ -15,32 +15,32 @@ from drivers.fault import SensorFault
 # From records.py, so that the compiler puts them in place.
 _FAULT = const(13)
 _STORM = const(12)
+_CHANNEL_LIGHT = const(3)
 _CHANNEL_SHOCK = const(8)
 
 _BUDGET = const(12)
 _HOUR_S = const(3600)
 _USUAL_SHOCK_MG = const(4000)  # where the profile has no rule on shocks
-_CHANNEL_LIGHT = const(3)
 
 # Sources: bits at the port. Their subjects (of faults) are 2 and 3.
 LIGHT = const(1)
 MOTION = const(2)
 _SOURCES = (LIGHT, MOTION)
 
-# Memory.
-OPEN = const(0)  # the box stands open: what is waited for is its being closed
-LIMIT = const(1)  # least light of an open box, 0.01 lx; 0 when nobody asks for it
-TO_ARM = const(2)  # sources to be armed
-ARMED = const(3)  # sources that may wake the tracker
-MASKED = const(4)  # sources that may not, for what is left of their hour
-_HOURS = const(4)  # + 2 * source - 1: when their hour began, and wakes in it
-SIZE = const(9)
+# Memory; from memories.py.
+_EVENTS_OPEN = const(0)
+_EVENTS_LIMIT = const(1)
+_EVENTS_TO_ARM = const(2)
+_EVENTS_ARMED = const(3)
+_EVENTS_MASKED = const(4)
+_EVENTS_HOURS = const(4)
+_EVENTS_SIZE = const(9)
 
 
 def begin(recorder, memory, t):
     """Begin anew after a boot, which lets every source in again."""
-    memory[:] = [0] * SIZE
-    memory[TO_ARM] = LIGHT | MOTION
+    memory[:] = [0] * _EVENTS_SIZE
+    memory[_EVENTS_TO_ARM] = LIGHT | MOTION
     for source in _SOURCES:
         if 16 * (source + 1) + _STORM in recorder.state.faults:
             recorder.record(_FAULT, [t, source + 1, _STORM, 0])
@@ -48,16 +48,16 @@ def begin(recorder, memory, t):
 
 def arm(port, profile, memory, later=0):
     """Arm the sources that are to be armed, but those in ``later``, as the profile wants it."""
-    memory[LIMIT] = _limit(profile.rules, _CHANNEL_LIGHT)
+    memory[_EVENTS_LIMIT] = _limit(profile.rules, _CHANNEL_LIGHT)
     for source in _SOURCES:
-        if not memory[TO_ARM] & source or later & source:
+        if not memory[_EVENTS_TO_ARM] & source or later & source:
             continue
         try:
             if _arm(port, profile, memory, source):
-                memory[ARMED] |= source
+                memory[_EVENTS_ARMED] |= source
         except SensorFault:
             continue  # its sample says so; the next wake tries again
-        memory[TO_ARM] &= ~source
+        memory[_EVENTS_TO_ARM] &= ~source
 
 
 def _arm(port, profile, memory, source):
@@ -65,25 +65,25 @@ def _arm(port, profile, memory, source):
     driver = port.sensor("light" if source == LIGHT else "accelerometer")
     if driver is None:
         return False
-    masked = memory[MASKED] & source
+    masked = memory[_EVENTS_MASKED] & source
     if source == MOTION:
         limit = _limit(profile.rules, _CHANNEL_SHOCK) or _USUAL_SHOCK_MG
         driver.arm(0 if masked else limit)
         return not masked
-    if masked or not memory[LIMIT]:
+    if masked or not memory[_EVENTS_LIMIT]:
         driver.arm()
         return False
-    if memory[OPEN]:
-        driver.arm(below=memory[LIMIT] // 2)
+    if memory[_EVENTS_OPEN]:
+        driver.arm(below=memory[_EVENTS_LIMIT] // 2)
     else:
-        driver.arm(above=memory[LIMIT] - 1)
+        driver.arm(above=memory[_EVENTS_LIMIT] - 1)
     return True
 
 
 def disarm(port, memory):
     """Let nothing but clock and button wake the tracker: there is no shipment."""
-    memory[ARMED] = memory[OPEN] = 0
-    memory[TO_ARM] = LIGHT | MOTION  # when there is one again
+    memory[_EVENTS_ARMED] = memory[_EVENTS_OPEN] = 0
+    memory[_EVENTS_TO_ARM] = LIGHT | MOTION  # when there is one again
     for name in ("light", "accelerometer"):
         driver = port.sensor(name)
         if driver:
@@ -100,23 +100,23 @@ def look(port, recorder, memory, seen, t):
     """
     sample = False
     for source in _SOURCES:
-        hour = _HOURS + 2 * source - 1
-        if memory[MASKED] & source and t - memory[hour] >= _HOUR_S:
-            memory[MASKED] &= ~source
-            memory[TO_ARM] |= source
+        hour = _EVENTS_HOURS + 2 * source - 1
+        if memory[_EVENTS_MASKED] & source and t - memory[hour] >= _HOUR_S:
+            memory[_EVENTS_MASKED] &= ~source
+            memory[_EVENTS_TO_ARM] |= source
             memory[hour + 1] = 0
             recorder.record(_FAULT, [t, source + 1, _STORM, 0])
         elif seen & source:
             sample = True
-            memory[TO_ARM] |= source
+            memory[_EVENTS_TO_ARM] |= source
             if source == LIGHT:
-                memory[OPEN] ^= 1
+                memory[_EVENTS_OPEN] ^= 1
             if not memory[hour + 1] or t - memory[hour] >= _HOUR_S:
                 memory[hour], memory[hour + 1] = t, 0
             memory[hour + 1] += 1
             if memory[hour + 1] >= _BUDGET:
-                memory[MASKED] |= source
-                memory[ARMED] &= ~source
+                memory[_EVENTS_MASKED] |= source
+                memory[_EVENTS_ARMED] &= ~source
                 recorder.record(_FAULT, [t, source + 1, _STORM, 1])
     # What the accelerometer has seen is fetched with the sample, and arming anew would clear it.
     arm(port, recorder.profile, memory, seen & MOTION)

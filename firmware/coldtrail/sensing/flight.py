@@ -4,7 +4,7 @@ A planned leg (identity.cbor) is kept silent by the clock, from two minutes befo
 that a session under way is over by then. A take-off that nobody has planned is seen by the
 accelerometer, where the profile wants it looked for (key 13): the floor shakes, and for 20 s it
 is pushed aside as only a take-off run and a climb do. Nothing is sent from that moment on. A
-quarter of an hour later the modem listens once (bg95_listen.py): a lorry on a bad road still finds
+quarter of an hour later the modem listens once (listen.py): a lorry on a bad road still finds
 cells, an aircraft finds none. Cells that come into view afterwards change nothing.
 
 It ends with the planned arrival; after a take-off once the floor has stood still for ten minutes,
@@ -20,22 +20,20 @@ import time
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _FLIGHT_MODE = const(12)
+_PLANNED = const(1)
+_TAKE_OFF = const(2)
+_ARRIVAL = const(3)
+_TIME_LIMIT = const(4)
 
 _TASK = "flight"
 
 FREE = const(0)
 SILENT = const(1)
 LISTEN = const(2)  # silent, and to look for cells now
-
-# Causes of event 12.
-_PLANNED = const(1)
-_TAKE_OFF = const(2)
-_ARRIVAL = const(3)
-_LIMIT = const(4)
 
 _MARGIN_S = const(120)
 
@@ -57,12 +55,12 @@ STOOD = const(1)  # since when it stands still, in seconds since boot, or None
 LISTENED = const(2)  # whether cells have been looked for since the take-off
 
 
-def look_after(port, recorder, memory, watchdog, attend):
+def look_after(port, recorder, memory, watchdog, while_sampling):
     """Do what there is to do at a wake; return (silent, departure).
 
     silent: nothing may be sent. departure: when the next planned leg begins to be silent, in
-    seconds since boot, or None. ``attend(coroutine)`` runs a coroutine while samples are taken;
-    without it there is no listening now.
+    seconds since boot, or None. ``while_sampling(coroutine)`` runs a coroutine while samples are
+    taken; without it there is no listening now.
     """
 
     def now():
@@ -79,17 +77,17 @@ def look_after(port, recorder, memory, watchdog, attend):
         time.sleep_ms(ms)
 
     todo = follow(recorder, memory, now, read, pause)
-    forget("drivers.lis2dw12_motion")
+    forget("drivers", "lis2dw12_motion")
     port.release_all()
-    if todo == LISTEN and attend:
-        from drivers.bg95 import listen as bg95_listen
+    if todo == LISTEN and while_sampling:
+        from drivers.bg95 import listen
 
         memory[LISTENED] = True
-        watchdog.expect(_TASK, 2 * bg95_listen.LIMIT_MS)
-        if asyncio.run(attend(bg95_listen.hears(port.modem(), recorder.identity.pin))):
+        watchdog.expect(_TASK, 2 * listen.LIMIT_MS)
+        if asyncio.run(while_sampling(listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
-        forget("drivers.bg95.listen", "drivers.bg95.pin", "drivers.bg95.power")
+        forget("drivers.bg95", "listen", "pin", "power")
     return recorder.state.flight is not None, departure(recorder, now())
 
 
@@ -160,7 +158,7 @@ def _end(recorder, memory, t):
         longest = max(lengths) if lengths else 0
     elif memory[STOOD] is not None and t - memory[STOOD] >= _STAND_S:
         return _ARRIVAL
-    return _LIMIT if t - begun >= longest else None
+    return _TIME_LIMIT if t - begun >= longest else None
 
 
 def _note(memory, t, motion):

@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _CELL = const(19)
@@ -20,22 +20,20 @@ _ANSWER_MS = const(30_000)
 _BUDGET_S = const(3600)
 _DAY_S = const(86_400)
 
-# What is kept of earlier sessions, times in seconds since boot: begin of the day that the budget
-# counts, seconds spent of it, when the position was last looked for, the cell that was recorded
-# last, the block of the last alarm that called beyond the budget.
-_BEGIN = const(0)
-_SPENT = const(1)
-_LAST_CELL = const(3)
-_ALARM = const(4)
+# What is kept of earlier sessions; from memories.py.
+_RADIO_DAY = const(0)
+_RADIO_SPENT = const(1)
+_RADIO_CELL = const(3)
+_RADIO_ALARM = const(4)
 
 
 async def attach(session):
     """Register with the network; take its time and the serving cell.
 
-    Raises OSError, "refused: ..." where trying again cannot help.
+    Raises OSError; that of ``Session.refuse`` where trying again cannot help.
     """
     if _is_spent(session) and not _may_overdraw(session):
-        raise OSError("refused: the modem's budget for the day is spent")
+        raise session.refuse("the modem's budget for the day is spent")
     modem, recorder, expect = session.modem, session.recorder, session.expect
     identity = recorder.identity
     expect(_POWER_ON_MS)
@@ -51,7 +49,7 @@ async def attach(session):
         session.synchronise(ticks, unix, 0, uncertainty_ms, _NETWORK)
     if identity.tls:
         # Here, so that the block that is sealed next says so.
-        session.tell(_CERTIFICATE_DATES, recorder.state.sync is None)
+        session.record_fault(_CERTIFICATE_DATES, recorder.state.sync is None)
 
 
 def _is_spent(session):
@@ -59,19 +57,19 @@ def _is_spent(session):
     radio, now = session.radio, session.now()
     if not radio:
         radio.extend((0, 0, None, None, 0))
-    if not radio[_BEGIN] <= now < radio[_BEGIN] + _DAY_S:
-        radio[_BEGIN], radio[_SPENT] = now, 0
-    spent = radio[_SPENT] >= _BUDGET_S
-    session.tell(_BUDGET_SPENT, spent)
+    if not radio[_RADIO_DAY] <= now < radio[_RADIO_DAY] + _DAY_S:
+        radio[_RADIO_DAY], radio[_RADIO_SPENT] = now, 0
+    spent = radio[_RADIO_SPENT] >= _BUDGET_S
+    session.record_fault(_BUDGET_SPENT, spent)
     return spent
 
 
 def _may_overdraw(session):
     """Whether an alarm waits that has not called yet: each gets one attempt."""
     state, radio = session.recorder.state, session.radio
-    if state.urgent_number == radio[_ALARM] or state.is_confirmed(state.urgent_number):
+    if state.urgent_number == radio[_RADIO_ALARM] or state.is_confirmed(state.urgent_number):
         return False
-    radio[_ALARM] = state.urgent_number
+    radio[_RADIO_ALARM] = state.urgent_number
     return True
 
 
@@ -79,9 +77,9 @@ async def _note_cell(session):
     from drivers.bg95 import cell as bg95_cell
 
     found = await bg95_cell.serving(session.modem.at)
-    forget("drivers.bg95.cell")
+    forget("drivers.bg95", "cell")
     if found is not None:
         cell = list(found[:5])
-        if session.recorder.state.locate or cell != session.radio[_LAST_CELL]:
-            session.radio[_LAST_CELL] = cell
+        if session.recorder.state.locate or cell != session.radio[_RADIO_CELL]:
+            session.radio[_RADIO_CELL] = cell
             session.recorder.record(_CELL, [session.now()] + list(found))

@@ -19,26 +19,25 @@ import os
 
 from micropython import const
 
-from coldtrail import shipment
+from coldtrail import outcome, shipment
 from coldtrail.contract import cbor
 from coldtrail.contract.limits import check, check_all
 from coldtrail.sensing import sampler
 
 # From records.py, so that the compiler puts them in place.
 _FAULT = const(13)
-_COMMAND_OUTCOME = const(17)
 _BY_COMMAND = const(2)
 _CONFIGURE = const(1)
 _ACKNOWLEDGE = const(2)
 _LOCATE = const(3)
 _REBOOT = const(4)
+_SEND_AGAIN = const(5)
 _START = const(6)
 _STOP = const(7)
 _TAKEN = const(0)
 _DONE = const(1)
 _REFUSED = const(2)
 _EXPIRED = const(3)
-_INTERRUPTED = const(4)
 _SUBJECT_DOWNLINK = const(9)
 _NOT_VERIFIED = const(2)
 _REPLAY = const(10)
@@ -46,11 +45,8 @@ _REPLAY = const(10)
 _VERSION = const(1)
 _FILE = "profile.cbor"  # as start.py reads it
 _NEW = "profile.new"
-_REASON = const(64)  # bytes
 _AT_ONCE_S = const(3600)  # locate and reboot: the longest from making to expiry
 _CLOCK_S = const(60)  # by which the gateway's clock may differ from itself
-
-_SEND_AGAIN = const(5)
 
 _UINT32 = (1, 4294967295)
 _COUNTER = (1, 9007199254740991)
@@ -85,30 +81,11 @@ def follow(port, recorder, message, refused, replayed, sent):
             print("command:", error)
             refused += 1
     _report(recorder, t, refused - replayed, replayed)
-    told = conclude(recorder, t, sent)
+    due = outcome.conclude(recorder, t, sent)
     if command:
         again = _obey(port, recorder, t, *command)
-        told = recorder.state.command == command[0]  # else a full log did not take it
-    return told, again
-
-
-def conclude(recorder, t, sent, booted=False):
-    """Record the outcome of a command under way; return whether there was one.
-
-    ``sent``: the session has published again what was asked for. ``booted``: a boot came between.
-    """
-    taken = recorder.state.taken
-    if taken is None:
-        return False
-    counter, action, effect = taken
-    if effect or (sent and action == _SEND_AGAIN):
-        _outcome(recorder, t, counter, action, _DONE)
-    elif booted:
-        _outcome(recorder, t, counter, action, _INTERRUPTED)
-    else:
-        reason = "no position found" if action == _LOCATE else "the call failed"
-        _outcome(recorder, t, counter, action, _REFUSED, reason)
-    return True
+        due = recorder.state.command == command[0]  # else a full log did not take it
+    return due, again
 
 
 def _report(recorder, t, forged, replayed):
@@ -127,25 +104,25 @@ def _obey(port, recorder, t, counter, expiry, action):
         if number in (_LOCATE, _REBOOT) and expiry - counter // 1000 > _AT_ONCE_S + _CLOCK_S:
             raise ValueError("it would be good for more than an hour")
         if _is_expired(recorder, t, expiry):
-            _outcome(recorder, t, counter, number, _EXPIRED)
+            outcome.record(recorder, t, counter, number, _EXPIRED)
             return None
         _check(port, recorder, number, action)
     except ValueError as error:
-        _outcome(recorder, t, counter, number, _REFUSED, str(error))
+        outcome.record(recorder, t, counter, number, _REFUSED, str(error))
         return None
     if number == _CONFIGURE and action[1] == recorder.state.configured:
-        _outcome(recorder, t, counter, number, _DONE)
+        outcome.record(recorder, t, counter, number, _DONE)
         return None
-    if not _outcome(recorder, t, counter, number, _TAKEN):
+    if not outcome.record(recorder, t, counter, number, _TAKEN):
         return None
     recorder.settle()  # rules that go end the breaches that stand by them
     try:
         done = _act(port, recorder, t, number, action)
     except OSError as error:
-        _outcome(recorder, t, counter, number, _REFUSED, "cannot be written: %s" % error)
+        outcome.record(recorder, t, counter, number, _REFUSED, "cannot be written: %s" % error)
         return None
     if done:
-        _outcome(recorder, t, counter, number, _DONE)
+        outcome.record(recorder, t, counter, number, _DONE)
     return action[1] if number == _SEND_AGAIN else None
 
 
@@ -188,7 +165,7 @@ def _check(port, recorder, number, action):
 
 def _check_profile(port, digest, content):
     from coldtrail.judging import profile
-    from drivers import forget
+    from memory import forget
 
     try:
         if hashlib.sha256(content).digest()[:8] != digest:
@@ -199,7 +176,7 @@ def _check_profile(port, digest, content):
         if lacking:
             raise ValueError("no sensor measures " + profile.named(lacking))
     finally:
-        forget("coldtrail.judging.profile")
+        forget("coldtrail.judging", "profile")
 
 
 def _act(port, recorder, t, number, action):
@@ -218,12 +195,3 @@ def _act(port, recorder, t, number, action):
     elif number == _STOP:
         shipment.stop(recorder, t, _BY_COMMAND)
     return number in (_ACKNOWLEDGE, _START, _STOP)
-
-
-def _outcome(recorder, t, counter, action, outcome, reason=None):
-    fields = [t, counter, action, outcome]
-    if reason:
-        # Cut by characters: a reason is plain ASCII but for what a message brought.
-        reason = "".join([c if " " <= c < "\x7f" else "?" for c in reason[:_REASON]])
-        fields.append(reason)
-    return recorder.record(_COMMAND_OUTCOME, fields)

@@ -2,8 +2,8 @@
 
 from micropython import const
 
-from drivers import forget
-from drivers.bg95 import modem as bg95
+from drivers.bg95.at import ConnectError
+from memory import forget
 
 _REFUSED_BY_DATE = const(3)
 
@@ -20,7 +20,7 @@ _CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 async def connect(session):
     """Return a stream to the broker.
 
-    Raises OSError, "refused: ..." where trying again cannot help.
+    Raises OSError; that of ``Session.refuse`` where trying again cannot help.
     """
     modem, identity = session.modem, session.recorder.identity
     host, number, secure = identity.host, identity.port, bool(identity.tls)
@@ -30,9 +30,9 @@ async def connect(session):
     session.expect(_CONNECT_MS)
     try:
         stream = await modem.connect(host, number, _CONNECT_MS, secure)
-        _tell_refusal(session, None)
+        _record_refusal(session, None)
         return stream
-    except bg95.ConnectError as error:
+    except ConnectError as error:
         # What fails once may be the network's fault: the reason is looked for at the second time.
         if not secure or error.code in _ELSEWHERE or not session.rung:
             raise
@@ -40,23 +40,23 @@ async def connect(session):
 
     session.expect(_REFUSAL_MS)
     reason, words = await refusal.reason(modem, host, number, _CERTIFICATES[0])
-    forget("drivers.bg95.refusal")
-    _tell_refusal(session, reason)
-    raise OSError("refused: " + words)
+    forget("drivers.bg95", "refusal")
+    _record_refusal(session, reason)
+    raise session.refuse(words)
 
 
-def _tell_refusal(session, reason):
-    """Record that TLS is refused for a reason (bg95_refusal.py), and that another one is over."""
+def _record_refusal(session, reason):
+    """Record that TLS is refused for a reason (refusal.py), and that another one is over."""
     for number in range(_REASONS):
-        session.tell(_REFUSED_BY_DATE + number, number == reason)
+        session.record_fault(_REFUSED_BY_DATE + number, number == reason)
 
 
 async def _secure(session):
     """Prepare TLS; before the first clock sync, dates of certificates prove nothing."""
-    from drivers.bg95 import tls as bg95_tls
+    from drivers.bg95 import tls
 
     sync = session.recorder.state.sync
     unix = None if sync is None else sync[2] + session.now() - sync[0]
-    if not await bg95_tls.configure(session.modem.at, _CERTIFICATES, unix):
+    if not await tls.configure(session.modem.at, _CERTIFICATES, unix):
         print("uplink: this modem does not hold a certificate against the host's name")
-    forget("drivers.bg95.tls", "drivers.bg95.time")
+    forget("drivers.bg95", "tls", "time")

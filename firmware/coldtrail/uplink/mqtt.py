@@ -29,17 +29,19 @@ _DISCONNECT = b"\xe0\x00"
 
 _SUBSCRIBE_ID = const(1)  # nothing else is under way while it is used
 
-_REFUSED = (  # table 3.1
-    "unacceptable protocol version",
-    "identifier rejected",
-    "server unavailable",
-    "bad user name or password",
-    "not authorized",
-)
+_REFUSED = """unacceptable protocol version
+identifier rejected
+server unavailable
+bad user name or password
+not authorized"""  # table 3.1; one string takes less heap than five
 
 
 class MqttError(OSError):
     """The broker refuses, closes, falls silent or breaks the protocol: the connection is over."""
+
+
+class Refused(MqttError):
+    """The broker does not want this client."""
 
 
 class Client:
@@ -71,25 +73,20 @@ class Client:
         self._sent = 0  # ticks_ms of the last packet to the broker
         self._pinged: "int | None" = None  # ticks_ms of a ping without answer
 
-    async def connect(self, limit_ms, will=None):
-        """Open the session; ``will`` = (topic, payload, retain) is published at QoS 1 if it dies.
+    async def connect(self, limit_ms):
+        """Open a clean session.
 
-        Raises MqttError when the broker refuses; OSError.
+        Raises Refused; MqttError; OSError.
         """
         deadline = _deadline(limit_ms)
-        flags = 0x02  # clean session
-        fields = [_string(self._client_id)]
-        if will is not None:
-            topic, payload, retain = will
-            flags |= 0x2C if retain else 0x0C
-            fields += [_string(topic), len(payload).to_bytes(2, "big"), payload]
-        head = b"\x00\x04MQTT\x04" + bytes((flags,)) + self._keepalive.to_bytes(2, "big")
-        await self._send(_CONNECT, [head] + fields, deadline)
+        head = b"\x00\x04MQTT\x04\x02" + self._keepalive.to_bytes(2, "big")  # clean session
+        await self._send(_CONNECT, [head, _string(self._client_id)], deadline)
         body = await self._expect(_CONNACK, 2, deadline)
         if body[1]:
             code = body[1]
-            reason = _REFUSED[code - 1] if code <= len(_REFUSED) else "code %d" % code
-            raise MqttError("refused: " + reason)
+            reasons = _REFUSED.split("\n")
+            reason = reasons[code - 1] if code <= len(reasons) else "code %d" % code
+            raise Refused("refused: " + reason)
         if body[0]:
             raise MqttError("a clean session has nothing to resume")  # 3.2.2.2
 

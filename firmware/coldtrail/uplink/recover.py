@@ -4,9 +4,12 @@ import time
 
 from micropython import const
 
-from drivers import forget
-from drivers.bg95 import modem
-from drivers.bg95.at import ModemError
+from drivers.bg95.at import (
+    ConnectError,
+    ModemError,
+    NoNetwork,
+)
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _POSITION = const(2)
@@ -18,13 +21,14 @@ _LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
 _POWER_OFF_MS = const(70_000)
 _SESSION_MS = const(600_000)  # after this nothing is tried any more until the next session
 
-# The highest rung (bg95_recovery.py) that can help.
+# The highest rung (recovery.py) that can help.
 _NONE = const(-1)
 _ATTACH = const(1)
 _SUPPLY = const(4)
 
-_SPENT = const(1)  # see bearer.py
-_LOCATED = const(2)
+# What is kept of earlier sessions; from memories.py.
+_RADIO_SPENT = const(1)
+_RADIO_LOCATED = const(2)
 
 
 async def follow(session, failure):
@@ -43,18 +47,16 @@ async def follow(session, failure):
             return True  # an alarm has come since: it goes out at once, the modem is on already
     session.expect(_POWER_OFF_MS)
     await session.modem.power_off()
-    _tell(session)
+    _record_radio(session)
     return False
 
 
 def _highest(session, error):
     if _passed_ms(session) >= _SESSION_MS or not session.modem.ready:
         return _NONE  # power_on has cut the supply already
-    if isinstance(error, (modem.NoCoverage, modem.RegistrationDenied, modem.SimError)):
+    if session.is_refused or isinstance(error, NoNetwork):
         return _NONE  # neither card nor network is ours to mend
-    if str(error).startswith("refused"):
-        return _NONE
-    if isinstance(error, modem.ConnectError) or not isinstance(error, ModemError):
+    if isinstance(error, ConnectError) or not isinstance(error, ModemError):
         return _ATTACH  # the modem does what it should
     return _SUPPLY
 
@@ -64,7 +66,7 @@ async def _climb(session):
 
     session.expect(_RECOVER_MS)
     await recovery.climb(session.modem, session.rung)
-    forget("drivers.bg95.recovery", "drivers.bg95.power")
+    forget("drivers.bg95", "recovery", "power")
 
 
 async def _locate(session):
@@ -75,9 +77,11 @@ async def _locate(session):
 
     state = session.recorder.state
     session.expect(_LOCATE_MS)
-    session.radio[_LOCATED] = session.now()
-    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
-    forget("drivers.bg95.gnss")
+    session.radio[_RADIO_LOCATED] = session.now()
+    sync = state.sync
+    unix = None if sync is None else sync[2] + session.now() - sync[0]
+    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent, unix)
+    forget("drivers.bg95", "gnss", "time")
     if found is not None:
         session.recorder.record(_POSITION, [session.now()] + list(found) + [_BY_GNSS])
 
@@ -87,12 +91,12 @@ def _is_due(session):
     state, interval = session.recorder.state, session.recorder.profile.position_interval
     if not interval or state.shipment is None or state.urgent:
         return False
-    last = session.radio[_LOCATED]
+    last = session.radio[_RADIO_LOCATED]
     return last is None or not 0 <= session.now() - last < interval
 
 
-def _tell(session):
-    session.radio[_SPENT] += _passed_ms(session) // 1000
+def _record_radio(session):
+    session.radio[_RADIO_SPENT] += _passed_ms(session) // 1000
     counts = session.modem.counts + [session.refused]
     if any(counts):
         fields = [min(0xFFFF, count) for count in counts]

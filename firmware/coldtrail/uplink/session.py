@@ -5,7 +5,7 @@ import time
 from micropython import const
 
 from coldtrail.contract import cbor, cose
-from drivers import forget
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _CLOCK_SYNC = const(4)
@@ -56,8 +56,8 @@ class Session:
 
         ``attempted``: highest block number that an earlier session may have published; up to it
         DUP is set (MQTT 3.1.1, 3.3.1.1). ``radio``: what sessions know of those before, kept over
-        deep sleep (bearer.py); an empty list before the first. ``again``: publish the blocks from
-        this number on once more, as far as the log has them.
+        deep sleep (memories.py); an empty list before the first. ``again``: publish the blocks
+        from this number on once more, as far as the log has them.
         """
         # The one buffer of the session, before code splits the room.
         self._packet = bytearray(_PACKET)
@@ -81,7 +81,8 @@ class Session:
         self.radio = radio
         self.modem = None
         self.began = time.ticks_ms()
-        self.rung = 0  # of the ladder that a session climbs when it breaks off (aftermath.py)
+        self.rung = 0  # of the ladder that a session climbs when it breaks off (recover.py)
+        self.is_refused = False  # for a reason that another attempt would meet too
 
     async def run(self):
         """Return True when every block is confirmed; else False, with ``reason`` for the log."""
@@ -111,17 +112,13 @@ class Session:
         except OSError as error:
             failure = error
             self.reason = "%s %s" % (type(error).__name__, error)
-        forget(
-            "coldtrail.uplink.mqtt",
-            "coldtrail.uplink.attach",
-            "coldtrail.uplink.connect",
-            "drivers.bg95.setup",
-        )
+        forget("coldtrail.uplink", "mqtt", "attach", "connect")
+        forget("drivers.bg95", "setup")
         from coldtrail.uplink import recover
 
         again = await recover.follow(self, failure)
         del recover
-        forget("coldtrail.uplink.recover")
+        forget("coldtrail.uplink", "recover")
         return again
 
     async def _connected(self):
@@ -131,7 +128,7 @@ class Session:
 
         await attach.attach(self)
         del attach
-        forget("coldtrail.uplink.attach")
+        forget("coldtrail.uplink", "attach")
         if unplaced:
             # So that the gateway can place what this session brings, not only the next one.
             self.recorder.seal()
@@ -139,14 +136,19 @@ class Session:
 
         stream = await connection.connect(self)
         del connection
-        forget("coldtrail.uplink.connect")
+        forget("coldtrail.uplink", "connect")
         return stream
+
+    def refuse(self, reason):
+        """Return the error to raise where another attempt cannot help."""
+        self.is_refused = True
+        return OSError("refused: " + reason)
 
     def now(self):
         """Return the seconds since boot."""
         return self.port.since_boot(self._state.boot_rtc)[0]
 
-    def tell(self, code, stands):
+    def record_fault(self, code, stands):
         """Record that a fault of the modem begins or ends, where that is news."""
         if stands != self._state.stands(_SUBJECT_MODEM, code):
             self.recorder.record(_FAULT, [self.now(), _SUBJECT_MODEM, code, int(stands)])
@@ -169,7 +171,11 @@ class Session:
         client = mqtt.Client(stream, self._identity.tracker, _KEEPALIVE_S, self._packet)
         client.on_message = self._message
         self.expect(_ANSWER_MS)
-        await client.connect(_ANSWER_MS)
+        try:
+            await client.connect(_ANSWER_MS)
+        except mqtt.Refused:
+            self.is_refused = True
+            raise
         topic = "coldtrail/1/" + self._identity.tracker
         self.expect(_ANSWER_MS)
         await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
@@ -242,7 +248,7 @@ class Session:
         except ValueError as error:
             self.refused += 1
             self.reason = "message refused: %s" % error
-        forget("coldtrail.contract.confirmation", "coldtrail.contract.limits")
+        forget("coldtrail.contract", "confirmation", "limits")
 
     def _open(self, message, content_type):
         identity = self._identity

@@ -2,6 +2,11 @@
 
 Sources: ITU-T V.250, 3GPP TS 27.007 and Quectel's "BG95&BG77&BG600L Series AT Commands Manual"
 V2.0, called AT manual in this driver.
+
+    at = AT(uart, print)          # a UART that does not block; what nobody asked for is printed
+    at.start()
+    signal = await at.command(b"AT+CSQ", b"+CSQ:")
+    await at.stop()
 """
 
 import asyncio
@@ -48,7 +53,7 @@ class CommandError(ModemError):
 
     def __str__(self):
         """Return command, code and the manual's text."""
-        from drivers.bg95 import text as at_text
+        from drivers.bg95 import at_text
 
         text = "%s: %s" % (str(self.command, "utf-8"), str(self.result, "utf-8"))
         meaning = at_text.meaning(self.code) if self.code is not None else None
@@ -57,6 +62,38 @@ class CommandError(ModemError):
 
 class SendFull(CommandError):
     """SEND FAIL: the modem's sending buffer is full; the same data may be sent again."""
+
+
+class NoNetwork(ModemError):
+    """No card that answers, none that a network accepts, or no network within the limit."""
+
+
+class ConnectError(ModemError):
+    """The connection could not be opened."""
+
+    def __init__(self, code):
+        """Keep the result ``code`` of AT+QIOPEN (TCP/IP note, table 3)."""
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self):
+        """Return the code with the manual's text."""
+        from drivers.bg95 import at_text
+
+        return "connection not opened: %d (%s)" % (self.code, at_text.meaning(self.code))
+
+
+def left(deadline):
+    """Return the milliseconds until ``deadline``, 0 after it."""
+    return max(0, time.ticks_diff(deadline, time.ticks_ms()))
+
+
+def within(limit_ms, deadline):
+    """Return the manual's limit, or what is left, but enough for an answer that comes at once.
+
+    To give up earlier would only put the modem out of step.
+    """
+    return max(COMMAND_MS, min(limit_ms, left(deadline)))
 
 
 def _code(result):

@@ -1,14 +1,16 @@
 """BG95 that is set to another rate than the board's: it is found, and set for good.
 
-Source: AT manual 3.5 (AT+IPR), 2.14 (AT&W). Other sources as in bg95.py.
+Source: AT manual 3.5 (AT+IPR), 2.14 (AT&W). Other sources as in modem.py.
+
+    if await baud.find(modem.at, 115_200, 5_000):
+        print("it answers, and will at this rate from now on")
 """
 
 import time
 
 from micropython import const
 
-from drivers.bg95.at import ModemError
-from drivers.bg95.modem import left
+from drivers.bg95.at import ModemError, left
 
 _RATES = (115_200, 9600, 921_600, 460_800, 230_400, 57_600, 38_400, 19_200)
 _ANSWER_MS = const(400)

@@ -1,10 +1,15 @@
-"""BG95: opening a connection. Sources as in bg95.py."""
+"""BG95: opening a connection. Sources as in modem.py.
+
+stream = await connect.connect(modem, "broker.example", 8883, 75_000, True)
+"""
 
 import time
 
 from micropython import const
 
-from drivers.bg95.modem import ConnectError, Stream, is_plain, left
+from drivers.bg95.at import ConnectError, left
+from drivers.bg95.stream import Stream
+from drivers.bg95.text import is_plain
 
 _QIOPEN_MS = const(150_000)  # the manual's maximum response time
 _IDENTITY_USED = const(563)

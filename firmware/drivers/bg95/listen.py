@@ -5,7 +5,10 @@ a module transmits to register, and for what comes after that. It registers by i
 it has been switched on, when it has read the card and found a cell; AT+CFUN=4 as the first command
 switches its RF off before. AT+COPS=2 keeps it unregistered when that is lifted (3GPP TS 27.007,
 7.3), and a search for networks only listens to what they broadcast (TS 23.122, 4.4).
-Sources of the commands as in bg95.py: AT manual 2.22 and 6.2.
+Sources of the commands as in modem.py: AT manual 2.22 and 6.2.
+
+    if await listen.hears(modem):  # a modem that is off, and is off again afterwards
+        print("there is a network")
 """
 
 import asyncio
@@ -13,9 +16,8 @@ import time
 
 from micropython import const
 
-from drivers.bg95 import power as bg95_power
-from drivers.bg95.at import CommandError, ModemError
-from drivers.bg95.modem import left
+from drivers.bg95 import power
+from drivers.bg95.at import CommandError, ModemError, left
 
 LIMIT_MS = const(330_000)  # for all of it
 
@@ -34,7 +36,7 @@ async def hears(modem, pin=None):
     """
     command = modem.at.command
     try:
-        await bg95_power.power_on(modem, _POWER_ON_MS, True)
+        await power.power_on(modem, _POWER_ON_MS, True)
         await _stay_out(modem.at, pin)
         await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
         # (status,"name",...) of each operator; without one only what the command can do.
@@ -58,9 +60,9 @@ async def _stay_out(at, pin):
                 raise
         try:
             if pin and await at.command(b"AT+CPIN?", b"+CPIN:", _CPIN_MS) == b"SIM PIN":
-                from drivers.bg95 import pin as bg95_pin
+                from drivers.bg95 import pin as card_pin
 
-                await bg95_pin.enter(at, pin)
+                await card_pin.enter(at, pin)
                 pin = None
         except CommandError:
             pass  # while the card is being read

@@ -1,13 +1,16 @@
-"""BG95: from no supply to an AT interface that answers, and back. Sources as in bg95.py."""
+"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py.
+
+await power.power_on(modem, 30_000)
+await power.power_off(modem)
+"""
 
 import asyncio
 import time
 
 from micropython import const
 
-from drivers import forget
-from drivers.bg95.at import ModemError, NoAnswer
-from drivers.bg95.modem import left
+from drivers.bg95.at import ModemError, NoAnswer, left
+from memory import forget
 
 # Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
 # 650...1500 ms turns off, and for 2 s resets. One width does both.
@@ -85,7 +88,7 @@ async def _retune(modem, limit_ms):
     from drivers.bg95 import baud
 
     found = await baud.find(modem.at, modem.baud, min(_RATES_MS, limit_ms))
-    forget("drivers.bg95.baud")
+    forget("drivers.bg95", "baud")
     return found
 
 

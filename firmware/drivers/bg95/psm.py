@@ -4,12 +4,15 @@ What is asked for is a wish: what counts is what the network has granted. In PSM
 gone and only PWRKEY wakes the module.
 
 Sources: 3GPP TS 27.007, 7.38, 7.40, 7.41, 10.1.22; TS 24.008, 10.5.7.3, 10.5.7.4a, 10.5.5.32.
+
+    await psm.ask(modem.at, 3 * 3600, 10)
+    found = await psm.granted(modem.at)  # (10800, 10), or None
 """
 
 from micropython import const
 
 from drivers.bg95.at import CommandError
-from drivers.bg95.modem import fields
+from drivers.bg95.text import fields
 
 # Units of a timer in seconds, by its first three bits.
 _TAU = (600, 3600, 36_000, 2, 30, 60, 1_152_000)

@@ -1,13 +1,17 @@
 """BG95 that does not do what it should: the ladder from a new attempt to a cut of the supply.
 
-Sources as in bg95.py; RESET_N: hardware design 3.7.
+Sources as in modem.py; RESET_N: hardware design 3.7.
+
+    for rung in (recovery.REPEAT, recovery.ATTACH, recovery.COMMAND):
+        await recovery.climb(modem, rung)
+        ...                       # try again; end where it works
 """
 
 import asyncio
 
 from micropython import const
 
-from drivers.bg95 import power as bg95_power
+from drivers.bg95 import power
 from drivers.bg95.at import ModemError
 
 REPEAT = const(0)
@@ -36,7 +40,7 @@ async def climb(modem, rung):
             await at.command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
         elif rung == COMMAND:
             await at.command(b"AT+CFUN=1,1", limit_ms=_CFUN_MS)
-            await bg95_power.status_within(modem, False, 1_000)
+            await power.status_within(modem, False, 1_000)
     except ModemError:
         pass
     if rung == PIN:
@@ -45,7 +49,7 @@ async def climb(modem, rung):
         modem.reset(False)
         await asyncio.sleep_ms(100)
     elif rung == SUPPLY:
-        await bg95_power.cut(modem, _STATUS_MS)
+        await power.cut(modem, _STATUS_MS)
     if rung in (COMMAND, PIN):
-        await bg95_power.status_within(modem, True, _STATUS_MS)
+        await power.status_within(modem, True, _STATUS_MS)
         await asyncio.sleep_ms(_UART_MS)

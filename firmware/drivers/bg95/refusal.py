@@ -1,13 +1,14 @@
 """BG95: why a TLS connection was not opened. The modem says only that it failed.
 
-Sources as in bg95_tls.py.
+Sources as in tls.py.
+
+    number, words = await refusal.reason(modem, "broker.example", 8883, "ca.pem")
 """
 
 from micropython import const
 
-from drivers import forget
-from drivers.bg95.at import CommandError
-from drivers.bg95.modem import ConnectError
+from drivers.bg95.at import CommandError, ConnectError
+from memory import forget
 
 _CONNECT_MS = const(75_000)
 _SHOW_MS = const(8_000)
@@ -26,7 +27,7 @@ async def reason(modem, host, port, authority):
 
     The first two checks are left out in turn; then the broker is asked, in the clear, whether its
     certificate is of the authority in the file ``authority``. No byte of ours is sent meanwhile.
-    The settings are for ``bg95_tls.configure`` to bring back. Raises what a command raises.
+    The settings are for ``tls.configure`` to bring back. Raises what a command raises.
     """
     number = await _number(modem, host, port, authority)
     return number, _WORDS[number]
@@ -49,6 +50,6 @@ async def _number(modem, host, port, authority):
 
     shown = await tls_hello.shows(stream, host, tls_hello.key_identifier(authority), _SHOW_MS)
     del tls_hello
-    forget("drivers.bg95.tls_hello")
+    forget("drivers.bg95", "tls_hello")
     await stream.close()
     return 4 if shown is None else 3 if shown else 2

@@ -1,7 +1,9 @@
 """BG95 before a connection: card, technologies, registration, data connection.
 
 A module of its own: BG95.connect gives its memory back, to whoever uses the connection.
-Sources as in bg95.py.
+Sources as in modem.py.
+
+    await setup.register(modem.at, "internet", 180_000, pin="1234")
 """
 
 import asyncio
@@ -9,17 +11,13 @@ import time
 
 from micropython import const
 
-from drivers.bg95.at import CommandError
-from drivers.bg95.modem import (
-    NoCoverage,
-    RegistrationDenied,
-    SimError,
-    fields,
-    integer,
-    is_plain,
+from drivers.bg95.at import (
+    CommandError,
+    NoNetwork,
     left,
     within,
 )
+from drivers.bg95.text import fields, integer, is_plain
 
 # The manual's maximum response times.
 _CPIN_MS = const(5_000)
@@ -60,9 +58,9 @@ async def _card(at, limit_ms, pin):
             if state == b"READY":
                 return
             if state == b"SIM PIN" and pin:
-                from drivers.bg95 import pin as bg95_pin
+                from drivers.bg95 import pin as card_pin
 
-                await bg95_pin.enter(at, pin)
+                await card_pin.enter(at, pin)
                 pin = None
                 continue
             if state == b"SIM PIN" or state == b"SIM PUK":
@@ -72,7 +70,7 @@ async def _card(at, limit_ms, pin):
         if not left(deadline):
             break
         await asyncio.sleep_ms(_POLL_MS)
-    raise SimError("SIM card not ready: %s" % _text(state))
+    raise NoNetwork("SIM card not ready: %s" % _text(state))
 
 
 async def _technologies(at):
@@ -110,9 +108,9 @@ async def _network(at, deadline):
         elif denied is None:
             denied = now
         elif time.ticks_diff(now, denied) >= _DENIED_MS:
-            raise RegistrationDenied("the network denies registration")
+            raise NoNetwork("the network denies registration")
         if not left(deadline):
-            raise NoCoverage("no network (+CEREG %s)" % stat)
+            raise NoNetwork("no network (+CEREG %s)" % stat)
         await asyncio.sleep_ms(_POLL_MS)
 
 

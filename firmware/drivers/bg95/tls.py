@@ -2,6 +2,10 @@
 
 Sources: "BG96 SSL AT Commands Manual" V1.0, 2.1.1; "BG96 FILE AT Commands Manual" V1.0, 2.2 to
 2.4; "sni" and "checkhost" are of later firmware.
+
+    files = ("ca.pem", "client.pem", "client.key")
+    checks_host = await tls.configure(modem.at, files, 1_800_000_000)
+    stream = await modem.connect("broker.example", 8883, 75_000, secure=True)
 """
 
 import binascii

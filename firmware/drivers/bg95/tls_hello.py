@@ -1,6 +1,9 @@
 """Whose certificate a TLS 1.2 server shows: its first answer is in the clear (RFC 5246, 7.3).
 
 This proves nothing. It tells a server of another authority from one that refuses our certificate.
+
+    identifier = tls_hello.key_identifier("ca.pem")
+    shown = await tls_hello.shows(stream, "broker.example", identifier, 8_000)
 """
 
 import binascii

@@ -11,9 +11,9 @@ from coldtrail_simulator.shipment.shipment import run
 from coldtrail_simulator.world import scenario
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
+from tests.support.host import PATIENCE_S
 from tests.support.trackers.cabled import CODE, Cabled, provisioned
 
-LIMIT_S = 90
 SPEED = 40
 SPARE_KIB = 4
 
@@ -28,7 +28,7 @@ def started(port, *options):
 
 def selftest(port, *options, typed=""):
     process = started(port, *options)
-    said = process.communicate(typed, LIMIT_S)
+    said = process.communicate(typed)
     return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
@@ -85,17 +85,17 @@ def test_a_tracker_that_is_well_passes(tmp_path):
     thread = threading.Thread(target=journey)
     thread.start()
     try:
-        assert attached.wait(LIMIT_S)
+        assert attached.wait(PATIENCE_S)
         process = started(out / "console", "--gnss", "--json")
         said = ""
         for line in process.stderr:
             said += line
             if "press the button" in line:
                 told.set()
-        document = process.communicate(timeout=LIMIT_S)[0]
+        document = process.communicate()[0]
     finally:
         over.set()
-        thread.join(LIMIT_S)
+        thread.join()
     assert process.returncode == 0, document + said
     summary = json.loads(document)
     assert summary["passed"] is True
@@ -136,6 +136,6 @@ def test_a_tracker_that_starts_anew_meanwhile_has_not_tested_itself(tmp_path):
         process = started(tracker.link)
         tracker.until(lambda: '"probe"' in tracker.console.text)
         tracker.do(lambda: tracker.power_cut(1_000_000))
-        said = process.communicate(timeout=LIMIT_S)[1]
+        said = process.communicate()[1]
     assert process.returncode == 2
     assert "has not tested itself: it broke off" in said

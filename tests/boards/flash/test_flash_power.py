@@ -4,7 +4,6 @@ import contextlib
 import random
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import cbor2
@@ -13,9 +12,10 @@ from rich.progress import Progress
 
 from coldtrail_boards import logdump
 from coldtrail_boards.errors import BoardError
-from coldtrail_boards.flash import command, esp, program
-from coldtrail_boards.flash.command import BOARDS, Line, Region
-from coldtrail_boards.flash.packing_log import Entry
+from coldtrail_boards.flash import esp, program
+from coldtrail_boards.flash import flashing as flasher
+from coldtrail_boards.flash.bar import Bar
+from coldtrail_boards.flash.flashing import Region
 from coldtrail_boards.provision.bundle import Bundle
 from coldtrail_simulator.clock import RunInvalidError
 from coldtrail_simulator.shipment.simulation import Simulation
@@ -33,6 +33,7 @@ from tests.boards.packing import (
 )
 from tests.support.flash.rom_bootloader import Board
 from tests.support.flash.stock_image import stock
+from tests.support.host import until
 from tests.support.trackers import bench
 from tests.support.trackers.rig import S, Still
 
@@ -41,8 +42,8 @@ CUTS = 20
 
 def put(board, what, bundle, log):
     with esp.connected(board.port) as chip:
-        line = Line(Progress(disable=True), board.port, Entry(), 0)
-        return command.flash(chip, what, bundle, erase=False, log=log, line=line)
+        bar = Bar(Progress(disable=True), board.port, 0)
+        return flasher.flash(chip, what, bundle, erase=False, log=log, bar=bar)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def small(tmp_path_factory):
     """The image with most of its application blank, which goes over the line in no time."""
     path = tmp_path_factory.mktemp("small") / "small.bin"
     path.write_bytes(stock().read_bytes())
-    what = command.build(BOARD, path)
+    what = flasher.build(BOARD, path)
     blank = bytearray(what.application.data)
     blank[0x10000:] = bytes(len(blank) - 0x10000)
     return replace(what, application=Region(what.application.offset, bytes(blank)))
@@ -63,7 +64,7 @@ class Boots:
         self._folder, self._flash = folder, folder / "flash.bin"
         self._cells = b""
         self.said = ""
-        self.boot(command, 400)
+        self.boot(flash, 400)
         assert [record.kind for record in self.log].count(1) == 2  # samples, every 5 minutes
 
     @property
@@ -74,7 +75,7 @@ class Boots:
 
     def boot(self, flash, seconds):
         """Boot what is in the flash; return whether it runs, with every record it had."""
-        self._flash.write_bytes(command)
+        self._flash.write_bytes(flash)
         before = self.log if self._cells else []
         with Simulation(
             bench.BOARD, self._flash, Still(), factories={"BG95-M3": bench.NoModem}
@@ -95,7 +96,7 @@ def test_power_lost_during_an_update_leaves_a_tracker_that_boots_or_can_be_flash
     small, tmp_path
 ):
     bundle = Bundle.load(provisioned(tmp_path, "CT-1", "--shipment", "S-1"))
-    files = program.files(BOARDS / BOARD)
+    files = program.files(program.BOARDS / BOARD)
     older = replace(
         small,
         program=Region(
@@ -125,8 +126,7 @@ def test_power_lost_during_an_update_leaves_a_tracker_that_boots_or_can_be_flash
             runs = tracker.boot(board.flash.data, 2)
             ran += runs
             assert runs != ("incomplete: flash the tracker again" in tracker.said), cut
-            entry = put(board, small, None, log)
-            assert (entry.tracker, entry.action) == ("CT-1", "update")
+            assert put(board, small, None, log) == ("CT-1", "update")
             assert board.flash.data == later
         assert 0 < ran < CUTS
         assert tracker.boot(later, 2)
@@ -145,10 +145,7 @@ def test_a_run_that_is_killed_registers_nothing_and_is_made_good_by_the_next(
         process = subprocess.Popen(
             [sys.executable, "-m", "coldtrail_boards", *map(str, words)], stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + 60
-        while board.flash.operations < 20:
-            assert time.monotonic() < end, "nothing is written"
-            time.sleep(0.02)
+        until(lambda: board.flash.operations >= 20, "writing")
         process.kill()
         process.wait()
         assert not database.exists()

@@ -16,9 +16,10 @@ from cryptography.x509.oid import NameOID
 
 from coldtrail import identity as firmware_identity
 from coldtrail.judging import profile as firmware_profile
-from coldtrail_boards.provision import bundle
+from coldtrail.sensing import calibration as firmware_calibration
 from coldtrail_boards.provision.bundle import Bundle
 from coldtrail_boards.provision.certificates import private_pem
+from coldtrail_boards.provision.fields import Key
 from tests.boards.packing import NETWORK, PROFILE, coldtrail, provisioned, refused
 from tests.support.flash.stock_image import stock
 
@@ -131,11 +132,11 @@ def test_secrets_are_asked_for_or_read_and_never_words_of_the_command(tmp_path):
     ("text", "mode", "says"),
     [
         ('sim-pin = "1234"', 0o644, "Others can read"),
-        ("sim-pin = 1234", 0o600, "4 to 8 digits"),
+        ("sim-pin = 1234", 0o600, "quotation marks"),
         ('sim-pin = "12"', 0o600, "4 to 8 digits"),
         ('sim-pni = "1234"', 0o600, "none of"),
         ('sim-pin = "1234', 0o600, "no TOML"),
-        ("apn-password = 'pass\"word'", 0o600, "no quotation mark"),
+        ("apn-password = 'pass\"word'", 0o600, "no quotation marks"),
     ],
 )
 def test_secrets_that_cannot_be_are_refused_and_not_repeated(text, mode, says, tmp_path):
@@ -247,7 +248,7 @@ def test_a_certificate_that_is_expired_or_mismatched_is_refused(make, says, keys
 
 def test_a_certificate_that_has_expired_since_is_not_flashed(keys, tmp_path):
     good = Bundle.load(provisioned(tmp_path)).files
-    identity = cbor2.loads(good["identity.cbor"]) | {bundle.TLS: 1}
+    identity = cbor2.loads(good["identity.cbor"]) | {Key.TLS: 1}
     path = tmp_path / "late.identity"
     files = {
         "identity.cbor": cbor2.dumps(identity, canonical=True),
@@ -286,7 +287,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(more, says, tmp_path):
 @pytest.mark.parametrize("tracker", ["", "ct-1", "A" * 24, "CT/1", "CT 1"])
 def test_a_tracker_id_that_no_topic_takes_is_refused(tracker, tmp_path):
     path = tmp_path / "x.identity"
-    assert "no tracker id" in refused(
+    assert "must be 1 to 23 of A-Z" in refused(
         "provision", "tracker", tracker, *NETWORK, *PROFILE, "-o", path
     )
 
@@ -296,6 +297,8 @@ def test_a_tracker_id_that_no_topic_takes_is_refused(tracker, tmp_path):
     [
         ("payload", "shock", "channel"),
         ("2027-05-04", "2025-05-04", "due must be after date"),
+        ("2026-05-04", "2019-12-31", "from 2020-01-01"),
+        ("2027-05-04", "2106-02-08", "to 2106-02-07"),
         ('"5.00 °C"', '"-30.00 °C"', "in the order"),
         ('"0.12 °C"', '"0.12 K"', "must be in °C"),
         ("PT1000 4711", "P" * 33, "instrument"),
@@ -325,3 +328,13 @@ def test_no_process_is_given_a_key(tmp_path, monkeypatch):
     assert any("gateway" in words for words in started)
     for key in (keys["uplink"], keys["downlink"]):
         assert not any(re.search(key, words) for words in started)
+
+
+@pytest.mark.parametrize(("date", "due"), [("2020-01-01", "2020-01-02"),
+                                           ("2106-02-06", "2106-02-07")])  # fmt: skip
+def test_the_tracker_takes_the_first_and_the_last_date_of_a_calibration(date, due, tmp_path):
+    path = tmp_path / "calibration.toml"
+    text = CALIBRATION.replace("2026-05-04", date).replace("2027-05-04", due)
+    path.write_text(text, encoding="utf-8")
+    files = Bundle.load(provisioned(tmp_path, "CT-1", "--calibration", path)).files
+    assert len(firmware_calibration.load(files["calibration.cbor"])) == 1

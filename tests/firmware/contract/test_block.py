@@ -213,6 +213,7 @@ def all_interpreters() -> Iterator[list[Interpreter]]:
         yield [stack.enter_context(interpreters.start(name)) for name in interpreters.NAMES]
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(histories())
 def test_any_history_comes_back(all_interpreters: list[Interpreter], history: History) -> None:
@@ -352,7 +353,6 @@ def run_in(heap: int, mode: str, volume: Path) -> bool:
         env={"MICROPYPATH": str(volume)},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     if done.returncode:

@@ -13,7 +13,7 @@ import pytest
 from coldtrail_simulator.esp32 import interpreter as process
 from coldtrail_simulator.services import tools
 from drivers.bg95 import modem
-from drivers.bg95.at import CommandError, ModemError, NoAnswer
+from drivers.bg95.at import CommandError, ConnectError, ModemError, NoAnswer
 from tests.firmware.support import on_cpython
 from tests.firmware.support.bg95_module import (
     OK,
@@ -42,15 +42,15 @@ OPEN = b'AT+QIOPEN=1,0,"TCP","220.180.239.212",8009,0,0'
 @pytest.mark.parametrize(
     ("answers", "error", "text", "most_ms"),
     [
-        ([OK + line(b"+QIOPEN: 0,566")], modem.ConnectError, "566 (Socket connect failed)", 200),
-        ([OK + line(b"+QIOPEN: 0,565")], modem.ConnectError, "565 (DNS parse failed)", 200),
-        ([OK + line(b"+QIOPEN: 0,563")], modem.ConnectError, "563", 200),
-        ([OK], modem.ConnectError, "569 (Operation timeout)", 61_000),
-        ([OK + line(b"+QIOPEN: 1,0")], modem.ConnectError, "569 (Operation timeout)", 61_000),
-        ([OK + line(b"+QIOPEN: 0,")], modem.ConnectError, "569 (Operation timeout)", 61_000),
+        ([OK + line(b"+QIOPEN: 0,566")], ConnectError, "566 (Socket connect failed)", 200),
+        ([OK + line(b"+QIOPEN: 0,565")], ConnectError, "565 (DNS parse failed)", 200),
+        ([OK + line(b"+QIOPEN: 0,563")], ConnectError, "563", 200),
+        ([OK], ConnectError, "569 (Operation timeout)", 61_000),
+        ([OK + line(b"+QIOPEN: 1,0")], ConnectError, "569 (Operation timeout)", 61_000),
+        ([OK + line(b"+QIOPEN: 0,")], ConnectError, "569 (Operation timeout)", 61_000),
         ([b"\r\nERROR\r\n"], CommandError, "ERROR", 200),
         ([None], NoAnswer, "QIOPEN", 1_200),
-        ([OK + line(b"APP RDY")], modem.ConnectError, "569 (Operation timeout)", 200),
+        ([OK + line(b"APP RDY")], ConnectError, "569 (Operation timeout)", 200),
     ],
 )
 def test_connect_fails_with_a_reason(
@@ -272,7 +272,9 @@ def test_a_session_and_noise_on_a_real_micropython(interpreter: str, tmp_path: P
         "__init__",
         "bg95/__init__",
         "bg95/at",
+        "bg95/at_text",
         "bg95/text",
+        "bg95/stream",
         "bg95/modem",
         "bg95/connect",
         "bg95/cell",
@@ -281,6 +283,7 @@ def test_a_session_and_noise_on_a_real_micropython(interpreter: str, tmp_path: P
         "bg95/time",
     )
     files = {f"drivers/{name}.py": firmware / "drivers" / f"{name}.py" for name in drivers}
+    files["memory.py"] = firmware / "memory.py"
     process.install(tmp_path, {**files, "modem_story.py": support / "modem_story.py"})
     heap = {"micropython": "96k", "micropython32": "48k"}[interpreter]
     done = subprocess.run(
@@ -294,7 +297,6 @@ def test_a_session_and_noise_on_a_real_micropython(interpreter: str, tmp_path: P
         env={"MICROPYPATH": f"{tmp_path}:.frozen"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
-from drivers.bg95 import modem
-from drivers.bg95.at import CommandError, ModemError, NoAnswer
+from drivers.bg95.at import (
+    CommandError,
+    ModemError,
+    NoAnswer,
+    NoNetwork,
+)
 from tests.firmware.support import on_cpython
 from tests.firmware.support.bg95_module import OK, information, limited, line, started, story
 
@@ -57,14 +61,14 @@ async def test_registration_takes_time_and_roaming_counts() -> None:
 @pytest.mark.parametrize(
     ("answers", "error", "text", "most_ms"),
     [
-        ({b"AT+CPIN?": line(b"+CME ERROR: 10")}, modem.SimError, "not inserted", 22_000),
-        ({b"AT+CPIN?": line(b"+CME ERROR: 13")}, modem.SimError, "failure", 22_000),
-        ({b"AT+CPIN?": information(b"+CPIN: SIM PIN")}, modem.SimError, "SIM PIN", 100),
-        ({b"AT+CPIN?": information(b"+CPIN: SIM PUK")}, modem.SimError, "SIM PUK", 100),
+        ({b"AT+CPIN?": line(b"+CME ERROR: 10")}, NoNetwork, "not inserted", 22_000),
+        ({b"AT+CPIN?": line(b"+CME ERROR: 13")}, NoNetwork, "failure", 22_000),
+        ({b"AT+CPIN?": information(b"+CPIN: SIM PIN")}, NoNetwork, "SIM PIN", 100),
+        ({b"AT+CPIN?": information(b"+CPIN: SIM PUK")}, NoNetwork, "SIM PUK", 100),
         ({b"AT+CPIN?": None}, NoAnswer, "no answer", 6_000),
-        ({b"AT+CEREG?": information(b"+CEREG: 0,3")}, modem.RegistrationDenied, "denies", 35_000),
-        ({b"AT+CEREG?": information(b"+CEREG: 0,2")}, modem.NoCoverage, "no network", 62_000),
-        ({b"AT+CEREG?": information(b"+CEREG: nonsense")}, modem.NoCoverage, "no network", 62_000),
+        ({b"AT+CEREG?": information(b"+CEREG: 0,3")}, NoNetwork, "denies", 35_000),
+        ({b"AT+CEREG?": information(b"+CEREG: 0,2")}, NoNetwork, "no network", 62_000),
+        ({b"AT+CEREG?": information(b"+CEREG: nonsense")}, NoNetwork, "no network", 62_000),
         ({b"AT+QIACT=1": b"\r\nERROR\r\n"}, CommandError, "QIACT", 1_000),
         ({b"AT+QIACT=1": None}, NoAnswer, "QIACT", 62_000),
         ({b'AT+QICSGP=1,1,"CMNBIOT","","",0': b"\r\nERROR\r\n"}, CommandError, "QICSGP", 1_000),

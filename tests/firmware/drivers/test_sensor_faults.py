@@ -11,7 +11,7 @@ import pytest
 from coldtrail.sensing import sampler
 from coldtrail_simulator.esp32.protocol import Op
 from coldtrail_simulator.models.faults import set_fault
-from tests.support.trackers.bench import FAULT, SAMPLE, Tracker, profile
+from tests.support.trackers.bench import FAULT, SAMPLE, BenchTracker, profile
 
 FAULTS = (
     "no answer", "NAK", "wrong CRC", "stuck value", "stuck bus line", "wrong id", "out of range",
@@ -48,7 +48,7 @@ MATRIX: dict[tuple[str, str], Cell | str] = {
     ("ambient", "stuck value"): Cell("stuck_value", 10),
     ("ambient", "stuck bus line"): Cell("stuck_bus", STUCK_BUS),
     ("ambient", "wrong id"): "the SHT45 has none; its serial number is its own",
-    ("ambient", "out of range"): "every word that it can send is in its range",
+    ("ambient", "out of range"): Cell("below", 15),
     ("ambient", "slow answer"): Cell("slow", 1),
     ("ambient", "interrupt storm"): "the SHT45 has no interrupt",
     ("light", "no answer"): Cell("no_answer", 1),
@@ -57,7 +57,7 @@ MATRIX: dict[tuple[str, str], Cell | str] = {
     ("light", "stuck value"): "in a closed box 0.00 lx for days is the truth",
     ("light", "stuck bus line"): Cell("stuck_bus", STUCK_BUS),
     ("light", "wrong id"): Cell("wrong_id", 9),
-    ("light", "out of range"): Cell("out_of_range", 5),
+    ("light", "out of range"): Cell("out_of_range", 14),
     ("light", "slow answer"): Cell("slow", 6),
     ("light", "interrupt storm"): Cell("interrupt_storm", 12),
     ("accelerometer", "no answer"): Cell("no_answer", 1),
@@ -103,7 +103,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Cell], To
     limits = profile([(1, 1, 3, 3, 100, 0, 0, 0), (2, 1, 8, 3, 3000, 0, 0, 0)])
     told = {}
     volume = tmp_path_factory.mktemp("faults") / "volume"
-    with Tracker(volume, files={"profile.cbor": limits}) as tracker:
+    with BenchTracker(volume, files={"profile.cbor": limits}) as tracker:
         tracker.power_on()
         tracker.wait(90)
         for sensor, cell in CELLS:
@@ -126,7 +126,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Cell], To
     return told
 
 
-def reboots(tracker: Tracker) -> list[dict[str, Any]]:
+def reboots(tracker: BenchTracker) -> list[dict[str, Any]]:
     return [note for note in tracker.notes("boot") if note["cause"] != "deep sleep"]
 
 
@@ -170,7 +170,7 @@ def test_an_interrupt_storm_costs_twelve_wakes_an_hour(sensor: str, tmp_path: Pa
     limits = profile(
         [(1, 1, 3, 3, 100, 0, 0, 0), (2, 1, 8, 3, 3000, 0, 0, 0)], interval=600, alarm_interval=600
     )
-    with Tracker(tmp_path / "volume", files={"profile.cbor": limits}) as tracker:
+    with BenchTracker(tmp_path / "volume", files={"profile.cbor": limits}) as tracker:
         tracker.power_on()
         tracker.wait(700)
         wakes, others = len(tracker.notes("boot")), len(tracker.records(SAMPLE))
@@ -189,7 +189,7 @@ def test_an_interrupt_storm_costs_twelve_wakes_an_hour(sensor: str, tmp_path: Pa
 
 
 def test_a_part_that_was_cut_off_in_a_byte_is_clocked_free(tmp_path: Path):
-    with Tracker(tmp_path / "volume") as tracker:
+    with BenchTracker(tmp_path / "volume") as tracker:
         tracker.power_on()
         tracker.wait(90)
         (bus,) = tracker.chip.i2c.values()
@@ -201,7 +201,7 @@ def test_a_part_that_was_cut_off_in_a_byte_is_clocked_free(tmp_path: Path):
 
 
 def test_the_watchdog_bites_a_sensor_that_never_lets_go(tmp_path: Path):
-    with Tracker(tmp_path / "volume") as tracker:
+    with BenchTracker(tmp_path / "volume") as tracker:
         tracker.power_on()
         tracker.wait(90)
         tracker.chip.hang_next.add(Op.I2C_WRITE)

@@ -115,6 +115,8 @@ REFUSED = [
     (changed((7,), [[1, 1, 8, 3, 0, 0, 0, 0]]), "of shock and free fall, only instant"),
     (changed((7,), [[1, 1, 9, 4, 1, 0, 1, 0]]), "of shock and free fall, only instant"),
     (changed((7,), [[1, 2, 9, 4, 1, 1, 0, 0]]), "of shock and free fall, only instant"),
+    (changed((7,), [[1, 1, 8, 3, 200, 0, 0, 0]]), "rule 1 of the profile: its part tells 1250 to"),
+    (changed((7, 1, 4), -20001), "rule 2 of the profile: its part tells -20000 to 11000"),
     (changed((8,), [10]), "a channel must be 0 to 9"),
     (changed((9,), 2), "overwrite must be 0 to 1"),
     (changed((10,), 604801), "position interval must be 0 to 604800"),

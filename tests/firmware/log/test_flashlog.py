@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from coldtrail.log.flashlog import Log, LogFull
 from coldtrail_simulator.models.nor import NorArray
 from coldtrail_simulator.services import tools
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
 
 ROOT = Path(__file__).parents[3]
 SECTOR = 4096
@@ -483,7 +483,6 @@ def test_its_state_and_buffers_stay_below_one_kib():
         [*tools.micropython32(), "-X", "heapsize=96k", "-c", script],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.stderr == ""
@@ -515,16 +514,16 @@ def _mounted(nor, log):
 
 def _rotted(nor, log):
     """Flip a bit of the last record."""
-    nor.array.flip(log._head * SECTOR + log._last + 12, 3)
+    nor.array.flip(log.head * SECTOR + log.last + 12, 3)
 
 
 def _torn(nor, log):
     """Leave an append that was cut short."""
-    nor.array.program(log._head * SECTOR + log._end, b"\x20\x08\xff")
+    nor.array.program(log.head * SECTOR + log.end, b"\x20\x08\xff")
 
 
 def _erased(nor, log):
-    nor.array.erase(log._head)
+    nor.array.erase(log.head)
 
 
 def _exchanged(nor, log):

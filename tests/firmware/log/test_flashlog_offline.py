@@ -2,15 +2,14 @@
 
 import random
 
-import pytest
-
 from coldtrail.contract import cbor
 from coldtrail.judging import profile as profiles
 from coldtrail.log import records as r
 from coldtrail.log.recorder import Recorder
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_simulator.models.nor import NorArray
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers.who import Identity
 
 DAY = 86400
 INTERVAL = 300
@@ -18,16 +17,7 @@ WARM_A_DAY = 5  # samples at 31 degC, each followed by another sample: 25 minute
 DELAY = 10 * 3600  # WHO type 1, rule 2: 30 degC and above, cumulative
 
 
-class Identity:
-    """What the recorder needs of a tracker's identity."""
-
-    tracker = "SIM-000001"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(32)
-
-
-class Tracker:
+class OfflineTracker:
     """Samples every five minutes and seals every hour; nobody confirms anything."""
 
     def __init__(self):
@@ -63,9 +53,8 @@ class Tracker:
         ]
 
 
-@pytest.mark.timeout(120)
 def test_a_cumulative_alarm_continues_from_its_exact_total():
-    tracker = Tracker()
+    tracker = OfflineTracker()
     for _ in range(20):
         for n in range(DAY // INTERVAL):
             tracker.sample(31 if n < WARM_A_DAY else 20)

@@ -19,6 +19,8 @@ from coldtrail_gateway.ingest.intake import Arrival, Kept
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_simulator.models.nor import NorArray
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers.who import Identity
 
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())._replace(
     start_delay=0, zone_start=False
@@ -26,42 +28,16 @@ PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())._replac
 SECTOR = 4096
 
 
-class Identity:
-    """What the recorder needs of an identity."""
-
-    tracker = "SIM-000001"
-    kid = 1
-    uplink_key = bytes(range(32))
-    downlink_key = bytes(32)
-
-
-class Flash:
-    """The log's interface straight onto the cells."""
-
-    sector_size = SECTOR
-    program_size = 256
-    write_unit = 1
-    programs_per_unit = 0
-
-    def __init__(self, sectors=24):
-        self.size = sectors * SECTOR
-        self.cells = NorArray(random.Random(0), self.size)
-
-    def read(self, address, buffer):
-        buffer[:] = self.cells.read(address, len(buffer))
-
-    def program(self, address, data):
-        self.cells.program(address, bytes(data))
-
-    def erase(self, address):
-        self.cells.erase(address // SECTOR)
+def empty(sectors=24):
+    """Return a flash in which nothing is written."""
+    return NorFlash(NorArray(random.Random(0), sectors * SECTOR))
 
 
 class Journey:
     """A tracker's history, driven through its recorder."""
 
     def __init__(self):
-        self.flash = Flash()
+        self.flash = empty()
         self.recorder = Recorder(self.flash, PROFILE, Identity)
         self.t = 0
         self.rtc = 0
@@ -129,6 +105,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(steps)
 def test_a_remount_restores_exactly_what_was_known(history):
@@ -248,7 +225,7 @@ def test_another_profile_begins_its_judgement_anew():
 
 def test_a_profile_that_prefers_new_data_says_how_many_old_records_it_gave_up():
     journey = Journey()
-    journey.flash = Flash(sectors=6)
+    journey.flash = empty(sectors=6)
     overwriting = PROFILE._replace(overwrite=True)
     journey.recorder = Recorder(journey.flash, overwriting, Identity)
     journey.t = 0
@@ -268,7 +245,7 @@ def test_a_profile_that_prefers_new_data_says_how_many_old_records_it_gave_up():
 def test_whatever_was_overwritten_the_newest_blocks_are_confirmed(tmp_path):
     """Twenty outages longer than the log leave twenty holes that nothing fills."""
     journey = Journey()
-    journey.flash = Flash(sectors=5)
+    journey.flash = empty(sectors=5)
     recorder = journey.recorder = Recorder(
         journey.flash, PROFILE._replace(overwrite=True), Identity
     )
@@ -332,10 +309,10 @@ def test_records_that_rotted_before_they_were_sealed_are_missing_and_said_to_be(
     for k in range(10):
         journey.sample(400 + k)
         log = journey.recorder.log
-        places[journey.t] = (log._head * SECTOR + log._last, log.next - 1)
+        places[journey.t] = (log.head * SECTOR + log.last, log.next - 1)
     times = list(places)
     for t in (times[3], times[4], times[7]):
-        journey.flash.cells.flip(places[t][0] + 10, 4)
+        journey.flash.array.flip(places[t][0] + 10, 4)
     assert log.read(places[times[5]][1])
     journey.recorder.seal()
     journey.recorder.seal()
@@ -358,7 +335,7 @@ class Port:
 
 def test_a_boot_says_that_sectors_of_another_version_are_left_alone():
     journey = Journey()
-    ours = bytes(journey.flash.cells.cells[:16])
+    ours = bytes(journey.flash.array.cells[:16])
     theirs = ours[:2] + bytes([ours[2] + 1]) + ours[3:]
     theirs += binascii.crc32(theirs).to_bytes(4, "little")
 
@@ -376,6 +353,6 @@ def test_a_boot_says_that_sectors_of_another_version_are_left_alone():
     journey.flash.program(9 * SECTOR, theirs)
     assert faults() == [[r.SUBJECT_LOG, r.OTHER_VERSION, 1]]
     assert faults() == [[r.SUBJECT_LOG, r.OTHER_VERSION, 1]], "it stands"
-    assert bytes(journey.flash.cells.cells[9 * SECTOR :][:20]) == theirs
+    assert bytes(journey.flash.array.cells[9 * SECTOR :][:20]) == theirs
     journey.flash.erase(9 * SECTOR)
     assert faults()[1:] == [[r.SUBJECT_LOG, r.OTHER_VERSION, 0]]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from coldtrail.sensing import calibration
 from coldtrail.sensing.correction import corrected
 from tests.support.blocks import cddl
-from tests.support.trackers.bench import SAMPLE, Tracker, profile
+from tests.support.trackers.bench import SAMPLE, BenchTracker, profile
 
 POINT = st.tuples(st.integers(-20500, 11000), st.integers(-32767, 32767))
 TABLES = st.lists(POINT, min_size=1, max_size=8, unique_by=lambda point: point[0]).map(
@@ -107,7 +107,7 @@ def test_corrected_values_are_logged_and_judged_and_the_calibration_with_each_bo
         "profile.cbor": profile([(1, 1, 0, 3, 800, 0, 0, 0)]),
         "calibration.cbor": cbor2.dumps([entry], canonical=True),
     }
-    with Tracker(tmp_path / "volume", files=files) as tracker:
+    with BenchTracker(tmp_path / "volume", files=files) as tracker:
         tracker.power_on()
         tracker.wait(100)
         tracker.power_cut(10_000_000)

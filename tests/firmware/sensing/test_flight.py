@@ -13,8 +13,8 @@ from coldtrail.log.recorder import Recorder
 from coldtrail.sensing import flight
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_simulator.models.nor import NorArray
-from tests.firmware.support.norflash import NorFlash
-from tests.firmware.support.who import Identity
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers.who import Identity
 
 LIMIT_S = 7200
 UNIX = 1_800_000_000
@@ -31,7 +31,7 @@ TURNED = (1000, 0, 20, 2500)
 Motion = tuple[int, int, int, int]
 
 
-class Tracker:
+class FlyingTracker:
     """As much of one as flight mode asks for: a log, a clock, a floor that moves."""
 
     def __init__(self, flights: Sequence[Sequence[int]] = (), limit: int = LIMIT_S) -> None:
@@ -105,7 +105,7 @@ def plans(draw: st.DrawFn) -> list[list[int]]:
 def test_a_planned_leg_is_silent_from_its_margin_to_its_end(
     legs: list[list[int]], waits: list[int]
 ) -> None:
-    tracker = Tracker(legs, limit=0)
+    tracker = FlyingTracker(legs, limit=0)
     tracker.sync(UNIX)
     on = 0
     expected = []
@@ -138,7 +138,7 @@ readings = st.one_of(
 def test_whatever_is_felt_it_ends_at_the_limit_and_every_change_is_an_event(
     story: list[tuple[int, list[Motion | None]]], limit: int
 ) -> None:
-    tracker = Tracker(limit=limit)
+    tracker = FlyingTracker(limit=limit)
     begun = None
     for wait, floor in story:
         was = begun
@@ -157,7 +157,7 @@ def test_whatever_is_felt_it_ends_at_the_limit_and_every_change_is_an_event(
 
 
 def test_a_take_off_is_silent_at_once_and_listened_to_once() -> None:
-    tracker = Tracker()
+    tracker = FlyingTracker()
     begun = tracker.take_off()
     assert tracker.events == [[begun, 1, TAKE_OFF]]
     answers = [tracker.wake(300, CRUISING) for _ in range(4)]
@@ -167,7 +167,7 @@ def test_a_take_off_is_silent_at_once_and_listened_to_once() -> None:
 
 
 def test_cells_after_a_quarter_of_an_hour_show_that_it_was_none() -> None:
-    tracker = Tracker()
+    tracker = FlyingTracker()
     tracker.take_off()
     flight.heard(tracker.recorder, tracker.t)
     assert tracker.events[-1][1:] == [0, ARRIVAL]
@@ -187,14 +187,14 @@ def test_cells_after_a_quarter_of_an_hour_show_that_it_was_none() -> None:
     ],
 )
 def test_what_is_no_take_off(floor: list[Motion | None]) -> None:
-    tracker = Tracker()
+    tracker = FlyingTracker()
     tracker.wake(300)
     assert tracker.wake(300, *floor) == flight.FREE
     assert tracker.events == []
 
 
 def test_who_never_stood_still_knows_no_slope() -> None:
-    tracker = Tracker()
+    tracker = FlyingTracker()
     tracker.wake(300, ROLLING)
     assert tracker.wake(300, CLIMBING) == flight.FREE
 
@@ -203,7 +203,7 @@ def test_who_never_stood_still_knows_no_slope() -> None:
 def test_it_has_landed_once_it_has_stood_still_for_ten_minutes(
     floor: list[Motion | None], wait: int
 ) -> None:
-    tracker = Tracker(limit=86400)
+    tracker = FlyingTracker(limit=86400)
     tracker.take_off()
     stood = None
     for motion in floor:
@@ -221,7 +221,7 @@ def test_it_has_landed_once_it_has_stood_still_for_ten_minutes(
 
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=6))
 def test_a_boot_in_the_air_keeps_silent_and_the_limit_goes_on(waits: list[int]) -> None:
-    tracker = Tracker()
+    tracker = FlyingTracker()
     begun = tracker.take_off()
     passed = tracker.recorder.state.last - begun  # what the log tells of the time until the cut
     for wait in waits:
@@ -237,7 +237,7 @@ def test_a_boot_in_the_air_keeps_silent_and_the_limit_goes_on(waits: list[int]) 
 
 def test_a_planned_leg_without_a_clock_lasts_as_long_as_the_longest() -> None:
     legs = [[UNIX + 1000, UNIX + 2000], [UNIX + 50_000, UNIX + 55_000]]
-    tracker = Tracker(legs)
+    tracker = FlyingTracker(legs)
     tracker.sync(UNIX)
     assert tracker.wake(1500) == flight.SILENT
     tracker.boot()
@@ -248,7 +248,7 @@ def test_a_planned_leg_without_a_clock_lasts_as_long_as_the_longest() -> None:
 
 
 def test_what_was_provisioned_anew_ends_it() -> None:
-    tracker = Tracker([[UNIX, UNIX + 9000]])
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]])
     tracker.sync(UNIX)
     assert tracker.wake(10) == flight.SILENT
     tracker.identity.flights = []

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from drivers.bg95 import modem
+from drivers.bg95 import modem, stream
 from tests.firmware.support import on_cpython
 from tests.support.references.transcripts import load
 
@@ -199,7 +199,7 @@ async def started() -> Module:
     return module
 
 
-async def connected() -> tuple[Module, modem.Stream]:
+async def connected() -> tuple[Module, stream.Stream]:
     module = await started()
     stream = await module.modem.connect("220.180.239.212", 8009, 60_000)
     module.commands.clear()

@@ -39,11 +39,11 @@ class SocketStream:
         self.writer.close()
 
 
-async def opened(port, name, keepalive=60, will=None):
+async def opened(port, name, keepalive=60):
     """Return a connected client and its stream."""
     stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
     client = Client(stream, name, keepalive, bytearray(1536))
-    await client.connect(LIMIT_MS, will)
+    await client.connect(LIMIT_MS)
     return client, stream
 
 
@@ -131,12 +131,6 @@ async def commands(port):
     stream.close()
     heard.append(received)
     return heard
-
-
-async def will(port):
-    """Die without a word."""
-    _, stream = await opened(port, "WILL", will=(TOPIC + "will", b"gone", False))
-    stream.close()
 
 
 async def idle(port):
@@ -240,7 +234,6 @@ STORIES = {
     "retained": retained,
     "oversized": oversized,
     "commands": commands,
-    "will": will,
     "idle": idle,
     "refused": refused,
     "killed": killed,

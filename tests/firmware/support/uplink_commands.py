@@ -9,6 +9,7 @@ import sys
 from binascii import hexlify, unhexlify
 
 from coldtrail.contract import block, cbor, confirmation, cose
+from coldtrail.contract.mac0 import Mac0
 
 
 def pack(value):
@@ -72,11 +73,18 @@ def open_mac0(message, keys, content_type, direction, tracker_id):
     return cose.open_mac0(message, dict(keys).get, content_type, direction, tracker_id)
 
 
+def mac0(key, kid, content_type, direction, tracker_id, payload):
+    """Return the tagged COSE_Mac0 over `payload`, a bytearray."""
+    message = Mac0(kid, content_type, len(payload))
+    message.raw(payload)
+    return message.seal(key, direction, tracker_id)
+
+
 COMMANDS = {
     "encode": cbor.encode,
     "decode": cbor.decode,
     "hmac": lambda key, parts: cose.hmac_sha256(key, *parts),
-    "mac0": cose.mac0,
+    "mac0": mac0,
     "open_mac0": open_mac0,
     "digest": cose.digest,
     "seal_all": seal_all,

@@ -11,6 +11,7 @@ import gc
 from uplink_memory_setting import MODE
 
 from coldtrail.contract import block, cbor, cose
+from coldtrail.contract.mac0 import Mac0
 
 KEY = bytes(32)
 RECORD = [0, 0, 500, 2000, 450, 0, 3900, 10, -10, 1000]
@@ -45,7 +46,9 @@ def idle():
         if n == 100 or kind < 1:
             break
         cbor.decode(payload)
-    return cose.mac0(KEY, 1, cose.BLOCK, "up", "CT-00000001", payload)
+    message = Mac0(1, cose.BLOCK, len(payload))
+    message.raw(payload)
+    return message.seal(KEY, "up", "CT-00000001")
 
 
 def fragment():

@@ -24,8 +24,9 @@ from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_gateway.contract.command import Command
 from coldtrail_simulator.models.nor import Mood, NorArray, Tear
 from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
-from tests.firmware.support.norflash import NorFlash
-from tests.firmware.support.who import Identity
+from tests.firmware.support.uplink_commands import mac0
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers.who import Identity
 
 UNIX = 1_800_000_000
 COUNTER = UNIX * 1000 + 77
@@ -59,7 +60,7 @@ class Reset(BaseException):
     """The chip starts anew."""
 
 
-class Tracker:
+class CutTracker:
     """A tracker's flash, file system and clock through as many boots as it takes.
 
     Args:
@@ -201,7 +202,7 @@ def formatted(tmp_path_factory: pytest.TempPathFactory) -> NorArray:
     before = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("volume"))
     try:
-        return Tracker(None, None, Tear.DONE, Mood.ONES).array
+        return CutTracker(None, None, Tear.DONE, Mood.ONES).array
     finally:
         os.chdir(before)
 
@@ -214,8 +215,8 @@ def test_a_command_survives_every_power_cut(
     action = ACTIONS[name]
     message = sealed(action)
 
-    def run(cut: int | None, tear: Tear, mood: Mood) -> Tracker:
-        tracker = Tracker(formatted.copy(random.Random(3)), cut, tear, mood)
+    def run(cut: int | None, tear: Tear, mood: Mood) -> CutTracker:
+        tracker = CutTracker(formatted.copy(random.Random(3)), cut, tear, mood)
         rename = os.rename
 
         def replace(old: str, new: str) -> None:
@@ -242,14 +243,14 @@ def test_a_command_survives_every_power_cut(
 def sealed(action: list[Any]) -> bytes:
     """Return the command as the gateway retains it."""
     command = Command("SIM-000001", COUNTER, cbor.encode(action), UNIX + 3600, UNIX * 1000)
-    sealed: bytes = cose.mac0(
+    sealed: bytes = mac0(
         Identity.downlink_key, 1, cose.COMMAND, "down", Identity.tracker,
         bytearray(command.payload()),
     )  # fmt: skip
     return sealed
 
 
-def check(tracker: Tracker, action: list[Any]) -> None:
+def check(tracker: CutTracker, action: list[Any]) -> None:
     """Judge by the log alone, which is what the gateway gets."""
     *before, end = tracker.outcomes()
     assert before == [r.TAKEN]

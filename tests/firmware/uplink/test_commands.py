@@ -21,8 +21,9 @@ from coldtrail.uplink.session import Session
 from coldtrail_boards.profiles import profile as host_profiles
 from coldtrail_simulator.models.nor import NorArray
 from tests.firmware.support import on_cpython  # noqa: F401 - what MicroPython has and CPython lacks
-from tests.firmware.support.norflash import NorFlash
-from tests.firmware.support.who import Identity
+from tests.firmware.support.uplink_commands import mac0
+from tests.support.flash.norflash import NorFlash
+from tests.support.trackers.who import Identity
 
 UNIX = 1_800_000_000
 MADE = UNIX * 1000
@@ -41,7 +42,7 @@ class Reset(BaseException):
     """The chip starts anew."""
 
 
-class Tracker:
+class CommandedTracker:
     """A tracker under way between two calls, ``now`` seconds after the commands were made."""
 
     def __init__(self, *, clock: bool = True, fitted: str = ALL) -> None:
@@ -80,7 +81,7 @@ class Tracker:
             self.now += 1
         return session
 
-    def told(self) -> list[list[Any]]:
+    def outcomes(self) -> list[list[Any]]:
         """Return the outcomes in the log: counter, action, outcome, reason."""
         return [event[1:] for event in self.events(r.COMMAND_OUTCOME)]
 
@@ -103,7 +104,7 @@ def command(action: list[Any], counter: int = MADE, expiry: int = UNIX + HOUR) -
 
 
 def sealed(payload: bytes) -> bytes:
-    message: bytes = cose.mac0(
+    message: bytes = mac0(
         Identity.downlink_key, 1, cose.COMMAND, "down", Identity.tracker, bytearray(payload)
     )
     return message
@@ -144,10 +145,10 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(name: str) -> None:
     action, reason = REFUSED[name]
-    tracker = Tracker(fitted=ALL.replace("accelerometer", ""))
+    tracker = CommandedTracker(fitted=ALL.replace("accelerometer", ""))
     before = tracker.recorder.state.save()
     tracker.hear(command(action))
-    [[counter, number, outcome, *said]] = tracker.told()
+    [[counter, number, outcome, *said]] = tracker.outcomes()
     assert (counter, number, outcome) == (MADE, action[0], r.REFUSED)
     assert said
     assert reason in said[0]
@@ -163,46 +164,46 @@ def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(name
 def test_a_configuration_is_taken_whole_or_not_at_all(at: int, flip: int) -> None:
     content = bytearray(OLD)
     content[at] ^= flip
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.hear(command(configure(bytes(content))))
     try:
         profile.load(bytes(content))
     except ValueError:
         expected, file = r.REFUSED, OLD
     else:
-        expected, file = tracker.told()[-1][2], bytes(content)
+        expected, file = tracker.outcomes()[-1][2], bytes(content)
         if expected == r.REFUSED:  # sound, but for a board with other sensors
             file = OLD
-            assert "no sensor measures" in tracker.told()[-1][3]
+            assert "no sensor measures" in tracker.outcomes()[-1][3]
         else:
             assert expected == r.TAKEN  # in force, and said to be, by the boot that follows
-    assert [told[2] for told in tracker.told()] == [expected]
+    assert [told[2] for told in tracker.outcomes()] == [expected]
     assert Path("profile.cbor").read_bytes() == file
 
 
 def test_the_configuration_in_force_is_done_and_boots_nothing() -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.hear(command(configure(OLD)))
-    assert [told[2] for told in tracker.told()] == [r.DONE]
+    assert [told[2] for told in tracker.outcomes()] == [r.DONE]
     assert tracker.recorder.state.taken is None
 
 
 @given(st.integers(-2, 2), st.booleans())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_is_void_from_its_expiry_on(off: int, at_once: bool) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.now = 600 + off
     tracker.hear(command([r.REBOOT] if at_once else [r.ACKNOWLEDGE], expiry=UNIX + 600))
-    outcome = tracker.told()[0][2]
+    outcome = tracker.outcomes()[0][2]
     assert outcome == (r.TAKEN if off < 0 else r.EXPIRED)
 
 
 @pytest.mark.parametrize("action", [r.LOCATE, r.REBOOT])
 @pytest.mark.parametrize("longer", [0, SLACK, SLACK + 1, 86400])
 def test_to_locate_and_to_reboot_are_good_for_an_hour_at_most(action: int, longer: int) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     tracker.hear(command([action], expiry=UNIX + HOUR + longer))
-    [told, *_] = tracker.told()
+    [told, *_] = tracker.outcomes()
     if longer <= SLACK:
         assert told[2] == r.TAKEN
     else:
@@ -210,9 +211,11 @@ def test_to_locate_and_to_reboot_are_good_for_an_hour_at_most(action: int, longe
 
 
 def test_without_a_clock_nothing_is_done() -> None:
-    tracker = Tracker(clock=False)
+    tracker = CommandedTracker(clock=False)
     tracker.hear(command([r.ACKNOWLEDGE]))
-    assert tracker.told() == [[MADE, r.ACKNOWLEDGE, r.REFUSED, "no clock to judge its expiry by"]]
+    assert tracker.outcomes() == [
+        [MADE, r.ACKNOWLEDGE, r.REFUSED, "no clock to judge its expiry by"]
+    ]
 
 
 counters = st.lists(st.lists(st.integers(1, 12), max_size=6), min_size=1, max_size=6)
@@ -221,7 +224,7 @@ counters = st.lists(st.lists(st.integers(1, 12), max_size=6), min_size=1, max_si
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(counters)
 def test_of_a_session_the_newest_is_taken_and_no_counter_twice(sessions: list[list[int]]) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     last = 0
     expected, faults = [], 0
     for heard in sessions:
@@ -234,15 +237,15 @@ def test_of_a_session_the_newest_is_taken_and_no_counter_twice(sessions: list[li
             last = newest
         if bool(older) != bool(faults % 2):
             faults += 1
-    taken = [told[0] - MADE for told in tracker.told() if told[2] == r.TAKEN]
-    done = [told[0] - MADE for told in tracker.told() if told[2] == r.DONE]
+    taken = [told[0] - MADE for told in tracker.outcomes() if told[2] == r.TAKEN]
+    done = [told[0] - MADE for told in tracker.outcomes() if told[2] == r.DONE]
     assert taken == done == expected
     # A replay is reported where it begins and where it ends.
     assert tracker.faults() == [[DOWNLINK, REPLAY, 1 - number % 2] for number in range(faults)]
 
 
 @contextmanager
-def unharmed(tracker: Tracker) -> Iterator[None]:
+def unharmed(tracker: CommandedTracker) -> Iterator[None]:
     before = tracker.recorder.state.save()
     yield
     assert tracker.recorder.state.command == 0
@@ -255,12 +258,12 @@ def test_a_forgery_is_refused_and_reported(data: st.DataObject) -> None:
     genuine = bytearray(command([r.REBOOT]))
     at = data.draw(st.integers(0, len(genuine) - 1))
     genuine[at] ^= data.draw(st.integers(1, 255))
-    tracker = Tracker()
+    tracker = CommandedTracker()
     with unharmed(tracker):
         session = tracker.hear(bytes(genuine))
         assert session.command is None
         assert (session.refused, session.replayed) == (1, 0)
-        assert tracker.told() == []
+        assert tracker.outcomes() == []
         assert tracker.faults() == [[DOWNLINK, NOT_VERIFIED, 1]]
         tracker.hear()
         assert tracker.faults()[1:] == [[DOWNLINK, NOT_VERIFIED, 0]]
@@ -269,10 +272,10 @@ def test_a_forgery_is_refused_and_reported(data: st.DataObject) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80))
 def test_what_is_sealed_and_no_command_is_refused_and_reported(payload: bytes) -> None:
-    tracker = Tracker()
+    tracker = CommandedTracker()
     with unharmed(tracker):
         tracker.hear(sealed(payload))
-        assert tracker.told() == []
+        assert tracker.outcomes() == []
         assert tracker.faults() == [[DOWNLINK, NOT_VERIFIED, 1]]
 
 
@@ -283,8 +286,8 @@ def test_a_command_to_another_tracker_or_the_other_way_is_a_forgery() -> None:
         ("up", "SIM-000001", cose.COMMAND),
         ("down", "SIM-000001", cose.CONFIRMATION),
     ):
-        tracker = Tracker()
-        message = cose.mac0(
+        tracker = CommandedTracker()
+        message = mac0(
             Identity.downlink_key, 1, content, direction, tracker_id, bytearray(payload)
         )
         with unharmed(tracker):

@@ -17,7 +17,8 @@ from drivers.bg95 import listen as bg95_listen
 from tests.firmware.support import on_cpython
 from tests.firmware.support.modem_bench import Bench
 from tests.simulator.modem_rig import EPOCH_MS, Places
-from tests.support.references.mqtt_peer import Peer, wait
+from tests.support.host import until
+from tests.support.references.mqtt_peer import Peer
 
 BLOCKS = [bytes((i * 7 + number) & 0xFF for i in range(1400)) for number in range(5)]
 TOPIC = "coldtrail/1/SESSION/up"
@@ -61,7 +62,7 @@ def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> Non
 
     try:
         on_cpython.run(session(), lambda now_s: benches[0].tick(now_s) if benches else None)
-        wait(lambda: len(peer.received) == len(BLOCKS))
+        until(lambda: len(peer.received) == len(BLOCKS))
         assert [payload for _, payload in peer.received] == BLOCKS
     finally:
         peer.close()

@@ -19,7 +19,7 @@ from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.process import free_port
 from tests.firmware.support import mqtt_stories, on_cpython
 from tests.support.blocks.garble import BATCH, garbled
-from tests.support.references.mqtt_peer import Peer, wait
+from tests.support.references.mqtt_peer import Peer
 
 ROOT = Path(__file__).resolve().parents[3]
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -74,7 +74,6 @@ def run(request: pytest.FixtureRequest, volume: Path) -> Run:
             env={"MICROPYPATH": f"{volume}:.frozen"},
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -140,15 +139,6 @@ def test_a_command_is_heard_until_it_is_replaced_and_cleared(run: Run, broker: B
         assert cleared == []
     finally:
         retain(b"").wait_for_publish(10)
-        peer.close()
-
-
-def test_the_will_of_a_client_that_dies_is_published(run: Run, broker: Broker) -> None:
-    peer = Peer(broker.port, TOPIC + "will")
-    try:
-        run("will", broker.port)
-        wait(lambda: peer.received == [(TOPIC + "will", b"gone")])
-    finally:
         peer.close()
 
 
@@ -242,13 +232,6 @@ def test_packets_are_those_of_the_standard() -> None:
         b"\x3a\x0e\x00\x03a/b\x12\x34payload",  # DUP
         b"\xe0\x00",  # 3.14
     ]
-
-
-def test_the_will_is_part_of_connect() -> None:
-    stream = Scripted(CONNACK)
-    finish(Client(stream, "T", 1, bytearray(1536)).connect(1000, ("w", b"bye", True)))
-    # flags: will retain, will QoS 1, will, clean session
-    assert stream.written == [b"\x10\x15\x00\x04MQTT\x04\x2e\x00\x01\x00\x01T\x00\x01w\x00\x03bye"]
 
 
 @pytest.mark.parametrize(

@@ -256,26 +256,24 @@ def test_many_forged_messages_of_one_tracker_keep_its_newest(store: Store, datab
 # --- a database that does not take what one message says ---
 
 _CHECK = {
-    "sqlite": (
-        "CREATE TRIGGER refuse BEFORE {event} ON {table} WHEN {condition} "
-        "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END",
-    ),
-    "postgresql": (
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
-        "'refused by the test' USING ERRCODE = 'check_violation'; END $$",
-        "CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition}) "
-        "EXECUTE FUNCTION refuse()",
-    ),
+    "sqlite": """
+        CREATE TRIGGER refuse BEFORE {event} ON {table} WHEN {condition}
+        BEGIN SELECT RAISE(ABORT, 'refused by the test'); END
+    """,
+    "postgresql": """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'check_violation'; END $$;
+        CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition})
+        EXECUTE FUNCTION refuse()
+    """,
 }
 
 
 def refuse(database: str, event: str, table: str, condition: str) -> None:
     """Let the database itself refuse rows, as it would a value that it cannot hold."""
-    statements = _CHECK[database.split(":")[0]]
-    databases.tamper(
-        database,
-        *(sa.DDL(s.format(event=event, table=table, condition=condition)) for s in statements),
-    )
+    statement = _CHECK[database.split(":", maxsplit=1)[0]]
+    statement = statement.format(event=event, table=table, condition=condition)
+    databases.tamper(database, sa.DDL(statement))
 
 
 def batch(store: Store) -> tuple[list[Arrival], bytes]:

@@ -1,6 +1,5 @@
 """Board files: what is read, what is refused, what comes of it."""
 
-import os
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 from coldtrail_simulator.board import file as boards
 from coldtrail_simulator.board.file import BoardFileError
 from coldtrail_simulator.shipment.simulation import Simulation
+from tests.support.host import full_load
 from tests.support.trackers.rig import ROOT, S, Still, small_board
 
 
@@ -241,27 +241,17 @@ def trace(tmp_path, tool, seed):
         [sys.executable, "-c", TRACE, str(ROOT), tool, str(volume), str(seed)],
         capture_output=True,
         text=True,
-        timeout=100,
         check=True,
     )
     assert len(done.stdout) > 100_000
     return done.stdout
 
 
-@pytest.mark.timeout(300)
 def test_the_same_seed_gives_the_same_bus_byte_for_byte_also_under_load(tmp_path):
     idle = trace(tmp_path, "micropython", 1)
-    loads = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"])
-        for _ in range(2 * (os.cpu_count() or 1))
-    ]
-    try:
+    with full_load():
         loaded = trace(tmp_path, "micropython", 1)
         other_word_size = trace(tmp_path, "micropython32", 1)
-    finally:
-        for load in loads:
-            load.kill()
-            load.wait()
     assert loaded == idle
     assert other_word_size == idle
     assert trace(tmp_path, "micropython", 2) != idle

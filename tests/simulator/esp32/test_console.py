@@ -15,6 +15,7 @@ from coldtrail_simulator.services import tools
 from coldtrail_simulator.world import scenario
 from coldtrail_simulator.world.errors import ScenarioError
 from coldtrail_simulator.world.scenario import CableIn
+from tests.support.host import PATIENCE_S, until
 from tests.support.trackers.rig import S
 
 BYTE_US = 10 * S / 115_200
@@ -79,40 +80,58 @@ def test_what_is_typed_arrives_as_fast_as_the_line_carries_it(prepared):
     assert last - first == pytest.approx(99 * BYTE_US, abs=16 * BYTE_US)
 
 
+def pass_by(sim, seconds=1):
+    """Let virtual time pass, in which the line is looked at many times."""
+    end_us = sim.clock.now_us + seconds * S
+    until(lambda: sim.clock.now_us > end_us)
+
+
 @pytest.fixture
 def attached(prepared, tmp_path):
     """Return a function that runs firmware at the speed given, with a terminal at a link."""
     threads = []
 
-    def attached(main, seconds, speed=1.0):
+    over = threading.Event()
+
+    def live(sim):
+        while not over.is_set():
+            sim.run(sim.clock.now_us + S // 10)
+
+    def attached(main, speed=1.0):
         sim = prepared(main, speed=speed)
         link = tmp_path / "console"
         sim.console.attach(link)
         sim.plug()
         sim.power_on()
-        threads.append(threading.Thread(target=sim.run, args=(seconds * S,)))
+        threads.append(threading.Thread(target=live, args=(sim,)))
         threads[-1].start()
+        pass_by(sim)  # what is typed while the chip starts is lost
         return sim, link
 
     yield attached
+    over.set()
     for thread in threads:
         thread.join()
 
 
 def test_speed_sets_how_fast_time_passes(attached):
-    start = time.monotonic()
-    sim, _ = attached(ECHO, 20, speed=20)
-    while sim.clock.now_us < 20 * S:
-        time.sleep(0.01)
-    assert 0.95 <= time.monotonic() - start < 10
+    start_s = time.monotonic()
+    sim, _ = attached(ECHO, speed=20)
+    took_s = []
+    for _ in range(20):
+        begun_s = time.monotonic()
+        pass_by(sim)
+        took_s.append(time.monotonic() - begun_s)
+    assert time.monotonic() - start_s >= 0.95 * sim.clock.now_us / S / 20
+    # A busy host takes long for some of the seconds, but never for all.
+    assert min(took_s) < 0.5
 
 
 def test_at_another_speed_both_sides_read_noise(attached):
-    _, link = attached(ECHO, 6, speed=4)
-    with serial.Serial(str(link), 9600, timeout=5) as port:
-        time.sleep(0.2)
+    sim, link = attached(ECHO, speed=4)
+    with serial.Serial(str(link), 9600, timeout=PATIENCE_S) as port:
         port.write(b"hello\n")
-        time.sleep(0.2)
+        pass_by(sim)
         port.baudrate = 115_200
         port.write(b"\nfrom now on\n")
         heard = port.read_until(b"now on'\r\n")
@@ -121,28 +140,27 @@ def test_at_another_speed_both_sides_read_noise(attached):
 
 
 def test_a_terminal_that_reads_nothing_holds_nothing_up(attached):
-    sim, link = attached(CHATTER, 20, speed=10)
+    sim, link = attached(CHATTER, speed=10)
     with serial.Serial(str(link), 115_200):
-        while sim.clock.now_us < 20 * S:
-            time.sleep(0.05)
+        pass_by(sim, 10)
+        printed, since_us = sim.console.printed, sim.clock.now_us
+        pass_by(sim, 10)
+        printed, passed_us = sim.console.printed - printed, sim.clock.now_us - since_us
     # The line carried all that it can, though nobody took it.
-    assert sim.console.printed == pytest.approx(19.5 * S / BYTE_US, rel=0.05)
+    assert printed == pytest.approx(passed_us / BYTE_US, rel=0.05)
 
 
 def test_a_cable_that_is_pulled_vanishes_and_comes_back_by_the_same_name(attached):
-    sim, link = attached(ECHO, 8, speed=4)
-    with serial.Serial(str(link), 115_200, timeout=5) as port:
+    sim, link = attached(ECHO, speed=4)
+    with serial.Serial(str(link), 115_200, timeout=PATIENCE_S) as port:
         sim.clock.call_after(0, sim.unplug)
-        end = time.monotonic() + 5
         with pytest.raises((serial.SerialException, OSError)):
             port.read(1000)
     assert not link.exists()
     assert sim.chip.nets[34].level == 0
     sim.clock.call_after(0, sim.plug)
-    while not link.exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    with serial.Serial(str(link), 115_200, timeout=5) as port:
+    until(link.exists, "the port")
+    with serial.Serial(str(link), 115_200, timeout=PATIENCE_S) as port:
         port.write(b"again\n")
         assert port.read_until(b"again'\r\n") == b"got b'again'\r\n"
 
@@ -157,6 +175,7 @@ def test_a_scenario_plugs_the_cable_in(tmp_path: Path):
         scenario.load(str(path))
 
 
+@pytest.mark.slow
 def test_the_command_says_where_the_console_is_and_keeps_time(tmp_path: Path):
     text = (SCENARIOS / "hang.toml").read_text(encoding="utf-8")
     short = text.replace("duration_h = 8", "duration_h = 0.05").partition("[[event]]")[0]
@@ -169,13 +188,19 @@ def test_the_command_says_where_the_console_is_and_keeps_time(tmp_path: Path):
     )  # fmt: skip
     try:
         assert run.stderr
-        said = run.stderr.readline()
-        assert said.startswith("console: /dev/pts/"), said
-        with serial.Serial(said.split()[1], 115_200, timeout=30) as port:
+        # Others, of a slow host for example, may come first.
+        others = []
+        for said in run.stderr:
+            if said.startswith("console: /dev/pts/"):
+                break
+            others.append(said)
+        else:
+            pytest.fail(f"no console: {others}")
+        with serial.Serial(said.split()[1], 115_200, timeout=PATIENCE_S) as port:
             assert b"type help" in port.read_until(b"type help")
             port.write(b"version\r")
             assert b"esp32_bg95" in port.read_until(b"chip")
     finally:
-        rest = run.communicate(timeout=60)
+        rest = run.communicate()
     assert os.path.lexists(out / "console.log"), rest
     assert run.returncode == 0, rest

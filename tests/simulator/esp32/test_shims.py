@@ -94,9 +94,7 @@ for entry in log:
 def test_asyncio_behaves_as_the_interpreter_s_own(run, argv, tmp_path):
     own = tmp_path / "own.py"
     own.write_text(ASYNC)
-    stock = subprocess.run(
-        [*argv, str(own)], capture_output=True, text=True, timeout=20, check=False
-    )
+    stock = subprocess.run([*argv, str(own)], capture_output=True, text=True, check=False)
     assert stock.returncode == 0, stock.stderr
     assert len(stock.stdout.splitlines()) > 25
     assert run(ASYNC + SLEEP, 10).console.text == stock.stdout

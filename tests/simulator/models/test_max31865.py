@@ -45,14 +45,14 @@ class Bench:
     def configure(self, value):
         self.exchange(0x80, value)
 
-    def wait(self, us):
+    def after(self, us):
         self.clock.advance_to(self.clock.now_us + us)
 
     def convert(self, extra=0x11):
         self.configure(0x80 | extra)
-        self.wait(11 * MS)
+        self.after(11 * MS)
         self.configure(0xA0 | extra)
-        self.wait(67 * MS)
+        self.after(67 * MS)
         return int.from_bytes(self.read(1, 2), "big")
 
 
@@ -84,30 +84,30 @@ def test_a_single_conversion_takes_its_time(filter_50hz, shortest, longest):
     for seed in range(20):
         bench = Bench(seed=seed)
         bench.configure(0x90 | filter_50hz)
-        bench.wait(11 * MS)
+        bench.after(11 * MS)
         bench.configure(0xB0 | filter_50hz)
         assert bench.read(0) == bytes((0x90 | filter_50hz,))
-        bench.wait(int(shortest * MS) - 1)
+        bench.after(int(shortest * MS) - 1)
         assert bench.read(1, 2) == b"\0\0"
-        bench.wait(int((longest - shortest) * MS) + 1)
+        bench.after(int((longest - shortest) * MS) + 1)
         assert bench.read(1, 2) != b"\0\0"
 
 
 def test_automatic_conversion_follows_the_temperature():
     bench = Bench()
     bench.configure(0xD1)
-    bench.wait(100 * MS)
+    bench.after(100 * MS)
     before = int.from_bytes(bench.read(1, 2), "big")
     bench.celsius = 50.0
-    bench.wait(50 * MS)
+    bench.after(50 * MS)
     after = int.from_bytes(bench.read(1, 2), "big")
     # 44.6 degC are 172 ohm: 1,313 counts of a 15-bit ratio to 4,300 ohm, shifted by the fault bit.
     assert (after - before) / 2 == pytest.approx(1318, abs=30)
     bench.configure(0x91)
-    bench.wait(50 * MS)
+    bench.after(50 * MS)
     bench.celsius = 100.0
     left = bench.read(1, 2)
-    bench.wait(500 * MS)
+    bench.after(500 * MS)
     assert bench.read(1, 2) == left
 
 
@@ -129,14 +129,14 @@ def test_without_bias_or_too_soon_after_it_the_result_is_wrong():
     good = bench.convert() >> 1
     bench.configure(0x11)
     bench.configure(0xB1)
-    bench.wait(67 * MS)
+    bench.after(67 * MS)
     soon = int.from_bytes(bench.read(1, 2), "big") >> 1
     assert soon < good / 2
     bench.configure(0x11)
     codes = set()
     for _ in range(10):
         bench.configure(0x31)
-        bench.wait(67 * MS)
+        bench.after(67 * MS)
         codes.add(int.from_bytes(bench.read(1, 2), "big"))
     assert max(codes) - min(codes) > 10_000
 
@@ -160,7 +160,7 @@ def test_thresholds_set_latched_bits_that_clearing_takes_away():
     assert bench.read(7) == b"\xc0"
     bench.configure(0xB3)  # with 1-shot set the clear bit does nothing
     assert bench.read(7) == b"\xc0"
-    bench.wait(67 * MS)
+    bench.after(67 * MS)
     bench.configure(0x93)
     assert bench.read(0) == b"\x91"
     assert bench.read(7) == b"\0"
@@ -175,9 +175,9 @@ def test_open_short_and_voltage_faults():
     assert bench.convert() == 0xFFFF
     assert bench.read(7) == b"\x80"
     bench.configure(0x95)  # automatic fault detection cycle
-    bench.wait(500)
+    bench.after(500)
     assert bench.read(0) == b"\x95"
-    bench.wait(100)
+    bench.after(100)
     assert bench.read(0) == b"\x91"
     assert bench.read(7) == b"\xa0"
     bench.part.fault = Fault.SHORT
@@ -191,6 +191,56 @@ def test_open_short_and_voltage_faults():
     bench.configure(0x93)
     assert bench.read(7) == b"\0"
     assert not bench.convert() & 1
+
+
+# Table 11: bits of a test of the leads, and what conversions give.
+LEADS = {
+    Fault.FORCE_PLUS_OPEN: (0x20, None),
+    Fault.RTDIN_MINUS_HIGH: (0x20, None),
+    Fault.RTDIN_MINUS_LOW: (0x18, "valid"),
+    Fault.FORCE_PLUS_LOW: (0x48, "zero"),
+    Fault.RTDIN_PLUS_LOW: (0x48, "zero"),
+}
+
+
+@pytest.mark.parametrize("fault", LEADS)
+def test_a_manual_cycle_tells_the_leads_of_table_11(fault):
+    bits, data = LEADS[fault]
+    bench = Bench()
+    bench.exchange(0x83, 0xFF, 0xFF, 0x08, 0x00)
+    good = bench.convert() >> 1
+    bench.part.fault = fault
+    bench.configure(0x93)
+    code = bench.convert()
+    bench.configure(0x99)  # cycle 1
+    bench.after(3 * MS)
+    assert bench.read(0) == b"\x99", "it waits for cycle 2"
+    bench.configure(0x9D)
+    bench.after(MS)
+    assert bench.read(0) == b"\x91"
+    assert bench.read(7)[0] == bits
+    if data == "valid":
+        assert not code & 1
+        assert code >> 1 == pytest.approx(good, abs=20)
+    elif data == "zero":
+        assert code >> 1 == 0
+    else:
+        assert not code & 1, "nothing in a conversion shows it"
+
+
+def test_a_manual_cycle_finds_nothing_wrong_unless_it_is_hurried():
+    bench = Bench()
+    for wait_ms, bits in ((3, 0), (1, 0x18)):
+        bench.configure(0x93)
+        bench.after(11 * MS)
+        bench.configure(0x99)
+        bench.after(wait_ms * MS)
+        bench.configure(0x9D)
+        assert bench.read(7)[0] == bits
+    bench.configure(0x93)
+    bench.configure(0x9D)  # cycle 2 without cycle 1 is ignored
+    assert bench.read(0) == b"\x91"
+    assert bench.read(7) == b"\0"
 
 
 def test_each_conversion_is_noted_once_as_it_was_handed_out():
@@ -227,7 +277,7 @@ machine.deepsleep(10**7)
 
 def test_the_driver_reports_every_fault_and_recovers(prepared):
     """A status as in uplink.cddl: 1 no answer, 3 open, 4 short, 8 reference fault."""
-    sim = prepared(DRIVER.format(n=6))
+    sim = prepared(DRIVER.format(n=11))
     part = sim.parts["probe"]
 
     def at(s, name, value):
@@ -235,15 +285,29 @@ def test_the_driver_reports_every_fault_and_recovers(prepared):
 
     at(5, "silent", True)
     at(15, "silent", False)
-    for s, fault in ((15, Fault.OPEN), (25, Fault.SHORT), (35, Fault.VOLTAGE), (45, None)):
-        at(s, "fault", fault)
+    faults = (Fault.OPEN, Fault.SHORT, Fault.VOLTAGE, *LEADS, None)
+    for s, fault in enumerate(faults, start=1):
+        at(10 * s + 5, "fault", fault)
     sim.power_on()
-    sim.run(100 * S)
+    sim.run(200 * S)
     lines = sim.console.text.splitlines()
-    assert lines[1:5] == ["fault 1", "fault 3", "fault 4", "fault 8"]
+    assert lines[1:10] == [f"fault {code}" for code in (1, 3, 4, 8, 3, 3, 4, 4, 4)]
     notes = list(sim.journal.of("measure", sensor="probe"))
     given = [round(note["celsius"] * 100) for note in notes]
-    assert given == [int(lines[0]), int(lines[5])]
+    assert given == [int(lines[0]), int(lines[10])]
+
+
+def test_the_driver_tells_hot_from_open(prepared):
+    """14, above its range: a fire is no broken lead, and a broken lead no fire."""
+    world = Still(payload=109.0)
+    sim = prepared(DRIVER.format(n=3), world=world)
+    sim.clock.call_at(5 * S, lambda: setattr(world, "payload", 112.0))
+    sim.clock.call_at(15 * S, lambda: setattr(world, "payload", 800.0))
+    sim.power_on()
+    sim.run(60 * S)
+    lines = sim.console.text.splitlines()
+    assert int(lines[0]) == pytest.approx(10900, abs=80)
+    assert lines[1:] == ["fault 14", "fault 14"]
 
 
 @pytest.mark.parametrize("celsius", [-190.0, -75.0, -20.0, 2.0, 8.0, 45.0])

@@ -20,7 +20,7 @@ def status(rig):
     return rig.send(STATUS, answer=1)[0]
 
 
-def wait(rig, us=500_000):
+def until_ready(rig, us=500_000):
     rig.after(us)
     assert not status(rig) & BUSY
 
@@ -61,39 +61,39 @@ def test_programming_needs_the_write_enable_latch_and_clears_it(rig):
     assert status(rig) == 0
     program(rig, 0, b"\x12")
     assert status(rig) == BUSY
-    wait(rig)
+    until_ready(rig)
     assert status(rig) == 0
     assert read(rig, 0, 1) == b"\x12"
 
 
 def test_programming_only_clears_bits(rig):
     program(rig, 5, b"\xf0")
-    wait(rig)
+    until_ready(rig)
     program(rig, 5, b"\x3c")
-    wait(rig)
+    until_ready(rig)
     assert read(rig, 4, 3) == b"\xff\x30\xff"
 
 
 def test_programming_wraps_within_the_page(rig):
     program(rig, 0x1FE, b"abcd")
-    wait(rig)
+    until_ready(rig)
     assert read(rig, 0x1FE, 4) == b"ab\xff\xff"
     assert read(rig, 0x100, 2) == b"cd"
 
 
 def test_of_more_than_a_page_the_last_256_bytes_count(rig):
     program(rig, 0x300, bytes(range(256)) + b"wrap")
-    wait(rig)
+    until_ready(rig)
     assert read(rig, 0x300, PAGE) == b"wrap" + bytes(range(4, 256))
 
 
 def test_erasing_sets_a_sector_and_no_more(rig):
     for address in (SECTOR - 1, SECTOR, 2 * SECTOR - 1, 2 * SECTOR):
         program(rig, address, b"\x00")
-        wait(rig)
+        until_ready(rig)
     erase(rig, SECTOR + 77)
     assert status(rig) == BUSY
-    wait(rig)
+    until_ready(rig)
     assert [read(rig, n, 1) for n in (SECTOR - 1, SECTOR, 2 * SECTOR - 1, 2 * SECTOR)] == [
         b"\x00",
         b"\xff",
@@ -107,22 +107,22 @@ def test_erasing_sets_a_sector_and_no_more(rig):
 def test_block_erase(rig, instruction, size):
     for address in (size - 1, size, 2 * size - 1, 2 * size):
         program(rig, address, b"\x00")
-        wait(rig)
+        until_ready(rig)
     erase(rig, size + 1, instruction)
-    wait(rig, 2_000_000)
+    until_ready(rig, 2_000_000)
     assert read(rig, size - 1, 2) == b"\x00\xff"
     assert read(rig, 2 * size - 1, 2) == b"\xff\x00"
 
 
 def test_busy_it_ignores_everything_but_the_status(rig):
     program(rig, 0, b"\x55")
-    wait(rig)
+    until_ready(rig)
     erase(rig, SECTOR)
     assert read(rig, 0, 1) == b"\xff"
     rig.send(WRITE_ENABLE)
     assert status(rig) == BUSY
     assert rig.send(0x9F, answer=3) == b"\xff\xff\xff"
-    wait(rig)
+    until_ready(rig)
     assert read(rig, 0, 1) == b"\x55"
 
 
@@ -145,7 +145,7 @@ def test_how_long_operations_take(rig):
 
 def test_reading_wraps_at_the_end_and_streams_the_status(rig):
     program(rig, 0, b"\x01\x02")
-    wait(rig)
+    until_ready(rig)
     assert read(rig, SIZE - 1, 3) == b"\xff\x01\x02"
     assert rig.send(0x0B, 0, 0, 0, 0, answer=2) == b"\x01\x02"
     rig.send(WRITE_ENABLE)
@@ -189,12 +189,65 @@ def test_block_protection(rig, bits, first, end):
     value = (bits & 7) << 2 | (bits & 8) << 2 | (bits & 16) << 2
     rig.send(WRITE_ENABLE)
     rig.send(0x01, value)
-    wait(rig)
+    until_ready(rig)
     assert status(rig) == value
     for address in {first, end - 1, first - 1, end} & set(range(SIZE)):
         program(rig, address, b"\x00")
-        wait(rig)
+        until_ready(rig)
         assert (read(rig, address, 1) == b"\xff") == (first <= address < end)
+
+
+def test_the_complement_of_a_range_and_single_locks(rig):
+    rig.part.registers[0x31] = 0x40  # CMP, with no block protected: all are
+    program(rig, 0, b"\x00")
+    until_ready(rig)
+    assert read(rig, 0, 1) == b"\xff"
+    rig.part.registers[0x01] = 0x04  # all but the upper 64th
+    for address in (SIZE - 128 * 1024 - 1, SIZE - 1):
+        program(rig, address, b"\x00")
+        until_ready(rig)
+    assert read(rig, SIZE - 128 * 1024 - 1, 1) == b"\xff"
+    assert read(rig, SIZE - 1, 1) == b"\x00"
+    rig.part.registers.update({0x01: 0, 0x31: 0, 0x11: 0x04})  # WPS
+    program(rig, 0, b"\x00")
+    until_ready(rig)
+    assert read(rig, 0, 1) == b"\xff"
+
+
+def test_what_is_written_into_the_status_registers_outlasts_the_power(rig):
+    for write, read_back, value in ((0x01, 0x05, 0x9C), (0x31, 0x35, 0x7A), (0x11, 0x15, 0x64)):
+        rig.send(WRITE_ENABLE)
+        rig.send(write, value)
+        until_ready(rig)
+        assert rig.send(read_back, answer=1)[0] == value
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.after(10_000)
+    assert status(rig) == 0x9C
+    rig.send(WRITE_ENABLE)
+    rig.send(0x31, 0)
+    until_ready(rig)
+    assert rig.send(0x35, answer=1)[0] == 0x38, "lock bits are set once"
+
+
+@pytest.mark.parametrize("lock", ["pin", "SRL"])
+def test_locked_status_registers_refuse(rig, lock):
+    rig.part.registers[0x01] = 0x9C
+    if lock == "pin":
+        rig.part.wp_low = True
+    else:
+        rig.part.registers[0x31] = 0x01
+    rig.send(WRITE_ENABLE)
+    rig.send(0x01, 0)
+    until_ready(rig)
+    assert status(rig) & 0xFC == 0x9C
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.after(10_000)
+    rig.send(WRITE_ENABLE)
+    rig.send(0x01, 0)
+    until_ready(rig)
+    assert status(rig) & 0xFC == (0x9C if lock == "pin" else 0)
 
 
 def test_after_power_up_it_answers_soon_and_writes_later(rig):
@@ -217,7 +270,7 @@ def test_a_power_cut_in_mid_program_tears_only_what_was_to_change(monkeypatch, a
     for seed in range(30):
         rig = Rig(monkeypatch, seed)
         program(rig, 0x100, b"\x0f" * 16)
-        wait(rig)
+        until_ready(rig)
         program(rig, 0x200, b"\x00" * 16)
         rig.after(int(400 * at))
         rig.part.power_off()
@@ -248,7 +301,7 @@ def test_cells_at_the_threshold_change_their_mind_until_programmed_again(monkeyp
     else:
         pytest.fail("no cell at the threshold in 60 cuts")
     program(rig, 0, b"\x00" * 32)
-    wait(rig)
+    until_ready(rig)
     for mood in Mood:
         rig.part.array.mood = mood
         assert read(rig, 0, 32) == bytes(32)
@@ -257,16 +310,16 @@ def test_cells_at_the_threshold_change_their_mind_until_programmed_again(monkeyp
 def test_faults(rig):
     rig.part.array.stick(10, 0x81, 1)
     program(rig, 10, b"\x00")
-    wait(rig)
+    until_ready(rig)
     assert read(rig, 10, 1) == b"\x81"
     rig.part.array.fail_program(1)
     program(rig, SECTOR, b"\x00" * 8)
-    wait(rig)
+    until_ready(rig)
     assert status(rig) == 0, "no flag says so"
     assert read(rig, SECTOR, 8) != bytes(8)
     rig.part.array.fail_erase(1)
     erase(rig, SECTOR)
-    wait(rig)
+    until_ready(rig)
     assert read(rig, SECTOR, SECTOR) != b"\xff" * SECTOR
     rig.part.array.flip(20, 3)
     assert read(rig, 20, 1) == b"\xf7"

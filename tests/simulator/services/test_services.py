@@ -11,23 +11,23 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cbor2
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from coldtrail_simulator.clock import Clock, RunInvalidError
 from coldtrail_simulator.services import mosquitto
 from coldtrail_simulator.services.clock_server import ClockServer
 from coldtrail_simulator.services.mosquitto import Broker
-from coldtrail_simulator.services.mqtt_watch import START_LIMIT_S, MqttWatch
+from coldtrail_simulator.services.mqtt_watch import MqttWatch
 from coldtrail_simulator.services.process import ServiceError, free_port
 from coldtrail_simulator.services.services import Services
 from tests.simulator.modem_rig import connect, publish, subscribe
 from tests.simulator.network.test_network import Bench
+from tests.support.host import PATIENCE_S
 
 TRACKER = "SIM-SERVICES"
 UP = f"coldtrail/1/{TRACKER}/up"
@@ -101,7 +101,7 @@ def registered(tmp_path: Path) -> str:
     path.write_text(json.dumps(registration))
     database = f"sqlite:///{tmp_path}/gateway.db"
     command = [sys.executable, "-m", "coldtrail_gateway", "register", "--db", database, str(path)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True)
     return database
 
 
@@ -215,7 +215,7 @@ def test_the_clock_is_asked_while_the_simulator_waits() -> None:
 
     def ask() -> None:
         with socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(5)
+            asking.settimeout(PATIENCE_S)
             asking.connect(server.address.removeprefix("unix:"))
             for _ in range(3):
                 asking.sendall(b"?\n")
@@ -225,7 +225,7 @@ def test_the_clock_is_asked_while_the_simulator_waits() -> None:
         clock.advance_to(now_us)
         thread = threading.Thread(target=ask)
         thread.start()
-        thread.join(5)
+        thread.join()
     assert answers == [b"1800000000000\n"] * 3 + [b"1800000005000\n"] * 3
     server.close()
 
@@ -233,7 +233,7 @@ def test_the_clock_is_asked_while_the_simulator_waits() -> None:
 def test_the_clock_hangs_up_on_what_is_no_question() -> None:
     server = ClockServer(lambda: EPOCH_MS)
     with socket.socket(socket.AF_UNIX) as asking:
-        asking.settimeout(5)
+        asking.settimeout(PATIENCE_S)
         asking.connect(server.address.removeprefix("unix:"))
         asking.sendall(b"what time is it, please?\n")
         assert asking.recv(32) == b""
@@ -324,10 +324,8 @@ def test_a_gateway_that_cannot_start_says_why(tmp_path: Path, virtual: Virtual) 
     database = f"sqlite:///{tmp_path}/file/gateway.db"
     with Services(tmp_path, virtual.utc_ms, database) as found:
         found.start_broker()
-        began = time.monotonic()
         with pytest.raises(ServiceError, match=r"^The gateway has ended \(it said: .+\); see "):
             found.start_gateway()
-        assert time.monotonic() - began < START_LIMIT_S
 
 
 def test_a_gateway_that_never_comes_online_is_given_up(tmp_path: Path, virtual: Virtual) -> None:

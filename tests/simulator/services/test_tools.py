@@ -4,12 +4,12 @@ import shlex
 import shutil
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from coldtrail_simulator.services import debian, tools
+from tests.support.host import until
 
 needs_apt = pytest.mark.skipif(
     not shutil.which("apt-get"), reason="apt-get is missing: run this on Debian or Ubuntu"
@@ -110,15 +110,8 @@ def test_mosquitto_serves(tmp_path):
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n")
     with subprocess.Popen([*tools.mosquitto(), "-c", config], stderr=subprocess.DEVNULL) as broker:
         try:
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    client = socket.create_connection(("127.0.0.1", port), timeout=5)
-                    break
-                except ConnectionRefusedError:
-                    assert time.monotonic() < deadline
-                    time.sleep(0.01)
-            with client:
+            with socket.socket() as client:
+                until(lambda: client.connect_ex(("127.0.0.1", port)) == 0, "the broker")
                 client.sendall(bytes.fromhex("100f00044d5154540402003c0003657067"))
                 assert client.recv(4) == bytes.fromhex("20020000")
         finally:

@@ -204,6 +204,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     18: (SECONDS, *[SHORT] * 6),
     19: (SECONDS, MS, MS, SHORT, U32, Int(1, 3), Int(-200, 0)),
     20: (SECONDS, Int(0, 1)),
+    21: (SECONDS, Int(0, 7), READING),
 }
 SAMPLE: Final[tuple[Limits, ...]] = (SECONDS, SECONDS, *[OrNull(READING)] * 8)
 RECORDS: Final[dict[int, tuple[Limits, ...]]] = {1: SAMPLE, **EVENTS}
@@ -395,9 +396,7 @@ PROFILE: Final = Message(
         (5,): Int(60, 604800),
         (6,): Int(0, 604800),
         (7, 0, 0): Int(0, 255),
-        (7, 0, 2): Int(0, 9),
         (7, 0, 3): Int(1, 4),
-        (7, 0, 4): READING,
         (7, 0, 6): Int(0, 2**24 - 1),
         (8,): Array(0, 10, 1),
         (8, 0): Int(0, 9),
@@ -418,6 +417,8 @@ PROFILE_RULE: Final = Message(
         (7,): Array(0, 16, [1, 1, 0, 3, 800, 0, 0, 0]),
         (7, 0): Array(8, 8, 1),
         (7, 0, 1): Int(1, 4),
+        (7, 0, 2): Int(0, 9),
+        (7, 0, 4): READING,
         (7, 0, 5): SECONDS,
         (7, 0, 7): Int(0, 86400),
         (12,): Int(0, 1),

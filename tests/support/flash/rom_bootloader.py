@@ -25,7 +25,7 @@ class PowerLost(OSError):
     """The power went in the middle of it."""
 
 
-class Nor(server.FlashImage):
+class BootloaderFlash(server.FlashImage):
     """A flash that erases what is to be written, and whose power can fail."""
 
     def __init__(self, size: int = 4 * MIB) -> None:
@@ -116,7 +116,7 @@ class Board:
     """One board at a serial port; a context manager. After a power cut the port is another."""
 
     def __init__(self, chip: str = "esp32", mib: int = 4, content: bytes = b"") -> None:
-        self.flash = Nor(mib * MIB)
+        self.flash = BootloaderFlash(mib * MIB)
         self.flash.data[: len(content)] = content
         self._chip = chip
         self._stop = threading.Event()

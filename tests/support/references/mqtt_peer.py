@@ -1,10 +1,11 @@
 """An independent MQTT client on the other side of a broker."""
 
-import time
 from collections.abc import Callable
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.host import until
 
 
 class Peer:
@@ -21,7 +22,7 @@ class Peer:
         self.client.loop_start()
         for topic in topics:
             self.client.subscribe(topic, 1)
-        wait(lambda: len(subscribed) == len(topics))
+        until(lambda: len(subscribed) == len(topics))
 
     def on(self, topic: str, action: Callable[[], object]) -> None:
         """Call ``action`` for every message on ``topic``."""
@@ -39,11 +40,3 @@ class Peer:
         """Disconnect."""
         self.client.disconnect()
         self.client.loop_stop()
-
-
-def wait(condition: Callable[[], bool], limit_s: float = 10) -> None:
-    """Wait until ``condition()``; fail after the limit."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -14,8 +14,8 @@ from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.esp32 import interpreter
 from coldtrail_simulator.paths import BOARDS, FIRMWARE
 from coldtrail_simulator.shipment import identity
-from coldtrail_simulator.shipment.simulation import Simulation
 from tests.support.trackers.rig import Still
+from tests.support.trackers.tracker import Tracker
 
 BOARD = boards.named("esp32_bg95")
 SAMPLE, FAULT = 1, 13
@@ -45,7 +45,7 @@ def profile(rules: Sequence[Sequence[int]] = (), **fields: Any) -> bytes:
     return cbor2.dumps(whole, canonical=True)
 
 
-class Tracker(Simulation):
+class BenchTracker(Tracker):
     """A tracker whose sensors, buttons and lines a test has in hand.
 
     Args:
@@ -71,10 +71,6 @@ class Tracker(Simulation):
         factories = {"BG95-M3": NoModem} | options.pop("factories", {})
         super().__init__(board or BOARD, volume, self.world, factories=factories, **options)
 
-    def wait(self, seconds: float) -> None:
-        """Let virtual time pass."""
-        self.run(self.clock.now_us + round(seconds * US_PER_S))
-
     def wait_for(self, kind: str, limit_s: float = 100) -> None:
         """Wait until the journal has another note of a kind."""
         before = len(self.notes(kind))
@@ -83,16 +79,8 @@ class Tracker(Simulation):
             assert self.clock.now_us < end_us, f"no {kind} within {limit_s} s"
             self.wait(0.25)
 
-    def notes(self, kind: str) -> list[dict[str, Any]]:
-        """Return the journal's notes of one kind."""
-        return [note for note in self.journal.notes if note["kind"] == kind]
-
-    def records(self, *kinds: int) -> list[list[Any]]:
-        """Return the fields of the records of these types that are in the flash."""
-        dump = logdump.decode(bytes(self.parts["flash"].array.cells))
+    def dump(self) -> logdump.Dump:
+        """Return what the flash holds, which nothing has damaged."""
+        dump = super().dump()
         assert not dump.damage
-        return [
-            [record.kind, *cbor2.loads(record.payload)]
-            for record in dump.records
-            if record.kind in kinds
-        ]
+        return dump

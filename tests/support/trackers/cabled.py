@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +11,11 @@ import serial
 
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.shipment import identity
-from tests.support.trackers.bench import CLOSED, Tracker
+from tests.support import host
+from tests.support.trackers.bench import CLOSED, BenchTracker
 
 CODE = "s3cret"
 NAME = identity.simulated(1, "bench")
-LIMIT_S = 60.0
 
 
 def provisioned(**options: object) -> bytes:
@@ -27,7 +26,7 @@ def provisioned(**options: object) -> bytes:
     )
 
 
-class Cabled(Tracker):
+class Cabled(BenchTracker):
     """Runs in a thread of its own between ``with`` and its end.
 
     ``link`` is the port; ``do`` has something done in the tracker's own time.
@@ -70,16 +69,17 @@ class Cabled(Tracker):
         """Have it done between two half seconds of the tracker's, and wait for that."""
         done = threading.Event()
         self._orders += [order, done.set]
-        assert done.wait(LIMIT_S)
+        assert done.wait(host.PATIENCE_S)
 
     def until(self, condition: Callable[[], object], what: str = "it") -> None:
         """Wait in real time."""
-        end = time.monotonic() + LIMIT_S
-        while not condition():
-            assert time.monotonic() < end, f"{what} has not happened: {self.console.text[-500:]}"
+
+        def holds() -> object:
             assert self.error is None, self.error
-            time.sleep(0.01)
+            return condition()
+
+        host.until(holds, lambda: f"{what} (said at the end: {self.console.text[-500:]})")
 
     def terminal(self) -> serial.Serial:
         """Open the port as any terminal program does."""
-        return serial.Serial(str(self.link), 115_200, timeout=LIMIT_S)
+        return serial.Serial(str(self.link), 115_200, timeout=host.PATIENCE_S)

@@ -1,11 +1,7 @@
 """Runs shipments for the journeys' tests and reads what they left."""
 
 import contextlib
-import os
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +12,6 @@ from coldtrail_simulator.shipment.shipment import Shipment, run
 from coldtrail_simulator.world import scenario
 from tests.support.blocks import cddl
 from tests.support.references import totals
-
-BURN = "import time\nend = time.monotonic() + 110\nwhile time.monotonic() < end: pass"
 
 
 def travel(name: str, seed: int, out: Path) -> Shipment:
@@ -62,17 +56,3 @@ def events(shipment: Shipment) -> list[list[Any]]:
         assert cddl.is_valid("block", payload), payload.hex()
         found += cbor2.loads(payload).get(9, [])
     return found
-
-
-@contextlib.contextmanager
-def full_load() -> Iterator[None]:
-    """Keep every core busy twice over."""
-    burners = [
-        subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(2 * (os.cpu_count() or 1))
-    ]
-    try:
-        yield
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()

@@ -17,7 +17,6 @@ import cbor2
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from coldtrail_boards import logdump
 from coldtrail_gateway.contract import confirmation, envelope, ranges
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_simulator.board import file as boards
@@ -30,9 +29,9 @@ from coldtrail_simulator.network.contract import PREFIX
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.services import Services
 from coldtrail_simulator.shipment import identity, packing
-from coldtrail_simulator.shipment.simulation import Simulation
-from tests.support.references.mqtt_peer import wait
+from tests.support.host import until
 from tests.support.trackers.rig import Still
+from tests.support.trackers.tracker import Tracker
 
 BOARD = "esp32_bg95"
 WHO = identity.simulated(1, "sessions")
@@ -55,7 +54,7 @@ class Keeper:
         self._client.connect(*address)
         self._client.subscribe(PREFIX + "+/up", qos=1)
         self._client.loop_start()
-        wait(lambda: bool(subscribed))
+        until(lambda: bool(subscribed))
 
     def _take(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         sealed = bytes(message.payload)
@@ -75,7 +74,7 @@ class Keeper:
 
     def clear(self, topic: str) -> None:
         """Retain nothing on a topic any more."""
-        self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish(5)
+        self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish()
 
     def close(self) -> None:
         self._client.disconnect()
@@ -133,7 +132,7 @@ class Site(Services):
         """Begin anew: nothing kept, nothing retained."""
         self.keeper.kept.clear()
         self.watch.retain(CONFIRMATION, b"")
-        wait(lambda: not self.watch.payload(CONFIRMATION))
+        until(lambda: not self.watch.payload(CONFIRMATION))
 
     def close(self) -> None:
         self.keeper.close()
@@ -150,7 +149,7 @@ class Places:
         return self.cell
 
 
-class Tracker(Simulation):
+class CallingTracker(Tracker):
     """A tracker at a site, from its battery's coming in."""
 
     def __init__(
@@ -201,10 +200,6 @@ class Tracker(Simulation):
         """Let a fault begin at one exchange with the modem."""
         self.faults = Faults(self.modem, self.rng("faults"), exchange, fault)
 
-    def wait(self, seconds: float) -> None:
-        """Let virtual time pass."""
-        self.run(self.clock.now_us + round(seconds * US_PER_S))
-
     def until(self, condition: Callable[[], bool], limit_s: float, step_s: float = 10) -> bool:
         """Let time pass until a condition holds; return whether it did within the limit."""
         end_us = self.clock.now_us + round(limit_s * US_PER_S)
@@ -224,22 +219,6 @@ class Tracker(Simulation):
         """What the modem has drawn."""
         return sum(spell.charge_uah for spell in self.modem.load.spells())
 
-    def notes(self, kind: str) -> list[dict[str, Any]]:
-        """Return the journal's notes of one kind."""
-        return [note for note in self.journal.notes if note["kind"] == kind]
-
-    def dump(self) -> logdump.Dump:
-        """Return what the flash holds."""
-        return logdump.decode(bytes(self.parts["flash"].array.cells))
-
-    def records(self, *kinds: int) -> list[list[Any]]:
-        """Return the fields of the records of these types that are in the flash."""
-        return [
-            [record.kind, *cbor2.loads(record.payload)]
-            for record in self.dump().records
-            if record.kind in kinds
-        ]
-
     def close(self) -> None:
         if self.network:
             self.network.close()
@@ -256,4 +235,4 @@ def site(work: Path, **options: Any) -> Iterator[Site]:
         yield found
 
 
-__all__ = ["Cell", "Fault", "Sim", "Site", "Tracker", "site"]
+__all__ = ["CallingTracker", "Cell", "Fault", "Sim", "Site", "site"]

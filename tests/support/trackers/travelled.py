@@ -9,7 +9,7 @@ from coldtrail.judging import profile as profiles
 from coldtrail.log import records as r
 from coldtrail.log.recorder import Recorder
 from coldtrail_simulator.models.nor import NorArray
-from tests.firmware.support.norflash import NorFlash
+from tests.support.flash.norflash import NorFlash
 
 SECTOR, SIZE, PAGE = 4096, 8 << 20, 256
 UNIX = 1_800_000_000

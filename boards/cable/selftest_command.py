@@ -1,0 +1,53 @@
+"""`coldtrail selftest`: has a tracker test itself and says whether it may travel."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from coldtrail_boards.cable.line import BAUD
+from coldtrail_boards.cable.selftest import Check, selftest
+
+_BEFORE_BUTTON = "flash write"
+_ASK = "… now press the button: green and red take turns"
+
+
+@click.command("selftest")
+@click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
+@click.option("--gnss", is_flag=True, help="Also look for satellites, up to 2 minutes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document in the end.")
+@click.option("--baud", default=BAUD, show_default=True, help="Speed of the line.")
+@click.pass_context
+def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: int) -> None:
+    """Have a tracker test itself: a line for each part, with what was measured and its limit.
+
+    It sends a test block and waits for the gateway to confirm it; in the end it asks for a press
+    of the button. Exit code 1 when a check fails.
+    """
+
+    def found(check: Check) -> None:
+        if not as_json:
+            click.echo(check)
+        if check.check == _BEFORE_BUTTON:
+            click.echo(_ASK, err=True)
+
+    def code() -> str | None:
+        try:
+            return str(click.prompt("code", hide_input=True, err=True))
+        except click.Abort:
+            return None
+
+    def waits() -> None:
+        click.echo("the tracker calls the gateway: waiting for the end of that", err=True)
+
+    checks = selftest(port, baud, gnss=gnss, found=found, code=code, waits=waits)
+    failed = [check.check for check in checks if not check.ok]
+    if as_json:
+        summary = {"passed": not failed, "failed": failed, "checks": [vars(c) for c in checks]}
+        click.echo(json.dumps(summary, indent=2))
+    elif failed:
+        click.echo(f"{len(failed)} of {len(checks)} failed: {', '.join(failed)}")
+    else:
+        click.echo("passed")
+    context.exit(1 if failed else 0)

@@ -1,0 +1,35 @@
+"""What every test asks of a simulated tracker: to let time pass, and to look into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cbor2
+
+from coldtrail_boards import logdump
+from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.shipment.simulation import Simulation
+
+
+class Tracker(Simulation):
+    """A simulation whose journal and flash a test reads."""
+
+    def wait(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self.run(self.clock.now_us + round(seconds * US_PER_S))
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        """Return the journal's notes of one kind."""
+        return [note for note in self.journal.notes if note["kind"] == kind]
+
+    def dump(self) -> logdump.Dump:
+        """Return what the flash holds."""
+        return logdump.decode(bytes(self.parts["flash"].array.cells))
+
+    def records(self, *kinds: int) -> list[list[Any]]:
+        """Return the fields of the records of these types that are in the flash."""
+        return [
+            [record.kind, *cbor2.loads(record.payload)]
+            for record in self.dump().records
+            if record.kind in kinds
+        ]
