@@ -13,10 +13,10 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format quick test renode torture demo flash bench-size bench-flash bench-heap clean
+.PHONY: help venv tools lint format quick test renode torture demo flash bench-size bench-flash bench-heap bench-gateway clean
 
 help: ## list the targets, and what can be set
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@printf '\nTo be set in the environment, or after the target as NAME=value:\n'
 	@awk '/^## [A-Z]/ { sub(/^## /, "  "); print }' Makefile
 
@@ -28,6 +28,7 @@ help: ## list the targets, and what can be set
 ## CI               with CI=true a skipped test fails unless tests/allowed_skips.txt names it
 ## COLDTRAIL_SEEDS  how many fair-weather journeys test runs [6; torture runs 20]
 ## COLDTRAIL_FUZZ   how many byte strings test gives each parser [50000; torture a million]
+## COLDTRAIL_ARCHIVE  how many blocks are archived where statements are looked at [50000; torture a million]
 ## COLDTRAIL_BROKER and COLDTRAIL_DB are what coldtrail takes for --broker and --db
 ## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
 ## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there
@@ -98,10 +99,11 @@ RENODE_TEST ?= renode-test
 renode: venv tools ## the cases on a chip in Renode: MICROPYTHON_NRF=firmware.hex [RENODE_TEST=renode-test]
 	@$(BIN)/python -m tests.renode.run --micropython "$(MICROPYTHON_NRF)" --renode-test "$(RENODE_TEST)"
 
-torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings
+torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings, a million blocks
 	@$(BIN)/python -m tests.torture.exchanges
 	@COLDTRAIL_SEEDS=20 $(BIN)/pytest -q -n 2 --timeout 3600 tests/journeys/test_fair_weather.py
 	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/drivers/test_at.py tests/firmware/uplink/test_mqtt.py tests/gateway/contract/test_hostile.py
+	@COLDTRAIL_ARCHIVE=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/gateway/store/test_plans.py
 	@$(BIN)/python -m tests.torture.power_cuts
 
 bench-size: venv ## bytes a reading, against six other formats
@@ -112,6 +114,9 @@ bench-flash: venv ## the flash log against littlefs on the same NOR model
 
 bench-heap: venv tools ## the smallest heap in which the story passes on 32 bit
 	@$(BIN)/python -m tests.bench.heap
+
+bench-gateway: venv ## blocks a second beside 10,000 and 1,000,000 archived, SQLite and PostgreSQL
+	@$(BIN)/python -m tests.bench.gateway
 
 BOARD ?= esp32_bg95
 flash: venv ## flash a tracker: PORT=… MICROPYTHON=ESP32_GENERIC-….bin [BOARD=…] [IDENTITY=…]

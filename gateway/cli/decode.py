@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from coldtrail_gateway import keyfiles
 from coldtrail_gateway.cli.errors import Command
 from coldtrail_gateway.cli.options import FILE, console, echo
 from coldtrail_gateway.contract import block, confirmation, envelope, words
@@ -71,9 +72,10 @@ def read_key(path: Path) -> bytes:
     """Return the key in a file of 64 hexadecimal digits.
 
     Raises:
-        GatewayError: it holds something else.
+        GatewayError: it holds something else, or others can read it.
     """
     try:
+        keyfiles.check(path)
         with path.open(encoding="utf-8-sig") as file:
             key = bytes.fromhex(file.read(_LONGEST))
     except OSError as error:

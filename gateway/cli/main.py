@@ -24,9 +24,9 @@ from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.ingest.stopping import on_signals
+from coldtrail_gateway.keyfiles import is_private
 from coldtrail_gateway.shipments import history as histories
 from coldtrail_gateway.shipments.history import History
-from coldtrail_gateway.shipments.registration import is_private
 from coldtrail_gateway.shipments.registration import register as register_file
 from coldtrail_gateway.shipments.status import refusals as status_refusals
 from coldtrail_gateway.shipments.status import table as status_table
@@ -150,9 +150,8 @@ def register(file: Path, db: str | None) -> None:
     """Register the trackers, keys and shipments in FILE (JSON).
 
     May be repeated, also while the gateway serves; all of the file is registered, or nothing.
+    A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
-    if not is_private(file):
-        echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
     with open_store(db, create=True) as store:
         trackers, shipments = register_file(store, file)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,9 +37,11 @@ def parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parame
 database = click.option(
     "--db",
     envvar="COLDTRAIL_DB",
-    metavar="URL",
-    help="SQLite file (sqlite:///FILE, or its path) or postgresql://USER@HOST/NAME; a URL with a "
-    f"password belongs into $COLDTRAIL_DB.  [default: {default_path()}]",
+    metavar="FILE|URL",
+    help="The path of an SQLite file as it stands, or a URL: sqlite:///FILE (with % ? # as "
+    "%25 %3F %23) or postgresql://USER@HOST/NAME. A URL with a password belongs into "
+    "$COLDTRAIL_DB.  "
+    f"[default: {default_path()}]",
 )
 
 clock = click.option(
@@ -66,4 +69,10 @@ def echo(text: str, *, err: bool = False) -> None:
 
 def open_store(db: str | None, *, create: bool = False) -> Store:
     """Open the store that ``--db`` names, or the default one."""
-    return Store(db or str(default_path()), create=create)
+    store = Store(db or default_path(), create=create)
+    if shared := store.shared:
+        echo(
+            f"Warning: others can read the keys in {shared}: chmod 600 {shlex.quote(str(shared))}",
+            err=True,
+        )
+    return store

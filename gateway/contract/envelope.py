@@ -58,6 +58,7 @@ class Reason(StrEnum):
     UNKNOWN_TRACKER = "unknown tracker"
     UNKNOWN_KEY = "unknown key version"
     WRONG_MAC = "MAC does not verify"
+    NOT_STORED = "genuine, but the database does not take it"
 
 
 class Refused(ValueError):

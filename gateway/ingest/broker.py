@@ -7,10 +7,10 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from iotcore import Broker
 
+from coldtrail_gateway import urls
 from coldtrail_gateway.errors import GatewayError
 
 EMBEDDED: Final = "embedded://127.0.0.1:1883"
@@ -51,18 +51,13 @@ def parse(text: str) -> Address:
     Raises:
         ValueError: it is none of these; the message says why.
     """
-    url = urlsplit(text)
-    if url.scheme not in _PORTS or not url.hostname or url.path.strip("/") or url.query:
+    url = urls.parse(text)
+    if url.scheme not in _PORTS or not url.host or url.path.strip("/") or url.query:
         raise ValueError("a broker is named mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
-    if url.scheme == "embedded" and not _is_loopback(url.hostname):
+    if url.scheme == "embedded" and not _is_loopback(url.host):
         raise ValueError("the embedded broker listens on loopback only")
-    return Address(
-        url.scheme,
-        url.hostname,
-        _PORTS[url.scheme] if url.port is None else url.port,
-        unquote(url.username) if url.username else None,
-        unquote(url.password) if url.password else None,
-    )
+    port = _PORTS[url.scheme] if url.port is None else url.port
+    return Address(url.scheme, url.host, port, url.username, url.password)
 
 
 def tls(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from coldtrail_gateway.contract import block, confirmation, envelope
-from coldtrail_gateway.contract.block import BlockError
+from coldtrail_gateway.contract.block import BlockError, Event
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID, Kind, Reason, Refused
 from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.store.archive import Authentic
 from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.errors import DataError
 from coldtrail_gateway.store.quarantine import Quarantined
 from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_gateway.store.tables import Tables
+
+log = logging.getLogger("coldtrail.gateway")
 
 _TOPIC_KEPT: Final = 120
 
@@ -60,18 +64,42 @@ def verified(store: Store, arrivals: Sequence[Arrival]) -> list[bool]:
 def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | Refused]:
     """Commit messages, and say in their order what became of each.
 
+    Where the database does not take what one of them holds, the others do not wait for it: the
+    batch is divided until that one stands alone, and then only its bytes are archived. What cannot
+    even be archived is refused, so that its tracker keeps it.
+
     Raises:
-        StoreError: nothing was committed; none of them may be confirmed or acknowledged.
+        StoreError: none of them may be confirmed or acknowledged; what was committed before that
+            is recognised when it comes again.
     """
+    try:
+        return _commit(store, arrivals, now_ms)
+    except DataError as error:
+        if len(arrivals) > 1:
+            middle = len(arrivals) // 2
+            first = take(store, arrivals[:middle], now_ms)
+            return first + take(store, arrivals[middle:], now_ms)
+        log.critical("%.40a: a message is archived alone: %s", arrivals[0].tracker, error)
+    try:
+        return _commit(store, arrivals, now_ms, derive=False)
+    except DataError as error:
+        return [Refused(Reason.NOT_STORED, str(error))]
+
+
+def _commit(
+    store: Store, arrivals: Sequence[Arrival], now_ms: int, *, derive: bool = True
+) -> list[Kept | Refused]:
     with store.write() as tables:
         named = {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
         tables.registry.lock(named)
         keys = tables.registry.keys(named)
         judged = [_judge(arrival, keys) for arrival in arrivals]
         authentic = [item for item in judged if isinstance(item, Authentic)]
-        new = iter(tables.archive.add(authentic, now_ms))
-        tables.quarantine.add(_junk(arrivals, judged), now_ms)
-        told = _outcomes(tables, authentic, now_ms)
+        new = iter(tables.archive.add(authentic, now_ms, derive=derive))
+        told: set[bytes] = set()
+        if derive:
+            tables.quarantine.add(_junk(arrivals, judged, keys), now_ms)
+            told = _outcomes(tables, authentic, now_ms)
         documents = _Documents(tables, keys, now_ms)
         return [
             item
@@ -130,24 +158,37 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
             events = block.decode(envelope.parse(arrival.sealed).payload).events
         except BlockError:
             continue  # kept all the same
-        for event in events:
-            if event.type is EventType.COMMAND_OUTCOME:
-                told.add(arrival.digest)
-                fields = event.fields
-                reason = fields.get("reason")
-                tables.commands.tell(
-                    arrival.tracker,
-                    event.number("counter"),
-                    event.number("outcome"),
-                    reason if isinstance(reason, str) else None,
-                    now_ms,
-                )
+        outcomes = [event for event in events if event.type is EventType.COMMAND_OUTCOME]
+        try:
+            # Whatever a tracker says of a command never decides over what is archived.
+            with tables.savepoint():
+                for event in outcomes:
+                    _tell(tables, arrival.tracker, event, now_ms)
+        except DataError as error:
+            log.critical("%s: what it says of a command is left out: %s", arrival.tracker, error)
+            continue
+        if outcomes:
+            told.add(arrival.digest)
     return told
 
 
-def _junk(arrivals: Sequence[Arrival], judged: Sequence[Authentic | Refused]) -> list[Quarantined]:
+def _tell(tables: Tables, tracker: str, event: Event, now_ms: int) -> None:
+    reason = event.fields.get("reason")
+    tables.commands.tell(
+        tracker,
+        event.number("counter"),
+        event.number("outcome"),
+        reason if isinstance(reason, str) else None,
+        now_ms,
+    )
+
+
+def _junk(
+    arrivals: Sequence[Arrival], judged: Sequence[Authentic | Refused], keys: Keys
+) -> list[Quarantined]:
     return [
         Quarantined(
+            known=arrival.tracker in keys,
             topic=ascii(arrival.tracker)[1:-1][:_TOPIC_KEPT],
             reason=item.reason.value,
             detail=str(item),
@@ -165,11 +206,12 @@ class _Documents:
         self._tables = tables
         self._keys = keys
         self._now_ms = now_ms
+        self._known = tables.registry.named(keys.keys())
         self._made: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, tracker: str, chain: bytes | None) -> bytes | None:
         """Return the document of a chain; for None, that of the chain heard of last."""
-        known = self._tables.registry.tracker(tracker)
+        known = self._known[tracker]
         chain = chain or known.chain
         if chain is None or known.key_version is None:
             return None

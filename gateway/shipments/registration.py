@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,10 +16,11 @@ from pydantic import (
     model_validator,
 )
 
+from coldtrail_gateway import keyfiles
 from coldtrail_gateway.contract.envelope import KEY_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.registry import KeyPair, Shipment
+from coldtrail_gateway.store.registry import Holder, KeyPair, Shipment
 from coldtrail_gateway.store.tables import Tables
 
 _MAX_SIZE = 64 * 1024 * 1024
@@ -37,6 +38,8 @@ def _key(value: object) -> bytes:
         key = b""
     if len(key) != KEY_SIZE:
         raise ValueError(f"a key is {2 * KEY_SIZE} hexadecimal digits")
+    if len(set(key)) == 1:
+        raise ValueError("a key of equal bytes is no secret: make one from random bytes")
     return key
 
 
@@ -91,10 +94,13 @@ def register(store: Store, path: Path) -> tuple[int, int]:
 
     Raises:
         RegistrationError: the file is not one, or contradicts what is registered.
+        SharedFileError: others can read the file.
         StoreError: the database cannot take it.
     """
     registration = _read(path)
     with store.write() as tables:
+        tables.registry.lock_keys()
+        _check_keys(tables, registration.trackers, path)
         for tracker in registration.trackers:
             _add_tracker(tables, tracker, path)
         for shipment in registration.shipments:
@@ -118,13 +124,9 @@ def add_shipment(tables: Tables, shipment: str, tracker: str) -> None:
         )
 
 
-def is_private(path: Path) -> bool:
-    """Tell whether only its owner can read the file, as befits one with keys."""
-    return not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
-
-
 def _read(path: Path) -> _Registration:
     try:
+        keyfiles.check(path)
         if path.stat().st_size > _MAX_SIZE:
             raise RegistrationError(f"{path} is too long for a registration file: split it.")
         return _Registration.model_validate_json(_text(path))
@@ -145,6 +147,28 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise RegistrationError(f"{path} is not UTF-8: save it as UTF-8.") from None
+
+
+def _check_keys(tables: Tables, trackers: Sequence[_Tracker], path: Path) -> None:
+    """Refuse a key that is given out twice: who holds the one tracker could speak for the other.
+
+    The two directions need different keys for the same reason: what was said in one could be
+    played back in the other, but for what the MAC covers beside it.
+    """
+    given = [
+        (value, Holder(tracker.id, key.version, direction))
+        for tracker in trackers
+        for key in tracker.keys
+        for direction, value in (("uplink", key.uplink), ("downlink", key.downlink))
+    ]
+    holders = tables.registry.holders([value for value, _ in given])
+    for value, holder in given:
+        other = holders.setdefault(value, holder)
+        if other != holder:
+            raise RegistrationError(
+                f"{path}: the {holder} is the {other}: make a key of its own from random bytes. "
+                "Nothing was registered."
+            )
 
 
 def _add_tracker(tables: Tables, tracker: _Tracker, path: Path) -> None:

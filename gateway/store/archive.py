@@ -5,7 +5,7 @@ Statements are built once: composing them anew for each message costs more than 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.confirmation import MAX_RANGES, State
+from coldtrail_gateway.store.dialect import DATABASES, insert_on, take_time
 from coldtrail_gateway.store.schema import blocks, kept, trackers
 
 
@@ -50,12 +51,23 @@ class Archived:
 
 
 _LOCK_ALL = sa.select(trackers.c.id).order_by(trackers.c.id).with_for_update()
-_KNOWN = sa.select(blocks.c.tracker, blocks.c.digest).where(
-    blocks.c.digest.in_(bindparam("digests", expanding=True))
-)
 _AGAIN = (
     sa.update(blocks)
-    .where(blocks.c.tracker == bindparam("b_tracker"), blocks.c.digest == bindparam("b_digest"))
+    .where(
+        blocks.c.tracker == bindparam("b_tracker"),
+        blocks.c.chain == bindparam("b_chain"),
+        blocks.c.number == bindparam("b_number"),
+        blocks.c.digest == bindparam("b_digest"),
+    )
+    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
+)
+_UNREAD_AGAIN = (
+    sa.update(blocks)
+    .where(
+        blocks.c.tracker == bindparam("b_tracker"),
+        blocks.c.chain.is_(None),
+        blocks.c.digest == bindparam("b_digest"),
+    )
     .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
 )
 _SEEN = (
@@ -68,11 +80,25 @@ _SEEN = (
     )
 )
 _IN_CHAIN = sa.and_(kept.c.tracker == bindparam("b_tracker"), kept.c.chain == bindparam("b_chain"))
+# Of the ranges below only the last can reach up to them; without that bound all would be read.
+_below = kept.alias()
+_REACHING = (
+    sa.select(sa.func.max(_below.c.first))
+    .where(
+        _below.c.tracker == bindparam("b_tracker"),
+        _below.c.chain == bindparam("b_chain"),
+        _below.c.first <= bindparam("b_low"),
+    )
+    .scalar_subquery()
+)
 _TOUCHING = sa.and_(
-    _IN_CHAIN, kept.c.first <= bindparam("b_high"), kept.c.last >= bindparam("b_low")
+    _IN_CHAIN,
+    kept.c.first >= sa.func.coalesce(_REACHING, bindparam("b_low")),
+    kept.c.first <= bindparam("b_high"),
+    kept.c.last >= bindparam("b_low"),
 )
 _TOUCHED = sa.select(kept.c.first, kept.c.last).where(_TOUCHING)
-_UNKEEP = sa.delete(kept).where(_TOUCHING)
+_UNKEEP = sa.delete(kept).where(_IN_CHAIN, kept.c.first == bindparam("b_first"))
 _KEEP = sa.insert(kept)
 _NUMBERS = (
     sa.select(blocks.c.tracker, blocks.c.chain, blocks.c.number)
@@ -99,7 +125,13 @@ _REBUILD = sa.insert(kept).from_select(
         sa.func.max(_ISLANDS.c.number),
     ).group_by(_ISLANDS.c.tracker, _ISLANDS.c.chain, _ISLANDS.c.island),
 )
-_ADD_BLOCK = sa.insert(blocks)
+# The index decides what is there already, and gives nothing back of that.
+_ADD_BLOCK: Final = {
+    name: insert_on(name, blocks)
+    .on_conflict_do_nothing()
+    .returning(blocks.c.tracker, blocks.c.digest)
+    for name in DATABASES
+}
 _BEYOND = (
     sa.select(kept.c.first, kept.c.last)
     .where(_IN_CHAIN, kept.c.first > 1)
@@ -107,19 +139,22 @@ _BEYOND = (
     .limit(MAX_RANGES)
     .subquery()
 )
-_KEPT = sa.union_all(
-    sa.select(kept.c.first, kept.c.last).where(_IN_CHAIN, kept.c.first == 1), sa.select(_BEYOND)
-)
 # For a fork, the block received first.
 _DIGEST = (
     sa.select(blocks.c.digest)
     .where(
-        blocks.c.tracker == bindparam("tracker"),
-        blocks.c.chain == bindparam("chain"),
-        blocks.c.number == bindparam("number"),
+        blocks.c.tracker == kept.c.tracker,
+        blocks.c.chain == kept.c.chain,
+        blocks.c.number == kept.c.last,
     )
     .order_by(blocks.c.id)
     .limit(1)
+    .correlate(kept)
+    .scalar_subquery()
+)
+_KEPT = sa.union_all(
+    sa.select(kept.c.first, kept.c.last, _DIGEST).where(_IN_CHAIN, kept.c.first == 1),
+    sa.select(_BEYOND, sa.null()),
 )
 _ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
 
@@ -130,40 +165,37 @@ class Archive:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, arrivals: Sequence[Authentic], now_ms: int) -> list[bool]:
+    def add(
+        self, arrivals: Sequence[Authentic], now_ms: int, *, derive: bool = True
+    ) -> list[bool]:
         """Keep sealed blocks that verify; tell of each whether its bytes are new.
 
-        The same bytes again are counted, not kept twice.
+        The same bytes again are counted, not kept twice. Without `derive` nothing but the blocks
+        is written; the rest follows when it is rebuilt.
+
+        Raises:
+            DataError: the database does not take what one of them holds.
         """
-        digests = [arrival.digest for arrival in arrivals]
-        rows = self._connection.execute(_KNOWN, {"digests": digests}) if digests else ()
-        known = {(row.tracker, row.digest) for row in rows}
-        new: list[bool] = []
+        first: dict[tuple[str, bytes], Authentic] = {}
+        for arrival in arrivals:
+            first.setdefault((arrival.tracker, arrival.digest), arrival)
+        added = self._insert(list(first.values()), now_ms)
+        again = []
+        new = []
         for arrival in arrivals:
             identity = (arrival.tracker, arrival.digest)
-            new.append(identity not in known)
-            known.add(identity)
-        self._insert_blocks([a for a, is_new in zip(arrivals, new, strict=True) if is_new], now_ms)
-        self._count_again(
-            [a for a, is_new in zip(arrivals, new, strict=True) if not is_new], now_ms
-        )
-        newest = {arrival.tracker: arrival for arrival in arrivals}.values()
-        chains = {a.tracker: a.chain for a in arrivals if a.chain is not None}
-        self._execute_all(
-            _SEEN,
-            [
-                {
-                    "b_id": arrival.tracker,
-                    "b_now_ms": now_ms,
-                    "b_key_version": arrival.key_version,
-                    "b_chain": chains.get(arrival.tracker),
-                }
-                for arrival in newest
-            ],
-        )
+            new.append(identity in added)
+            if identity not in added:
+                again.append(arrival)
+            added.discard(identity)
+        self._count_again(again, now_ms)
+        if derive:
+            self._derive([a for a, is_new in zip(arrivals, new, strict=True) if is_new])
+            self._see(arrivals, now_ms)
         return new
 
-    def _insert_blocks(self, arrivals: Sequence[Authentic], now_ms: int) -> None:
+    def _insert(self, arrivals: Sequence[Authentic], now_ms: int) -> set[tuple[str, bytes]]:
+        """Insert the blocks that are not there yet; return tracker and digest of these."""
         rows = [
             {
                 "tracker": arrival.tracker,
@@ -177,51 +209,84 @@ class Archive:
             }
             for arrival in arrivals
         ]
-        self._execute_all(_ADD_BLOCK, rows)
+        if not rows:
+            return set()
+        statement = _ADD_BLOCK[self._connection.dialect.name]
+        return {(row.tracker, row.digest) for row in self._connection.execute(statement, rows)}
+
+    def _derive(self, arrivals: Sequence[Authentic]) -> None:
+        """Add block numbers to the ranges kept of their chains."""
         numbers: dict[tuple[str, bytes], set[int]] = {}
         for arrival in arrivals:
             if arrival.chain is not None and arrival.number is not None:
                 numbers.setdefault((arrival.tracker, arrival.chain), set()).add(arrival.number)
-        for (tracker, chain), added in numbers.items():
-            self._keep(tracker, chain, added)
+        gone, added = [], []
+        for (tracker, chain), new in numbers.items():
+            spans = ranges.join((number, number) for number in new)
+            touched = {span for run in spans for span in self._touched(tracker, chain, run)}
+            joined = set(ranges.join([*touched, *spans]))
+            gone += [
+                {"b_tracker": tracker, "b_chain": chain, "b_first": first}
+                for first, _ in touched - joined
+            ]
+            added += [
+                {"tracker": tracker, "chain": chain, "first": first, "last": last}
+                for first, last in joined - touched
+            ]
+        self._execute_all(_UNKEEP, gone)
+        self._execute_all(_KEEP, added)
 
-    def _count_again(self, arrivals: Sequence[Authentic], now_ms: int) -> None:
-        rows = [
-            {"b_tracker": arrival.tracker, "b_digest": arrival.digest, "b_now_ms": now_ms}
-            for arrival in arrivals
-        ]
-        self._execute_all(_AGAIN, rows)
-
-    def _keep(self, tracker: str, chain: bytes, numbers: Collection[int]) -> None:
-        """Add block numbers to the ranges kept of a chain."""
+    def _touched(self, tracker: str, chain: bytes, run: ranges.Range) -> list[ranges.Range]:
+        """Return what is kept of a chain and overlaps or adjoins a run of numbers."""
+        first, last = run
         touching = {
             "b_tracker": tracker,
             "b_chain": chain,
-            "b_low": min(numbers) - 1,
-            "b_high": max(numbers) + 1,
+            "b_low": first - 1,
+            "b_high": last + 1,
         }
-        spans = [(row.first, row.last) for row in self._connection.execute(_TOUCHED, touching)]
-        joined = ranges.join([*spans, *((number, number) for number in numbers)])
-        self._connection.execute(_UNKEEP, touching)
-        self._execute_all(
-            _KEEP,
-            [
-                {"tracker": tracker, "chain": chain, "first": first, "last": last}
-                for first, last in joined
-            ],
-        )
+        return [(row.first, row.last) for row in self._connection.execute(_TOUCHED, touching)]
+
+    def _see(self, arrivals: Sequence[Authentic], now_ms: int) -> None:
+        """Note of each tracker what its newest message was."""
+        newest = {arrival.tracker: arrival for arrival in arrivals}.values()
+        chains = {a.tracker: a.chain for a in arrivals if a.chain is not None}
+        rows = [
+            {
+                "b_id": arrival.tracker,
+                "b_now_ms": now_ms,
+                "b_key_version": arrival.key_version,
+                "b_chain": chains.get(arrival.tracker),
+            }
+            for arrival in newest
+        ]
+        self._execute_all(_SEEN, rows)
+
+    def _count_again(self, arrivals: Sequence[Authentic], now_ms: int) -> None:
+        rows = [
+            {
+                "b_tracker": arrival.tracker,
+                "b_chain": arrival.chain,
+                "b_number": arrival.number,
+                "b_digest": arrival.digest,
+                "b_now_ms": now_ms,
+            }
+            for arrival in arrivals
+        ]
+        self._execute_all(_AGAIN, [row for row in rows if row["b_chain"] is not None])
+        unread = [
+            {name: row[name] for name in ("b_tracker", "b_digest", "b_now_ms")}
+            for row in rows
+            if row["b_chain"] is None
+        ]
+        self._execute_all(_UNREAD_AGAIN, unread)
 
     def state(self, tracker: str, chain: bytes) -> State:
         """Return what the confirmation document says about a chain."""
-        rows = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
-        spans = tuple(sorted((first, last) for first, last in rows))
-        watermark = ranges.watermark(spans)
-        digest = None
-        if watermark:
-            digest = self._connection.scalar(
-                _DIGEST, {"tracker": tracker, "chain": chain, "number": watermark}
-            )
-        return State(chain, spans, digest)
+        found = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
+        rows = sorted(tuple(row) for row in found)
+        digest = rows[0][2] if rows and rows[0][0] == 1 else None
+        return State(chain, tuple((first, last) for first, last, _ in rows), digest)
 
     def of(self, tracker: str) -> Iterator[Archived]:
         """Return every block of a tracker in the order of arrival."""
@@ -232,6 +297,7 @@ class Archive:
 
     def rebuild(self) -> None:
         """Derive again, from the blocks that are there, which numbers of each chain are kept."""
+        take_time(self._connection)
         self._connection.execute(_LOCK_ALL)
         self._connection.execute(sa.delete(kept))
         self._connection.execute(_REBUILD)

@@ -12,17 +12,19 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract.command import Command, Outcome, Value
-from coldtrail_gateway.store.schema import commands
+from coldtrail_gateway.store.schema import commands, trackers
 
 _ROW: Final = tuple(commands.c[field.name] for field in fields(Command))
 _OPEN: Final = commands.c.outcome.is_(None)
 _LAST: Final = sa.select(sa.func.max(commands.c.counter)).where(
     commands.c.tracker == bindparam("tracker")
 )
-_DUE: Final = (
-    sa.select(*_ROW)
-    .where(_OPEN, commands.c.expiry > bindparam("now_s"))
-    .order_by(commands.c.tracker, commands.c.counter)
+# Not in order: for that SQLite would go through all commands there ever were.
+_DUE: Final = sa.select(*_ROW).where(_OPEN, commands.c.expiry > bindparam("now_s"))
+# Not all commands are looked at, because their number grows; that of the trackers does not.
+_ANY: Final = sa.select(commands.c.counter).where(commands.c.tracker == trackers.c.id).limit(1)
+_EVER: Final = sa.select(trackers.c.id).where(
+    _ANY.correlate(trackers).scalar_subquery().is_not(None)
 )
 # A tracker may report the outcome of a cancelled or expired command: it had it already.
 _AWAITED: Final = (
@@ -87,14 +89,13 @@ class Commands:
 
     def due(self, now_s: int) -> dict[str, Command]:
         """Return, by tracker, the oldest command without an outcome that has not expired."""
-        found: dict[str, Command] = {}
-        for row in self._connection.execute(_DUE, {"now_s": now_s}):
-            found.setdefault(row.tracker, Command(*row))
-        return found
+        found = [Command(*row) for row in self._connection.execute(_DUE, {"now_s": now_s})]
+        newest_first = sorted(found, key=lambda command: command.counter, reverse=True)
+        return {command.tracker: command for command in newest_first}
 
     def trackers(self) -> list[str]:
         """Return the trackers that ever had a command."""
-        return list(self._connection.scalars(sa.select(commands.c.tracker).distinct()))
+        return list(self._connection.scalars(_EVER))
 
     def awaited(self, ids: Collection[str]) -> set[str]:
         """Return those of the trackers that may report the outcome of a command."""

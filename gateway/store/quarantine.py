@@ -7,28 +7,49 @@ from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract.envelope import MAX_SIZE
 from coldtrail_gateway.store.dialect import insert
 from coldtrail_gateway.store.schema import quarantine, refused
 
-MAX_ROWS: Final = 1000
+SHARE: Final = 20
+"""How many messages are kept of one topic: the newest; a registered tracker's are always kept."""
+
+MAX_UNKNOWN: Final = 1000
+"""How many are kept of all topics together that name no registered tracker: the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A message that is not believed; `message` is its first 4 KiB."""
+    """A message that is not believed; `known`: its topic names a registered tracker."""
 
     topic: str
+    known: bool
     reason: str
     detail: str
     message: bytes
 
 
 _ADD: Final = sa.insert(quarantine)
-_NEWEST: Final = sa.select(sa.func.max(quarantine.c.id)).scalar_subquery()
-_DROP: Final = sa.delete(quarantine).where(quarantine.c.id <= _NEWEST - MAX_ROWS)
+_other = quarantine.alias()
+
+
+def _beyond(limit: int, *share: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    """Return the id of the newest row of a share that is one too many; null where none is."""
+    newest = sa.select(_other.c.id).where(*share).order_by(_other.c.id.desc())
+    return newest.limit(1).offset(limit).scalar_subquery()
+
+
+_DROP_OF_TOPIC: Final = sa.delete(quarantine).where(
+    quarantine.c.topic == bindparam("b_topic"),
+    quarantine.c.id <= _beyond(SHARE, _other.c.topic == bindparam("b_topic")),
+)
+_DROP_UNKNOWN: Final = sa.delete(quarantine).where(
+    quarantine.c.known == sa.false(),
+    quarantine.c.id <= _beyond(MAX_UNKNOWN, _other.c.known == sa.false()),
+)
 
 
 class Quarantine:
@@ -38,7 +59,7 @@ class Quarantine:
         self._connection = connection
 
     def add(self, junk: Sequence[Quarantined], now_ms: int) -> None:
-        """Keep messages that are not believed; beyond the quota the oldest are dropped."""
+        """Keep messages that are not believed; beyond a share its oldest are dropped."""
         if not junk:
             return
         rows = [
@@ -48,11 +69,14 @@ class Quarantine:
                 "reason": item.detail,
                 "size": len(item.message),
                 "message": item.message[:MAX_SIZE],
+                "known": item.known,
             }
             for item in junk
         ]
         self._connection.execute(_ADD, rows)
-        self._connection.execute(_DROP)
+        topics = sorted({item.topic for item in junk})
+        self._connection.execute(_DROP_OF_TOPIC, [{"b_topic": topic} for topic in topics])
+        self._connection.execute(_DROP_UNKNOWN)
         reasons = [item.reason for item in junk]
         for reason in sorted(set(reasons)):
             row = {"reason": reason, "count": reasons.count(reason)}

@@ -6,7 +6,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.store.dialect import insert
+from coldtrail_gateway.store.dialect import insert, lock_for_writing
 from coldtrail_gateway.store.schema import keys, shipments, trackers
 
 
@@ -24,6 +24,18 @@ class KeyPair:
 
     uplink: bytes
     downlink: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whose a key is; `direction` is ``uplink`` or ``downlink``."""
+
+    tracker: str
+    version: int
+    direction: str
+
+    def __str__(self) -> str:
+        return f"{self.direction} key of tracker {self.tracker}, version {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,14 @@ _LOCK: Final = (
     .with_for_update()
 )
 _KEYS: Final = sa.select(keys).where(keys.c.tracker.in_(bindparam("ids", expanding=True)))
-_TRACKER: Final = sa.select(trackers).where(trackers.c.id == bindparam("id"))
+_HOLDERS: Final = {
+    column.name: sa.select(column, keys.c.tracker, keys.c.version).where(
+        column.in_(bindparam("keys", expanding=True))
+    )
+    for column in (keys.c.uplink, keys.c.downlink)
+}
+_AT_ONCE: Final = 1000  # parameters of a statement; SQLite takes 32,766 at most
+_TRACKERS: Final = sa.select(trackers).where(trackers.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class Registry:
@@ -69,7 +88,12 @@ class Registry:
 
     def tracker(self, tracker: str) -> Tracker:
         """Return a registered tracker."""
-        return Tracker(*self._connection.execute(_TRACKER, {"id": tracker}).one())
+        return self.named([tracker])[tracker]
+
+    def named(self, ids: Collection[str]) -> dict[str, Tracker]:
+        """Return those of the trackers that are registered, by id."""
+        rows = self._connection.execute(_TRACKERS, {"ids": list(ids)})
+        return {row.id: Tracker(*row) for row in rows}
 
     def lock(self, ids: Collection[str]) -> None:
         """Lock these trackers, so that no other gateway extends their chains meanwhile.
@@ -83,6 +107,20 @@ class Registry:
         found: dict[str, dict[int, KeyPair]] = {}
         for row in self._connection.execute(_KEYS, {"ids": list(ids)}):
             found.setdefault(row.tracker, {})[row.version] = KeyPair(row.uplink, row.downlink)
+        return found
+
+    def lock_keys(self) -> None:
+        """Let nobody else register keys until the transaction ends; PostgreSQL only."""
+        lock_for_writing(self._connection, keys)
+
+    def holders(self, values: Sequence[bytes]) -> dict[bytes, Holder]:
+        """Return whose those of the keys are that are registered."""
+        found: dict[bytes, Holder] = {}
+        for direction, statement in _HOLDERS.items():
+            for start in range(0, len(values), _AT_ONCE):
+                some = {"keys": values[start : start + _AT_ONCE]}
+                for value, tracker, version in self._connection.execute(statement, some):
+                    found[value] = Holder(tracker, version, direction)
         return found
 
     def add_tracker(self, tracker: str, *, test: bool) -> None:

@@ -16,13 +16,14 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
 )
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.store.dialect import insert
+from coldtrail_gateway.store.dialect import insert, one_at_a_time, take_time
+from coldtrail_gateway.store.text import AnyString, AnyText
 
-VERSION: Final = 2  # 1 had no commands
+# 1 had no commands; 2 had other indexes, and one quarantine for everything.
+VERSION: Final = 3
 
 metadata = MetaData()
 
@@ -49,14 +50,17 @@ keys = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("uplink", LargeBinary, nullable=False),
     Column("downlink", LargeBinary, nullable=False),
+    # No key may be given out twice.
+    Index("keys_uplink", "uplink"),
+    Index("keys_downlink", "downlink"),
 )
 
 shipments = Table(
     "shipments",
     metadata,
-    Column("id", String(32), primary_key=True),
+    Column("id", AnyString(32), primary_key=True),
     Column("tracker", ForeignKey("trackers.id"), nullable=False),
-    Column("profile", Text),  # JSON
+    Column("profile", AnyText),  # JSON
 )
 
 blocks = Table(
@@ -73,8 +77,17 @@ blocks = Table(
     Column("number", BigInteger),
     Column("repeats", Integer, nullable=False, default=0),
     Column("repeated_ms", BigInteger),
-    Index("blocks_digest", "tracker", "digest", unique=True),
-    Index("blocks_number", "tracker", "chain", "number"),
+    # Where a tracker goes on is one place of this index, however large the archive is.
+    Index("blocks_identity", "tracker", "chain", "number", "digest", unique=True),
+    # The other holds no null to be unique.
+    Index(
+        "blocks_unread",
+        "tracker",
+        "digest",
+        unique=True,
+        sqlite_where=sa.text("chain IS NULL"),
+        postgresql_where=sa.text("chain IS NULL"),
+    ),
 )
 
 kept = Table(
@@ -98,8 +111,9 @@ commands = Table(
     Column("taken_ms", BigInteger),
     Column("ended_ms", BigInteger),
     Column("outcome", Integer),
-    Column("reason", Text),
-    Index("commands_open", "outcome"),
+    Column("reason", AnyText),
+    Index("commands_open", "outcome", "expiry"),
+    Index("commands_awaited", "tracker", "outcome"),
 )
 
 quarantine = Table(
@@ -107,17 +121,21 @@ quarantine = Table(
     metadata,
     Column("id", _RowId, primary_key=True),
     Column("received_ms", BigInteger, nullable=False),
-    Column("topic", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("topic", AnyText, nullable=False),
+    Column("reason", AnyText, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("message", LargeBinary, nullable=False),  # its first 4 KiB
+    # Whether the topic names a tracker that was registered then.
+    Column("known", Boolean, nullable=False, server_default=sa.false()),
+    Index("quarantine_topic", "topic", "id"),
+    Index("quarantine_known", "known", "id"),
 )
 
 # How many were refused in all, also those that the quota has dropped from the quarantine.
 refused = Table(
     "refused",
     metadata,
-    Column("reason", Text, primary_key=True),
+    Column("reason", AnyText, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
 
@@ -130,14 +148,30 @@ def version(connection: Connection) -> int | None:
 
 
 def create(connection: Connection) -> None:
-    """Make the tables that are not there yet; a newer database stays as it is."""
+    """Make the tables, or bring those of an earlier version to this one; leave a newer one."""
+    one_at_a_time(connection)
+    take_time(connection)
     found = version(connection)
     if found is not None and found >= VERSION:
         return
-    # Up to now a new version had more tables, and no other change.
+    if found is not None:
+        _upgrade(connection)
     metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            # Making all leaves out what a table that was there already has not.
+            index.create(connection, checkfirst=True)
     if found is None:
-        first = insert(connection, schema).values(version=VERSION)
-        connection.execute(first.on_conflict_do_nothing())
+        connection.execute(insert(connection, schema).values(version=VERSION))
     else:
         connection.execute(sa.update(schema).values(version=VERSION))
+
+
+def _upgrade(connection: Connection) -> None:
+    """Change what a table of an earlier version has; what it has not is made afterwards."""
+    for index in ("commands_open", "blocks_digest", "blocks_number"):
+        connection.execute(sa.text(f"DROP INDEX IF EXISTS {index}"))
+    added = sa.schema.CreateColumn(quarantine.c.known).compile(dialect=connection.dialect)
+    connection.execute(sa.text(f"ALTER TABLE quarantine ADD COLUMN {added}"))
+    named = quarantine.c.topic.in_(sa.select(sa.type_coerce(trackers.c.id, AnyText)))
+    connection.execute(sa.update(quarantine).values(known=named))

@@ -23,8 +23,8 @@ def postgresql() -> Iterator[str]:
     folder = databases.programs()
     if folder is None:
         pytest.skip(databases.MISSING)
-    with databases.postgresql(folder) as url:
-        yield url
+    with databases.postgresql(folder) as server:
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -35,38 +35,77 @@ def programs() -> Path | None:
     return usable[-1] if usable else None
 
 
-@contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """Run a private server that listens on a Unix socket only; yield a URL of it."""
-    # A socket's path may have no more than 107 bytes, and the server refuses to run as root.
-    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
-        home = Path(name)
-        run_as: dict[str, Any] = {}
+class Server:
+    """A private server that listens on a Unix socket only, with settings of its own."""
+
+    def __init__(self, folder: Path, home: Path, *settings: str) -> None:
+        self._folder = folder
+        self._home = home
+        self._settings = [word for setting in settings for word in ("-c", setting)]
+        self._run_as: dict[str, Any] = {}
         if os.getuid() == 0:
+            # It refuses to run as root.
             nobody = pwd.getpwnam("nobody")
             os.chown(home, nobody.pw_uid, nobody.pw_gid)
-            run_as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        data = home / "data"
+            self._run_as = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         subprocess.run(
-            [folder / "initdb", "-D", data, "-U", "coldtrail", "-A", "trust", "-E", "UTF8"],
+            [
+                folder / "initdb",
+                "-D",
+                home / "data",
+                "-U",
+                "coldtrail",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
             check=True,
             capture_output=True,
             cwd=home,
-            **run_as,
+            **self._run_as,
         )
-        with subprocess.Popen(
-            [folder / "postgres", "-D", data, "-k", home, "-c", "listen_addresses=", "-F"],
+        self.url = f"postgresql://coldtrail@/postgres?host={home}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._process = subprocess.Popen(
+            [
+                self._folder / "postgres",
+                "-D",
+                self._home / "data",
+                "-k",
+                self._home,
+                "-c",
+                "listen_addresses=",
+                *self._settings,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=home,
-            **run_as,
-        ) as server:
-            try:
-                until(lambda: _is_ready(folder, home), "PostgreSQL")
-                yield f"postgresql://coldtrail@/postgres?host={home}"
-            finally:
-                server.send_signal(signal.SIGQUIT)  # at once: nobody needs what it holds
-                server.wait()
+            cwd=self._home,
+            **self._run_as,
+        )
+        until(lambda: _is_ready(self._folder, self._home), "PostgreSQL")
+
+    def stop_at_once(self) -> None:
+        """End it as a fault does, without a checkpoint; what is not on disk is gone."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()
+
+
+@contextmanager
+def postgresql(folder: Path, *settings: str) -> Iterator[Server]:
+    """Run a private server."""
+    # A socket's path may have no more than 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
+        server = Server(folder, Path(name), *settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop_at_once()
 
 
 def engine(url: str) -> sa.Engine:

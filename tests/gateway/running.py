@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from coldtrail_gateway.store.database import Store
 from coldtrail_simulator.services import tools
 from coldtrail_simulator.services.process import Process, free_port
-from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
+from tests.support.blocks.blockmaker import downlink, opened, uplink
 from tests.support.host import PATIENCE_S, until
 
 CONFIRMATION = "coldtrail/1/+/confirmation"
@@ -43,14 +43,20 @@ def coldtrail(*arguments: str | Path, check: bool = True) -> subprocess.Complete
 def registration(
     folder: Path, trackers: Sequence[str] = ("CT-1",), shipments: Sequence[str] = ("S-1",)
 ) -> Path:
-    """Write a registration file: all trackers with the same keys, the shipments of the first."""
+    """Write a registration file: the shipments are of the first tracker."""
     document = {
         "coldtrail": "registration/1",
         "trackers": [
             {
                 "id": tracker,
                 "test": True,
-                "keys": [{"version": 1, "uplink": UPLINK.hex(), "downlink": DOWNLINK.hex()}],
+                "keys": [
+                    {
+                        "version": 1,
+                        "uplink": uplink(tracker).hex(),
+                        "downlink": downlink(tracker).hex(),
+                    }
+                ],
             }
             for tracker in trackers
         ],

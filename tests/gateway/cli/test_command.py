@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,8 +130,9 @@ def test_no_profile_of_the_contract_is_too_long() -> None:
 
 
 def test_a_database_without_commands_gets_them(tmp_path: Path) -> None:
+    """Version 1 had none, and no other difference to version 2, of which this file is."""
     path = tmp_path / "gateway.db"
-    Store(str(path), create=True).close()
+    shutil.copy(Path(__file__).parents[1] / "store" / "data" / "gateway-2.db", path)
     with sqlite3.connect(path) as old:
         old.execute("DROP TABLE commands")
         old.execute("UPDATE coldtrail_schema SET version = 1")
@@ -240,6 +242,7 @@ def test_what_cannot_be_asked_is_refused_in_one_sentence(
         operator = Operator(tmp_path, address)
         document = json.loads(registration(tmp_path, ("CT-2",), ("S-9",)).read_text())
         other = tmp_path / "other.json"
+        other.touch(mode=0o600)
         other.write_text(json.dumps(document))
         run("register", other, "--db", operator.database)
         said = operator.command(

@@ -21,6 +21,8 @@ from coldtrail_gateway.ingest.intake import Arrival
 from coldtrail_gateway.store.database import Store
 from tests.gateway.running import registration
 from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
+from tests.support.blocks.blockmaker import downlink as downlink_of
+from tests.support.blocks.blockmaker import uplink as uplink_of
 from tests.support.blocks.journey import rough_journey
 
 START = 1_767_225_600  # 2026-01-01
@@ -68,12 +70,24 @@ def test_register_may_be_repeated(run: Run, tmp_path: Path) -> None:
         assert result.output == "registered: trackers 1, shipments 1\n"
 
 
-def test_a_file_that_others_can_read_is_warned_of(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_a_file_that_others_can_read_is_refused(run: Run, tmp_path: Path, mode: int) -> None:
     file = registration(tmp_path)
-    file.chmod(0o644)
+    file.chmod(mode)
     result = run("register", file)
+    assert result.exit_code == 2
+    assert "Others can read the keys" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "CT-1" not in run("status").output
+
+
+def test_a_database_that_others_can_read_is_warned_of(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    (tmp_path / "gateway.db").chmod(0o640)
+    result = run("status")
     assert result.exit_code == 0
-    assert "others can read the keys" in result.stderr
+    assert result.stderr.startswith("Warning: others can read the keys in")
+    assert result.stderr.count("\n") == 1
 
 
 def changed(folder: Path, **entries: Any) -> Path:
@@ -84,24 +98,43 @@ def changed(folder: Path, **entries: Any) -> Path:
     return path
 
 
-def tracker(name: str, version: Any = 1, uplink: Any = None, **more: Any) -> dict[str, Any]:
+def tracker(
+    name: str, version: Any = 1, uplink: Any = None, downlink: Any = None, **more: Any
+) -> dict[str, Any]:
     key = {
         "version": version,
-        "uplink": UPLINK.hex() if uplink is None else uplink,
-        "downlink": DOWNLINK.hex(),
+        "uplink": uplink_of(name).hex() if uplink is None else uplink,
+        "downlink": downlink_of(name).hex() if downlink is None else downlink,
     }
     return {"id": name, "keys": [key], **more}
+
+
+OTHER = bytes(range(64, 96)).hex()
+# The same key twice: in the file, in the database, in the other direction, in another version.
+SHARED = (
+    [tracker("CT-2", uplink=OTHER), tracker("CT-3", uplink=OTHER)],
+    [tracker("CT-2", uplink=OTHER), tracker("CT-3", downlink=OTHER)],
+    [tracker("CT-2", downlink=OTHER), tracker("CT-2", version=2, downlink=OTHER)],
+    [tracker("CT-2", uplink=UPLINK.hex())],
+    [tracker("CT-2", downlink=DOWNLINK.hex())],
+    [tracker("CT-2", downlink=UPLINK.hex())],
+    [tracker("CT-1", version=2, uplink=UPLINK.hex(), downlink=OTHER)],
+    [tracker("CT-1", version=2, uplink=DOWNLINK.hex(), downlink=UPLINK.hex())],
+)
 
 
 @pytest.mark.parametrize(
     ("entries", "complaint"),
     [
-        ({"trackers": [tracker("CT-2"), tracker("CT-1", uplink="77" * 32)]}, "other keys"),
+        ({"trackers": [tracker("CT-2"), tracker("CT-1", uplink=OTHER)]}, "other keys"),
         ({"trackers": [tracker("CT-2"), tracker("ct-1")]}, "trackers.1.id"),
         ({"trackers": [tracker("CT-2", uplink="77" * 31)]}, "64 hexadecimal digits"),
         ({"trackers": [tracker("CT-2", uplink="z" * 64)]}, "64 hexadecimal digits"),
         ({"trackers": [tracker("CT-2", uplink=7)]}, "64 hexadecimal digits"),
-        ({"trackers": [tracker("CT-2", uplink=DOWNLINK.hex())]}, "different keys"),
+        ({"trackers": [tracker("CT-2", uplink=OTHER, downlink=OTHER)]}, "different keys"),
+        ({"trackers": [tracker("CT-2", uplink="00" * 32)]}, "no secret"),
+        ({"trackers": [tracker("CT-2", downlink="ff" * 32)]}, "no secret"),
+        *(({"trackers": given}, "make a key of its own") for given in SHARED),
         ({"trackers": [tracker("CT-2", version=0)]}, "version"),
         ({"trackers": [tracker("CT-2", version=256)]}, "version"),
         ({"trackers": [tracker("CT-2", version="1")]}, "version"),
@@ -373,6 +406,7 @@ def shown(*arguments: str | Path, stdin: bytes = b"") -> Result:
 @pytest.fixture
 def key_file(tmp_path: Path) -> Path:
     path = tmp_path / "key"
+    path.touch(mode=0o600)
     path.write_text(UPLINK.hex() + "\n")
     return path
 
@@ -463,8 +497,17 @@ def test_decode_refuses(arguments: list[str], complaint: str) -> None:
 
 def test_decode_refuses_what_is_no_key(tmp_path: Path) -> None:
     path = tmp_path / "key"
+    path.touch(mode=0o600)
     for text in ("", "00" * 31, "key"):
         path.write_text(text)
         result = shown("00", "--tracker", "CT-1", "--key-file", path)
         assert result.exit_code == 2
         assert "does not hold a key" in result.stderr
+
+
+def test_decode_refuses_a_key_that_others_can_read(key_file: Path) -> None:
+    key_file.chmod(0o640)
+    result = shown("00", "--tracker", "CT-1", "--key-file", key_file)
+    assert result.exit_code == 2
+    assert "Others can read the keys" in result.stderr
+    assert UPLINK.hex() not in result.stderr

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldtrail_gateway.contract.command import Action, Outcome
 from coldtrail_gateway.contract.envelope import Reason, Refused
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival, Kept
@@ -22,7 +23,17 @@ from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import KeyPair
 from tests.gateway import databases
 from tests.support.blocks import cddl
-from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, hash16, opened, rows, sealed
+from tests.support.blocks.blockmaker import (
+    DOWNLINK,
+    UPLINK,
+    Maker,
+    downlink,
+    hash16,
+    opened,
+    rows,
+    sealed,
+    uplink,
+)
 
 NOW_MS = 1_767_225_600_123
 
@@ -214,13 +225,141 @@ def test_what_is_not_believed_is_quarantined(
 
 
 def test_the_quarantine_drops_the_oldest_and_keeps_the_count(store: Store, database: str) -> None:
-    junk = [b"junk %d" % number for number in range(quarantine.MAX_ROWS + 250)]
-    take(store, *junk[:900])
-    take(store, *junk[900:])
-    kept = [row.message for row in quarantined(database)]
-    assert kept == junk[250:]
+    junk = [b"junk %d" % number for number in range(quarantine.MAX_UNKNOWN + 250)]
+    arrivals = [Arrival(f"CT-{9 + number}", each) for number, each in enumerate(junk)]
+    intake.take(store, arrivals[:900], NOW_MS)
+    intake.take(store, arrivals[900:], NOW_MS)
+    assert [row.message for row in quarantined(database)] == junk[250:]
     with store.read() as t:
-        assert t.quarantine.refused() == {Reason.NOT_COSE: len(junk)}
+        assert t.quarantine.refused() == {Reason.UNKNOWN_TRACKER: len(junk)}
+
+
+def test_junk_on_one_topic_displaces_nothing_on_another(store: Store, database: str) -> None:
+    """Neither what came for a registered tracker nor what came for one that is not yet."""
+    early, forged = Maker(tracker="CT-2").block(), b"forged"
+    intake.take(store, [Arrival("CT-2", early), Arrival("CT-1", forged)], NOW_MS)
+    junk = [b"junk %d" % number for number in range(quarantine.MAX_UNKNOWN + 1)]
+    for topic in ("CT-9", "x", "\0"):
+        intake.take(store, [Arrival(topic, each) for each in junk], NOW_MS)
+    kept = [row.message for row in quarantined(database)]
+    assert kept == [early, forged, *3 * junk[-quarantine.SHARE :]]
+    for number in range(quarantine.MAX_UNKNOWN):
+        junk[number] = b"another %d" % number
+    intake.take(store, [Arrival(f"CT-{9 + at}", each) for at, each in enumerate(junk)], NOW_MS)
+    kept = [row.message for row in quarantined(database)]
+    assert len(kept) == quarantine.MAX_UNKNOWN + 1
+    assert kept[0] == forged
+    with store.read() as t:
+        assert sum(t.quarantine.refused().values()) == 2 + 4 * len(junk)
+
+
+def test_many_forged_messages_of_one_tracker_keep_its_newest(store: Store, database: str) -> None:
+    forged = [b"forged %d" % number for number in range(300)]
+    take(store, *forged)
+    assert [row.message for row in quarantined(database)] == forged[-quarantine.SHARE :]
+
+
+# --- a database that does not take what one message says ---
+
+_CHECK = {
+    "sqlite": """
+        CREATE TRIGGER refuse BEFORE {event} ON {table} WHEN {condition}
+        BEGIN SELECT RAISE(ABORT, 'refused by the test'); END
+    """,
+    "postgresql": """
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'refused by the test' USING ERRCODE = 'check_violation'; END $$;
+        CREATE TRIGGER refuse BEFORE {event} ON {table} FOR EACH ROW WHEN ({condition})
+        EXECUTE FUNCTION refuse()
+    """,
+}
+
+
+def refuse(database: str, event: str, table: str, condition: str) -> None:
+    """Let the database itself refuse rows, as it would a value that it cannot hold."""
+    statement = _CHECK[database.split(":", maxsplit=1)[0]]
+    statement = statement.format(event=event, table=table, condition=condition)
+    databases.tamper(database, sa.DDL(statement))
+
+
+def batch(store: Store) -> tuple[list[Arrival], bytes]:
+    """Return a batch of three trackers and, in the middle of it, the block that is refused."""
+    arrivals = []
+    for name in ("CT-2", "CT-3"):
+        with store.write() as t:
+            t.registry.add_tracker(name, test=True)
+            t.registry.add_key(name, 1, KeyPair(uplink(name), downlink(name)))
+        maker = Maker(tracker=name)
+        arrivals += [Arrival(name, maker.block()) for _ in range(5)]
+    with store.write() as t:
+        command = t.commands.add("CT-1", [Action.LOCATE.value], NOW_MS, 3600)
+    culprit = Maker().block(events=[[17, 7, command.counter, 3, Outcome.REFUSED.value, "bad"]])
+    arrivals.insert(5, Arrival("CT-1", culprit))
+    return arrivals, culprit
+
+
+def others_are_confirmed(arrivals: list[Arrival], outcomes: list[Kept | Refused]) -> bool:
+    """Tell whether the last answer to each of the others is of all its blocks."""
+    last = {a.tracker: outcome for a, outcome in zip(arrivals, outcomes, strict=True)}
+    return all(
+        isinstance(outcome, Kept) and opened(outcome.document or b"", name)[2] == 5
+        for name, outcome in last.items()
+        if name != "CT-1"
+    )
+
+
+def test_what_a_tracker_says_of_a_command_never_decides_over_its_block(
+    store: Store, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrivals, culprit = batch(store)
+    refuse(database, "UPDATE", "commands", "NEW.reason = 'bad'")
+    outcomes = intake.take(store, arrivals, NOW_MS)
+    assert others_are_confirmed(arrivals, outcomes)
+    assert confirmation(outcomes[5])[2] == 1
+    assert archived(store) == [culprit]
+    with store.read() as t:
+        assert t.commands.of("CT-1")[0].outcome is None
+    assert [r.message for r in caplog.records if "CT-1: what it says of a command" in r.message]
+
+
+def test_the_one_that_the_database_does_not_take_is_archived_alone(
+    store: Store, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrivals, culprit = batch(store)
+    refuse(database, "INSERT", "kept", "NEW.tracker = 'CT-1'")
+    outcomes = intake.take(store, arrivals, NOW_MS)
+    assert others_are_confirmed(arrivals, outcomes)
+    assert isinstance(outcomes[5], Kept)
+    assert archived(store) == [culprit]
+    assert sum("archived alone" in r.message for r in caplog.records) == 1
+    # It is said again when it comes again, and keeps nobody up then either.
+    assert others_are_confirmed(arrivals, intake.take(store, arrivals, NOW_MS))
+
+
+def test_the_one_that_cannot_even_be_archived_is_not_confirmed(
+    store: Store, database: str
+) -> None:
+    arrivals, _ = batch(store)
+    refuse(database, "INSERT", "blocks", "NEW.tracker = 'CT-1'")
+    outcomes = intake.take(store, arrivals, NOW_MS)
+    assert others_are_confirmed(arrivals, outcomes)
+    assert isinstance(outcomes[5], Refused)
+    assert outcomes[5].reason is Reason.NOT_STORED
+    assert archived(store) == []
+
+
+def test_a_tracker_with_gaps_everywhere_holds_nobody_up(store: Store) -> None:
+    """Numbers far apart, in one batch and one by one, and what closes the gaps."""
+    maker = Maker()
+    blocks = {}
+    for number in (2**32 - 1, 1, 2**31, 5, 3, 4, 2**32 - 2):
+        maker.number = number - 1
+        blocks[number] = maker.block()
+    document = confirmation(take(store, *blocks.values())[-1])
+    assert (document[2], document[4]) == (1, [[3, 5], [2**31, 2**31], [2**32 - 2, 2**32 - 1]])
+    maker.number = 1
+    document = confirmation(take(store, maker.block())[-1])
+    assert (document[2], document[4]) == (5, [[2**31, 2**31], [2**32 - 2, 2**32 - 1]])
 
 
 @given(
@@ -282,7 +421,7 @@ def test_two_gateways_at_one_database(store: Store, database: str) -> None:
         for name in makers:
             t.registry.add_tracker(name, test=True)
             if name != "CT-1":
-                t.registry.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+                t.registry.add_key(name, 1, KeyPair(uplink(name), downlink(name)))
     arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(80)]
 
     def serve(seed: int) -> list[Kept | Refused]:
@@ -309,7 +448,7 @@ def test_many_trackers_in_one_commit(store: Store) -> None:
         for number in range(200):
             name = f"FLEET-{number}"
             t.registry.add_tracker(name, test=True)
-            t.registry.add_key(name, 1, KeyPair(UPLINK, DOWNLINK))
+            t.registry.add_key(name, 1, KeyPair(uplink(name), downlink(name)))
             makers[name] = Maker(tracker=name)
     arrivals = [Arrival(name, maker.block()) for name, maker in makers.items() for _ in range(3)]
     Random(1).shuffle(arrivals)

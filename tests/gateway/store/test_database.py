@@ -62,8 +62,12 @@ def test_a_damaged_file_is_told_from_one_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_path_that_cannot_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be opened: check the path"):
-        Store(f"sqlite:///file:{tmp_path}/none/gateway.db?mode=rw&uri=true", create=False)
+    with pytest.raises(StoreError, match="is not a file"):
+        Store(tmp_path, create=True)
+    with pytest.raises(StoreError, match=r"cannot be opened \(File name too long\)"):
+        Store(tmp_path / ("a" * 300), create=False)
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store("/proc/none/gateway.db", create=True)
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

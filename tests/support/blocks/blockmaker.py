@@ -23,6 +23,16 @@ CONFIRMATION: Final = 65002
 Row = tuple[int, int, Sequence[int | None]]  # t, status, eight values
 
 
+def uplink(tracker: str) -> bytes:
+    """Return a tracker's uplink key: each has its own; `UPLINK` is CT-1's."""
+    return UPLINK if tracker == "CT-1" else hashlib.sha256(f"up {tracker}".encode()).digest()
+
+
+def downlink(tracker: str) -> bytes:
+    """Return a tracker's downlink key; `DOWNLINK` is CT-1's."""
+    return DOWNLINK if tracker == "CT-1" else hashlib.sha256(f"down {tracker}".encode()).digest()
+
+
 def sealed(
     payload: bytes,
     tracker: str = "CT-1",
@@ -45,11 +55,14 @@ def sealed(
 
 
 def opened(
-    document: bytes, tracker: str = "CT-1", key: bytes = DOWNLINK, *, direction: str = "down"
+    document: bytes, tracker: str = "CT-1", key: bytes = b"", *, direction: str = "down"
 ) -> dict[int, Any]:
-    """Return the content of a COSE_Mac0. Raises AssertionError unless pycose verifies it."""
+    """Return the content of a COSE_Mac0. Raises AssertionError unless pycose verifies it.
+
+    Without a key it is the tracker's downlink key.
+    """
     message: Any = CoseMessage.decode(document)
-    message.key = SymmetricKey(k=key)
+    message.key = SymmetricKey(k=key or downlink(tracker))
     message.external_aad = cbor2.dumps(["coldtrail/1", direction, tracker])
     assert message.verify_tag(), "the MAC does not verify"
     value: dict[int, Any] = cbor2.loads(message.payload)
@@ -85,10 +98,13 @@ def hash16(block: bytes) -> bytes:
 
 @dataclass
 class Maker:
-    """A tracker that only makes blocks, with the number, hash and sequence of its chain."""
+    """A tracker that only makes blocks, with the number, hash and sequence of its chain.
+
+    Without a key it is the tracker's uplink key.
+    """
 
     tracker: str = "CT-1"
-    key: bytes = UPLINK
+    key: bytes = b""
     version: int = 1
     chain: bytes = b"chain  1"
     boot: int = 1
@@ -97,6 +113,9 @@ class Maker:
     number: int = 0
     sequence: int = 0
     previous: bytes = field(default=bytes(16))
+
+    def __post_init__(self) -> None:
+        self.key = self.key or uplink(self.tracker)
 
     def payload(
         self,

@@ -1,0 +1,103 @@
+"""A PostgreSQL server: commits that are on its disk, and a limit to every wait."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from coldtrail_gateway.store.errors import StoreError
+from coldtrail_gateway.urls import Url
+
+# libpq, 34.1.2: a server that is gone is noticed within half a minute.
+_CLIENT: Final = {
+    "connect_timeout": "10",  # s
+    "keepalives_idle": "10",  # s
+    "keepalives_interval": "5",  # s
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",  # ms
+}
+# Of the session, whatever server, role and database have: what a confirmation rests on; and a
+# gateway whose machine is gone must not hold its locks for hours.
+_SESSION: Final = {
+    "lock_timeout": "5s",
+    "statement_timeout": "10s",
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20s",
+}
+# With a synchronous standby, `remote_apply` waits for more than `on` does.
+_SYNCHRONOUS: Final = """
+    SELECT set_config(
+        'synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply'
+        ELSE 'on' END,
+        false
+    )
+"""
+# What no session can set, and why it must be so.
+_SERVER: Final = {
+    "fsync": ("on", "a power cut would take confirmed blocks: set fsync = on"),
+    "full_page_writes": ("on", "a power cut could damage it: set full_page_writes = on"),
+    "server_encoding": (
+        "UTF8",
+        "it cannot hold every text: make the database anew with ENCODING 'UTF8'",
+    ),
+}
+
+
+def engine(url: Url) -> Engine:
+    """Return an engine of a server; a connection fails where the server is not safe.
+
+    Raises:
+        ValueError: the URL's query is not one of PostgreSQL's; the message quotes nothing of it.
+    """
+    query = _query(url)
+    made = sa.create_engine(
+        sa.URL.create(
+            "postgresql+psycopg",
+            username=url.username,
+            password=url.password,
+            host=url.host or None,
+            port=url.port,
+            database=url.path.removeprefix("/") or None,
+            query=query,
+        ),
+        connect_args={name: value for name, value in _CLIENT.items() if name not in query},
+        pool_pre_ping=True,
+        hide_parameters=True,  # keys are among them
+    )
+
+    @sa.event.listens_for(made, "connect")
+    def connected(connection: psycopg.Connection[Any], _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_SYNCHRONOUS)
+            for name, value in _SESSION.items():
+                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+            for name, (wanted, reason) in _SERVER.items():
+                cursor.execute("SELECT current_setting(%s)", (name,))
+                row = cursor.fetchone()
+                if row != (wanted,):
+                    raise StoreError(
+                        f"The database {url} is not safe ({name} is {row and row[0]}): {reason}."
+                    )
+        connection.commit()
+
+    return made
+
+
+def _query(url: Url) -> dict[str, str]:
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    try:
+        pairs = dict(parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query)))
+    except ValueError:
+        pairs = {"": ""}
+    if unknown := pairs.keys() - known:
+        raise ValueError(
+            f"its query has {len(unknown)} settings that PostgreSQL's client does not know"
+        )
+    return pairs
