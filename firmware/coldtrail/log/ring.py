@@ -7,7 +7,7 @@ order of the writes.
 import struct
 from binascii import crc32
 
-from coldtrail.log.sectors import RETIRED, UNKNOWN, Sectors
+from coldtrail.log.sectors import RETIRED, SPARE, UNKNOWN, Sectors
 
 # Head, tail, end, last record, sector and offset of the checkpoint, sectors retired and unknown;
 # openings of head and tail; sequence numbers: head's first, oldest, next, checkpoint's.
@@ -102,7 +102,7 @@ class Ring:
         At least so many: sectors out of service all count as if they lay among the free ones, and
         three quarters of the ring are enough said.
         """
-        out = self.retired + self.unknown + 2
+        out = self.retired + self.unknown + SPARE
         held = (self.head - self.tail) % self.count + 1
         if held * 4 > self.count:
             held = self.span(self.released)
