@@ -7,7 +7,7 @@ order of the writes.
 import struct
 from binascii import crc32
 
-from coldtrail.log.sectors import RETIRED, SPARE, UNKNOWN, Sectors
+from coldtrail.log.sectors import RETIRED, UNKNOWN, Sectors
 
 # Head, tail, end, last record, sector and offset of the checkpoint, sectors retired and unknown;
 # openings of head and tail; sequence numbers: head's first, oldest, next, checkpoint's.
@@ -99,10 +99,10 @@ class Ring:
     def room(self):
         """Return how many more sectors can be filled before records are lost or refused.
 
-        At least so many: sectors out of service all count as if they lay among the free ones, and
-        three quarters of the ring are enough said.
+        At least so many, beside the three that stay free: sectors out of service all count as if
+        they lay among the free ones, and three quarters of the ring are enough said.
         """
-        out = self.retired + self.unknown + SPARE
+        out = self.retired + self.unknown + 3
         held = (self.head - self.tail) % self.count + 1
         if held * 4 > self.count:
             held = self.span(self.released)
