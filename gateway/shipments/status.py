@@ -97,6 +97,7 @@ def _alarms(events: Sequence[Event]) -> str:
             seen = False
         elif event.type is EventType.ALARM_END:
             standing.discard(event.number("rule"))
+            total -= words.is_withdrawal(event)
         elif words.is_acknowledgement(event):
             seen = True
     if not total:

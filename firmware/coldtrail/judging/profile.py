@@ -56,6 +56,7 @@ Profile = namedtuple(
         "urgent_faults",
         "zone_start",
         "flight_limit",
+        "arrival_window",
     ),
 )
 
@@ -97,13 +98,14 @@ def load(data):
     unconfirmed data gives up the oldest; position_interval, in seconds, 0: only on command;
     urgent_faults: tuple of subjects that call at once; zone_start: True when judging begins with
     the first reading in the zone, at the latest after start_delay; flight_limit: seconds of radio
-    silence after a take-off at most, 0: take-off is not looked for.
+    silence after a take-off at most, 0: take-off is not looked for; arrival_window: seconds before
+    the stop within which alarms of light and motion are of the arrival (arrival.py), 0: none is.
     """
     fields = decode(data)
     if not isinstance(fields, dict):
         raise ValueError("the profile is not a map.")
     for key in fields:
-        if key > 13:
+        if key > 14:
             raise ValueError("the profile has an unknown key %d." % key)
     _number(fields.get(0), "version", 1, 1)
     name = fields.get(1)
@@ -139,6 +141,7 @@ def load(data):
         tuple([_number(subject, "a fault's subject", 0, 9) for subject in urgent]),
         zone_start,
         _number(fields.get(13, 0), "flight", 0, 86400),
+        _number(fields.get(14, 0), "arrival window", 0, 3600),
     )
 
 
