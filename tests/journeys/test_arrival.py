@@ -18,7 +18,7 @@ from coldtrail_simulator.world.scenario import ButtonPress, Door
 from tests.support.trackers.journeys import evidence
 
 OPENED_H, HELD_H, ENDS_H = 4.75, 4.78, 4.98
-"""Between two hourly calls, and so long after one that an alarm that goes on would shorten the wait."""
+"""Between two hourly calls, and longer after one than the upload interval of an alarm."""
 WINDOW_S = 600
 CALL_WITHIN_S = 10
 HOUR_S = 3600

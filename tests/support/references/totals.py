@@ -7,7 +7,7 @@ has given up unconfirmed nobody can work out again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,7 @@ class Leg:
     def expected(self, index: int) -> list[tuple[Any, ...]]:
         """Return what the tracker has to say by one rule."""
         rule = self.rules[index]
+        changes: Sequence[tuple[Any, ...]]
         if rule[2] >= EVENT_RULES:
             changes = [
                 change
@@ -65,7 +66,7 @@ class Leg:
         else:
             changes = alarms.changes(0, rule, self.steps)
         if self.arrived and rule[2] in HANDLED and RESTART not in self.steps[1:]:
-            changes = _excused(list(changes), *self.arrived)
+            changes = list(_excused(changes, *self.arrived))
         return [
             (*rule[:6], *change[2:]) if change[0] == "start" else (rule[0], *change[2:])
             for change in changes
@@ -81,7 +82,7 @@ class Leg:
 
 
 def _excused(
-    changes: list[tuple[Any, ...]], stopped: int, since: int
+    changes: Sequence[tuple[Any, ...]], stopped: int, since: int
 ) -> Iterator[tuple[Any, ...]]:
     """Yield a rule's changes where what began at the arrival ends by it."""
     more = []
