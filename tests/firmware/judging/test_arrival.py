@@ -21,7 +21,7 @@ LIT, SHOCK = 7, 8  # ids of rules
 BY_ARRIVAL = 5
 NOON = 1000
 """When what is tested begins: long after the shipment's start."""
-# One instant rule a channel, with the channel as its id, above 100 of its unit or what it can tell.
+# One instant rule a channel, with the channel as its id.
 LIMITS = {4: 3000, 8: 3000}
 RULES = [(channel, 1, channel, 3, LIMITS.get(channel, 100), 0, 0, 0) for channel in range(10)]
 HANDLED = (3, 5, 6, 7, 8, 9)
@@ -81,7 +81,7 @@ class Box:
 
 @pytest.fixture(autouse=True)
 def cheap_collections() -> Iterator[None]:
-    """The firmware collects after each module that it gives back; here that walks all of pytest."""
+    """The firmware collects after each module it gives back; here that walks all of pytest."""
     gc.freeze()
     yield
     gc.unfreeze()
