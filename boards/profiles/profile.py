@@ -186,6 +186,7 @@ class Profile(Model):
     call_at_once: list[Subject] = Field(default=[], max_length=10)
     judged_from: JudgedFrom = "start delay"
     flight: Annotated[Seconds, Field(ge=0, le=86400)] = 0
+    arrival_window: Annotated[Seconds, Field(ge=0, le=3600)] = 0
 
     @field_validator("name")
     @classmethod
@@ -249,6 +250,8 @@ class Profile(Model):
             fields[12] = 1
         if self.flight:
             fields[13] = self.flight
+        if self.arrival_window:
+            fields[14] = self.arrival_window
         return fields
 
     def encode(self) -> bytes:
@@ -260,7 +263,7 @@ class Profile(Model):
         """Return the profile of a decoded map. Raises ValueError when it is not valid."""
         if not isinstance(fields, dict) or type(fields.get(0)) is not int or fields[0] != 1:
             raise ValueError("it is not a profile of version 1")
-        if unknown := set(fields) - set(range(14)):
+        if unknown := set(fields) - set(range(15)):
             raise ValueError(f"unknown key {unknown.pop()!r}")
         rules, required, faults = fields.get(7), fields.get(8, []), fields.get(11, [])
         if not type(rules) is type(required) is type(faults) is list:
@@ -279,6 +282,7 @@ class Profile(Model):
             "call_at_once": [_nth(SUBJECTS, subject) for subject in faults],
             "judged_from": _nth(JUDGED_FROM, fields.get(12, 0)),
             "flight": fields.get(13, 0),
+            "arrival_window": fields.get(14, 0),
         }
         return cls.model_validate(table)
 
@@ -303,6 +307,10 @@ class Profile(Model):
         if self.flight:
             silent = duration(self.flight)
             rows.append(("flight", f"after a take-off, radio silent for at most {silent}"))
+        if self.arrival_window:
+            window = duration(self.arrival_window)
+            text = f"light, shock and tilt within {window} before the stop raise no alarm"
+            rows.append(("arrival", text))
         rows.append(("needs", ", ".join(self.needs) or "no sensor"))
         full = "stops and alarms" if self.when_full == "stop" else "overwrites the oldest"
         rows.append(("full log", full))

@@ -178,7 +178,11 @@ class Tracker:
             return None
         if state.last is None:
             return 0
-        return state.last + state.interval - self.now()
+        due = state.last + state.interval
+        if state.held:
+            # An alarm is told as soon as it cannot be of the arrival any more.
+            due = min(due, state.held[0][0] + self.recorder.profile.arrival_window + 1)
+        return due - self.now()
 
     def sample_when_due(self, at_once):
         """Take a sample when it is due, waiting out the second by which the wake was early."""

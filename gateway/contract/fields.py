@@ -96,7 +96,7 @@ EVENTS: Final[Mapping[EventType, Mapping[str, Range]]] = {
     EventType.ALARM_END: {
         "t": SECONDS,
         "rule": Int(0, 255),
-        "cause": Int(1, 4),
+        "cause": Int(1, 5),
         "minimum": READING,
         "maximum": READING,
         "beyond": SECONDS,

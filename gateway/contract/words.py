@@ -71,6 +71,8 @@ _QUANTA: Final = (
     Decimal("0.001"),
 )
 
+_ARRIVAL: Final = 5  # cause of an alarm's end
+
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
 _ON: Final = {0: "end", 1: "start"}
 # Of an alarm's readings, those that were at the end of what the part can tell.
@@ -99,6 +101,7 @@ WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
         2: "sensor lost",
         3: "shipment stopped",
         4: "rules replaced",
+        _ARRIVAL: "arrival",
     },
     (EventType.LOG_GAP, "cause"): {1: "overwritten before confirmed", 2: "damaged", 3: "log full"},
     (EventType.SHIPMENT_STOP, "cause"): {
@@ -173,6 +176,11 @@ def flags(bits: int) -> str:
     if unknown := bits >> len(_FLAGS) << len(_FLAGS):
         parts.append(f"flags {unknown:#x}")
     return "; ".join(parts)
+
+
+def is_withdrawal(event: Event) -> bool:
+    """Tell whether an event says that its rule's latest alarm is none of the shipment."""
+    return event.type is EventType.ALARM_END and event.number("cause") == _ARRIVAL
 
 
 def is_acknowledgement(event: Event) -> bool:

@@ -118,8 +118,9 @@ def _event(event: Event) -> list[Record]:
         ]
     if event.type in {EventType.ALARM_START, EventType.ALARM_END}:
         # Two names: an alarm may start and end at one sample.
-        what = "start" if event.type is EventType.ALARM_START else "end"
-        return [{"n": f"alarm/{event.number('rule')}/{what}", "vb": True}]
+        said = ["start"] if event.type is EventType.ALARM_START else ["end"]
+        said += ["arrival"] * words.is_withdrawal(event)
+        return [{"n": f"alarm/{event.number('rule')}/{what}", "vb": True} for what in said]
     if words.is_acknowledgement(event):
         return [{"n": "alarm/acknowledged", "vb": True}]
     if event.type is EventType.SHOCK:

@@ -113,19 +113,27 @@ def _of_present_shipment(entries: Sequence[Entry]) -> list[tuple[bytes, Event]]:
 
 
 def _alarms(events: Sequence[tuple[bytes, Event]]) -> str | Text:
-    """Return how many alarms stand, how many there were, and whether somebody has seen them."""
+    """Return how many alarms stand, how many there were, and whether somebody has seen them.
+
+    What was of the arrival is no alarm.
+    """
     standing: set[tuple[bytes, int]] = set()
-    total = 0
+    raised: Counter[tuple[bytes, int]] = Counter()
     seen = False
     for chain, event in events:
         if event.type is EventType.ALARM_START:
-            standing.add((chain, event.number("rule")))
-            total += 1
+            alarm = chain, event.number("rule")
+            standing.add(alarm)
+            raised[alarm] += 1
             seen = False
         elif event.type is EventType.ALARM_END:
-            standing.discard((chain, event.number("rule")))
+            alarm = chain, event.number("rule")
+            standing.discard(alarm)
+            if words.is_withdrawal(event) and raised[alarm]:
+                raised[alarm] -= 1
         elif words.is_acknowledgement(event):
             seen = True
+    total = raised.total()
     if not total:
         return "none"
     acknowledged = ", acknowledged" if seen else ""

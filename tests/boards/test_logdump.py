@@ -86,7 +86,7 @@ def test_sectors_out_of_service():
     nor.array.fail_erase((free + 1) % 8)
     flash_log = Log(nor, bytes)
     flash_log.mount()
-    for _ in range(200):
+    for _ in range(400):
         flash_log.release(flash_log.append(1, bytes(32)))
     dump = decode(bytes(nor.array.cells))
     assert dump.states.count(State.UNKNOWN) == 1

@@ -65,6 +65,7 @@ GEOMETRIES = {
     "full": Geometry(keep=24),
     "bad": Geometry(sectors=9, fail_erase=(2,), fail_program=(5,)),
     "stuck": Geometry(sectors=7, stuck_header=(1, 4)),
+    "pair": Geometry(sectors=9, fail_erase=(4, 5)),
 }
 
 

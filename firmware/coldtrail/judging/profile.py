@@ -56,6 +56,7 @@ Profile = namedtuple(
         "urgent_faults",
         "zone_start",
         "flight_limit",
+        "arrival_window",
     ),
 )
 
@@ -100,12 +101,14 @@ def load(data):
     zone_start: True when judging begins with the first reading within the limits, and no later
     than start_delay. flight_limit: longest radio silence after a take-off in seconds; 0 means that
     take-offs are not detected.
+    arrival_window: seconds before the stop within which light and motion alarms belong to the
+    arrival (arrival.py); 0 means that none does.
     """
     fields = decode(data)
     if not isinstance(fields, dict):
         raise ValueError("the profile is not a map.")
     for key in fields:
-        if key > 13:
+        if key > 14:
             raise ValueError("the profile has an unknown key %d." % key)
     _number(fields.get(0), "version", 1, 1)
     name = fields.get(1)
@@ -141,6 +144,7 @@ def load(data):
         tuple([_number(subject, "a fault's subject", 0, 9) for subject in urgent]),
         zone_start,
         _number(fields.get(13, 0), "flight", 0, 86400),
+        _number(fields.get(14, 0), "arrival window", 0, 3600),
     )
 
 

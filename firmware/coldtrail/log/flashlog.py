@@ -15,6 +15,7 @@ from coldtrail.log.sectors import CHECKPOINT, DATA, HEAD, SECOND
 _ENOSPC = const(28)  # not in MicroPython's errno
 
 _MAX_RANGES = const(8)
+_SPARE = const(3)  # as in sectors.py
 
 
 class LogFull(OSError):
@@ -98,21 +99,22 @@ class Log(Ring):
             self.next = first + 1
 
     def _make_room(self, start):
-        """Return a free sector from ``start`` on that has two more behind it.
+        """Return a free sector from ``start`` on that has three more behind it.
 
         A mount after a power cut has the next one to fall back on, and one is free even then: what
-        is erased never is what the newest header still calls part of the log.
+        is erased never is what the newest header still calls part of the log. The third is for two
+        sectors that turn out bad in one mount.
         """
         while True:
             found = []
             sector = start
-            for _ in range(3):
+            for _ in range(1 + _SPARE):
                 sector = self.free(sector)
                 if sector < 0 or sector in found:
                     break
                 found.append(sector)
                 sector = self.after(sector)
-            if len(found) == 3:
+            if len(found) > _SPARE:
                 return found[0]
             if self.tail == self.head:
                 raise LogFull

@@ -185,7 +185,7 @@ def secure(ring, record):
     while record and ring.end == sectors.size:
         sector = ring.free(ring.after(sector))
         if sector < 0:
-            # The log is full, and its last record has a whole copy in the last free sector.
+            # Every sector kept free has failed in this one mount (FLASHLOG.md).
             break
         wear = ring.clear(sector)
         if wear:

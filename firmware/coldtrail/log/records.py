@@ -81,6 +81,7 @@ BACK_WITHIN = const(1)
 SENSOR_LOST = const(2)
 SHIPMENT_STOPPED = const(3)
 RULES_REPLACED = const(4)
+END_BY_ARRIVAL = const(5)  # see arrival.py
 
 # Causes of flight mode's begin and end.
 PLANNED = const(1)

@@ -99,10 +99,10 @@ class Ring:
     def room(self):
         """Return how many more sectors can be filled before records are lost or refused.
 
-        At least so many: sectors out of service all count as if they lay among the free ones, and
-        three quarters of the ring are enough said.
+        At least so many, beside the three that stay free: sectors out of service all count as if
+        they lay among the free ones, and three quarters of the ring are enough said.
         """
-        out = self.retired + self.unknown + 2
+        out = self.retired + self.unknown + 3
         held = (self.head - self.tail) % self.count + 1
         if held * 4 > self.count:
             held = self.span(self.released)

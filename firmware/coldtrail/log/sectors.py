@@ -12,6 +12,7 @@ CHECKPOINT = const(30)
 DATA = const(40)  # records begin here: behind the header and the room for its second copy
 SECOND = const(20)  # length of a header, and place of its copy
 HEAD = const(8)  # length of a record's header, and of what marks a page as touched
+_SPARE = const(3)  # sectors that stay free behind the one being written
 
 # What a sector is when its header is none of this log.
 BLANK = const(-1)
@@ -48,8 +49,8 @@ class Sectors:
         """
         self.size = size = nor.sector_size
         self.count = nor.size // size - first if count is None else count
-        if not 4 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
-            raise ValueError("a log takes 4 to 65535 sectors within the flash")
+        if not _SPARE + 2 <= self.count <= nor.size // size - first or self.count > 0xFFFF:
+            raise ValueError("a log takes 5 to 65535 sectors within the flash")
         if size > _LARGEST or nor.program_size < DATA:
             raise ValueError("a log takes sectors up to 8 KiB and pages from 64 bytes")
         self.nor = nor

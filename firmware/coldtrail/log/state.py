@@ -12,6 +12,7 @@ from micropython import const
 
 from coldtrail.contract import cbor, cose
 from coldtrail.judging.alarms import Engine, judged
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)
@@ -56,11 +57,11 @@ _RULES_REPLACED = const(4)
 _BLOCK_HEAD = "<IIB"
 
 _FORMAT = 5
-# Attributes that are saved as they are.
+# Attributes that are saved as they are; a new one comes last: older firmware has saved without.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
     "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
-    "taken configured provisioned flight"
+    "taken configured provisioned flight held"
 ).split()
 
 
@@ -98,6 +99,7 @@ class State:
         self.configured = None  # digest of the profile that was reported in force last
         self.provisioned = None  # the shipment that was started last without a command
         self.flight = None  # [t when flight mode began, its cause] while it lasts
+        self.held = []  # alarms that may be of the arrival, see arrival.py
 
     @property
     def interval(self):
@@ -107,7 +109,7 @@ class State:
     @property
     def upload_interval(self):
         """Seconds between uplinks."""
-        if self.engine.standing:
+        if self.engine.standing and not self.held:
             return self.profile.alarm_upload_interval
         return self.profile.upload_interval
 
@@ -144,6 +146,13 @@ class State:
         if kind == _CHECKPOINT:
             return
         fields = cbor.decode(payload)
+        held = False
+        if self.held or (kind == _ALARM_START and self.profile.arrival_window):
+            from coldtrail.judging import arrival
+
+            held = arrival.follow(self, kind, fields)
+            del arrival
+            forget("coldtrail.judging", "arrival")
         if kind == _SAMPLE:
             self._sample(fields)
         elif kind == _BOOT:
@@ -153,7 +162,7 @@ class State:
         elif kind in (_ALARM_START, _ALARM_END):
             if self.owed:
                 self.owed.pop(0)
-            if kind == _ALARM_START:
+            if kind == _ALARM_START and not held:
                 # The engine may be one of other rules that know nothing of it.
                 self.urgent = self.engine.before = True
         elif kind == _SHIPMENT_START:

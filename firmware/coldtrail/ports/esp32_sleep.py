@@ -46,8 +46,8 @@ def sleep(board, ms, masked):
     hold(board, True)
     high = [Pin(pin, Pin.IN) for pin in board.WAKE_ANY_HIGH if pin not in lines]
     esp32.wake_on_ext1(high, esp32.WAKEUP_ANY_HIGH)
-    pin, level = board.WAKE_EXT0
-    esp32.wake_on_ext0(None if pin in lines else Pin(pin, Pin.IN), level)
+    pin, level = getattr(board, "WAKE_EXT0", (None, False))  # a board may do without
+    esp32.wake_on_ext0(None if pin is None or pin in lines else Pin(pin, Pin.IN), bool(level))
     machine.deepsleep(ms)
 
 

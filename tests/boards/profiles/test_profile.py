@@ -88,6 +88,7 @@ WIRE = st.fixed_dictionaries(
         11: st.lists(_near(0, 9), max_size=11),
         12: _near(0, 1),
         13: _near(0, 86400),
+        14: _near(0, 3600),
     },
 )
 
@@ -110,7 +111,7 @@ def test_host_and_tracker_take_the_same_profiles(fields: dict[int, Any]) -> None
 @given(st.recursive(st.none() | st.integers() | st.text() | st.booleans(), st.lists, max_leaves=9))
 @settings(max_examples=100)
 def test_nonsense_is_refused_and_nothing_else_happens(nonsense: Any) -> None:
-    for key in (0, 1, 2, 7, 8, 9, 10, 11, 12, 13):
+    for key in (0, 1, 2, 7, 8, 9, 10, 11, 12, 13, 14):
         fields = {**contract.PROFILE.example, key: nonsense}
         assert host_takes(fields) == device_takes(fields)
     assert not host_takes(nonsense)
@@ -147,6 +148,7 @@ def test_the_refrigerated_profile_is_what_its_file_says() -> None:
         10: 14400,
         11: [0, 5, 7],
         12: 1,
+        14: 600,
     }
 
 
@@ -207,6 +209,7 @@ call_at_once = ["probe", "clock"]
 start_delay = "2 h"
 judged_from = "first reading in the zone"
 flight = "18 h"
+arrival_window = "15 min"
 required = ["shock"]
 """
         + GOOD
@@ -216,6 +219,7 @@ required = ["shock"]
     assert "from the first reading in the zone, at the latest from 2 h after the start" in output
     assert "at once on an alarm, fault of probe, fault of clock" in output
     assert "flight    after a take-off, radio silent for at most 18 h" in output
+    assert "arrival   light, shock and tilt within 15 min before the stop" in output
     assert "needs     payload, shock" in output
     assert profile.load(str(file)).wire()[11] == [0, 7]
 

@@ -29,6 +29,7 @@ GOOD: dict[int, Any] = {
     11: [0, 5, 7],
     12: 0,
     13: 64800,
+    14: 600,
 }
 SHIPPED = sorted(path.stem for path in profiles.DIRECTORY.glob("*.toml"))
 
@@ -64,13 +65,14 @@ def test_every_field_arrives() -> None:
         "urgent_faults": (0, 5, 7),
         "zone_start": False,
         "flight_limit": 64800,
+        "arrival_window": 600,
     }
     assert profile.load(encoded({**GOOD, 6: 1, 12: 1})).zone_start
 
 
 def test_what_is_optional_may_be_absent() -> None:
     loaded = profile.load(encoded({key: GOOD[key] for key in range(8)}))
-    assert loaded[-6:] == ((), False, 0, (), False, 0)
+    assert loaded[-7:] == ((), False, 0, (), False, 0, 0)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -97,7 +99,7 @@ REFUSED = [
     (encoded([]), "not a map"),
     (encoded({}), "version must be 1 to 1"),
     (changed((0,), True), "version must be"),
-    (changed((14,), 0), "unknown key 14"),
+    (changed((15,), 0), "unknown key 15"),
     (changed((1,), ""), "name must be"),
     (changed((1,), "é" * 17), "name must be"),
     (changed((2,), 0), "interval must be 1 to 86400"),
@@ -123,6 +125,7 @@ REFUSED = [
     (changed((11,), [10]), "a fault's subject must be 0 to 9"),
     (changed((12,), 1), "zone start needs a start delay"),
     (changed((13,), 86401), "flight must be 0 to 86400"),
+    (changed((14,), 3601), "arrival window must be 0 to 3600"),
     (encoded(GOOD)[:-1], "ends within an item"),
 ]
 

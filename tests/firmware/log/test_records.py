@@ -27,9 +27,10 @@ LISTS = {
     "outcome": (r"outcome: 0\.\.4, *;(.*)", "", "TAKEN DONE REFUSED EXPIRED INTERRUPTED"),
     "kind": (r"kind = 1\.\.4 *;(.*)", "", "INSTANT CONSECUTIVE CUMULATIVE TREND"),
     "end": (
-        r"cause: 1\.\.4, *;(.*1 back.*)", "",
+        r"cause: 1\.\.5, *;(.*1 back.*)", "",
         "BACK_WITHIN SENSOR_LOST SHIPMENT_STOPPED RULES_REPLACED",
     ),
+    "arrival": (r"cause: 1\.\.5, *;(.*1 back.*)", "END_BY_", "ARRIVAL"),
     "flight": (r"cause: 1\.\.4\] *;(.*planned leg.*)", "", "PLANNED TAKE_OFF ARRIVAL TIME_LIMIT"),
     "sync": (r"source: 1\.\.3, *;(.*)", "", "NETWORK GATEWAY"),
     "position": (r"source: 1\.\.2\] *;(.*)", "BY_", "GNSS"),

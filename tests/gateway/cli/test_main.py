@@ -291,6 +291,23 @@ def test_status_keeps_an_alarm_through_a_log_that_is_formatted_anew(
     assert line.strip("│").split("│")[4].strip() == "1 standing of 1"
 
 
+def test_status_counts_no_alarm_that_was_of_the_arrival(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path))
+    maker = Maker()
+
+    def alarms(*events: tuple[int, ...]) -> str:
+        deliver(tmp_path, maker.block(rows(1), list(events)))
+        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
+        return line.strip("│").split("│")[4].strip()
+
+    light, shock = (5, 900, 7, 1, 3, 3, 100, 0, 40_000, 0), (5, 910, 8, 1, 8, 3, 8000, 0, 9000, 0)
+    landed, withdrawn = (6, 910, 8, 1, 9000, 9000, 0), (6, 990, 8, 5, 9000, 9000, 0)
+    assert alarms(light, shock, landed) == "1 standing of 2"
+    assert alarms(withdrawn) == "1 standing of 1"
+    assert alarms((6, 990, 7, 5, 300, 40_000, 90)) == "none"
+    assert alarms((5, 995, 1, 1, 0, 3, 800, 0, 812, 0)) == "1 standing of 1"
+
+
 def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> None:
     run("register", registration(tmp_path))
     deliver(tmp_path, *shipment())

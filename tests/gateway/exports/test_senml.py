@@ -110,6 +110,26 @@ def test_shipment_positions_and_alarms(read: Any) -> None:
 
 
 @pytest.mark.parametrize("read", [from_json, from_cbor])
+def test_an_alarm_of_the_arrival_is_named_as_such(read: Any) -> None:
+    """Three shocks as the box was unpacked: three ends at the stop, none lost among the others."""
+    shocks = [
+        event
+        for t in (300, 310, 320)
+        for event in ((5, t, 8, 1, 8, 3, 8000, 0, 9000, 0), (6, t, 8, 1, 9000, 9000, 0))
+    ]
+    withdrawn = [(6, 400, 8, 5, 9000, 9000, 0)] * 3
+    row = (0, 0, (None,) * 8)
+    records = [
+        r["name"].removeprefix("coldtrail/CT-1/alarm/8/")
+        for r in read(told(Maker().block([row], [*shocks, *withdrawn], SYNC)))
+        if "alarm" in r["name"]
+    ]
+    assert sum(name.startswith("start") for name in records) == 3
+    assert sum(name.startswith("end") for name in records) == 6
+    assert sum(name.startswith("arrival") for name in records) == 3
+
+
+@pytest.mark.parametrize("read", [from_json, from_cbor])
 def test_the_tilt_of_a_box_on_its_side(read: Any) -> None:
     upright, side = ((t, 0, (*[None] * 5, 0, y, z)) for t, y, z in ((0, 0, 1000), (300, -1000, 0)))
     tilts = [r for r in read(told(Maker().block([upright, side], [], SYNC))) if r["unit"] == "rad"]

@@ -189,7 +189,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
         READING,
         SECONDS,
     ),
-    6: (SECONDS, Int(0, 255), Int(1, 4), READING, READING, SECONDS),
+    6: (SECONDS, Int(0, 255), Int(1, 5), READING, READING, SECONDS),
     7: (SECONDS, NAME, Bytes(8)),
     8: (SECONDS, KEY_VERSION, KEY_VERSION),
     9: (SECONDS, Int(1, 3), U32),
@@ -386,6 +386,7 @@ PROFILE: Final = Message(
         11: [0],
         12: 0,
         13: 0,
+        14: 0,
     },
     {
         (0,): Int(1, 1),
@@ -405,8 +406,9 @@ PROFILE: Final = Message(
         (11,): Array(0, 10, 1),
         (11, 0): Int(0, 9),
         (13,): Int(0, 86400),
+        (14,): Int(0, 3600),
     },
-    optional=frozenset([(8,), (9,), (10,), (11,), (12,), (13,)]),
+    optional=frozenset([(8,), (9,), (10,), (11,), (12,), (13,), (14,)]),
 )
 
 # Fields with additional rules in the profile's loader.

@@ -7,7 +7,7 @@ Unconfirmed data that a log has discarded cannot be compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,10 @@ from tests.support.references.alarms import RESTART, Rule, Step
 
 CHECKPOINT = 30
 EVENT_RULES, TREND = 8, 4
-STOPPED, REPLACED = 3, 4
+STOPPED, REPLACED, ARRIVAL = 3, 4, 5
+BY_OTHER_SHIPMENT = 4
+HANDLED = (3, 5, 6, 7, 8, 9)
+"""Channels of what hands do to a box: light, acceleration, shock, free fall."""
 CONFIGURE, TAKEN = 1, 0
 UNKNOWN_PAUSE = (1, 2)
 NOT_ACCEPTED = 3
@@ -42,12 +45,15 @@ class Leg:
     """Boot and time of each step."""
     events: list[tuple[int, int, int]] = field(default_factory=list)
     """Channel, value and time of shocks and free falls."""
+    arrived: tuple[int, int] | None = None
+    """When it was stopped by hand, and since when that excuses what was done to the box."""
     said: list[tuple[Any, ...]] = field(default_factory=list)
     """The tracker's own alarms: fields of events 5 and 6, the time last."""
 
     def expected(self, index: int) -> list[tuple[Any, ...]]:
         """Return the expected alarms of one rule."""
         rule = self.rules[index]
+        changes: Sequence[tuple[Any, ...]]
         if rule[2] >= EVENT_RULES:
             changes = [
                 change
@@ -59,6 +65,8 @@ class Leg:
             changes = trend.changes(rule, self.steps)
         else:
             changes = alarms.changes(0, rule, self.steps)
+        if self.arrived and rule[2] in HANDLED and RESTART not in self.steps[1:]:
+            changes = list(_excused(changes, *self.arrived))
         return [
             (*rule[:6], *change[2:]) if change[0] == "start" else (rule[0], *change[2:])
             for change in changes
@@ -71,6 +79,23 @@ class Leg:
                 continue
             said = [said for said in self.said if said[0] == rule[0]]
             assert said == self.expected(index), f"rule {rule[0]}"
+
+
+def _excused(
+    changes: Sequence[tuple[Any, ...]], stopped: int, since: int
+) -> Iterator[tuple[Any, ...]]:
+    """Yield a rule's changes where what began at the arrival ends by it."""
+    more = []
+    for start, end in zip(changes[::2], changes[1::2], strict=True):
+        yield start
+        if start[-1] < since:
+            yield end
+        elif end[2] == STOPPED:
+            yield (*end[:2], ARRIVAL, *end[3:])
+        else:
+            yield end
+            more.append(("end", 0, ARRIVAL, start[2], start[2], 0, stopped))
+    yield from more
 
 
 def check(shipment: Shipment, sealed: list[bytes]) -> int:
@@ -164,6 +189,9 @@ class _Story:
 
     def _on_shipment_stop(self, event: Event) -> None:
         self._step((event.t, STOPPED), event.t)
+        window = self._profile.arrival_window
+        if window and event.fields["cause"] != BY_OTHER_SHIPMENT:
+            self.legs[-1].arrived = event.t, event.t - window
         self._under_way = False
 
     def _on_command_outcome(self, event: Event) -> None:
