@@ -1,10 +1,11 @@
-"""Has a tracker test itself, over its cable.
+"""Sets a tracker's clock and has it test itself, over its cable.
 
 The tracker makes the checks (firmware/coldtrail/selftest/run.py) and answers a JSON object a line.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -59,6 +60,8 @@ class Answer:
         """Nothing more is to come: it is complete, or the console is there again."""
         self.error = ""
         self.checks: list[Check] = []
+        self.said: dict[str, Any] = {}
+        """The last object that says neither that it was all nor what is wrong."""
 
     def take(self, text: str) -> None:
         """Take a piece; what is none of the answer's lines is the tracker talking to itself."""
@@ -74,6 +77,7 @@ class Answer:
                 elif "error" in fields:
                     self.error = str(fields["error"])
                 else:
+                    self.said = fields
                     check = Check.parse(fields)
                     self.checks.append(check)
                     self._found(check)
@@ -83,31 +87,30 @@ class Answer:
 
 def selftest(
     port: str, baud: int, *, gnss: bool, found: Callable[[Check], object],
-    code: Callable[[], str | None], waits: Callable[[], object],
+    code: Callable[[], str | None], waits: Callable[[], object], clock_set: Callable[[], object],
 ) -> list[Check]:  # fmt: skip
     """Have the tracker at a port test itself; ``found`` is handed each check as it comes.
 
-    ``code`` is asked for the console's code, which a tracker in transit wants; ``waits`` is
+    A tracker without a clock is given this machine's time first, so that it keeps planned flights
+    silent also where no network tells it the time; ``clock_set`` is called when that is done.
+    ``code`` is asked, once, for the console's code, which a tracker in transit wants; ``waits`` is
     called when the tracker is busy with a call, whose end is then waited for.
 
     Raises:
         BoardError: nobody answers, the tracker refuses, or it breaks off.
     """
     answer = Answer(found)
-    line = "selftest gnss --json" if gnss else "selftest --json"
+    code = functools.cache(code)
 
     with Cable(port, baud) as cable:
         cable.greet(waits)
         session = Session(cable, answer.take)
         try:
-            session.obey(line, code)
-            if answer.error.startswith(_CALLING):
-                waits()
-            end = time.monotonic() + _CALL_S
-            while answer.error.startswith(_CALLING) and time.monotonic() < end:
-                time.sleep(_AGAIN_S)
-                answer.error = ""
+            _set_clock(session, answer, code, waits, clock_set)
+            line = "selftest gnss --json" if gnss else "selftest --json"
+            if not answer.error:
                 session.obey(line, code)
+            _wait(answer, waits, lambda: session.obey(line, code))
             # It tests itself without its console, and then comes back with a new one.
             while not (answer.error or answer.ended or session.lost):
                 if time.monotonic() - answer.heard > _SILENCE_S:
@@ -121,3 +124,30 @@ def selftest(
         reason = answer.error or "it broke off"
         raise BoardError(f"The tracker at {port} has not tested itself: {reason}; try again.")
     return answer.checks
+
+
+def _set_clock(
+    session: Session, answer: Answer, code: Callable[[], str | None],
+    waits: Callable[[], object], clock_set: Callable[[], object],
+) -> None:  # fmt: skip
+    """Give a tracker without a clock this machine's time; a call may bring it a better one."""
+
+    def look() -> None:
+        answer.said = {}
+        session.obey("time --json", code)
+        if answer.said.get("utc", "") is None and session.obey("time set --json", code):
+            clock_set()
+
+    look()
+    _wait(answer, waits, look)
+
+
+def _wait(answer: Answer, waits: Callable[[], object], again: Callable[[], object]) -> None:
+    """Repeat what a tracker has refused because of a call, until that has ended."""
+    if answer.error.startswith(_CALLING):
+        waits()
+    end = time.monotonic() + _CALL_S
+    while answer.error.startswith(_CALLING) and time.monotonic() < end:
+        time.sleep(_AGAIN_S)
+        answer.error = ""
+        again()

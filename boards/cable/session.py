@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
+from coldtrail_boards.cable import clock
 from coldtrail_boards.cable.line import ENQ, EOT, GREETING, NAK, Cable
 from coldtrail_boards.errors import BoardError
 
@@ -49,7 +50,8 @@ class Session:
             elif piece == NAK:
                 self.failed = True
             elif piece == ENQ:
-                self._events.put("question")
+                asks = self._tail.endswith(clock.QUESTION)
+                self._events.put("time" if asks else "question")
             else:
                 self._say(piece)
 
@@ -65,7 +67,8 @@ class Session:
     def obey(self, line: str, answer: Callable[[], str | None]) -> bool:
         """Have one command carried out; return whether it was.
 
-        ``answer`` is asked for what the tracker wants to know; None stops the command.
+        ``answer`` is asked for what the tracker wants to know; None stops the command. What time
+        it is it is told at once.
 
         Raises:
             BoardError, OSError: the cable was pulled, or what is said goes nowhere.
@@ -83,6 +86,10 @@ class Session:
             if event == "question":
                 said = answer()
                 self._cable.write(b"\x03" if said is None else said.encode() + b"\r")
+            elif event == "time":
+                now = clock.answer()
+                self._cable.write(now.encode() + b"\r")
+                self._show(now + "\n")
             elif event == "end":
                 return not self.failed
             elif event == "restart":

@@ -32,6 +32,7 @@ class EventType(IntEnum):
     RADIO = 18
     CELL = 19
     SERVICE = 20
+    DOUBTED_TIME = 22
 
     @property
     def label(self) -> str:

@@ -36,7 +36,8 @@ _ESCAPE = const(27)
 _ENQ, _EOT, _NAK = "\x05", "\x04", "\x15"
 
 _MODULES = (
-    ("shown", "status alarms profile config time power version"),
+    ("shown", "status alarms profile config power version"),
+    ("clock", "time"),
     ("help", "help"),
     ("log", "log"),
     ("sensors", "sensors calibrate"),
@@ -44,7 +45,7 @@ _MODULES = (
     ("act", "shipment reboot selftest repl"),
 )
 # Those with nothing behind them.
-_PLAIN = "status alarms profile config time power version sensors reboot repl"
+_PLAIN = "status alarms profile config power version sensors reboot repl"
 
 
 class Console:

@@ -29,6 +29,7 @@ _FAULT = const(13)
 _SHOCK = const(14)
 _FREE_FALL = const(15)
 _COMMAND_OUTCOME = const(17)
+_DOUBTED_TIME = const(22)
 _BLOCK = const(28)
 _CONFIRMED = const(29)
 _CHECKPOINT = const(30)
@@ -55,12 +56,12 @@ _FULL = const(15)
 _RULES_REPLACED = const(4)
 _BLOCK_HEAD = "<IIB"
 
-_FORMAT = 5
+_FORMAT = 6
 # Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
     "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
-    "taken configured provisioned flight"
+    "taken configured provisioned flight doubted"
 ).split()
 
 
@@ -88,6 +89,7 @@ class State:
         self.given_up = 1  # records before this sequence number are gone and said to be
         self.last = None  # t of the last sample
         self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
+        self.doubted = None  # the newest source of time that contradicts it, likewise
         self.shipment = None
         self.stopped = None  # the shipment that was stopped last: it is never started again
         self.judge_from = 0  # t from which samples are judged: before, the box may still be warm
@@ -97,7 +99,8 @@ class State:
         self.taken = None  # [counter, action, 1 once its effect is in the log] without an outcome
         self.configured = None  # digest of the profile that was reported in force last
         self.provisioned = None  # the shipment that was started last without a command
-        self.flight = None  # [t when flight mode began, its cause] while it lasts
+        # [t when flight mode began, its cause, Unix second then or None] while it lasts.
+        self.flight = None
 
     @property
     def interval(self):
@@ -149,7 +152,7 @@ class State:
         elif kind == _BOOT:
             self._boot(fields)
         elif kind == _CLOCK_SYNC:
-            self.sync = tuple(fields)
+            self._synchronise(fields)
         elif kind in (_ALARM_START, _ALARM_END):
             if self.owed:
                 self.owed.pop(0)
@@ -185,9 +188,22 @@ class State:
         elif kind == _COMMAND_OUTCOME:
             self._command(fields)
         elif kind == _FLIGHT_MODE:
-            self.flight = [fields[0], fields[2]] if fields[1] else None
+            self.flight = [fields[0], fields[2], self.unix(fields[0])] if fields[1] else None
+        elif kind == _DOUBTED_TIME:
+            self.doubted = tuple(fields)
         elif kind == _CONFIRMED:
             self.watermark, self.ranges, self.release, self.pending = fields
+
+    def unix(self, t):
+        """Return the Unix second at ``t``, in seconds since boot, by the running clock, or None."""
+        return None if self.sync is None else self.sync[2] + t - self.sync[0]
+
+    def _synchronise(self, fields):
+        source = fields[5]
+        # Settled: who contradicted takes it back, or somebody else bears the clock out.
+        if self.doubted and (source == self.doubted[5] or source != self.sync[5]):
+            self.doubted = None
+        self.sync = tuple(fields)
 
     def _configuration(self, digest):
         if digest == self.configured:
@@ -232,7 +248,7 @@ class State:
         self.judge_from = max(0, self.judge_from - passed)
         if self.flight:
             self.flight[0] -= passed
-        self.sync = self.last = self.oldest = None
+        self.sync = self.doubted = self.last = self.oldest = None
         if cause == _COMMANDED:
             self._effect(_REBOOT)
 
@@ -297,6 +313,7 @@ class State:
         for name, value in zip(_SAVED, saved[3:]):
             setattr(self, name, value)
         self.sync = self.sync and tuple(self.sync)
+        self.doubted = self.doubted and tuple(self.doubted)
         if digest == self.profile.digest:
             self.engine.load(engine)
         else:

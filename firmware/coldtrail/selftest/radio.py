@@ -5,11 +5,10 @@ import time
 
 from micropython import const
 
-import board
 from drivers.bg95.at import ModemError
+from memory import forget
 
 # From records.py, so that the compiler puts them in place.
-_CLOCK_SYNC = const(4)
 _NETWORK = const(1)
 
 _POWER_ON_MS = const(30_000)
@@ -19,7 +18,7 @@ _REGISTER_MS = const(180_000)
 _GNSS_MS = const(120_000)
 
 _LEAST_DBM = const(-115)  # RSRP, in GSM RSSI: with less, a truck's steel is the end of it
-_CLOCK_MS = const(1_000)  # what the gateway's times may be off by
+_CLOCK_MS = const(1_000)  # what the network and the clock may differ by, beside its uncertainty
 
 _NEEDED = ("modem", "SIM", "registration")  # without one of these, there is nothing behind it
 
@@ -91,14 +90,16 @@ class Radio:
         t, ms = self._port.since_boot(state.boot_rtc)
         now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
         fields = [now // 1000, now % 1000, unix, 0, off, _NETWORK]
-        drift = 0
+        most = _CLOCK_MS
+        from coldtrail import clock
+
         if state.sync is not None:
-            t, ms, since, since_ms = state.sync[:4]
-            passed = now - t * 1000 - ms
-            off = (unix - since) * 1000 - since_ms - passed
-            drift = passed * 2 * board.RTC_PPM // 1000000
-        self._recorder.record(_CLOCK_SYNC, fields)
-        return str(off), "ms", abs(off) <= _CLOCK_MS + drift
+            off = clock.offset_ms(state.sync, fields)
+            most += clock.uncertainty_ms(state.sync, fields[0])
+        clock.take(self._recorder, fields)
+        del clock
+        forget("coldtrail", "clock")
+        return str(off), "ms", abs(off) <= most
 
     async def _position(self):
         from drivers.bg95 import gnss
