@@ -53,6 +53,8 @@ _TURN_MG = const(450)
 _CLIMB_S = const(20)  # a lorry brakes and pulls away for less
 _PACE_MS = const(2000)
 _STAND_S = const(600)
+_LOOKS = const(3)
+_LOOK_MS = const(200)
 _LISTEN_S = const(900)  # from the take-off: by then out of reach of the ground
 
 # Memory.
@@ -123,7 +125,7 @@ def follow(recorder, memory, now, read, pause):
         recorder.record(_FLIGHT_MODE, [t, 1, _PLANNED])
     elif ended:
         pass  # what it has to send comes first
-    elif blind and (motion is None or motion[3] >= _SHAKING):
+    elif blind and _may_fly(state, motion, read, pause):
         recorder.record(_FLIGHT_MODE, [t, 1, _NO_CLOCK])
     elif _climbs(memory, motion, read, pause):
         memory[STOOD], memory[LISTENED] = None, False
@@ -196,6 +198,20 @@ def _left(flights, unix):
     if unix is not None and until > unix:
         return until - unix
     return max([end - begin + _MARGIN_S for begin, end in flights]) if flights else 0
+
+
+def _may_fly(state, motion, read, pause):
+    """Whether the floor is not seen to stand still.
+
+    The accelerometer's FIFO has just been emptied at times. Of one that tells nothing later either
+    the worst is taken; but while there is no shipment it is off, and no flight is meant.
+    """
+    for _ in range(_LOOKS):
+        if motion is not None:
+            return motion[3] >= _SHAKING
+        pause(_LOOK_MS)
+        motion = read()
+    return state.shipment is not None
 
 
 def _note(memory, t, motion):

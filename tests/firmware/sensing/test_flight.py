@@ -79,6 +79,10 @@ class FlyingTracker:
         assert ms > 0
         self.t += ms // 1000
 
+    def start(self) -> None:
+        """Begin the shipment."""
+        self.recorder.record(r.SHIPMENT_START, [self.t, "S-1"])
+
     @property
     def events(self) -> list[list[int]]:
         """What the log says of flights: t, on, cause."""
@@ -193,6 +197,7 @@ def test_without_a_clock_it_is_silent_as_long_as_the_longest_leg_at_a_time(
     floor: Motion | None,
 ) -> None:
     tracker = FlyingTracker([[UNIX, UNIX + 900], [UNIX + 5000, UNIX + 8600]], limit=0)
+    tracker.start()
     assert tracker.wake(300, floor) == flight.SILENT
     assert tracker.wake(3719, floor) == flight.SILENT
     # A call is tried, and then it is silent again.
@@ -211,6 +216,18 @@ def test_a_clock_that_is_set_ends_the_doubt() -> None:
     tracker.sync(UNIX + 100)
     assert tracker.wake(300, ROLLING) == flight.SILENT
     assert [event[1:] for event in tracker.events] == [[1, NO_CLOCK], [0, ARRIVAL], [1, PLANNED]]
+
+
+def test_a_floor_that_is_known_a_moment_later_decides() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    tracker.start()
+    assert tracker.wake(300, None, None, STILL) == flight.FREE
+    assert tracker.wake(300, None, CRUISING) == flight.SILENT
+
+
+def test_before_a_shipment_begins_an_accelerometer_that_is_off_silences_nothing() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    assert tracker.wake(300, None) == flight.FREE
 
 
 def test_who_plans_no_flight_asks_no_floor() -> None:
