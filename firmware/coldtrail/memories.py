@@ -24,3 +24,8 @@ RADIO_SPENT = const(1)  # seconds spent of it
 RADIO_LOCATED = const(2)  # when the position was last looked for, None before
 RADIO_CELL = const(3)  # the cell that was recorded last, None before
 RADIO_ALARM = const(4)  # the block of the last alarm that called beyond the budget
+
+# Of the sampler (sensing/sampler.py): of each sensor its raw reading and how often it came, then
+# what is known of the probe's conversions.
+REPEATS_LAST = const(10)  # the probe's reading before, None after a boot or a fault
+REPEATS_REPEATED = const(11)  # its conversion that was repeated and does not count, or None

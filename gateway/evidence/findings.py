@@ -102,7 +102,7 @@ class _Chain:
         self.flawed: dict[int, Name] = {}
 
     def beginning(self) -> Finding:
-        """Judge that there is this chain besides an earlier one."""
+        """Return the finding that this chain exists beside an earlier one."""
         first = self._variants.get(1, [None])[0]
         block = first.block if first else None
         announced = block is not None and any(e.type is EventType.BOOT for e in block.events[:1])
@@ -115,7 +115,7 @@ class _Chain:
         return self._finding(name, (1, 1), f"the log was formatted anew ({how})")
 
     def unverified(self) -> Iterator[Finding]:
-        """Name blocks whose key nobody here has."""
+        """Yield findings for blocks whose key is not registered here."""
         lacking = [
             number for number, same in self._variants.items() if any(e.unverified for e in same)
         ]
@@ -124,12 +124,12 @@ class _Chain:
             yield self._finding(Name.UNVERIFIED, span, text)
 
     def gaps(self) -> Iterator[Finding]:
-        """Name the numbers that are missing below the highest."""
+        """Yield findings for numbers that are missing below the highest."""
         for span in ranges.missing(self._spans(self._variants)):
             yield self._finding(Name.GAP, span, f"{_blocks(span)} not here")
 
     def forks(self) -> Iterator[Finding]:
-        """Name numbers with more than one content, and whether one line began after the other."""
+        """Yield findings for numbers with two blocks, and for an old log that was restored."""
         forked = [number for number, entries in self._variants.items() if len(entries) > 1]
         for span in self._spans(forked):
             for number in range(span[0], span[1] + 1):
@@ -145,7 +145,7 @@ class _Chain:
                 yield self._finding(Name.RESTORED_FLASH, span, text)
 
     def _is_restored(self, number: int) -> bool:
-        """Tell a tracker that went back in time from two that report at the same time."""
+        """Tell whether one tracker went back in time, and not two reported at the same time."""
         lines = [self._line(entry) for entry in self._variants[number]]
         for earlier, later in pairwise(lines):
             start = later[0].block
@@ -169,7 +169,7 @@ class _Chain:
         return line
 
     def splices(self) -> Iterator[Finding]:
-        """Name blocks that do not follow from the one before them."""
+        """Yield findings for blocks that name another hash than that of the block before."""
         for number, entries in sorted(self._variants.items()):
             before = {entry.digest16 for entry in self._variants.get(number - 1, [])}
             if number == 1:
@@ -181,7 +181,7 @@ class _Chain:
                     yield self._finding(Name.SPLICE, (number, number), text)
 
     def repeats(self) -> Iterator[Finding]:
-        """Name blocks whose bytes came more than once; each counts once."""
+        """Yield findings for blocks whose bytes came more than once; each counts once."""
         times = {
             number: sum(entry.row.repeats for entry in entries)
             for number, entries in self._variants.items()
@@ -216,7 +216,7 @@ def _unreadable(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _truncated(chains: Sequence[Sequence[Entry]]) -> Iterator[Finding]:
-    """Name shipments that the tracker left behind without their stop."""
+    """Yield findings for shipments without a stop after which the tracker did something else."""
     ordered = [
         entry
         for members in chains

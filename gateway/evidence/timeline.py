@@ -61,7 +61,7 @@ def _between(left: Sync, right: Sync, t_ms: int) -> Placement:
     lows, highs = zip(_bounds(left, t_ms), _bounds(right, t_ms), strict=True)
     low, high = max(lows), min(highs)
     if low > high:
-        # The two contradict each other: either may be right.
+        # The two contradict each other, and either may be right: both must be covered.
         low, high = min(lows), max(highs)
     line = min(max(line, low), high)
     return Placement(line, max(high - line, line - low))
@@ -75,7 +75,7 @@ def _bounds(sync: Sync, t_ms: int) -> tuple[int, int]:
 
 
 def _useful(syncs: Iterable[Sync]) -> list[Sync]:
-    """Leave out a sync that tells less of its moment than another and the drift bound do."""
+    """Leave out each sync whose moment another one, with its drift, knows better."""
     best: dict[int, Sync] = {}
     for sync in sorted(syncs, key=lambda sync: (sync.t_ms, sync.uncertainty_ms, sync.utc_ms)):
         best.setdefault(sync.t_ms, sync)

@@ -107,7 +107,7 @@ def event_fields(event: Event) -> dict[str, Any]:
         for name, value in event.fields.items()
         if name != "t"
     }
-    if event.type is EventType.ALARM_START:
+    if event.type in {EventType.ALARM_START, EventType.REPEATED}:
         fields["unit"] = words.JUDGED[event.number("channel")][1]
     if event.type is EventType.FAULT:
         fields["code"] = words.fault(event.number("subject"), event.number("code"))

@@ -24,7 +24,7 @@ _ENDLESS: Final = 2**32
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a record is placed by.
+    """Where and when a record lies.
 
     `time` is None where its boot has no clock sync; it then lies between `not_before` and
     `not_after` (UTC in ms, None where nothing bounds it). `digest` is the SHA-256 of the
@@ -45,8 +45,8 @@ class Placed:
 class Calibration:
     """A sensor's calibration, as its tracker said at boots in which the shipment travelled.
 
-    `boots`: those, each with its chain. `overdue`: a reading of the shipment is from after the due
-    date.
+    `boots`: these boots, each with its chain. `overdue`: a reading of the shipment is from
+    after the due date.
     """
 
     placed: Placed

@@ -1,4 +1,4 @@
-"""The fleet at a glance: one line a tracker."""
+"""The fleet: one line for each tracker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def table(tables: Tables, now_ms: int) -> Table:
 
 
 def refusals(tables: Tables) -> str:
-    """Return one line on what was not believed; empty where nothing was."""
+    """Return one line about messages that were refused; empty where there were none."""
     counts = [f"{reason} {count}" for reason, count in tables.quarantine.refused().items()]
     return f"Quarantined in all: {', '.join(counts)}" if counts else ""
 
@@ -76,7 +76,7 @@ def _row(tracker: Tracker, entries: Sequence[Entry], commands: Counter[str]) -> 
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Block]:
-    """Return what is decoded of the chain heard of last, by block number."""
+    """Return the decoded blocks of the chain heard of last, by block number."""
     decoded = [(entry.block, entry.row.id) for entry in entries if entry.block is not None]
     if not decoded:
         return []

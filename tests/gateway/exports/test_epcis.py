@@ -134,6 +134,20 @@ def test_a_reading_names_the_calibration_and_whether_it_was_overdue() -> None:
         assert "deviceMetadata" not in ambient
 
 
+def test_an_alarm_beyond_the_range_of_its_part_has_no_number() -> None:
+    start = (5, 300, 1, 1, 3, 3, 5000, 0, 2**24 - 1, 0)
+    end = (6, 600, 1, 1, 6000, 2**24 - 1, 300)
+    sample = (300, 14 << 8, (500, *[None] * 7))
+    exported = told(Maker().block([sample], [BOOT_EVENT, start, end], SYNC))
+    (event,) = events(exported)
+    reports = [r for e in event["sensorElementList"] for r in e["sensorReport"]]
+    begun, ended = (report for report in reports if "coldtrail:rule" in report)
+    assert "value" not in begun
+    assert begun["coldtrail:value"] == "above its range"
+    assert (ended["minValue"], ended["coldtrail:maxValue"]) == (60.0, "above its range")
+    assert "maxValue" not in ended
+
+
 def test_positions_alarms_and_faults() -> None:
     first, second = events(told(*journey()))
     latitude, longitude = moments(first)[at(400)]
