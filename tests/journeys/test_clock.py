@@ -106,7 +106,7 @@ def sources(tracker: CallingTracker, kind: int = SYNC) -> list[int]:
 def error_ms(tracker: CallingTracker, sync: Sequence[int]) -> int:
     """Return by how much a sync of a boot that began with the power, at 0, is off the truth."""
     _, t, ms, unix, unix_ms, *_ = sync
-    [*_, rtc, _] = tracker.records(BOOT)[0]
+    rtc: int = tracker.records(BOOT)[0][4]
     return (unix - ZERO) * 1000 + unix_ms - (rtc + t) * 1000 - ms
 
 

@@ -199,9 +199,9 @@ class State:
         return None if self.sync is None else self.sync[2] + t - self.sync[0]
 
     def _synchronise(self, fields):
-        source = fields[5]
+        source, before = fields[5], self.sync or fields
         # Settled: who contradicted takes it back, or somebody else bears the clock out.
-        if self.doubted and (source == self.doubted[5] or source != self.sync[5]):
+        if self.doubted and (source == self.doubted[5] or source != before[5]):
             self.doubted = None
         self.sync = tuple(fields)
 

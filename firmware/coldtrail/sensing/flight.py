@@ -151,7 +151,7 @@ def departure(recorder, t):
 
 def is_planned(recorder, t):
     """Whether a planned leg may be under way, by the clock or by what contradicts it."""
-    return any([begin <= 0 < end for begin, end in _legs(recorder, t)])
+    return any(begin <= 0 < end for begin, end in _legs(recorder, t))
 
 
 def _legs(recorder, t):

@@ -132,7 +132,9 @@ def test_a_planned_leg_is_silent_from_its_margin_to_its_end(
         later = [begin - MARGIN_S - UNIX - tracker.t for begin, _ in legs]
         if departure is not None:
             assert departure > tracker.t
-            assert any(least <= left - (departure - tracker.t) + least <= 2 * most for left in later)
+            assert any(
+                least <= left - (departure - tracker.t) + least <= 2 * most for left in later
+            )
         for left in later:
             if left > most:
                 assert departure is not None
