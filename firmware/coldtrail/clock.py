@@ -13,7 +13,6 @@ from micropython import const
 _CLOCK_SYNC = const(4)
 _DOUBTED_TIME = const(22)
 _NETWORK = const(1)
-_GNSS = const(2)
 
 # What a source may be off beyond the uncertainty of its reading, which is all that a sync states.
 # A network tells a whole second late at times (3GPP TS 22.042 promises no more than minutes).
@@ -42,8 +41,8 @@ def take(recorder, fields):
     """Record what a source says of the time; return whether it can be right by what is known.
 
     ``fields``: (t, ms, unix, unix_ms, uncertainty_ms, source). Nothing is recorded of what is no
-    news: a doubted source that repeats itself, and a gateway or a host at the cable that tells no
-    more than the running clock.
+    news: a doubted source that repeats itself, and another than the network that tells no more
+    than the running clock.
     """
     state = recorder.state
     running, doubted = state.sync, state.doubted
@@ -51,7 +50,7 @@ def take(recorder, fields):
     believed = running is None or agree(running, fields)
     if believed:
         is_news = (
-            source in (_NETWORK, _GNSS)
+            source == _NETWORK
             or running is None
             or doubted is not None
             or fields[4] < uncertainty_ms(running, fields[0])

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from coldtrail_simulator.clock import US_PER_S
+from coldtrail_simulator.models.bg95.gnss import Fix
 from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.shipment import packing
 from tests.support.trackers.bench import profile
@@ -22,7 +23,7 @@ from tests.support.trackers.rig import Still
 from tests.support.trackers.sessions import START, WHO, CallingTracker, Site
 
 BOOT, SYNC, FLIGHT_MODE, DOUBTED = 3, 4, 12, 22
-NETWORK, GATEWAY, CABLE = 1, 3, 4
+NETWORK, GNSS, GATEWAY, CABLE = 1, 2, 3, 4
 PLANNED, TIME_LIMIT, NO_CLOCK = 1, 4, 5
 MARGIN_S = 120
 WRONG_MS = 3 * 3_600_000
@@ -146,6 +147,22 @@ def test_a_time_that_contradicts_the_clock_sets_nothing_and_is_kept(site: Site) 
         [kept] = tracker.records(DOUBTED)
         assert kept[-1] == CABLE
         assert error_ms(tracker, kept) == pytest.approx(7_200_000, abs=1000)
+
+
+def test_without_coverage_the_satellites_set_the_clock_for_a_planned_flight(site: Site) -> None:
+    leg = (4000.0, 9000.0)
+    plan(site, leg)
+    with CallingTracker(site, modem={"sky": lambda _t: Fix(50.0, 8.5)}) as tracker:
+        tracker.places.cell = None
+        tracker.power_on()
+        go(tracker, leg[1] + 2000)
+        [sync] = tracker.records(SYNC)
+        assert sync[-1] == GNSS
+        assert abs(error_ms(tracker, sync)) < sync[5]
+        assert used(tracker, leg[0] - MARGIN_S + 5, leg[1]) == []
+        assert used(tracker, leg[1], leg[1] + 2000)
+        # It was not looked for again: the profile wants no positions.
+        assert len([note for note in tracker.notes("at") if note["command"] == "AT+QGPS=1"]) == 1
 
 
 # ---- without a clock ----

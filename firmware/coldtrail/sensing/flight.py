@@ -4,11 +4,13 @@ A planned leg (identity.cbor) is kept silent by the clock, from two minutes befo
 that a session under way is over by then, and for as long as the clock may be off. While a source of
 time contradicts the clock, what either of them says is kept. Without a clock nobody can tell
 whether a leg is under way: the floor decides. In the air it shakes, and on the ground a call is
-made while it stands still, so that a tracker may still learn the time. A take-off that nobody has planned is seen by the
-accelerometer, where the profile wants it looked for (key 13): the floor shakes, and for 20 s it
-is pushed aside as only a take-off run and a climb do. Nothing is sent from that moment on. A
-quarter of an hour later the modem listens once (listen.py): a lorry on a bad road still finds
-cells, an aircraft finds none. Cells that come into view afterwards change nothing.
+made while it stands still, so that a tracker may still learn the time.
+
+A take-off that nobody has planned is seen by the accelerometer, where the profile wants it looked
+for (key 13): the floor shakes, and for 20 s it is pushed aside as only a take-off run and a climb
+do. Nothing is sent from that moment on. A quarter of an hour later the modem listens once
+(listen.py): a lorry on a bad road still finds cells, an aircraft finds none. Cells that come into
+view afterwards change nothing.
 
 It ends with the planned arrival; after a take-off once the floor has stood still for ten minutes,
 as no aircraft's does in the air, and so it does without a clock; at the latest after the time that
