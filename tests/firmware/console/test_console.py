@@ -57,7 +57,9 @@ class Typist:
             since = len(self.tracker.console.text)
             self.tracker.console.type(line.encode() + b"\r")
             end_us = self.tracker.clock.now_us + round(limit_s * US_PER_S)
-            while not re.search(r"\n(> |code: |utc, within ms: |>>> |\.\.\. )$", self.tracker.console.text[since:]):
+            while not re.search(
+                r"\n(> |code: |utc, within ms: |>>> |\.\.\. )$", self.tracker.console.text[since:]
+            ):
                 assert self.tracker.clock.now_us < end_us, self.tracker.console.text[since:]
                 self.tracker.wait(0.05)
             said = self.tracker.console.text[since:]

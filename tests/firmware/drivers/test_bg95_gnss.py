@@ -28,9 +28,7 @@ def test_the_manuals_position() -> None:
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31, 23, 59, 59)))
 def test_any_moment(moment: datetime) -> None:
-    answer = (
-        f"{moment:%H%M%S}.0,3150.7223N,11711.9293E,0.7,62.2,3,0.0,0.0,0.0,{moment:%d%m%y},09"
-    )
+    answer = f"{moment:%H%M%S}.0,3150.7223N,11711.9293E,0.7,62.2,3,0.0,0.0,0.0,{moment:%d%m%y},09"
     assert gnss.moment(answer.encode()) == int(moment.replace(tzinfo=UTC).timestamp())
 
 
