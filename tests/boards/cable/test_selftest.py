@@ -13,7 +13,8 @@ from coldtrail_simulator.world import scenario
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
 from tests.support.host import PATIENCE_S
-from tests.support.trackers.cabled import CLOSED, CODE, NAME, Cabled, provisioned
+from tests.support.trackers.bench import CLOSED
+from tests.support.trackers.cabled import CODE, NAME, Cabled, provisioned
 
 SPEED = 40
 SPARE_KIB = 4
