@@ -1,4 +1,4 @@
-"""This machine's time, as the answer to a tracker that asks for it (`time set`)."""
+"""The time of this machine, as the answer to a tracker that asks for it (`time set`)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Whether a source of time is believed. Imported for what a source says, and given back.
 
-The running clock is the last clock sync of this boot, carried on by the tracker's own counter. A
-source that agrees with it is used. One that contradicts it is kept as evidence (event 22) and not
-used until a second source, of another kind, agrees with it: one network that is an hour off then
-moves neither a sample nor the silence of a planned flight. The first source of a boot has nothing
-to be held against; the gateway's time, which every session brings, or the satellites' follows.
+The running clock is the last clock sync, carried on by the tracker's own counter: through deep
+sleep, and through a reset that has left the counter running. A source that agrees with it is used.
+One that contradicts it is kept as evidence (event 22) and not used until a second source, of
+another kind, agrees with it: one network that is an hour off then moves neither a sample nor the
+silence of a planned flight. The first source after power-on has nothing to be held against; the
+gateway's time, which every session brings, or the satellites' follows.
 """
 
 from micropython import const
@@ -45,13 +46,13 @@ def take(recorder, fields):
     than the running clock.
     """
     state = recorder.state
-    running, doubted = state.sync, state.doubted
+    running, doubted = state.clock, state.doubted
     source = fields[5]
     believed = running is None or agree(running, fields)
     if believed:
         is_news = (
             source == _NETWORK
-            or running is None
+            or state.sync is None
             or doubted is not None
             or fields[4] < uncertainty_ms(running, fields[0])
         )

@@ -30,7 +30,7 @@ async def do_time(console, words):
 def _show(console):
     state = console.state
     t, ms = console.port.since_boot(state.boot_rtc)
-    sync = state.sync
+    sync = state.clock
     console.put("boot", state.boot)
     console.put("since_boot_s", t, "s")
     if sync is None:
@@ -67,7 +67,7 @@ async def _set(console):
     t, ms = console.port.since_boot(state.boot_rtc)
     then = max(0, t * 1000 + ms - took // 2)
     fields = [then // 1000, then % 1000, unix, unix_ms, within + (took + 1) // 2, _CABLE]
-    sync = state.sync
+    sync = state.clock
     if not clock.take(recorder, fields):
         raise ValueError(
             "that is %d ms ahead of the clock, which %s has set: it is recorded, and used once "

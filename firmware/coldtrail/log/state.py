@@ -61,7 +61,7 @@ _FORMAT = 6
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
     "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
-    "taken configured provisioned flight doubted"
+    "taken configured provisioned flight doubted carried"
 ).split()
 
 
@@ -89,6 +89,7 @@ class State:
         self.given_up = 1  # records before this sequence number are gone and said to be
         self.last = None  # t of the last sample
         self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
+        self.carried = None  # that of a boot before, of negative t, where the counter ran on
         self.doubted = None  # the newest source of time that contradicts it, likewise
         self.shipment = None
         self.stopped = None  # the shipment that was stopped last: it is never started again
@@ -113,6 +114,11 @@ class State:
         if self.engine.standing:
             return self.profile.alarm_upload_interval
         return self.profile.upload_interval
+
+    @property
+    def clock(self):
+        """The running clock: the sync that it goes by, or None."""
+        return self.sync or self.carried
 
     @property
     def stopping(self):
@@ -195,15 +201,16 @@ class State:
             self.watermark, self.ranges, self.release, self.pending = fields
 
     def unix(self, t):
-        """Return the Unix second at ``t``, in seconds since boot, by the running clock, or None."""
-        return None if self.sync is None else self.sync[2] + t - self.sync[0]
+        """Return the Unix second at ``t``, in seconds since boot, by the clock; None without."""
+        clock = self.clock
+        return None if clock is None else clock[2] + t - clock[0]
 
     def _synchronise(self, fields):
-        source, before = fields[5], self.sync or fields
+        source, before = fields[5], self.clock or fields
         # Settled: who contradicted takes it back, or somebody else bears the clock out.
         if self.doubted and (source == self.doubted[5] or source != before[5]):
             self.doubted = None
-        self.sync = tuple(fields)
+        self.sync, self.carried = tuple(fields), None
 
     def _configuration(self, digest):
         if digest == self.configured:
@@ -239,16 +246,21 @@ class State:
         _, self.boot, cause, rtc, _ = fields
         passed, last = rtc - self.boot_rtc, self.last or 0
         self.boot_rtc = rtc
+        clock, doubted = self.clock, self.doubted
+        self.carried = self.doubted = None
         if cause in (_POWER_ON, _BROWN_OUT) or passed < last:
             # The chip's counter began anew: nobody knows how long the power was away.
             self.engine.restart()
             passed = last
         else:
             self.engine.restart(passed)
+            if clock and passed >= clock[0]:
+                self.carried = (clock[0] - passed,) + clock[1:]
+                self.doubted = doubted and (doubted[0] - passed,) + doubted[1:]
         self.judge_from = max(0, self.judge_from - passed)
         if self.flight:
             self.flight[0] -= passed
-        self.sync = self.doubted = self.last = self.oldest = None
+        self.sync = self.last = self.oldest = None
         if cause == _COMMANDED:
             self._effect(_REBOOT)
 
@@ -313,6 +325,7 @@ class State:
         for name, value in zip(_SAVED, saved[3:]):
             setattr(self, name, value)
         self.sync = self.sync and tuple(self.sync)
+        self.carried = self.carried and tuple(self.carried)
         self.doubted = self.doubted and tuple(self.doubted)
         if digest == self.profile.digest:
             self.engine.load(engine)

@@ -103,9 +103,9 @@ class Radio:
         t, ms = self._port.since_boot(state.boot_rtc)
         now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
         fields = [now // 1000, now % 1000, unix, unix_ms, off, source]
-        if state.sync is not None:
-            off = clock.offset_ms(state.sync, fields)
-            most = clock.uncertainty_ms(state.sync, fields[0])
+        if state.clock is not None:
+            off = clock.offset_ms(state.clock, fields)
+            most = clock.uncertainty_ms(state.clock, fields[0])
         clock.take(self._recorder, fields)
         del clock
         forget("coldtrail", "clock")

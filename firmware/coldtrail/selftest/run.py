@@ -80,7 +80,7 @@ def _flights(recorder, report, flights):
     """Tell whether the clock can keep planned flights silent; return how many failed."""
     from coldtrail import clock
 
-    sync, doubted = recorder.state.sync, recorder.state.doubted
+    sync, doubted = recorder.state.clock, recorder.state.doubted
     value = ""
     if sync is None:
         value = "no clock, and flights are planned"

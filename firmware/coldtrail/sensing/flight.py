@@ -1,10 +1,11 @@
 """Flight mode (event 12): in the air radio and GNSS are off, sampling and alarms go on.
 
 A planned leg (identity.cbor) is kept silent by the clock, from two minutes before it begins, so
-that a session under way is over by then, and for as long as the clock may be off. While a source of
-time contradicts the clock, what either of them says is kept. Without a clock nobody can tell
-whether a leg is under way: the floor decides. In the air it shakes, and on the ground a call is
-made while it stands still, so that a tracker may still learn the time.
+that a session under way is over by then, and for as long as the clock may be off. While a source
+of time contradicts the clock, the legs by either of them are silent. Without a clock nobody can
+tell whether a leg is under way, so the floor decides: in the air it shakes. Calls are made while
+it stands still. To be silent for as long as the plan could apply would be for ever, since a
+tracker that never calls never learns the time.
 
 A take-off that nobody has planned is seen by the accelerometer, where the profile wants it looked
 for (key 13): the floor shakes, and for 20 s it is pushed aside as only a take-off run and a climb
@@ -113,7 +114,7 @@ def follow(recorder, memory, now, read, pause):
         memory.extend((None, None, state.flight is not None))
     if recorder.boot:  # the log is full: there is no boot yet to count seconds from
         return FREE if state.flight is None else SILENT
-    blind = state.sync is None and bool(recorder.identity.flights)
+    blind = state.clock is None and bool(recorder.identity.flights)
     motion = read() if profile.flight_limit or blind else None
     _note(memory, t, motion)
     ended = None
@@ -159,7 +160,7 @@ def is_planned(recorder, t):
 def _legs(recorder, t):
     """Return [from, until] of the silence of each leg, in seconds from ``t`` on."""
     legs = []
-    for sync in (recorder.state.sync, recorder.state.doubted):
+    for sync in (recorder.state.clock, recorder.state.doubted):
         if sync is not None:
             passed = t - sync[0]
             off = (sync[4] + abs(passed) // _DRIFT) // 1000 + 1
@@ -173,7 +174,7 @@ def _end(recorder, memory, t):
     """Return the cause why the flight that the state knows of is over, or None."""
     state = recorder.state
     begun, cause, unix = state.flight
-    if state.sync is not None and cause in (_PLANNED, _NO_CLOCK):
+    if state.clock is not None and cause in (_PLANNED, _NO_CLOCK):
         return None if cause == _PLANNED and is_planned(recorder, t) else _ARRIVAL
     stood = memory[STOOD] is not None and t - memory[STOOD] >= _STAND_S
     if cause == _PLANNED:

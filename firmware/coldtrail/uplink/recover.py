@@ -92,7 +92,7 @@ async def _locate(session):
 def _lacks_time(session):
     """Whether a planned flight waits for a clock that nobody has set; once an hour."""
     recorder, last = session.recorder, session.radio[_RADIO_LOCATED]
-    if recorder.state.sync is not None or not recorder.identity.flights or recorder.state.urgent:
+    if recorder.state.clock is not None or not recorder.identity.flights or recorder.state.urgent:
         return False
     return last is None or not 0 <= session.now() - last < _TIME_S
 

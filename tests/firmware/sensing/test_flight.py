@@ -79,6 +79,13 @@ class FlyingTracker:
         assert ms > 0
         self.t += ms // 1000
 
+    def reset(self, rtc: int) -> None:
+        """Boot by the watchdog; ``rtc`` is the chip's counter, which ran on."""
+        self.mount()
+        self.memory = []
+        self.recorder.record(r.BOOT, [0, self.recorder.state.boot + 1, r.WATCHDOG, rtc, "0"])
+        self.t = 0
+
     def start(self) -> None:
         """Begin the shipment."""
         self.recorder.record(r.SHIPMENT_START, [self.t, "S-1"])
@@ -383,3 +390,39 @@ def test_what_was_provisioned_anew_ends_it() -> None:
     tracker.identity.flights = []
     tracker.boot()
     assert tracker.wake(10) == flight.FREE
+
+
+# ---- a reset that leaves the counter running ----
+
+
+def test_a_reset_that_leaves_the_counter_running_keeps_the_planned_leg() -> None:
+    tracker = FlyingTracker([[UNIX + 5000, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1000) == flight.FREE
+    tracker.reset(1300)
+    assert tracker.recorder.state.sync is None
+    assert tracker.wake(3400, CRUISING) == flight.FREE
+    assert tracker.wake(300, STILL) == flight.SILENT
+    tracker.reset(1300 + 3800)
+    assert tracker.wake(3880, STILL) == flight.SILENT
+    assert tracker.wake(40, STILL) == flight.FREE
+    assert [event[1:] for event in tracker.events] == [[1, PLANNED], [0, ARRIVAL]]
+
+
+def test_after_such_a_reset_a_network_that_is_hours_off_is_not_believed() -> None:
+    tracker = FlyingTracker([[UNIX + 5000, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1000) == flight.FREE
+    tracker.reset(1300)
+    assert not clock.take(tracker.recorder, [10, 0, UNIX + 1310 + 10_800, 0, 500, 1])
+    assert clock.take(tracker.recorder, [20, 0, UNIX + 1320, 0, 500, 1])
+    assert tracker.recorder.state.doubted is None
+    assert tracker.wake(3700, STILL) == flight.SILENT
+
+
+def test_a_counter_that_began_anew_carries_no_clock() -> None:
+    tracker = FlyingTracker([[UNIX + 5000, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1000) == flight.FREE
+    tracker.reset(2)
+    assert tracker.recorder.state.clock is None
