@@ -8,6 +8,8 @@ silence of a planned flight. The first source after power-on has nothing to be h
 gateway's time, which every session brings, or the satellites' follows.
 """
 
+import time
+
 from micropython import const
 
 # From records.py, so that the compiler puts them in place.
@@ -19,6 +21,13 @@ _NETWORK = const(1)
 # A network tells a whole second late at times (3GPP TS 22.042 promises no more than minutes).
 _SOURCE_MS = const(2_000)
 _DRIFT = const(10)  # s that the counter takes to be 1 ms off, by the contract's 100 ppm
+
+
+def moment(port, state, ticks):
+    """Return the [t, ms] since boot of a moment in ``time.ticks_ms()``, not before the boot."""
+    t, ms = port.since_boot(state.boot_rtc)
+    total = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
+    return [total // 1000, total % 1000]
 
 
 def offset_ms(running, other):

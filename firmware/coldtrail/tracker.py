@@ -319,16 +319,6 @@ class Tracker:
         forget("coldtrail.sensing", "flight")
         return silent
 
-    def _departs(self):
-        """Return when a call must be over by the clock, which has been set in it."""
-        from coldtrail.sensing import flight
-
-        recorder, t = self.recorder, self.now()
-        departure = t if flight.is_planned(recorder, t) else flight.departure(recorder, t)
-        del flight
-        forget("coldtrail.sensing", "flight")
-        return departure
-
     async def call(self):
         """Call; and again as long as there is a command's outcome to tell."""
         again = None
@@ -399,7 +389,6 @@ class Tracker:
         import asyncio
 
         task = asyncio.create_task(coroutine)
-        sync = self.state.sync
         since = None
         while not task.done():
             if self.port.button():
@@ -414,9 +403,6 @@ class Tracker:
                 self.sample()
             elif self.seen():
                 self.sample_when_due(self.detect())
-            if self.state.sync is not sync and self.recorder.identity.flights:
-                sync = self.state.sync
-                self._departure = self._departs()
             if self._departure is not None and self.now() >= self._departure:
                 self._departure = None
                 task.cancel()

@@ -64,9 +64,8 @@ async def _set(console):
     within = int(words[1])
     if within > _LONGEST_MS:
         raise ValueError("a time that may be an hour off sets no clock")
-    t, ms = console.port.since_boot(state.boot_rtc)
-    then = max(0, t * 1000 + ms - took // 2)
-    fields = [then // 1000, then % 1000, unix, unix_ms, within + (took + 1) // 2, _CABLE]
+    then = clock.moment(console.port, state, time.ticks_add(asked, took // 2))
+    fields = then + [unix, unix_ms, within + (took + 1) // 2, _CABLE]
     sync = state.clock
     if not clock.take(recorder, fields):
         raise ValueError(

@@ -100,9 +100,7 @@ class Radio:
         from coldtrail import clock
 
         state, most = self._recorder.state, 0
-        t, ms = self._port.since_boot(state.boot_rtc)
-        now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
-        fields = [now // 1000, now % 1000, unix, unix_ms, off, source]
+        fields = clock.moment(self._port, state, ticks) + [unix, unix_ms, off, source]
         if state.clock is not None:
             off = clock.offset_ms(state.clock, fields)
             most = clock.uncertainty_ms(state.clock, fields[0])

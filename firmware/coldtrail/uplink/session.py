@@ -70,7 +70,7 @@ class Session:
         self.newest = attempted  # highest number that may have been published
         self._fresh = 0  # highest number published for the first time, in this session
         self._published = 0  # ticks_ms when that publication began
-        self._told: "list | None" = None  # what a confirmation says of the time, not judged yet
+        self._told: "tuple | None" = None  # what a confirmation says of the time
         self.reason = ""
         self.command = None  # payload of the newest command that verifies, see commands.py
         self._counter = recorder.state.command  # its counter; before there is one, the last taken
@@ -96,7 +96,7 @@ class Session:
             self._watchdog.done(TASK)
         if self._told:
             unplaced = self._state.sync is None
-            self._judge(self._told)
+            self.synchronise(*self._told)
             if unplaced:
                 # For the next session. Not sooner: a seal and a connection take more room.
                 self.recorder.seal()
@@ -162,18 +162,10 @@ class Session:
 
     def synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
         """Take what a source says: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
-        self._judge(self._moment(ticks) + [unix, unix_ms, uncertainty_ms, source])
-
-    def _moment(self, ticks):
-        """Return the [t, ms] since boot of a moment, not before the boot."""
-        t, ms = self.port.since_boot(self._state.boot_rtc)
-        total = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
-        return [total // 1000, total % 1000]
-
-    def _judge(self, told):
         from coldtrail import clock
 
-        clock.take(self.recorder, told)
+        then = clock.moment(self.port, self._state, ticks)
+        clock.take(self.recorder, then + [unix, unix_ms, uncertainty_ms, source])
         del clock
         forget("coldtrail", "clock")
 
@@ -297,7 +289,7 @@ class Session:
             # Judged after the session, which leaves no room for it.
             now = time.ticks_ms()
             late = time.ticks_diff(now, self._published)
-            self._told = self._moment(now) + list(document[4:6]) + [late, _GATEWAY]
+            self._told = (now, document[4], document[5], late, _GATEWAY)
 
 
 def _counter_of(payload):
