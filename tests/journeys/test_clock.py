@@ -87,14 +87,17 @@ def type_time(tracker: CallingTracker, off: timedelta = timedelta(0), within_ms:
     """Set the clock at the console, as a host does; return what the tracker says."""
     tracker.parts["vbus"].plug()
     assert tracker.until(lambda: "type help" in tracker.console.text, 400, 0.5)
-    assert tracker.until(lambda: tracker.modem.power.value == "unpowered", 600, 0.5)
+    said = lambda text: tracker.console.text.count(text)  # noqa: E731
+    assert tracker.until(
+        lambda: said("calling the gateway") == said("the call has ended"), 900, 0.5
+    )
     since = len(tracker.console.text)
     tracker.console.type(b"time set\r")
     assert tracker.until(lambda: "within ms: " in tracker.console.text[since:], 10, 0.1)
     utc = datetime.fromtimestamp(ZERO + now_s(tracker), UTC) + off
-    said = f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z {within_ms}\r"
-    tracker.console.type(said.encode())
-    answered = len(tracker.console.text) + len(said)
+    answer = f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z {within_ms}\r"
+    tracker.console.type(answer.encode())
+    answered = len(tracker.console.text) + len(answer)
     assert tracker.until(lambda: "\n> " in tracker.console.text[answered:], 10, 0.1)
     tracker.parts["vbus"].unplug()
     return tracker.console.text[since:]

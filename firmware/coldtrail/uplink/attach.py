@@ -14,7 +14,7 @@ _POWER_ON_MS = const(30_000)
 _REGISTER_MS = const(180_000)
 _ANSWER_MS = const(30_000)
 _POWER_OFF_MS = const(70_000)
-_SESSION_S = const(900)  # longer than any session
+_SESSION_S = const(600)  # a session begins no attempt after that (recover.py)
 
 # The modem's daily budget: seconds of being on in 24 hours. A session takes half a minute, so
 # that hourly ones take 12 minutes a day; an hour at 100 mA is a 25th of a battery of 2,500 mAh,
