@@ -43,7 +43,7 @@ _FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
         5: "broker's certificate of another authority",
         6: "tracker's certificate refused",
     },
-    Subject.CLOCK: {1: "no time for six hours"},
+    Subject.CLOCK: {1: "no sync for 6 h"},
     Subject.DOWNLINK: {2: "a message did not verify", 10: "replay"},
 }
 
@@ -118,10 +118,14 @@ WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
     },
     (EventType.FAULT, "subject"): {subject.value: subject.label for subject in Subject},
     (EventType.FAULT, "on"): _ON,
-    (EventType.CALIBRATION, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (EventType.CALIBRATION, "channel"): {
+        channel: CHANNELS[channel][0] for channel in range(Channel.ACCELERATION_X)
+    },
     (EventType.COMMAND_OUTCOME, "action"): NAMES,
     (EventType.COMMAND_OUTCOME, "outcome"): {
-        outcome.value: outcome.name.lower() for outcome in Outcome
+        outcome.value: outcome.name.lower()
+        for outcome in Outcome
+        if outcome is not Outcome.CANCELLED  # that is the gateway's own
     },
     (EventType.CELL, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
     (EventType.SERVICE, "on"): _ON,

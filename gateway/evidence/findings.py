@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
 from coldtrail_gateway.contract import ranges
-from coldtrail_gateway.contract.block import HASH_SIZE
+from coldtrail_gateway.contract.block import HASH_SIZE, Sync
 from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.ranges import Range
+from coldtrail_gateway.contract.utc import iso
+from coldtrail_gateway.contract.words import SYNC_SOURCE
 from coldtrail_gateway.evidence.archive import Entry
+from coldtrail_gateway.evidence.timeline import Timeline
 
 
 class Name(StrEnum):
@@ -26,12 +29,15 @@ class Name(StrEnum):
     SPLICE = "splice"
     GAP = "gap"
     TRUNCATED = "truncated"
+    CLOCK_SYNC_REFUSED = "clock sync refused"
+    TIME_IN_DOUBT = "time in doubt"
     NEW_CHAIN_UNANNOUNCED = "new chain, unannounced"
     NEW_CHAIN_ANNOUNCED = "new chain, announced"
     REPLAYED = "replayed"
+    TIME_UNCHECKED = "time unchecked"
 
 
-_HONEST: Final = frozenset({Name.NEW_CHAIN_ANNOUNCED, Name.REPLAYED})
+_HONEST: Final = frozenset({Name.NEW_CHAIN_ANNOUNCED, Name.REPLAYED, Name.TIME_UNCHECKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,41 @@ def judge(entries: Sequence[Entry]) -> Judgement:
         ]
         flawed |= judged.flawed
     findings += _truncated(list(chains.values()))
+    return Judgement(in_order(findings), flawed)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with the gravest first, else as they are."""
     order = list(Name)
-    findings.sort(key=lambda finding: order.index(finding.name))
-    return Judgement(tuple(findings), flawed)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.name)))
+
+
+def of_time(chain: bytes, boot: int, blocks: Range, line: Timeline) -> Iterator[Finding]:
+    """Name what the clock syncs of a boot, which is in these blocks, say of each other."""
+    label = f"chain {chain.hex()}: boot {boot}"
+    for sync in line.refused:
+        text = (
+            f"{label}: the clock sync {_sync(sync)} contradicts the others or an arrival: not used"
+        )
+        yield Finding(Name.CLOCK_SYNC_REFUSED, chain, *blocks, text)
+    if line.doubtful:
+        them = " and ".join(map(_sync, line.doubtful))
+        text = f"{label}: the clock syncs {them} contradict each other: the uncertainty covers all"
+        yield Finding(Name.TIME_IN_DOUBT, chain, *blocks, text)
+    if line.late:
+        text = (
+            f"{label}: every clock sync lies after the arrival of a block: the tracker's clock "
+            "or the gateway's is wrong; the uncertainty covers both"
+        )
+        yield Finding(Name.TIME_IN_DOUBT, chain, *blocks, text)
+    if not line.checked:
+        text = f"{label}: its time rests on one clock sync, and no other confirms it"
+        yield Finding(Name.TIME_UNCHECKED, chain, *blocks, text)
+
+
+def _sync(sync: Sync) -> str:
+    source = SYNC_SOURCE[sync.source]
+    return f"at {sync.t_ms / 1000:.3f} s ({source}: {iso(sync.utc_ms)})"
 
 
 class _Chain:

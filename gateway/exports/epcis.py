@@ -27,6 +27,7 @@ from coldtrail_gateway.contract.events import Channel, EventType, Subject
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.timeline import Placement
+from coldtrail_gateway.exports import text
 from coldtrail_gateway.shipments.history import Boot, History, Placed
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -94,7 +95,7 @@ def to_json(history: History, now_ms: int, earlier: Path | None = None) -> str:
         "creationDate": iso(now_ms),
         "epcisBody": {"eventList": [*events, *_corrected(said, events, now_ms)]},
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return text.to_json(document, indent=1) + "\n"
 
 
 def shipment_uri(shipment: str) -> str:
@@ -119,13 +120,13 @@ def _by_block(history: History) -> Iterator[list[_Element]]:
         for placed, sample in history.samples
         if placed.time
     ]
-    starts: dict[int, tuple[Placed, Event]] = {}
+    starts: dict[tuple[bytes, int], tuple[Placed, Event]] = {}
     for placed, event in history.events:
         start, begun = None, None
         if event.type is EventType.ALARM_START:
-            starts[event.number("rule")] = (placed, event)
-        elif event.type is EventType.ALARM_END and event.number("rule") in starts:
-            start, begun = starts[event.number("rule")]
+            starts[placed.chain, event.number("rule")] = (placed, event)
+        elif event.type is EventType.ALARM_END:
+            start, begun = starts.pop((placed.chain, event.number("rule")), (None, None))
         if placed.time:
             since = start.time if start else None
             found.append(_Element(placed, placed.time, _reports(event, begun), since))

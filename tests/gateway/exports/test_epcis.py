@@ -181,6 +181,22 @@ def test_the_same_history_has_the_same_event_ids() -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_an_alarm_ends_once_and_in_its_own_chain() -> None:
+    """An end whose start is in a log that was formatted since has nothing to report."""
+    start, end = (5, 300, 2, 1, 0, 3, 800, 0, 812, 0), (6, 600, 2, 1, 801, 830, 300)
+    maker = Maker()
+    first = maker.block(rows(2), [BOOT_EVENT, start, end, end], SYNC)
+    other = Maker(chain=b"chain  2", boot=2).block(rows(2), [(3, 0, 2, 1, 0, "1"), end], SYNC)
+    exported = events(told(first, other))
+    reports = [r for e in exported for s in e["sensorElementList"] for r in s["sensorReport"]]
+    assert sum("coldtrail:ended" in report for report in reports) == 1
+
+
+def test_both_blocks_of_a_fork_are_events_of_their_own() -> None:
+    ids = [event["eventID"] for event in events(told(*clone()))]
+    assert len(ids) == len(set(ids)) == 3
+
+
 def test_a_fork_is_declared_an_error_and_stays_as_it_was() -> None:
     blocks = clone()
     before = events(told(*blocks[:2]))

@@ -110,7 +110,7 @@ def test_tilt_of_a_sample(axes: tuple[int | None, ...], degrees: str) -> None:
         (2, 14, "above its range"),
         (1, 15, "below its range"),
         (5, 14, "nearly full"),
-        (7, 1, "no time for six hours"),
+        (7, 1, "no sync for 6 h"),
         (9, 10, "replay"),
         (9, 2, "a message did not verify"),
         (30, 0, "code 0"),
