@@ -12,7 +12,7 @@ import time
 
 from micropython import const
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _CLOCK_SYNC = const(4)
 _DOUBTED_TIME = const(22)
 _NETWORK = const(1)

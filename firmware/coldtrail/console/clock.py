@@ -7,7 +7,7 @@ from micropython import const
 from coldtrail import clock, utc
 from memory import forget
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _CABLE = const(4)
 
 _SOURCES = "? network satellites gateway cable".split()

@@ -20,7 +20,7 @@ _SUBJECTS = (
     "probe ambient light accelerometer battery log modem clock configuration downlink"
 ).split()
 
-# Flags of a rule's state (alarms.py).
+# Flags in the state of a rule (alarms.py).
 _BREACH = 4
 _LATCHED = 8
 
@@ -30,12 +30,12 @@ def _faults(state):
 
 
 async def do_status(console):
-    """Show what the receiving clerk wants to know."""
+    """Show the verdict and what else a receiving clerk needs."""
     state, log, port = console.state, console.recorder.log, console.port
     engine = state.engine
     tracker = console.session.tracker
     now = port.since_boot(state.boot_rtc)[0]
-    # As the button's verdict: red, or green and red by turns.
+    # The verdict that the button shows: red, or green and red alternating.
     verdict = "alarm" if engine.alarmed else "good"
     if state.faults or state.shipment is None or tracker.is_overdue(now):
         verdict += ", but see faults, shipment and calibrations"
@@ -61,7 +61,7 @@ def _judged(state):
 
 
 async def do_alarms(console):
-    """Show every rule with what it has seen, then the faults."""
+    """Show every rule with its state, then the faults."""
     if not console.state.profile.rules and not console.json:
         print("the profile has no rules")
     for rule, flags in _judged(console.state):
@@ -87,7 +87,7 @@ async def do_alarms(console):
 
 
 async def do_profile(console):
-    """Show the profile in force; another comes by command of the gateway or by provisioning."""
+    """Show the active profile. Only a gateway command or provisioning changes it."""
     profile = console.recorder.profile
     console.put("profile", profile.name)
     console.put("digest", profile.digest.hex())
@@ -102,7 +102,7 @@ async def do_profile(console):
 
 
 async def do_config(console):
-    """Show who the tracker is and whom it calls; no key, code, PIN or password."""
+    """Show the identity and the gateway; never a key, code, PIN or password."""
     identity = console.recorder.identity
     console.put("tracker", identity.tracker)
     console.put("key_version", identity.kid)
@@ -119,7 +119,7 @@ async def do_config(console):
 
 
 async def do_power(console):
-    """Show battery and cable."""
+    """Show the battery and the cable."""
     console.put("cable", console.port.cable())
     if "battery" not in board.SENSORS:
         console.put("battery_mv", None)
@@ -139,7 +139,7 @@ async def do_power(console):
 
 
 async def do_version(console):
-    """Show what runs here."""
+    """Show the versions of the firmware."""
     console.put("firmware", VERSION)
     console.put("micropython", ".".join([str(n) for n in sys.implementation.version[:3]]))
     console.put("board", board.NAME)
