@@ -1,4 +1,4 @@
-"""Runs a tracker's self-test over its cable.
+"""Sets a tracker's clock and runs its self-test, over its cable.
 
 The tracker makes the checks (firmware/coldtrail/selftest/run.py) and reports each as a JSON object
 on its own line.
@@ -6,6 +6,7 @@ on its own line.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -60,6 +61,8 @@ class Answer:
         """No more output follows: the answer is complete, or the console has returned."""
         self.error = ""
         self.checks: list[Check] = []
+        self.said: dict[str, Any] = {}
+        """The last object that says neither that it was all nor what is wrong."""
 
     def take(self, text: str) -> None:
         """Parse a piece of output; lines that are not part of the answer are skipped."""
@@ -76,6 +79,7 @@ class Answer:
                 elif "error" in fields:
                     self.error = str(fields["error"])
                 else:
+                    self.said = fields
                     check = Check.parse(fields)
                     self.checks.append(check)
                     self._found(check)
@@ -85,31 +89,30 @@ class Answer:
 
 def selftest(
     port: str, baud: int, *, gnss: bool, found: Callable[[Check], object],
-    code: Callable[[], str | None], waits: Callable[[], object],
+    code: Callable[[], str | None], waits: Callable[[], object], clock_set: Callable[[], object],
 ) -> list[Check]:  # fmt: skip
     """Run the self-test of the tracker at a port; ``found`` is called with each check.
 
-    ``code`` is called for the console's code, which a tracker in transit asks for. ``waits`` is
-    called when the tracker is busy with a call; the self-test then waits for its end.
+    A tracker without a clock is first given the time of this machine, so that it keeps planned
+    flights silent also where no network tells it the time; ``clock_set`` is called when that is
+    done. ``code`` is called, once, for the console's code, which a tracker in transit asks for.
+    ``waits`` is called when the tracker is busy with a call; the self-test then waits for its end.
 
     Raises:
         BoardError: no tracker answers, it refuses, or it stops before the end.
     """
     answer = Answer(found)
-    line = "selftest gnss --json" if gnss else "selftest --json"
+    code = functools.cache(code)
 
     with Cable(port, baud) as cable:
         cable.greet(waits)
         session = Session(cable, answer.take)
         try:
-            session.obey(line, code)
-            if answer.error.startswith(_CALLING):
-                waits()
-            end = time.monotonic() + _CALL_S
-            while answer.error.startswith(_CALLING) and time.monotonic() < end:
-                time.sleep(_AGAIN_S)
-                answer.error = ""
+            _set_clock(session, answer, code, waits, clock_set)
+            line = "selftest gnss --json" if gnss else "selftest --json"
+            if not answer.error:
                 session.obey(line, code)
+            _wait(answer, waits, lambda: session.obey(line, code))
             # The tracker has no console during the self-test, and starts a new one afterwards.
             while not (answer.error or answer.ended or session.lost):
                 if time.monotonic() - answer.heard > _SILENCE_S:
@@ -123,3 +126,30 @@ def selftest(
         reason = answer.error or "it broke off"
         raise BoardError(f"The tracker at {port} has not tested itself: {reason}; try again.")
     return answer.checks
+
+
+def _set_clock(
+    session: Session, answer: Answer, code: Callable[[], str | None],
+    waits: Callable[[], object], clock_set: Callable[[], object],
+) -> None:  # fmt: skip
+    """Give a tracker without a clock this machine's time; a call may bring it a better one."""
+
+    def look() -> None:
+        answer.said = {}
+        session.obey("time --json", code)
+        if answer.said.get("utc", "") is None and session.obey("time set --json", code):
+            clock_set()
+
+    look()
+    _wait(answer, waits, look)
+
+
+def _wait(answer: Answer, waits: Callable[[], object], again: Callable[[], object]) -> None:
+    """Repeat what a tracker has refused because of a call, until that has ended."""
+    if answer.error.startswith(_CALLING):
+        waits()
+    end = time.monotonic() + _CALL_S
+    while answer.error.startswith(_CALLING) and time.monotonic() < end:
+        time.sleep(_AGAIN_S)
+        answer.error = ""
+        again()

@@ -23,8 +23,9 @@ _ASK = "… now press the button: green and red take turns"
 def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: int) -> None:
     """Run a tracker's self-test: one line for each part, with the measured value and its limit.
 
-    The tracker sends a test block and waits until the gateway confirms it; at the end it asks for
-    a press of the button. Exit code 1 when a check fails.
+    A tracker without a clock is first given the time of this machine. The tracker sends a test
+    block and waits until the gateway confirms it; at the end it asks for a press of the button.
+    Exit code 1 when a check fails.
     """
 
     def found(check: Check) -> None:
@@ -42,7 +43,12 @@ def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: 
     def waits() -> None:
         click.echo("the tracker calls the gateway: waiting for the end of that", err=True)
 
-    checks = selftest(port, baud, gnss=gnss, found=found, code=code, waits=waits)
+    def clock_set() -> None:
+        click.echo("the tracker had no clock: it has this machine's time", err=True)
+
+    checks = selftest(
+        port, baud, gnss=gnss, found=found, code=code, waits=waits, clock_set=clock_set
+    )
     failed = [check.check for check in checks if not check.ok]
     if as_json:
         summary = {"passed": not failed, "failed": failed, "checks": [vars(c) for c in checks]}

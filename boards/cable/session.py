@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from coldtrail_boards import printable
+from coldtrail_boards.cable import clock
 from coldtrail_boards.cable.line import ENQ, EOT, GREETING, NAK, Cable
 from coldtrail_boards.errors import BoardError
 
@@ -50,7 +51,8 @@ class Session:
             elif piece == NAK:
                 self.failed = True
             elif piece == ENQ:
-                self._events.put("question")
+                asks = self._tail.endswith(clock.QUESTION)
+                self._events.put("time" if asks else "question")
             else:
                 self._say(piece)
 
@@ -67,7 +69,8 @@ class Session:
     def obey(self, line: str, answer: Callable[[], str | None]) -> bool:
         """Execute one command; return whether it succeeded.
 
-        ``answer`` is called when the tracker asks a question; None stops the command.
+        ``answer`` is called when the tracker asks a question; None stops the command. When it asks
+        for the time, this machine's is sent instead.
 
         Raises:
             BoardError, OSError: the cable was pulled, or the output cannot be shown.
@@ -85,6 +88,10 @@ class Session:
             if event == "question":
                 said = answer()
                 self._cable.write(b"\x03" if said is None else said.encode() + b"\r")
+            elif event == "time":
+                now = clock.answer()
+                self._cable.write(now.encode() + b"\r")
+                self._show(now + "\n")
             elif event == "end":
                 return not self.failed
             elif event == "restart":

@@ -236,8 +236,8 @@ class Tracker:
 
     def is_overdue(self, t):
         """Tell whether a calibration is past its due date, as far as the time is known."""
-        sync = self.state.sync
-        return self._due is not None and sync is not None and sync[2] + t - sync[0] >= self._due
+        now = self.state.unix(t)
+        return self._due is not None and now is not None and now >= self._due
 
     # ---- events ----
 

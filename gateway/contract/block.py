@@ -88,8 +88,9 @@ class Event:
         return _number(self.fields, name)
 
     def sync(self) -> Sync | None:
-        """Return what a clock sync says; None for any other event."""
-        return _sync(self.fields) if self.type is EventType.CLOCK_SYNC else None
+        """Return what a source said of the time, also in doubt; None for any other event."""
+        told = self.type in {EventType.CLOCK_SYNC, EventType.DOUBTED_TIME}
+        return _sync(self.fields) if told else None
 
 
 @dataclass(frozen=True, slots=True)

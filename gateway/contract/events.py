@@ -33,6 +33,7 @@ class EventType(IntEnum):
     CELL = 19
     SERVICE = 20
     REPEATED = 21
+    DOUBTED_TIME = 22
 
     @property
     def label(self) -> str:

@@ -49,7 +49,7 @@ SECONDS: Final = Int(0, 2**30 - 1)
 READING: Final = Int(-(2**24) + 1, 2**24 - 1)
 UNIX: Final = Int(1_577_836_800, 2**32 - 1)
 MILLISECONDS: Final = Int(0, 999)
-SOURCE: Final = Int(1, 3)
+SOURCE: Final = Int(1, 4)
 SHIPMENT: Final = Text(32)
 KEY_VERSION: Final = Int(1, 255)
 INTERVAL: Final = Int(1, 86_400)
@@ -106,7 +106,7 @@ EVENTS: Final[Mapping[EventType, Mapping[str, Range]]] = {
     EventType.LOG_GAP: {"t": SECONDS, "cause": Int(1, 3), "records": U32},
     EventType.SHIPMENT_START: {"t": SECONDS, "shipment": SHIPMENT},
     EventType.SHIPMENT_STOP: {"t": SECONDS, "shipment": SHIPMENT, "cause": Int(1, 4)},
-    EventType.FLIGHT_MODE: {"t": SECONDS, "on": Int(0, 1), "cause": Int(1, 4)},
+    EventType.FLIGHT_MODE: {"t": SECONDS, "on": Int(0, 1), "cause": Int(1, 5)},
     EventType.FAULT: {"t": SECONDS, "subject": Int(0, 31), "code": Int(0, 15), "on": Int(0, 1)},
     EventType.SHOCK: {"t": SECONDS, "x": AXIS, "y": AXIS, "z": AXIS},
     EventType.FREE_FALL: {"t": SECONDS, "duration": U16},
@@ -146,4 +146,5 @@ EVENTS: Final[Mapping[EventType, Mapping[str, Range]]] = {
     },
     EventType.SERVICE: {"t": SECONDS, "on": Int(0, 1)},
     EventType.REPEATED: {"t": SECONDS, "channel": Int(0, 7), "value": READING},
+    EventType.DOUBTED_TIME: SYNC,
 }

@@ -77,7 +77,7 @@ COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
 _ON: Final = {0: "end", 1: "start"}
 # Of an alarm's readings, those that were at the end of what the part can tell.
 BEYOND_RANGE: Final = {_READINGS.high: READING[14], _READINGS.low: READING[15]}
-SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
+SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway", 4: "cable"}
 
 # Event type and field: the words of its values.
 WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
@@ -90,6 +90,7 @@ WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
         5: "other",
     },
     (EventType.CLOCK_SYNC, "source"): SYNC_SOURCE,
+    (EventType.DOUBTED_TIME, "source"): SYNC_SOURCE,
     (EventType.ALARM_START, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
     (EventType.ALARM_START, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
     (EventType.ALARM_START, "comparison"): COMPARISON,
@@ -116,6 +117,7 @@ WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
         2: "take-off seen",
         3: "planned arrival or landing",
         4: "time limit",
+        5: "no clock",
     },
     (EventType.FAULT, "subject"): {subject.value: subject.label for subject in Subject},
     (EventType.FAULT, "on"): _ON,

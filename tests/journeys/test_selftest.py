@@ -12,6 +12,7 @@ from coldtrail_simulator.models.bg95.radio import Cell
 from coldtrail_simulator.models.faults import set_fault
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services import tools
+from coldtrail_simulator.shipment import identity
 from coldtrail_simulator.shipment.shipment import run
 from coldtrail_simulator.world import scenario
 from coldtrail_simulator.world.scenario import ButtonPress, Flight
@@ -182,6 +183,16 @@ def test_a_bit_that_sticks_is_found(level, name, says, bench):
     pressed(tracker)
     tracker.wait(90)
     assert results(tracker.console.text)[name] == (False, says)
+
+
+def test_planned_flights_want_a_clock(tmp_path, bench):
+    flights = [[4_000_000_000, 4_000_040_000]]
+    name = identity.simulated(1, "bench").device_file("broker.example", 1, options={10: flights})
+    tracker = bench(files={"identity.cbor": name})
+    pressed(tracker)
+    tracker.wait(120)
+    found = results(tracker.console.text)
+    assert found["flights"] == (False, "no clock, and flights are planned")
 
 
 def test_two_presses_show_the_verdict_and_test_nothing(bench):

@@ -145,7 +145,7 @@ PARTS = {
             "sensing",
             "identity",
             "contract",
-            "decimal",
+            "clock decimal utc",
             "ports",
             "drivers",
             "memories memory",

@@ -37,7 +37,8 @@ _ESCAPE = const(27)
 _ENQ, _EOT, _NAK = "\x05", "\x04", "\x15"
 
 _MODULES = (
-    ("shown", "status alarms profile config time power version"),
+    ("shown", "status alarms profile config power version"),
+    ("clock", "time"),
     ("help", "help"),
     ("log", "log"),
     ("sensors", "sensors calibrate"),
@@ -45,7 +46,7 @@ _MODULES = (
     ("act", "shipment reboot selftest repl"),
 )
 # Commands that take no arguments.
-_PLAIN = "status alarms profile config time power version sensors reboot repl"
+_PLAIN = "status alarms profile config power version sensors reboot repl"
 
 
 class Console:

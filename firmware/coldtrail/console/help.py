@@ -20,6 +20,7 @@ _HELP = (
      "add a point: the reading now against the reference; DUE as 2027-01-31"),
     ("selftest [gnss]", "every part once, with its limits"),
     ("time", "clock, its source and uncertainty"),
+    ("time set", "set the clock; asks for UTC, 'coldtrail console' answers by itself"),
     ("power", "battery and cable"),
     ("version", "firmware, interpreter, board"),
     ("reboot", "start anew"),

@@ -92,7 +92,13 @@ async def do_calibrate(console, words):
         )
     channel = _NAMES.index(words[0])
     reference = _scaled(words[1], _PLACES[channel])
-    due = _unix(words[4])
+    from coldtrail import utc
+
+    try:
+        due = utc.day(words[4])
+    finally:
+        del utc
+        forget("coldtrail", "utc")
     state = console.state
     if state.sync is None:
         raise ValueError("the clock is not set, so the date is not known: let it call first")
@@ -138,18 +144,3 @@ def _scaled(text, places):
     if len(part) > places:
         raise ValueError("'%s' has more than %d decimal places" % (text, places))
     return sign * int(whole + part + "0" * (places - len(part)))
-
-
-def _unix(date):
-    """Return the Unix second at which a day such as 2027-01-31 begins. Raises ValueError."""
-    parts = date.split("-")
-    if len(date) != 10 or len(parts) != 3 or not all(part.isdigit() for part in parts):
-        raise ValueError("'%s' is not a date such as 2027-01-31" % date)
-    year, month, day = [int(part) for part in parts]
-    if not (2020 <= year < 2100 and 1 <= month <= 12 and 1 <= day <= 31):
-        raise ValueError("'%s' is not a date such as 2027-01-31" % date)
-    if month < 3:
-        year -= 1
-        month += 12
-    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month - 457) // 5 + day
-    return (days - 719469) * 86400

@@ -1,4 +1,4 @@
-"""Commands that only show: status, alarms, profile, config, time, power, version."""
+"""Commands that only show: status, alarms, profile, config, power, version."""
 
 import sys
 
@@ -19,7 +19,6 @@ _COMPARISONS = "? < <= > >=".split()
 _SUBJECTS = (
     "probe ambient light accelerometer battery log modem clock configuration downlink"
 ).split()
-_SOURCES = "? network satellites gateway".split()
 
 # Flags in the state of a rule (alarms.py).
 _BREACH = 4
@@ -117,45 +116,6 @@ async def do_config(console):
     console.put("flights", len(identity.flights))
     console.put("service_mode", bool(identity.service))
     console.put("board", board.NAME)
-
-
-async def do_time(console):
-    """Show the current time and its uncertainty."""
-    state = console.state
-    t, ms = console.port.since_boot(state.boot_rtc)
-    sync = state.sync
-    console.put("boot", state.boot)
-    console.put("since_boot_s", t, "s")
-    if sync is None:
-        console.put("utc", None)
-        return
-    since = (t - sync[0]) * 1000 + ms - sync[1]
-    console.put("utc", _utc(sync[2] + (sync[3] + since) // 1000))
-    # In the worst case the tolerances of two crystals add up.
-    console.put("uncertainty_ms", sync[4] + since * 2 * board.RTC_PPM // 1000000, "ms")
-    console.put("source", _SOURCES[sync[5]])
-    console.put("last_sync_s", since // 1000, "s ago")
-
-
-def _utc(unix):
-    """Return Unix seconds as text.
-
-    MicroPython's own time functions are not used, because their epoch depends on the port.
-    """
-    days, rest = unix // 86400, unix % 86400
-    # Days since 1 March of year 0, so that the leap day is the last day of a year.
-    era = days + 719468
-    year = (era * 4 + 3) // 146097
-    day = era - 146097 * year // 4
-    of_year = (day * 4 + 3) // 1461
-    day -= 1461 * of_year // 4
-    month = (day * 5 + 2) // 153
-    day -= (153 * month + 2) // 5
-    year = year * 100 + of_year + (1 if month > 9 else 0)
-    month += 3 if month < 10 else -9
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % (
-        year, month, day + 1, rest // 3600, rest // 60 % 60, rest % 60,
-    )  # fmt: skip
 
 
 async def do_power(console):

@@ -30,6 +30,7 @@ RADIO = const(18)
 CELL = const(19)
 SERVICE = const(20)
 REPEATED = const(21)
+DOUBTED_TIME = const(22)
 
 INTERNAL = const(28)  # this type and those above are not sealed into blocks
 BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record in it, flags; sealed bytes
@@ -88,6 +89,7 @@ PLANNED = const(1)
 TAKE_OFF = const(2)
 ARRIVAL = const(3)
 TIME_LIMIT = const(4)
+NO_CLOCK = const(5)
 
 # Subjects of a fault: the sensors as in the status, then what is none.
 SUBJECT_LIGHT = const(2)
@@ -133,7 +135,9 @@ FULL = const(15)
 
 # Sources of time.
 NETWORK = const(1)
+GNSS = const(2)
 GATEWAY = const(3)
+CABLE = const(4)
 
 # Sources of a position.
 BY_GNSS = const(1)

@@ -30,6 +30,7 @@ _FAULT = const(13)
 _SHOCK = const(14)
 _FREE_FALL = const(15)
 _COMMAND_OUTCOME = const(17)
+_DOUBTED_TIME = const(22)
 _BLOCK = const(28)
 _CONFIRMED = const(29)
 _CHECKPOINT = const(30)
@@ -56,12 +57,12 @@ _FULL = const(15)
 _RULES_REPLACED = const(4)
 _BLOCK_HEAD = "<IIB"
 
-_FORMAT = 5
-# Attributes that are saved as they are; a new one comes last: older firmware has saved without.
+_FORMAT = 6
+# Attributes that are saved as they are.
 _SAVED = (
     "chain boot boot_rtc number previous unsealed oldest leading urgent urgent_number watermark "
     "ranges release pending given_up last sync shipment stopped judge_from faults owed command "
-    "taken configured provisioned flight held"
+    "taken configured provisioned flight held doubted carried"
 ).split()
 
 
@@ -89,6 +90,8 @@ class State:
         self.given_up = 1  # records before this sequence number are gone and said to be
         self.last = None  # t of the last sample
         self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
+        self.carried = None  # that of a boot before, of negative t, where the counter ran on
+        self.doubted = None  # the newest source of time that contradicts it, likewise
         self.shipment = None
         self.stopped = None  # the shipment that was stopped last: it is never started again
         self.judge_from = 0  # t from which samples are judged: before, the box may still be warm
@@ -98,7 +101,8 @@ class State:
         self.taken = None  # [counter, action, 1 once its effect is in the log] without an outcome
         self.configured = None  # digest of the profile that was reported in force last
         self.provisioned = None  # the shipment that was started last without a command
-        self.flight = None  # [t when flight mode began, its cause] while it lasts
+        # [t when flight mode began, its cause, Unix second then or None] while it lasts.
+        self.flight = None
         self.held = []  # alarms that may be of the arrival, see arrival.py
 
     @property
@@ -112,6 +116,11 @@ class State:
         if self.engine.standing and not self.held:
             return self.profile.alarm_upload_interval
         return self.profile.upload_interval
+
+    @property
+    def clock(self):
+        """The running clock: the sync that it goes by, or None."""
+        return self.sync or self.carried
 
     @property
     def stopping(self):
@@ -158,7 +167,7 @@ class State:
         elif kind == _BOOT:
             self._boot(fields)
         elif kind == _CLOCK_SYNC:
-            self.sync = tuple(fields)
+            self._synchronise(fields)
         elif kind in (_ALARM_START, _ALARM_END):
             if self.owed:
                 self.owed.pop(0)
@@ -194,9 +203,23 @@ class State:
         elif kind == _COMMAND_OUTCOME:
             self._command(fields)
         elif kind == _FLIGHT_MODE:
-            self.flight = [fields[0], fields[2]] if fields[1] else None
+            self.flight = [fields[0], fields[2], self.unix(fields[0])] if fields[1] else None
+        elif kind == _DOUBTED_TIME:
+            self.doubted = tuple(fields)
         elif kind == _CONFIRMED:
             self.watermark, self.ranges, self.release, self.pending = fields
+
+    def unix(self, t):
+        """Return the Unix second at ``t``, in seconds since boot, by the clock; None without."""
+        clock = self.clock
+        return None if clock is None else clock[2] + t - clock[0]
+
+    def _synchronise(self, fields):
+        source, before = fields[5], self.clock or fields
+        # Settled: who contradicted takes it back, or somebody else bears the clock out.
+        if self.doubted and (source == self.doubted[5] or source != before[5]):
+            self.doubted = None
+        self.sync, self.carried = tuple(fields), None
 
     def _configuration(self, digest):
         if digest == self.configured:
@@ -232,12 +255,17 @@ class State:
         _, self.boot, cause, rtc, _ = fields
         passed, last = rtc - self.boot_rtc, self.last or 0
         self.boot_rtc = rtc
+        clock, doubted = self.clock, self.doubted
+        self.carried = self.doubted = None
         if cause in (_POWER_ON, _BROWN_OUT) or passed < last:
             # The chip's counter began anew: nobody knows how long the power was away.
             self.engine.restart()
             passed = last
         else:
             self.engine.restart(passed)
+            if clock and passed >= clock[0]:
+                self.carried = (clock[0] - passed,) + clock[1:]
+                self.doubted = doubted and (doubted[0] - passed,) + doubted[1:]
         self.judge_from = max(0, self.judge_from - passed)
         if self.flight:
             self.flight[0] -= passed
@@ -306,6 +334,8 @@ class State:
         for name, value in zip(_SAVED, saved[3:]):
             setattr(self, name, value)
         self.sync = self.sync and tuple(self.sync)
+        self.carried = self.carried and tuple(self.carried)
+        self.doubted = self.doubted and tuple(self.doubted)
         if digest == self.profile.digest:
             self.engine.load(engine)
         else:

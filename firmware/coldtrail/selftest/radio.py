@@ -5,21 +5,22 @@ import time
 
 from micropython import const
 
-import board
 from drivers.bg95.at import ModemError
+from memory import forget
 
 # Constants of records.py, repeated so that the compiler can inline them.
-_CLOCK_SYNC = const(4)
 _NETWORK = const(1)
+_GNSS = const(2)
 
 _POWER_ON_MS = const(30_000)
 _SIM_MS = const(15_000)
 _POLL_MS = const(1_000)
 _REGISTER_MS = const(180_000)
 _GNSS_MS = const(120_000)
+_GNSS_OFF_MS = const(1_500)  # as in uplink/recover.py
 
 _LEAST_DBM = const(-115)  # RSRP, in GSM RSSI; a weaker signal would not survive a steel truck
-_CLOCK_MS = const(1_000)  # largest error of the gateway's times
+_CLOCK_MS = const(1_000)  # what the network and the clock may differ by, beside its uncertainty
 
 _NEEDED = ("modem", "SIM", "registration")  # if one of these fails, the later checks cannot pass
 
@@ -87,28 +88,36 @@ class Radio:
         if found is None:
             raise ModemError("the network gives no time")
         unix, off, ticks = found
-        state = self._recorder.state
-        t, ms = self._port.since_boot(state.boot_rtc)
-        now = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
-        fields = [now // 1000, now % 1000, unix, 0, off, _NETWORK]
-        drift = 0
-        if state.sync is not None:
-            t, ms, since, since_ms = state.sync[:4]
-            passed = now - t * 1000 - ms
-            off = (unix - since) * 1000 - since_ms - passed
-            drift = passed * 2 * board.RTC_PPM // 1000000
-        self._recorder.record(_CLOCK_SYNC, fields)
-        return str(off), "ms", abs(off) <= _CLOCK_MS + drift
+        off, most = self._take(ticks, unix, 0, off, _NETWORK)
+        return str(off), "ms", abs(off) <= _CLOCK_MS + most
+
+    def _take(self, ticks, unix, unix_ms, off, source):
+        """Take what a source says of the time at ``ticks``.
+
+        Return by how many ms it is ahead of the clock, or, where that is not set, how far it may
+        be off; and how far the clock may be.
+        """
+        from coldtrail import clock
+
+        state, most = self._recorder.state, 0
+        fields = clock.moment(self._port, state, ticks) + [unix, unix_ms, off, source]
+        if state.clock is not None:
+            off = clock.offset_ms(state.clock, fields)
+            most = clock.uncertainty_ms(state.clock, fields[0])
+        clock.take(self._recorder, fields)
+        del clock
+        forget("coldtrail", "clock")
+        return off, most
 
     async def _position(self):
         from drivers.bg95 import gnss
 
         state = self._recorder.state
-        sync, now = state.sync, self._port.since_boot(state.boot_rtc)[0]
-        unix = None if sync is None else sync[2] + now - sync[0]
+        unix = state.unix(self._port.since_boot(state.boot_rtc)[0])
         found = await gnss.locate(self._modem.at, _GNSS_MS, lambda: True, unix)
         if found is None:
             raise ModemError("no fix")
+        self._take(found[4], found[3], 500, _GNSS_OFF_MS, _GNSS)
         return str(found[2]), "m", True
 
 

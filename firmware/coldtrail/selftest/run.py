@@ -49,6 +49,9 @@ async def after(port, recorder, report, block):
         value = "block %d" % block if block else "not sent"
         report("test block", confirmed, value, "", "confirmed by the gateway")
         failed = int(not confirmed)
+    flights = len(recorder.identity.flights)
+    if flights:
+        failed += _flights(recorder, report, flights)
 
     from coldtrail.selftest import parts
 
@@ -71,3 +74,19 @@ async def after(port, recorder, report, block):
     else:
         report("LED and button", True, str(waited), "s", limit)
     return failed + (waited is None)
+
+
+def _flights(recorder, report, flights):
+    """Tell whether the clock can keep planned flights silent; return how many failed."""
+    from coldtrail import clock
+
+    sync, doubted = recorder.state.clock, recorder.state.doubted
+    value = ""
+    if sync is None:
+        value = "no clock, and flights are planned"
+    elif doubted is not None and not clock.agree(sync, doubted):
+        value = "two sources of the time contradict each other"
+    report("flights", not value, value or "%d planned" % flights, "", "the clock is set")
+    del clock
+    forget("coldtrail", "clock")
+    return int(bool(value))

@@ -13,6 +13,8 @@ _NETWORK = const(1)
 _POWER_ON_MS = const(30_000)
 _REGISTER_MS = const(180_000)
 _ANSWER_MS = const(30_000)
+_POWER_OFF_MS = const(70_000)
+_SESSION_S = const(600)  # a session begins no attempt after that (recover.py)
 
 # The modem's daily budget: seconds of being on in 24 hours. A session takes half a minute, so
 # that hourly ones take 12 minutes a day; an hour at 100 mA is a 25th of a battery of 2,500 mAh,
@@ -35,7 +37,7 @@ async def attach(session):
     if _is_spent(session) and not _may_overdraw(session):
         raise session.refuse("the modem's budget for the day is spent")
     modem, recorder, expect = session.modem, session.recorder, session.expect
-    identity = recorder.identity
+    identity, clocked = recorder.identity, recorder.state.clock is not None
     expect(_POWER_ON_MS)
     await modem.power_on(_POWER_ON_MS)
     expect(_REGISTER_MS)
@@ -47,9 +49,26 @@ async def attach(session):
     if found is not None:
         unix, uncertainty_ms, ticks = found
         session.synchronise(ticks, unix, 0, uncertainty_ms, _NETWORK)
+    if identity.flights and not clocked and recorder.state.clock is not None:
+        await _depart(session)
     if identity.tls:
         # Here, so that the block that is sealed next says so.
         session.record_fault(_CERTIFICATE_DATES, recorder.state.sync is None)
+
+
+async def _depart(session):
+    """End the session where the clock, just set, says that a planned flight is on or near."""
+    from coldtrail.sensing import flight
+
+    recorder, t = session.recorder, session.now()
+    departure = flight.departure(recorder, t)
+    flies = flight.is_planned(recorder, t)
+    del flight
+    forget("coldtrail.sensing", "flight")
+    if flies or (departure is not None and departure - t < _SESSION_S):
+        session.expect(_POWER_OFF_MS)
+        await session.modem.power_off()
+        raise session.refuse("a planned flight begins")
 
 
 def _is_spent(session):

@@ -142,10 +142,10 @@ def _parse(message):
 
 
 def _is_expired(recorder, t, expiry):
-    sync = recorder.state.sync
-    if sync is None:
+    now = recorder.state.unix(t)
+    if now is None:
         raise ValueError("no clock to judge its expiry by")
-    return sync[2] + t - sync[0] >= expiry
+    return now >= expiry
 
 
 def _check(port, recorder, number, action):

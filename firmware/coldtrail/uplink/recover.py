@@ -15,9 +15,12 @@ from memory import forget
 _POSITION = const(2)
 _RADIO = const(18)
 _BY_GNSS = const(1)
+_GNSS = const(2)
 
 _RECOVER_MS = const(45_000)
 _LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
+_GNSS_MS = const(1_500)  # what is told may have been seen a second ago, and by the whole second
+_TIME_S = const(3600)
 _POWER_OFF_MS = const(70_000)
 _SESSION_MS = const(600_000)  # after this nothing is tried any more until the next session
 
@@ -71,19 +74,27 @@ async def _climb(session):
 
 async def _locate(session):
     """Ask the satellites when it is time to, until an alarm wants the radio."""
-    if not (session.recorder.state.locate or _is_due(session)):
+    if not (session.recorder.state.locate or _is_due(session) or _lacks_time(session)):
         return
     from drivers.bg95 import gnss
 
     state = session.recorder.state
     session.expect(_LOCATE_MS)
     session.radio[_RADIO_LOCATED] = session.now()
-    sync = state.sync
-    unix = None if sync is None else sync[2] + session.now() - sync[0]
+    unix = state.unix(session.now())
     found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent, unix)
     forget("drivers.bg95", "gnss", "time")
     if found is not None:
-        session.recorder.record(_POSITION, [session.now()] + list(found) + [_BY_GNSS])
+        session.recorder.record(_POSITION, [session.now()] + list(found[:3]) + [_BY_GNSS])
+        session.synchronise(found[4], found[3], 500, _GNSS_MS, _GNSS)
+
+
+def _lacks_time(session):
+    """Whether a planned flight waits for a clock that nobody has set; once an hour."""
+    recorder, last = session.recorder, session.radio[_RADIO_LOCATED]
+    if recorder.state.clock is not None or not recorder.identity.flights or recorder.state.urgent:
+        return False
+    return last is None or not 0 <= session.now() - last < _TIME_S
 
 
 def _is_due(session):

@@ -8,7 +8,6 @@ from coldtrail.contract import cbor, cose
 from memory import forget
 
 # From records.py, so that the compiler puts them in place.
-_CLOCK_SYNC = const(4)
 _FAULT = const(13)
 _SUBJECT_MODEM = const(6)
 _URGENT = const(1)
@@ -71,7 +70,7 @@ class Session:
         self.newest = attempted  # highest number that may have been published
         self._fresh = 0  # highest number published for the first time, in this session
         self._published = 0  # ticks_ms when that publication began
-        self._placing = False  # the clock was set by a confirmation, and is in no block yet
+        self._told: "tuple | None" = None  # what a confirmation says of the time
         self.reason = ""
         self.command = None  # payload of the newest command that verifies, see commands.py
         self._counter = recorder.state.command  # its counter; before there is one, the last taken
@@ -95,9 +94,12 @@ class Session:
                 self.expect(_POWER_OFF_MS)
                 await self.modem.power_off()
             self._watchdog.done(TASK)
-        if self._placing:
-            # For the next session. Not sooner: a seal and a connection at once take more room.
-            self.recorder.seal()
+        if self._told:
+            unplaced = self._state.sync is None
+            self.synchronise(*self._told)
+            if unplaced:
+                # For the next session. Not sooner: a seal and a connection take more room.
+                self.recorder.seal()
         return not self.is_owed()
 
     def is_owed(self):
@@ -159,10 +161,13 @@ class Session:
         self._watchdog.expect(TASK, 2 * limit_ms)
 
     def synchronise(self, ticks, unix, unix_ms, uncertainty_ms, source):
-        """Record a clock sync: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
-        t, ms = self.port.since_boot(self._state.boot_rtc)
-        t, ms = _earlier(t, ms, time.ticks_diff(time.ticks_ms(), ticks))
-        self.recorder.record(_CLOCK_SYNC, [t, ms, unix, unix_ms, uncertainty_ms, source])
+        """Take what a source says: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
+        from coldtrail import clock
+
+        then = clock.moment(self.port, self._state, ticks)
+        clock.take(self.recorder, then + [unix, unix_ms, uncertainty_ms, source])
+        del clock
+        forget("coldtrail", "clock")
 
     async def _exchange(self, stream):
         # Not before: it takes the room that the modem's setup has left.
@@ -279,12 +284,12 @@ class Session:
         known = state.is_confirmed(self._fresh)
         if not self.recorder.confirm(document):
             return
-        if state.sync is None and not known and state.is_confirmed(self._fresh):
+        if not known and state.is_confirmed(self._fresh):
             # It knows a block that nobody knew before this session, so it is not older than that.
+            # Judged after the session, which leaves no room for it.
             now = time.ticks_ms()
-            unix, unix_ms = document[4:6]
-            self.synchronise(now, unix, unix_ms, time.ticks_diff(now, self._published), _GATEWAY)
-            self._placing = True
+            late = time.ticks_diff(now, self._published)
+            self._told = (now, document[4], document[5], late, _GATEWAY)
 
 
 def _counter_of(payload):
@@ -293,9 +298,3 @@ def _counter_of(payload):
     if not isinstance(command, dict) or not isinstance(command.get(1), int):
         raise ValueError("command: no counter")
     return command[1]
-
-
-def _earlier(t, ms, by_ms):
-    """Return the moment (t, ms) moved back by ``by_ms``, not before the boot."""
-    total = max(0, t * 1000 + ms - by_ms)
-    return total // 1000, total % 1000

@@ -4,7 +4,7 @@ Sources: "BG96 GNSS AT Commands Manual" V1.1; "priority" is the BG95's, a BG96 c
 
     found = await gnss.locate(modem.at, 120_000, lambda: True)
     if found:
-        latitude, longitude, metres = found  # 1e-6 degree
+        latitude, longitude, metres, unix, ticks = found  # 1e-6 degree
 """
 
 import asyncio
@@ -33,11 +33,12 @@ _EARLIEST = const(1577836800)  # 2020-01-01; a receiver that counts weeks wrongl
 
 
 async def locate(at, limit_ms, is_wanted, unix=None):
-    """Return (latitude, longitude, uncertainty): 1e-6 degree, m; or None without a fix.
+    """Return (latitude, longitude, uncertainty, unix, ticks), or None without a fix.
 
-    The radio hears nothing meanwhile. Ends within ``limit_ms``, and at once when ``is_wanted()``
-    says that nobody waits for it any more. ``unix``: the time in Unix seconds, as far as it is
-    known; a position of another day is none. Raises NoAnswer.
+    1e-6 degree, m; the Unix second of the position, and ``time.ticks_ms()`` when the receiver told
+    it, which computes one a second. The radio hears nothing meanwhile. Ends within ``limit_ms``,
+    and at once when ``is_wanted()`` says that nobody waits for it any more. ``unix``: the time in
+    Unix seconds, as far as it is known; a position of another day is none. Raises NoAnswer.
     """
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     command = at.command
@@ -52,7 +53,11 @@ async def locate(at, limit_ms, is_wanted, unix=None):
     try:
         while found is None and left(deadline) and is_wanted():
             try:
-                found = position(await command(b"AT+QGPSLOC?", b"+QGPSLOC:"), unix)
+                told = await command(b"AT+QGPSLOC?", b"+QGPSLOC:")
+                ticks = time.ticks_ms()
+                found = position(told, unix)
+                second = moment(told) if found else None
+                found = None if second is None else found + (second, ticks)
             except CommandError as error:
                 if error.code != _NOT_FIXED:
                     break
@@ -103,16 +108,35 @@ def position(answer, unix=None):
     return latitude, longitude, (_UERE_M * hdop + 9) // 10 + assumed
 
 
+def moment(answer):
+    """Return the Unix second of an AT+QGPSLOC? answer that has a position; None where it has none.
+
+    The date stands in it as b"110513" for 11 May 2013, the time as b"061951.0".
+    """
+    found = fields(answer)
+    clock, date = found[0][:6], found[9]
+    if len(clock) != 6 or not clock.isdigit():
+        return None
+    hour, minute, second = int(clock[:2]), int(clock[2:4]), int(clock[4:])
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    return _begin(date) + hour * 3600 + minute * 60 + second
+
+
+def _begin(date):
+    """Return the Unix second at which a day of six digits begins."""
+    from drivers.bg95.time import days
+
+    return (days(2000 + int(date[4:]), int(date[2:4])) + int(date[:2]) - 1) * _DAY_S
+
+
 def _is_of_day(date, unix):
     """Tell whether ``date``, as b"110513" for 11 May 2013, is ``unix``'s day or next to it."""
     if len(date) != 6 or not date.isdigit():
         return False
-    from drivers.bg95.time import days
-
-    day, month = int(date[:2]), int(date[2:4])
-    if not (1 <= day <= 31 and 1 <= month <= 12):
+    if not (1 <= int(date[:2]) <= 31 and 1 <= int(date[2:4]) <= 12):
         return False
-    begin = (days(2000 + int(date[4:]), month) + day - 1) * _DAY_S
+    begin = _begin(date)
     if unix is None:
         return begin >= _EARLIEST
     return begin - _DAY_S <= unix < begin + 2 * _DAY_S

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 
 from coldtrail_simulator.services import tools
 from coldtrail_simulator.shipment.shipment import run
@@ -12,10 +13,12 @@ from coldtrail_simulator.world import scenario
 from tests.bench import heap
 from tests.journeys.test_heap import FIRMWARE_KIB
 from tests.support.host import PATIENCE_S
-from tests.support.trackers.cabled import CODE, Cabled, provisioned
+from tests.support.trackers.bench import CLOSED
+from tests.support.trackers.cabled import CODE, NAME, Cabled, provisioned
 
 SPEED = 40
 SPARE_KIB = 4
+CLOCK_SYNC, CABLE, FLIGHTS = 4, 4, 10
 
 
 def started(port, *options):
@@ -100,7 +103,7 @@ def test_a_tracker_that_is_well_passes(tmp_path):
     summary = json.loads(document)
     assert summary["passed"] is True
     measured = {check["check"]: check for check in summary["checks"]}
-    assert len(measured) == 18
+    assert len(measured) == 19
     assert measured["GNSS"]["unit"] == "m"
     assert measured["battery"]["unit"] == "mV"
     assert 4000 < measured["battery"]["value"] < 4200
@@ -114,9 +117,31 @@ def test_what_fails_is_said_a_line_each_and_counted_by_the_exit_code(tmp_path):
     lines = done.stdout.splitlines()
     assert "FAILED modem             the modem does not answer after power-on (answers)" in lines
     assert (
-        lines[-1] == "6 of 17 failed: modem, SIM, registration, clock, test block, LED and button"
+        lines[-1] == "6 of 18 failed: modem, SIM, registration, clock, test block, LED and button"
     )
-    assert sum(line.startswith("ok ") for line in lines) == 11
+    assert sum(line.startswith("ok ") for line in lines) == 12
+
+
+def test_a_tracker_without_a_clock_is_given_this_machines_and_may_fly(tmp_path):
+    begun = time.time()
+    flights = [[4_000_000_000, 4_000_040_000]]
+    name = NAME.device_file("broker.example", CLOSED, options={FLIGHTS: flights})
+    with cabled(tmp_path, files={"identity.cbor": name}) as tracker:
+        done = selftest(tracker.link)
+    assert "the tracker had no clock: it has this machine's time" in done.stderr
+    assert "ok     flights           1 planned (the clock is set)" in done.stdout.splitlines()
+    [[_, _, _, unix, _, uncertainty_ms, source]] = tracker.records(CLOCK_SYNC)
+    assert begun - 1 < unix < time.time() + 1
+    assert source == CABLE
+    assert 2000 <= uncertainty_ms < 2000 + SPEED * 1000
+
+
+def test_a_clock_that_is_set_is_left_as_it_is(tmp_path):
+    with cabled(tmp_path) as tracker:
+        assert "had no clock" in selftest(tracker.link).stderr
+        again = selftest(tracker.link)
+    assert "had no clock" not in again.stderr
+    assert len(tracker.records(CLOCK_SYNC)) == 1
 
 
 def test_in_transit_it_asks_for_the_code(tmp_path):

@@ -26,7 +26,7 @@ from tests.support.trackers.cabled import CODE, NAME, provisioned
 
 FIRMWARE_KIB = 104
 PROFILE = profile([(1, 1, 0, 3, 2500, 0, 0, 0)])  # an alarm above 25 degrees
-SERVICE, STOP, START, BOOT = 20, 11, 10, 3
+SERVICE, STOP, START, BOOT, SYNC, CABLE = 20, 11, 10, 3, 4, 4
 COMMANDED, BY_CONSOLE = 4, 3
 LINE_RATE = 11_520
 """Bytes a second at 115,200 baud, 10 bits a byte."""
@@ -57,7 +57,9 @@ class Typist:
             since = len(self.tracker.console.text)
             self.tracker.console.type(line.encode() + b"\r")
             end_us = self.tracker.clock.now_us + round(limit_s * US_PER_S)
-            while not re.search(r"\n(> |code: |>>> |\.\.\. )$", self.tracker.console.text[since:]):
+            while not re.search(
+                r"\n(> |code: |utc, within ms: |>>> |\.\.\. )$", self.tracker.console.text[since:]
+            ):
                 assert self.tracker.clock.now_us < end_us, self.tracker.console.text[since:]
                 self.tracker.wait(0.05)
             said = self.tracker.console.text[since:]
@@ -148,8 +150,9 @@ def _plain(fields):
 
 def test_time_is_the_networks_once_it_is_known(typist: Typist):
     (said,) = typist.ask("time")
-    unix = EPOCH_MS // 1000 + typist.tracker.clock.now_us // US_PER_S
-    assert said["utc"] == datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    unix = EPOCH_MS / 1000 + typist.tracker.clock.now_us / US_PER_S
+    # A whole second, asked for a moment ago, by a network that tells it up to 250 ms late.
+    assert -0.5 < unix - datetime.fromisoformat(str(said["utc"])).timestamp() < 2
     assert said["source"] == "network"
 
 
@@ -302,6 +305,44 @@ def test_without_service_mode_there_is_no_prompt(make):
     typist = make()
     assert "not provisioned for service mode" in typist.type("repl")
     assert typist.tracker.records(SERVICE) == []
+
+
+# --- the clock -----------------------------------------------------------------------------
+
+
+def test_the_clock_is_set_by_who_has_the_code_and_says_how_surely(make):
+    typist = make(modem=NoModem)
+    assert typist.ask("time")[0]["utc"] is None
+    assert "wrong code" in typist.type("time set", "guess")
+    assert typist.tracker.records(SYNC) == []
+    said = typist.type("time set", CODE, "2026-03-01T12:00:00.250Z 400")
+    assert "source         cable" in said
+    [sync] = typist.tracker.records(SYNC)
+    noon = round(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp())
+    assert sync[3:5] == [noon, 250]
+    assert 400 <= sync[5] < 1000
+    assert sync[6] == CABLE
+    typist.tracker.unplug()
+    typist.tracker.wait(100_000)
+    typist.tracker.plug()
+    typist.tracker.wait(5)
+    (clock,) = typist.ask("time")
+    # 100 ppm of what has passed.
+    assert 10_000 <= clock["uncertainty_ms"] - sync[5] <= 10_100
+    now = datetime.fromisoformat(str(clock["utc"])).timestamp()
+    assert now - noon == pytest.approx(100_005, abs=15)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "now", "2026-03-01T12:00:00Z", "2026-03-01T12:00:00Z soon", "2026-03-01 12:00:00Z 500",
+     "2026-03-01T24:00:00Z 500", "2026-13-01T12:00:00Z 500", "2026-03-01T12:00:00.25Z 500",
+     "2026-03-01T12:00:00+01:00 500", "2026-03-01T12:00:00Z 9999999", "1970-01-01T00:00:00Z 5"],
+)  # fmt: skip
+def test_what_is_no_time_sets_no_clock(typist: Typist, answer: str):
+    before = typist.tracker.records(SYNC)
+    assert "error: " in typist.type("time set", CODE, answer)
+    assert typist.tracker.records(SYNC) == before
 
 
 # --- the line ------------------------------------------------------------------------------

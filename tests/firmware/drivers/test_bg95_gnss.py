@@ -1,6 +1,7 @@
 """Positions as the satellite receiver's driver reads them."""
 
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ def test_the_manuals_position() -> None:
     # 31°50.7223' N, 117°11.9293' E, HDOP 0.7
     may_2013 = 1_368_253_191
     assert gnss.position(answer[11:].encode(), may_2013) == (31_845_372, 117_198_822, 5)
+    assert gnss.moment(answer[11:].encode()) == may_2013
+
+
+@given(st.integers(1_577_836_800, 4_102_444_799))  # 2020 to 2099
+def test_any_moment(unix: int) -> None:
+    moment = datetime.fromtimestamp(unix, UTC)
+    answer = f"{moment:%H%M%S}.0,3150.7223N,11711.9293E,0.7,62.2,3,0.0,0.0,0.0,{moment:%d%m%y},09"
+    assert gnss.moment(answer.encode()) == unix
+
+
+@pytest.mark.parametrize("clock", ["", "0619", "06195x.0", "240000.0", "236000.0", "235960.0"])
+def test_what_is_no_time_of_day(clock: str) -> None:
+    answer = f"{clock},3150.7223N,11711.9293E,0.7,62.2,3,0.0,0.0,0.0,110526,09"
+    assert gnss.moment(answer.encode()) is None
 
 
 @given(

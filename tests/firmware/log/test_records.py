@@ -31,8 +31,10 @@ LISTS = {
         "BACK_WITHIN SENSOR_LOST SHIPMENT_STOPPED RULES_REPLACED",
     ),
     "arrival": (r"cause: 1\.\.5, *;(.*1 back.*)", "END_BY_", "ARRIVAL"),
-    "flight": (r"cause: 1\.\.4\] *;(.*planned leg.*)", "", "PLANNED TAKE_OFF ARRIVAL TIME_LIMIT"),
-    "sync": (r"source: 1\.\.3, *;(.*)", "", "NETWORK GATEWAY"),
+    "flight": (
+        r"cause: 1\.\.5\] *;((?:.*\n){2})", "", "PLANNED TAKE_OFF ARRIVAL TIME_LIMIT NO_CLOCK",
+    ),
+    "sync": (r"source: 1\.\.4, *;(.*)", "", "NETWORK GNSS GATEWAY CABLE"),
     "position": (r"source: 1\.\.2\] *;(.*)", "BY_", "GNSS"),
     "subject": (
         r"; subject 0\.\.4: sensor as in status;(.*)\.", "SUBJECT_",

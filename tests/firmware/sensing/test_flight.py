@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coldtrail import clock
 from coldtrail.judging import profile as profiles
 from coldtrail.log import records as r
 from coldtrail.log.recorder import Recorder
@@ -19,7 +21,7 @@ from tests.support.trackers.who import Identity
 LIMIT_S = 7200
 UNIX = 1_800_000_000
 MARGIN_S = 120
-PLANNED, TAKE_OFF, ARRIVAL, TIME_LIMIT = 1, 2, 3, 4
+PLANNED, TAKE_OFF, ARRIVAL, TIME_LIMIT, NO_CLOCK = 1, 2, 3, 4, 5
 PROFILE = profiles.load(host_profiles.load("refrigerated_2_8").encode())
 
 STILL = (10, -20, 1000, 80)
@@ -77,6 +79,17 @@ class FlyingTracker:
         assert ms > 0
         self.t += ms // 1000
 
+    def reset(self, rtc: int) -> None:
+        """Boot by the watchdog; ``rtc`` is the chip's counter, which ran on."""
+        self.mount()
+        self.memory = []
+        self.recorder.record(r.BOOT, [0, self.recorder.state.boot + 1, r.WATCHDOG, rtc, "0"])
+        self.t = 0
+
+    def start(self) -> None:
+        """Begin the shipment."""
+        self.recorder.record(r.SHIPMENT_START, [self.t, "S-1"])
+
     @property
     def events(self) -> list[list[int]]:
         """What the log says of flights: t, on, cause."""
@@ -107,21 +120,156 @@ def test_a_planned_leg_is_silent_from_its_margin_to_its_end(
 ) -> None:
     tracker = FlyingTracker(legs, limit=0)
     tracker.sync(UNIX)
-    on = 0
-    expected = []
+    changes: list[bool] = []
     for wait in waits:
         # Cells, alarms and motion have no say in it.
         answer = tracker.wake(wait, random.Random(wait).choice([STILL, CLIMBING, None]))
         now = UNIX + tracker.t
-        planned = any(begin - MARGIN_S <= now < end for begin, end in legs)
-        assert (answer != flight.FREE) == planned
-        if planned != bool(on):
-            on = int(planned)
-            expected.append([tracker.t, on, PLANNED if planned else ARRIVAL])
+        # What the clock may be off by: 0.5 s when it was set, and 100 ppm since; in whole seconds.
+        least, most = (Fraction(1, 2) + Fraction(tracker.t, 10_000) + extra for extra in (0, 2))
+        silent = answer != flight.FREE
+        if any(begin - MARGIN_S - least <= now < end + least for begin, end in legs):
+            assert silent
+        if silent:
+            assert any(begin - MARGIN_S - most <= now < end + most for begin, end in legs)
+        if silent != (changes[-1:] == [True]):
+            changes.append(silent)
+            assert tracker.events[-1] == [tracker.t, silent, PLANNED if silent else ARRIVAL]
         departure = flight.departure(tracker.recorder, tracker.t)
-        later = [begin - MARGIN_S - UNIX for begin, _ in legs if begin - MARGIN_S > now]
-        assert departure == min(later, default=None)
-    assert tracker.events == expected
+        later = [begin - MARGIN_S - UNIX - tracker.t for begin, _ in legs]
+        if departure is not None:
+            assert departure > tracker.t
+            assert any(
+                least <= left - (departure - tracker.t) + least <= 2 * most for left in later
+            )
+        for left in later:
+            if left > most:
+                assert departure is not None
+                assert departure - tracker.t <= left - least
+    assert len(tracker.events) == len(changes)
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000), st.integers(0, 9000))
+def test_after_a_power_cut_it_is_silent_for_what_was_left_of_its_leg(
+    flown: int, left: int, other: int
+) -> None:
+    """Of two legs, the other of which is longer or shorter and of no account."""
+    leg = [UNIX, UNIX + flown + left]
+    far = UNIX + 100_000
+    tracker = FlyingTracker([leg, [far, far + 1 + other]])
+    tracker.sync(UNIX)
+    assert tracker.wake(flown) == flight.SILENT
+    tracker.boot()
+    assert tracker.wake(left - 1, CRUISING) == flight.SILENT
+    assert tracker.wake(2, CRUISING) == flight.FREE
+    assert tracker.events[-1][1:] == [0, TIME_LIMIT]
+
+
+def test_a_leg_that_follows_at_once_belongs_to_what_is_left() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 3600], [UNIX + 3700, UNIX + 7200]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1800) == flight.SILENT
+    tracker.boot()
+    assert tracker.wake(5399, CRUISING) == flight.SILENT
+    assert tracker.wake(2, CRUISING) == flight.FREE
+
+
+def test_the_silence_outlasts_many_cuts_and_no_longer() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 3600]])
+    tracker.sync(UNIX)
+    assert tracker.wake(600) == flight.SILENT
+    for _ in range(3):
+        tracker.boot()
+        assert tracker.wake(900) == flight.SILENT
+    tracker.boot()
+    assert tracker.wake(300) == flight.FREE
+
+
+# ---- without a clock ----
+
+
+def test_without_a_clock_a_planned_flight_leaves_the_floor_to_decide() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    assert tracker.wake(300, STILL) == flight.FREE
+    assert tracker.wake(300, CRUISING) == flight.SILENT
+    assert tracker.events == [[600, 1, NO_CLOCK]]
+    assert tracker.wake(300, STILL) == flight.SILENT
+    assert tracker.wake(300, CRUISING) == flight.SILENT
+    assert tracker.wake(300, STILL) == flight.SILENT
+    # Where it has stood for ten minutes it is on the ground.
+    assert tracker.wake(600, STILL) == flight.FREE
+    assert tracker.events[-1][1:] == [0, ARRIVAL]
+
+
+@pytest.mark.parametrize("floor", [ROLLING, CRUISING, None])
+def test_without_a_clock_it_is_silent_as_long_as_the_longest_leg_at_a_time(
+    floor: Motion | None,
+) -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 900], [UNIX + 5000, UNIX + 8600]], limit=0)
+    tracker.start()
+    assert tracker.wake(300, floor) == flight.SILENT
+    assert tracker.wake(3719, floor) == flight.SILENT
+    # A call is tried, and then it is silent again.
+    assert tracker.wake(1, floor) == flight.FREE
+    assert tracker.events[-1][1:] == [0, TIME_LIMIT]
+    assert tracker.wake(300, floor) == flight.SILENT
+
+
+def test_a_clock_that_is_set_ends_the_doubt() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    assert tracker.wake(300, ROLLING) == flight.SILENT
+    tracker.sync(UNIX - 5000)
+    assert tracker.wake(300, ROLLING) == flight.FREE
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    assert tracker.wake(300, ROLLING) == flight.SILENT
+    tracker.sync(UNIX + 100)
+    assert tracker.wake(300, ROLLING) == flight.SILENT
+    assert [event[1:] for event in tracker.events] == [[1, NO_CLOCK], [0, ARRIVAL], [1, PLANNED]]
+
+
+def test_a_floor_that_is_known_a_moment_later_decides() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    tracker.start()
+    assert tracker.wake(300, None, None, STILL) == flight.FREE
+    assert tracker.wake(300, None, CRUISING) == flight.SILENT
+
+
+def test_before_a_shipment_begins_an_accelerometer_that_is_off_silences_nothing() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 9000]], limit=0)
+    assert tracker.wake(300, None) == flight.FREE
+
+
+def test_who_plans_no_flight_asks_no_floor() -> None:
+    tracker = FlyingTracker([], limit=0)
+    assert tracker.wake(300, CRUISING) == flight.FREE
+    assert tracker.events == []
+
+
+# ---- sources that contradict each other ----
+
+
+@pytest.mark.parametrize("wrong_s", [-10_800, 10_800])
+@pytest.mark.parametrize("right_first", [True, False])
+def test_while_sources_contradict_each_other_the_leg_of_either_is_silent(
+    wrong_s: int, right_first: bool
+) -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 3600]])
+    told = [UNIX + 60, UNIX + 60 + wrong_s]
+    for unix, source in zip(told if right_first else told[::-1], (1, 3), strict=True):
+        clock.take(tracker.recorder, [0, 0, unix, 0, 500, source])
+    assert tracker.recorder.state.doubted is not None
+    assert tracker.wake(300) == flight.SILENT
+    assert tracker.wake(3200) == flight.SILENT
+
+
+def test_one_network_that_is_hours_off_breaks_no_silence() -> None:
+    tracker = FlyingTracker([[UNIX, UNIX + 3600]])
+    tracker.sync(UNIX - 600)
+    assert tracker.wake(300) == flight.FREE
+    clock.take(tracker.recorder, [300, 0, UNIX - 300 + 10_800, 0, 500, 1])
+    assert tracker.wake(400) == flight.SILENT
+    assert tracker.wake(3400) == flight.SILENT
+    assert tracker.events == [[700, 1, PLANNED]]
 
 
 readings = st.one_of(
@@ -235,18 +383,6 @@ def test_a_boot_in_the_air_keeps_silent_and_the_limit_goes_on(waits: list[int]) 
         passed += wait
 
 
-def test_a_planned_leg_without_a_clock_lasts_as_long_as_the_longest() -> None:
-    legs = [[UNIX + 1000, UNIX + 2000], [UNIX + 50_000, UNIX + 55_000]]
-    tracker = FlyingTracker(legs)
-    tracker.sync(UNIX)
-    assert tracker.wake(1500) == flight.SILENT
-    tracker.boot()
-    assert tracker.wake(1500) == flight.SILENT  # nobody knows that it has arrived
-    assert tracker.wake(3600) == flight.SILENT
-    assert tracker.wake(20) == flight.FREE
-    assert tracker.events[-1][1:] == [0, TIME_LIMIT]
-
-
 def test_what_was_provisioned_anew_ends_it() -> None:
     tracker = FlyingTracker([[UNIX, UNIX + 9000]])
     tracker.sync(UNIX)
@@ -254,3 +390,39 @@ def test_what_was_provisioned_anew_ends_it() -> None:
     tracker.identity.flights = []
     tracker.boot()
     assert tracker.wake(10) == flight.FREE
+
+
+# ---- a reset that leaves the counter running ----
+
+
+def test_a_reset_that_leaves_the_counter_running_keeps_the_planned_leg() -> None:
+    tracker = FlyingTracker([[UNIX + 5000, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1000) == flight.FREE
+    tracker.reset(1300)
+    assert tracker.recorder.state.sync is None
+    assert tracker.wake(3400, CRUISING) == flight.FREE
+    assert tracker.wake(300, STILL) == flight.SILENT
+    tracker.reset(1300 + 3800)
+    assert tracker.wake(3880, STILL) == flight.SILENT
+    assert tracker.wake(40, STILL) == flight.FREE
+    assert [event[1:] for event in tracker.events] == [[1, PLANNED], [0, ARRIVAL]]
+
+
+def test_after_such_a_reset_a_network_that_is_hours_off_is_not_believed() -> None:
+    tracker = FlyingTracker([[UNIX + 5000, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1000) == flight.FREE
+    tracker.reset(1300)
+    assert not clock.take(tracker.recorder, [10, 0, UNIX + 1310 + 10_800, 0, 500, 1])
+    assert clock.take(tracker.recorder, [20, 0, UNIX + 1320, 0, 500, 1])
+    assert tracker.recorder.state.doubted is None
+    assert tracker.wake(3700, STILL) == flight.SILENT
+
+
+def test_a_counter_that_began_anew_carries_no_clock() -> None:
+    tracker = FlyingTracker([[UNIX + 5000, UNIX + 9000]])
+    tracker.sync(UNIX)
+    assert tracker.wake(1000) == flight.FREE
+    tracker.reset(2)
+    assert tracker.recorder.state.clock is None

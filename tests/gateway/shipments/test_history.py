@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.evidence.findings import Name
 from coldtrail_gateway.evidence.timeline import GATEWAY_MS
 from coldtrail_gateway.exports import tabular
@@ -136,10 +137,13 @@ def test_a_sync_later_than_its_arrival_is_named(store: Store) -> None:
     assert placed.utc_ms - placed.uncertainty_ms <= NOW_MS + GATEWAY_MS
 
 
-def test_two_syncs_that_contradict_each_other_are_both_covered(store: Store) -> None:
-    whole = told(
-        store, Maker().block(rows(3), [(4, *sync(0, START)), (4, *sync(600, START + 87_000))])
-    )
+@pytest.mark.parametrize("second", [EventType.CLOCK_SYNC, EventType.DOUBTED_TIME])
+def test_two_syncs_that_contradict_each_other_are_both_covered(
+    store: Store, second: EventType
+) -> None:
+    """Also where the tracker itself goes by the first alone."""
+    syncs = [(4, *sync(0, START)), (int(second), *sync(600, START + 87_000))]
+    whole = told(store, Maker().block(rows(3), syncs))
     (finding,) = whole.findings
     assert (finding.name, finding.wrong) == (Name.TIME_IN_DOUBT, True)
     for placed, sample in whole.samples:

@@ -173,7 +173,7 @@ KEY_VERSION: Final = Int(1, 255)
 AXIS: Final = Int(-32767, 32767)
 SHORT: Final = Int(0, 65535)
 
-SYNC: Final = (SECONDS, MS, UNIX, MS, U32, Int(1, 3))
+SYNC: Final = (SECONDS, MS, UNIX, MS, U32, Int(1, 4))
 EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     2: (SECONDS, Int(-90000000, 90000000), Int(-180000000, 180000000), U32, Int(1, 2)),
     3: (Int(0, 0), COUNTER, Int(1, 5), SECONDS, Text(16)),
@@ -195,7 +195,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     9: (SECONDS, Int(1, 3), U32),
     10: (SECONDS, NAME),
     11: (SECONDS, NAME, Int(1, 4)),
-    12: (SECONDS, Int(0, 1), Int(1, 4)),
+    12: (SECONDS, Int(0, 1), Int(1, 5)),
     13: (SECONDS, Int(0, 31), Int(0, 15), Int(0, 1)),
     14: (SECONDS, AXIS, AXIS, AXIS),
     15: (SECONDS, SHORT),
@@ -205,6 +205,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     19: (SECONDS, MS, MS, SHORT, U32, Int(1, 3), Int(-200, 0)),
     20: (SECONDS, Int(0, 1)),
     21: (SECONDS, Int(0, 7), READING),
+    22: SYNC,
 }
 SAMPLE: Final[tuple[Limits, ...]] = (SECONDS, SECONDS, *[OrNull(READING)] * 8)
 RECORDS: Final[dict[int, tuple[Limits, ...]]] = {1: SAMPLE, **EVENTS}

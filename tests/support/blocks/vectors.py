@@ -102,6 +102,7 @@ def histories() -> dict[str, tuple[list[Record], dict[str, Any]]]:
                 [17, [7340, 1750007328000, 2, 1, "2 alarms acknowledged"]],
                 [20, [7350, 1]],
                 [21, [7260, 0, -300]],
+                [22, [7360, 40, UNIX + 10_908, 0, 500, 1]],
             ],
             {"sync": SYNC, "urgent": True},
         ),

@@ -160,6 +160,7 @@ class CallingTracker(Tracker):
         volume: Path | None = None,
         utc_ms: Callable[[int], int] | None = None,
         modem: Mapping[str, Any] | None = None,
+        world: Still | None = None,
         **options: Any,
     ) -> None:
         site.forget()
@@ -184,7 +185,7 @@ class CallingTracker(Tracker):
                 **(modem or {}),
             )
 
-        self.world = Still()
+        self.world = world or Still()
         super().__init__(
             boards.named(BOARD),
             volume or site.volume,

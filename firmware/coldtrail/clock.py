@@ -1,0 +1,74 @@
+"""Whether a source of time is believed. Imported for what a source says, and given back.
+
+The running clock is the last clock sync, carried on by the tracker's own counter: through deep
+sleep, and through a reset that has left the counter running. A source that agrees with it is used.
+One that contradicts it is kept as evidence (event 22) and not used until a second source, of
+another kind, agrees with it: one network that is an hour off then moves neither a sample nor the
+silence of a planned flight. The first source after power-on has nothing to be held against; the
+gateway's time, which every session brings, or the satellites' follows.
+"""
+
+import time
+
+from micropython import const
+
+# Constants of records.py, repeated so that the compiler can inline them.
+_CLOCK_SYNC = const(4)
+_DOUBTED_TIME = const(22)
+_NETWORK = const(1)
+
+# What a source may be off beyond the uncertainty of its reading, which is all that a sync states.
+# A network tells a whole second late at times (3GPP TS 22.042 promises no more than minutes).
+_SOURCE_MS = const(2_000)
+_DRIFT = const(10)  # s that the counter takes to be 1 ms off, by the contract's 100 ppm
+
+
+def moment(port, state, ticks):
+    """Return the [t, ms] since boot of a moment in ``time.ticks_ms()``, not before the boot."""
+    t, ms = port.since_boot(state.boot_rtc)
+    total = max(0, t * 1000 + ms - time.ticks_diff(time.ticks_ms(), ticks))
+    return [total // 1000, total % 1000]
+
+
+def offset_ms(running, other):
+    """Return by how many ms a sync is ahead of another that the counter carries on."""
+    seconds = other[2] - running[2] - (other[0] - running[0])
+    return seconds * 1000 + other[3] - running[3] - (other[1] - running[1])
+
+
+def uncertainty_ms(sync, t):
+    """Return how far the clock may be off at ``t``, in seconds since boot, since a sync."""
+    return sync[4] + abs(t - sync[0]) // _DRIFT + 1
+
+
+def agree(running, other):
+    """Tell whether two syncs of one boot can both be right."""
+    most = uncertainty_ms(running, other[0]) + other[4] + _SOURCE_MS
+    return abs(offset_ms(running, other)) <= most
+
+
+def take(recorder, fields):
+    """Record what a source says of the time; return whether it can be right by what is known.
+
+    ``fields``: (t, ms, unix, unix_ms, uncertainty_ms, source). Nothing is recorded of what is no
+    news: a doubted source that repeats itself, and another than the network that tells no more
+    than the running clock.
+    """
+    state = recorder.state
+    running, doubted = state.clock, state.doubted
+    source = fields[5]
+    believed = running is None or agree(running, fields)
+    if believed:
+        is_news = (
+            source == _NETWORK
+            or state.sync is None
+            or doubted is not None
+            or fields[4] < uncertainty_ms(running, fields[0])
+        )
+    elif doubted is not None and agree(doubted, fields):
+        is_news = believed = source != doubted[5]
+    else:
+        is_news = True
+    if is_news:
+        recorder.record(_CLOCK_SYNC if believed else _DOUBTED_TIME, fields)
+    return believed
