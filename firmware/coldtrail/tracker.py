@@ -288,7 +288,7 @@ class Tracker:
         if state.sync is None or state.urgent or self.retries():
             # Without the time, nobody can say when this boot's samples were taken.
             return now >= self.not_before
-        if state.oldest is None:
+        if state.oldest is None or now < self.not_before:
             return False
         return now - state.oldest + state.interval >= state.upload_interval
 
@@ -313,6 +313,20 @@ class Tracker:
         return silent
 
     async def call(self):
+        """Call; whatever that raises ends the call, not the tracker.
+
+        So does a MemoryError: what the call holds is given back, and the next wake's heap is new.
+        """
+        try:
+            await self._call()
+        except Exception as error:
+            from coldtrail.uplink import raised
+
+            raised.end(self, error)
+            del raised
+            forget("coldtrail.uplink", "raised")
+
+    async def _call(self):
         """Call; and again as long as there is a command's outcome to tell."""
         again = None
         for _ in range(_CALLS):
@@ -363,16 +377,21 @@ class Tracker:
             all_confirmed = await self.while_sampling(session.run())
         except asyncio.CancelledError:
             all_confirmed, session.reason = False, "a planned flight begins"
-        self.attempted = session.newest
+        finally:
+            self.attempted = session.newest
         reached = all_confirmed and self.state.sync is not None
         if reached:
             self.failures = self.not_before = 0
         else:
             print("uplink:", session.reason or "not everything is confirmed")
-            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self.failures, 4))
-            self.not_before = self.now() + delay
-            self.failures += 1
+            self.postpone()
         return reached, session.command, session.refused, session.replayed, session.sent_again
+
+    def postpone(self):
+        """Take note of a call that has failed: the next one may be made only later."""
+        delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self.failures, 4))
+        self.not_before = self.now() + delay
+        self.failures += 1
 
     async def while_sampling(self, coroutine):
         """Run a coroutine; take samples and feed the watchdog meanwhile. Return its result.
@@ -382,6 +401,22 @@ class Tracker:
         import asyncio
 
         task = asyncio.create_task(coroutine)
+        try:
+            await self._sample_beside(task)
+        except Exception:
+            task.cancel()  # it switches the modem off
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+            raise
+        finally:
+            self.watchdog.done(_SAMPLER)
+        return await task
+
+    async def _sample_beside(self, task):
+        import asyncio
+
         since = None
         while not task.done():
             if self.port.button():
@@ -401,5 +436,3 @@ class Tracker:
                 task.cancel()
             self.watchdog.feed()
             await asyncio.sleep_ms(_LOOP_MS)
-        self.watchdog.done(_SAMPLER)
-        return await task

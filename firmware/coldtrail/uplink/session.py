@@ -13,6 +13,10 @@ _FAULT = const(13)
 _SUBJECT_MODEM = const(6)
 _URGENT = const(1)
 _GATEWAY = const(3)
+_PASSED_OVER = const(7)
+_CALL_RAISED = const(8)
+
+_RADIO_SPENT = const(1)  # from memories.py
 
 TASK = "uplink"
 
@@ -91,14 +95,27 @@ class Session:
             while await self._attempt():
                 self._repeated = self.newest
         finally:
-            if self.modem.is_on():
-                self.expect(_POWER_OFF_MS)
-                await self.modem.power_off()
-            self._watchdog.done(TASK)
+            try:
+                if self.modem.is_on():
+                    self.expect(_POWER_OFF_MS)
+                    await self.modem.power_off()
+            finally:
+                self.modem.supply(False)
+                self._watchdog.done(TASK)
+                if self.radio:
+                    self.radio[_RADIO_SPENT] += self.passed_ms() // 1000
         if self._placing:
             # For the next session. Not sooner: a seal and a connection at once take more room.
             self.recorder.seal()
-        return not self.is_owed()
+        if self.is_owed():
+            return False
+        for code in (_PASSED_OVER, _CALL_RAISED):
+            self.record_fault(code, False)
+        return True
+
+    def passed_ms(self):
+        """Return for how long the session goes on."""
+        return time.ticks_diff(time.ticks_ms(), self.began)
 
     def is_owed(self):
         """Return whether there is a block that is not confirmed."""
