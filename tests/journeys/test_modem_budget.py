@@ -42,7 +42,8 @@ def test_an_alarm_without_coverage_for_34_hours_goes_out_once_there_is_coverage(
     tmp_path: Path,
 ) -> None:
     with Site(tmp_path, tls=False) as site:
-        intervals = {"interval": INTERVAL_S, "alarm_interval": INTERVAL_S, "upload_interval": 3600}
+        intervals = {"interval": INTERVAL_S, "alarm_interval": INTERVAL_S}
+        intervals |= {"upload_interval": 3600, "alarm_upload_interval": 3600}
         (site.volume / "profile.cbor").write_bytes(profile(WARM, **intervals))
         with CallingTracker(site) as tracker:
             tracker.places.cell = None
