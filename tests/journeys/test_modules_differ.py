@@ -77,11 +77,14 @@ def until_data(tracker: CallingTracker) -> list[str]:
 
 def every_command() -> list[str]:
     """Return the commands of set-up and attachment with a modem that has a past."""
-    with tempfile.TemporaryDirectory() as work, Site(Path(work), tls=False) as place:
-        with tracker_of(place, past=STRANGE) as tracker:
-            tracker.power_on()
-            assert tracker.until(lambda: bool(place.keeper.kept), 600)
-            return until_data(tracker)
+    with (
+        tempfile.TemporaryDirectory() as work,
+        Site(Path(work), tls=False) as place,
+        tracker_of(place, past=STRANGE) as tracker,
+    ):
+        tracker.power_on()
+        assert tracker.until(lambda: bool(place.keeper.kept), 600)
+        return until_data(tracker)
 
 
 def test_every_command_that_is_refused_is_passed_over_or_has_another_in_its_place(

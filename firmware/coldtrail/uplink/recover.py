@@ -95,4 +95,3 @@ def _record_radio(session):
     if any(counts):
         fields = [min(0xFFFF, count) for count in counts]
         session.recorder.record(_RADIO, [session.now()] + fields)
-

@@ -129,8 +129,8 @@ class Session:
         except OSError as error:
             failure = error
             self.reason = "%s %s" % (type(error).__name__, error)
-        forget("coldtrail.uplink", "mqtt", "attach", "connect")
-        forget("drivers.bg95", "setup")
+        forget("coldtrail.uplink", "mqtt", "mqtt_connect", "attach", "budget", "connect")
+        forget("drivers.bg95", "setup", "settings")
         from coldtrail.uplink import recover
 
         again = await recover.follow(self, failure)
@@ -183,21 +183,23 @@ class Session:
 
     async def _exchange(self, stream):
         # Not before: it takes the room that the modem's setup has left.
-        from coldtrail.uplink import mqtt
+        from coldtrail.uplink import mqtt, mqtt_connect
 
         client = mqtt.Client(stream, self._identity.tracker, _KEEPALIVE_S, self._packet)
         client.on_message = self._message
         self.expect(_ANSWER_MS)
         try:
-            await client.connect(_ANSWER_MS)
-        except mqtt.Refused:
+            await mqtt_connect.connect(client, _ANSWER_MS)
+        except mqtt_connect.Refused:
             self.is_refused = True
             raise
         topic = "coldtrail/1/" + self._identity.tracker
         self.expect(_ANSWER_MS)
-        await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
+        await mqtt_connect.subscribe(client, topic + "/confirmation", 0, _ANSWER_MS)
         self.expect(_ANSWER_MS)
-        await client.subscribe(topic + "/command", 1, _ANSWER_MS)
+        await mqtt_connect.subscribe(client, topic + "/command", 1, _ANSWER_MS)
+        del mqtt_connect
+        forget("coldtrail.uplink", "mqtt_connect")
         await self._publish_all(client, topic + "/up")
         self.sent_again = self._again is not None
         deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)

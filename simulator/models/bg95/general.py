@@ -86,7 +86,7 @@ class General:
         self._power_down = power_down
         self.sim = sim
         self.port: AtPort | None = None
-        self.settings = SETTINGS | past.settings
+        self.settings = {**SETTINGS, **past.settings}
         self.report_port = past.report_port
         self.imei = "86" + f"{rng.randrange(10**13):013}"
         self._stored_baud = past.baud

@@ -118,9 +118,7 @@ class BG95:
             lambda: self.general.function == 1 and self.power is Power.ON,
             self.radio.block,
         )
-        self.saving = Saving(
-            self.radio, self.after, lambda: self._draws.is_idle, self._rest, past
-        )
+        self.saving = Saving(self.radio, self.after, lambda: self._draws.is_idle, self._rest, past)
         commands = (
             self.saving.commands()
             | self.general.commands()
