@@ -4,6 +4,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 
 import click
 
+from coldtrail_boards import printable
 from coldtrail_boards.errors import BoardError
 
 GROUP = "coldtrail.commands"
@@ -60,7 +61,8 @@ class EntryPointGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BoardError as error:
-            raise _Refused(str(error)) from error
+            # A part may quote a tracker or a file.
+            raise _Refused(printable.lines(str(error))) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands; one that fails to load says so on its own line."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import cbor2
 
 from coldtrail_boards.errors import BoardError
+from coldtrail_boards.printable import printable
 
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
@@ -271,7 +272,7 @@ def describe(record: Record) -> str:
         except (cbor2.CBORDecodeError, ValueError):
             text = record.payload.hex()
         else:
-            text = str(value)
+            text = printable(str(value))
     return f"{record.sequence:>9}  {name:<15}  {text}"
 
 

@@ -1,7 +1,7 @@
 """Reads a tracker's log over the cable into a file of sealed blocks that survives a pulled cable.
 
-The file is a CBOR sequence, as gateway/readout.py takes it; what the tracker sends is described in
-firmware/coldtrail/console/log.py.
+The file is a CBOR sequence, as gateway/cli/verify_file.py takes it; what the tracker sends is
+described in firmware/coldtrail/console/log.py.
 """
 
 from __future__ import annotations

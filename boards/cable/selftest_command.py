@@ -8,6 +8,7 @@ import click
 
 from coldtrail_boards.cable.line import BAUD
 from coldtrail_boards.cable.selftest import Check, selftest
+from coldtrail_boards.printable import printable
 
 _BEFORE_BUTTON = "flash write"
 _ASK = "… now press the button: green and red take turns"
@@ -28,7 +29,7 @@ def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: 
 
     def found(check: Check) -> None:
         if not as_json:
-            click.echo(check)
+            click.echo(printable(str(check)))
         if check.check == _BEFORE_BUTTON:
             click.echo(_ASK, err=True)
 
@@ -47,7 +48,8 @@ def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: 
         summary = {"passed": not failed, "failed": failed, "checks": [vars(c) for c in checks]}
         click.echo(json.dumps(summary, indent=2))
     elif failed:
-        click.echo(f"{len(failed)} of {len(checks)} failed: {', '.join(failed)}")
+        names = printable(", ".join(failed))
+        click.echo(f"{len(failed)} of {len(checks)} failed: {names}")
     else:
         click.echo("passed")
     context.exit(1 if failed else 0)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
+from coldtrail_boards import printable
 from coldtrail_boards.cable.line import ENQ, EOT, GREETING, NAK, Cable
 from coldtrail_boards.errors import BoardError
 
@@ -54,7 +55,8 @@ class Session:
                 self._say(piece)
 
     def _say(self, text: bytes) -> None:
-        self._show(text.decode("utf-8", "replace").replace("\r\n", "\n"))
+        # A carriage return alone would let it write over what stands there.
+        self._show(printable.lines(text.decode("utf-8", "replace").replace("\r", "")))
         self._tail = (self._tail + text)[-200:]
         if GREETING.search(self._tail):
             self._tail = b""

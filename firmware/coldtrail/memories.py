@@ -27,4 +27,8 @@ RADIO_ALARM = const(4)  # the block of the last alarm that has called
 RADIO_VAIN = const(5)  # calls in a row that found no network
 RADIO_ENDED = const(6)  # whether the end of the shipment has called
 RADIO_PASSED = const(7)  # whether what the modem does not know has been reported
-RADIO_SIZE = const(8)
+
+# Of the sampler (sensing/sampler.py): of each sensor its raw reading and how often it came, then
+# what is known of the probe's conversions.
+REPEATS_LAST = const(10)  # the probe's reading before, None after a boot or a fault
+REPEATS_REPEATED = const(11)  # its conversion that was repeated and does not count, or None

@@ -1,9 +1,12 @@
 """Start the tracker from what was provisioned on its file system."""
 
 import micropython
+from micropython import const
 
 import board
 from memory import forget
+
+_WATCHDOG = const(3)  # from records.py, so that the compiler puts it in place
 
 
 def start():
@@ -30,7 +33,22 @@ def start():
     from coldtrail.tracker import Tracker
 
     while True:
-        Tracker(port, profile, identity, calibrations).wake()
+        reason = None
+        if port.boot_cause == _WATCHDOG:
+            from coldtrail import cannot_run
+
+            reason = cannot_run.before(port)
+            del cannot_run
+            forget("coldtrail", "cannot_run")
+        if reason is None:
+            try:
+                Tracker(port, profile, identity, calibrations).wake()
+            except Exception as error:
+                reason = error
+        if reason is not None:
+            from coldtrail import cannot_run
+
+            cannot_run.stand(port, reason)
         # Where a wake is a reset, this comes no further.
         import asyncio
 

@@ -6,6 +6,7 @@ import time
 from micropython import const
 
 import board
+from coldtrail.judging.alarms import judged
 from coldtrail.log.recorder import Recorder
 from coldtrail.sensing import sampler
 from coldtrail.watchdog import Watchdog
@@ -16,7 +17,9 @@ _SAMPLE = const(1)
 _FAULT = const(13)
 _SHOCK = const(14)
 _FREE_FALL = const(15)
+_REPEATED = const(21)
 _OTHER = const(5)
+_CHANNEL_PAYLOAD = const(0)
 _SUBJECT_LIGHT = const(2)
 _SUBJECT_ACCELEROMETER = const(3)
 _SUBJECT_CLOCK = const(7)
@@ -41,12 +44,13 @@ _SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
 _CLOCK_LOST_S = const(6 * 3600)
 
 
-# The detector's memory, as far as it is looked at here; from memories.py, as above.
+# Of the detector's and the sampler's memories what is looked at here; from memories.py.
 _EVENTS_OPEN = const(0)
 _EVENTS_LIMIT = const(1)
 _EVENTS_TO_ARM = const(2)
 _EVENTS_ARMED = const(3)
 _EVENTS_MASKED = const(4)
+_REPEATS_REPEATED = const(11)
 
 
 class Tracker:
@@ -197,6 +201,9 @@ class Tracker:
         reading = sampler.sample(self.port, self.repeats, self.corrections)
         if self.is_overdue(t):
             reading[0] |= sampler.OVERDUE
+        repeated = self.repeats[_REPEATS_REPEATED]
+        if repeated is not None:
+            recorder.record(_REPEATED, [t, _CHANNEL_PAYLOAD, repeated])
         recorder.record(_SAMPLE, [t] + reading)
         recorder.settle()
         for subject, code in sampler.faults(reading[0]):
@@ -211,7 +218,7 @@ class Tracker:
         lost = state.sync is None and t >= _CLOCK_LOST_S
         if lost or state.sync is not None:
             self.record_fault(t, _SUBJECT_CLOCK, _NO_SYNC, lost)
-        self._lit(reading[4])
+        self._lit(judged(reading[0], reading[1:])[3])
         self.record_motion(t)
         self.port.release_all()
         if state.urgent and not urgent:

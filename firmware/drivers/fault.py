@@ -21,6 +21,8 @@ REFERENCE = const(8)
 WRONG_ID = const(9)
 VALUE_STUCK = const(10)
 NOT_FITTED = const(11)
+# 14, more than the part can tell, and 15, less: _ABOVE_RANGE and _BELOW_RANGE where they are used,
+# because a name here stays in memory.
 
 
 class SensorFault(Exception):

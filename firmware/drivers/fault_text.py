@@ -15,6 +15,11 @@ _TEXTS = (
     "reference out of range",
     "another part",
     "stuck value",
+    "not fitted",
+    "interrupt storm",
+    "energy budget spent",
+    "above its range",
+    "below its range",
 )
 
 

@@ -8,7 +8,9 @@ import time
 
 from micropython import const
 
-from drivers.fault import NO_ANSWER, OPEN, RANGE, REFERENCE, SHORT, TIMEOUT, SensorFault
+from drivers.fault import NO_ANSWER, OPEN, REFERENCE, SHORT, TIMEOUT, SensorFault
+
+_ABOVE_RANGE = const(14)  # a status, see fault.py
 
 # Register addresses, table 1; a write sets the top bit.
 _CONFIGURATION = const(0x00)
@@ -19,13 +21,15 @@ _WRITE = const(0x80)
 _VBIAS = const(0x80)
 _ONE_SHOT = const(0x20)
 _THREE_WIRE = const(0x10)
+_LEADS_1 = const(0x08)  # fault detection with manual timing: FORCE- closed, then opened
+_LEADS_2 = const(0x0C)  # ... open, then closed again
 _FAULT_CLEAR = const(0x02)
 _FILTER_50HZ = const(0x01)
 
-# Fault status register, table 7.
-_RTD_HIGH = const(0x80)
+# Fault status register, table 7; what each bit means for the leads is in tables 10 to 12.
 _RTD_LOW = const(0x40)
-_REFIN_OR_RTDIN = const(0x38)
+_REFIN_HIGH = const(0x20)  # the loop through element and reference is open
+_LEAD_LOW = const(0x18)  # REFIN- or RTDIN-, FORCE- being open: a lead is shorted low
 _OVER_UNDER_VOLTAGE = const(0x04)
 
 # VBIAS starts within 10 ms; then the input filter, 4.3 kilo-ohm and 100 nF, wants 10.5 time
@@ -33,9 +37,17 @@ _OVER_UNDER_VOLTAGE = const(0x04)
 # degC. A single conversion takes 66 ms at most with the 50 Hz filter (electrical characteristics).
 _SETTLE_MS = const(30)
 _CONVERT_MS = const(67)
+# Leads are tested with manual timing, because that filter is slower than the 100 us of the
+# automatic one: 5 of its time constants (page 14) before each half, and after the second, which
+# closes FORCE- again, 10.5 before a conversion.
+_LEADS_MS = const(3)
+_RESETTLE_MS = const(6)
 
-_LOWEST = const(-20500)  # 0.01 degC: beyond these the element, not the product, is the news
+# 0.01 degC. Nothing that travels is colder than liquid nitrogen, so what reads less is a short.
+# What reads more may be true, up to the end of the standard's range; beyond it a lead is open.
+_LOWEST = const(-20500)
 _HIGHEST = const(11000)
+_END = const(85000)
 
 _R0 = const(1000)  # ohm at 0 degC
 
@@ -82,7 +94,8 @@ class MAX31865:
         self._configuration = _FILTER_50HZ | (_THREE_WIRE if wires == 3 else 0)
         self._frame = bytearray(9)
         self.raw = 0  # the code that was converted last
-        # Thresholds just outside the range that is measured tell an open from a shorted element.
+        self._end = resistance(_END) // rref * 32768 // 1000000
+        # Just outside the range that is measured.
         high = (resistance(_HIGHEST) // rref * 32768 // 1000000) << 1
         low = (resistance(_LOWEST) // rref * 32768 // 1000000) << 1
         self._thresholds = bytes(
@@ -98,15 +111,22 @@ class MAX31865:
         self._write(bytes((_WRITE | _CONFIGURATION, self._configuration | bits)))
 
     def measure(self):
-        """Convert once and return the temperature in 0.01 degC.
+        """Test the leads, convert once and return the temperature in 0.01 degC.
 
-        Raises SensorFault: no answer, element open or shorted, input or reference out of its
-        voltage range, no conversion since power-on, temperature outside -205...+110 degC. The bias
-        is off again afterwards, so that the element does not warm itself.
+        Raises SensorFault: no answer, element or leads open or shorted, an input out of its
+        voltage range, no conversion since power-on, more than 110 degC. The bias is off again
+        afterwards, so that the element does not warm itself. The leads are tested each time,
+        because with some that are broken "the data appear to be valid" (tables 10 to 12): that
+        takes 12 ms and two transfers. Not even that sees an RTDIN+ lead that is open: for this the
+        datasheet wants 10 megohm from RTDIN+ to BIAS, with which it reads full scale (page 20).
         """
         self._write(self._thresholds)
         self._configure(_VBIAS | _FAULT_CLEAR)
         time.sleep_ms(_SETTLE_MS)
+        self._configure(_VBIAS | _LEADS_1)
+        time.sleep_ms(_LEADS_MS)
+        self._configure(_VBIAS | _LEADS_2)
+        time.sleep_ms(_RESETTLE_MS)
         self._configure(_VBIAS | _ONE_SHOT)
         time.sleep_ms(_CONVERT_MS)
         frame = self._frame
@@ -119,18 +139,19 @@ class MAX31865:
         if not configured or frame[4:8] != self._thresholds[1:]:
             raise SensorFault(NO_ANSWER)
         code = frame[2] << 8 | frame[3]
-        if code & 1:
-            status = frame[8]
-            if status & _OVER_UNDER_VOLTAGE:
-                raise SensorFault(REFERENCE)
-            if status & (_RTD_HIGH | _REFIN_OR_RTDIN):
-                raise SensorFault(OPEN)
-            if status & _RTD_LOW:
-                raise SensorFault(SHORT)
+        status = frame[8]
         if not code:
             raise SensorFault(TIMEOUT)  # as power-on leaves it; a short would have its fault bit
         self.raw = code >> 1
+        if status & _OVER_UNDER_VOLTAGE:
+            raise SensorFault(REFERENCE)
+        if status & _REFIN_HIGH or self.raw >= self._end:
+            raise SensorFault(OPEN)
+        if status & (_LEAD_LOW | _RTD_LOW):
+            raise SensorFault(SHORT)
         centi = temperature(self.raw, self._rref)
-        if not _LOWEST <= centi <= _HIGHEST:
-            raise SensorFault(RANGE)
+        if centi < _LOWEST:
+            raise SensorFault(SHORT)
+        if centi > _HIGHEST:
+            raise SensorFault(_ABOVE_RANGE)
         return centi

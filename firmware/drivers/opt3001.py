@@ -8,8 +8,9 @@ import time
 
 from micropython import const
 
-from drivers.fault import RANGE, TIMEOUT, WRONG_ID, SensorFault, of_bus
+from drivers.fault import TIMEOUT, WRONG_ID, SensorFault, of_bus
 
+_ABOVE_RANGE = const(14)  # a status, see fault.py
 ADDRESS = const(0x45)  # ADDR at VDD (section 7.3.4.1)
 _RESULT = const(0x00)
 _CONFIGURATION = const(0x01)
@@ -115,7 +116,8 @@ class OPT3001:
 
         Waits for the first conversion, 1 s at most, where the part was not converting yet or
         was asked for its configuration within its last conversion. Raises SensorFault: no
-        answer, bus stuck, another part's identity, no conversion ends, more than 83865.60 lx.
+        answer, bus stuck, another part's identity, no conversion ends; full sun, which is more
+        than the 83865.60 lx of its highest range, is ABOVE its range.
         """
         configuration = self._configuration()
         if configuration & _M_CONTINUOUS != _M_CONTINUOUS:
@@ -128,5 +130,5 @@ class OPT3001:
             waited += _POLL_MS
             configuration = self._configuration()
         if configuration & _OVF:
-            raise SensorFault(RANGE)
+            raise SensorFault(_ABOVE_RANGE)
         return lux(self._read(_RESULT))

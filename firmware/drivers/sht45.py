@@ -10,11 +10,14 @@ from micropython import const
 
 from drivers.fault import CRC, SensorFault, of_bus
 
+_ABOVE_RANGE = const(14)  # a status, see fault.py
+_BELOW_RANGE = const(15)
 ADDRESS = const(0x44)
 _MEASURE_HIGH_PRECISION = b"\xfd"  # table 8
 _READ_SERIAL = b"\x89"
 # Table 5: high repeatability takes 8.3 ms at most; sleep_ms may end one tick early.
 _MEASURE_MS = const(10)
+_FULL_SCALE = const(0xFFFF)
 
 
 def crc8(data):
@@ -68,8 +71,12 @@ class SHT45:
     def measure(self):
         """Measure once: (temperature in 0.01 degC, humidity in 0.1 %RH).
 
-        Raises SensorFault: no answer, wrong CRC, bus stuck.
+        Raises SensorFault: no answer, wrong CRC, bus stuck; a temperature at either end of the
+        scale, -45 and +130 degC, may as well be any beyond it. Humidity at its ends is 0 and
+        100 %RH (section 4.6), which nothing is beyond.
         """
         words = self._fetch(_MEASURE_HIGH_PRECISION, _MEASURE_MS)
         self.raw = words[0] << 16 | words[1]
+        if words[0] in (0, _FULL_SCALE):
+            raise SensorFault(_ABOVE_RANGE if words[0] else _BELOW_RANGE)
         return temperature(words[0]), humidity(words[1])

@@ -1,7 +1,8 @@
 """Winbond W25Q64: 8 MiB of NOR flash over SPI, mode 0 or 3 (datasheet W25Q64JV, revision J).
 
-Also its relatives from W25Q80 to W25Q128, which differ in size alone. The part has no flag for a
-failed program or erase: only reading back shows one.
+Also its relatives from W25Q80 to W25Q128, which differ in size alone, and other makers' parts.
+What is done once, to find out which part it is and whether it can be written, lies in
+w25q64_start.py. The part has no flag for a failed program or erase: only reading back shows one.
 
 Bus calls, chip select included: read 4, program 7, erase 6, and 3 for each look at the status, of
 which a program or an erase takes one or a few.
@@ -13,23 +14,19 @@ which a program or an erase takes one or a few.
 """
 
 import time
-from errno import ENODEV, ETIMEDOUT
+from errno import ETIMEDOUT
 
 from micropython import const
 
 # Instructions, table 8.1.2.
 _WRITE_ENABLE = b"\x06"
 _POWER_DOWN = b"\xb9"
-_RELEASE_POWER_DOWN = b"\xab"
 _READ_DATA = const(0x03)
 _PAGE_PROGRAM = const(0x02)
 _SECTOR_ERASE = const(0x20)
 _READ_STATUS_1 = const(0x05)
-_JEDEC_ID = const(0x9F)
 
 _BUSY = const(0x01)  # status register 1, section 7.1.1
-
-_WINBOND = const(0xEF)
 
 # AC characteristics, section 9.6: typical time to wait before looking, and the limit for a part
 # at its slowest with a margin.
@@ -37,8 +34,6 @@ _PROGRAM_US = const(400)  # tPP, at most 3 ms
 _PROGRAM_LIMIT_MS = const(6)
 _ERASE_MS = const(45)  # tSE, at most 400 ms
 _ERASE_LIMIT_MS = const(500)
-_RELEASE_US = const(3)  # tRES1
-_POWER_UP_MS = const(5)  # tPUW
 
 
 class W25Q64:
@@ -50,33 +45,20 @@ class W25Q64:
     programs_per_unit = 0  # no limit
 
     def __init__(self, spi, cs):
-        """Wake the part up and identify it; ``cs`` is an output that is high.
+        """Wake the part up, identify it, and see to it that it can be written.
 
-        Waits for an erase that a reset left running. Raises OSError: ENODEV when another part
-        answers or none.
+        ``cs`` is an output that is high. Waits for an erase that a reset left running; takes away
+        a write protection, which outlasts the power. Raises OSError: ENODEV when none answers, or
+        one of another size; EIO when it takes no write enable; EACCES when it stays protected.
         """
         self._spi = spi
         self._cs = cs
         self._command = bytearray(4)
         self._status = bytearray(2)
-        self.size = 1 << self._identify()
+        from drivers import w25q64_start
 
-    def _identify(self):
-        """Return the binary logarithm of the size in bytes."""
-        frame = self._command
-        start = time.ticks_ms()
-        while True:
-            self.release_power_down()
-            frame[0] = _JEDEC_ID
-            self._cs(0)
-            self._spi.write_readinto(frame, frame)
-            self._cs(1)
-            if frame[1] == _WINBOND and 0x14 <= frame[3] <= 0x18:
-                return frame[3]
-            # Busy, or powered up a moment ago.
-            if time.ticks_diff(time.ticks_ms(), start) > _ERASE_LIMIT_MS:
-                raise OSError(ENODEV, "no W25Q64 answers")
-            time.sleep_ms(_POWER_UP_MS)
+        self.jedec = w25q64_start.prepare(spi, cs)
+        self.size = 1 << self.jedec[2]
 
     def _send(self, instruction):
         self._cs(0)
@@ -130,10 +112,5 @@ class W25Q64:
         self._wait(_ERASE_LIMIT_MS, 5000)
 
     def power_down(self):
-        """Draw 1 uA; everything but ``release_power_down`` is ignored from now on."""
+        """Draw 1 uA; the part hears nothing until it is prepared anew."""
         self._send(_POWER_DOWN)
-
-    def release_power_down(self):
-        """Wake from power-down; harmless when awake."""
-        self._send(_RELEASE_POWER_DOWN)
-        time.sleep_us(_RELEASE_US)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from coldtrail_gateway import clock as clocks
-from coldtrail_gateway.cli.options import FILE, database, open_store, parsed
+from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.command import Action, Command, Value
 from coldtrail_gateway.contract.envelope import TRACKER_ID
+from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.shipments import registration
@@ -201,13 +201,13 @@ def list_(tracker: str, db: str | None, clock: clocks.Clock | None) -> None:
         heard = made.ended_ms or made.taken_ms
         view.add_row(
             str(made.counter),
-            commands.described(made.fields),
+            printable(commands.described(made.fields)),
             _moment(made.made_ms),
             _moment(made.expiry * 1000),
-            made.state(now_ms),
+            printable(made.state(now_ms)),
             _moment(heard) if heard else "",
         )
-    Console(width=_WIDE).print(view, markup=False)
+    console(_WIDE).print(view)
 
 
 def _moment(ms: int) -> str:

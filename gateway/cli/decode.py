@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from coldtrail_gateway.cli.errors import Command
-from coldtrail_gateway.cli.options import FILE, console
+from coldtrail_gateway.cli.options import FILE, console, echo
 from coldtrail_gateway.contract import block, confirmation, envelope, words
 from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.block import HASH_SIZE, Block, BlockError
 from coldtrail_gateway.contract.envelope import KEY_SIZE, Kind, Refused
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.exports import tabular
+from coldtrail_gateway.exports import tabular, text
 
 _LONGEST = 65_536
 
@@ -36,7 +35,7 @@ class Shown:
     mac: bool | None
 
 
-def read_message(text: str) -> bytes:
+def read_message(given: str) -> bytes:
     """Return the message in a file, in hexadecimal digits, or (``-``) on standard input.
 
     A file, too, may hold hexadecimal digits.
@@ -44,26 +43,26 @@ def read_message(text: str) -> bytes:
     Raises:
         GatewayError: it is none of these.
     """
-    if text == "-":
+    if given == "-":
         data = sys.stdin.buffer.read(_LONGEST)
     else:
         try:
-            with Path(text).open("rb") as file:
+            with Path(given).open("rb") as file:
                 data = file.read(_LONGEST)
         except OSError as error:
-            return _hexadecimal(text, error)
+            return _hexadecimal(given, error)
     try:
         return bytes.fromhex(data.decode("utf-8-sig"))
     except ValueError:
         return data
 
 
-def _hexadecimal(text: str, reason: OSError) -> bytes:
+def _hexadecimal(given: str, reason: OSError) -> bytes:
     try:
-        return bytes.fromhex(text)
+        return bytes.fromhex(given)
     except ValueError:
         raise GatewayError(
-            f"{text[:60]} is neither a file that can be read ({reason.strerror}) nor "
+            f"{given[:60]} is neither a file that can be read ({reason.strerror}) nor "
             "hexadecimal digits: give a sealed message."
         ) from None
 
@@ -123,14 +122,14 @@ def take_apart(sealed: bytes, tracker: str | None, key: bytes | None) -> Shown:
 
 def json_text(shown: Shown) -> str:
     """Return the message as a JSON document."""
-    return json.dumps(shown.fields, indent=1, ensure_ascii=False)
+    return text.to_json(shown.fields, indent=1)
 
 
 def print_for_people(shown: Shown, screen: Console) -> None:
     """Print the message as text and tables."""
     for name, value in shown.fields.items():
         if name not in {"samples", "events"}:
-            screen.print(f"{name.replace('_', ' '):<14} {value}", highlight=False, markup=False)
+            echo(f"{name.replace('_', ' '):<14} {value}")
     if shown.block is None:
         return
     if shown.block.samples:
@@ -149,7 +148,7 @@ def print_for_people(shown: Shown, screen: Console) -> None:
         screen.print(table)
     for event in shown.block.events:
         fields = ", ".join(f"{name} {v}" for name, v in tabular.event_fields(event).items())
-        screen.print(f"t {event.t} s: {event.name}: {fields}", highlight=False, markup=False)
+        echo(f"t {event.t} s: {event.name}: {fields}")
 
 
 @click.command("decode", cls=Command)

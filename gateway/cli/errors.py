@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.errors import GatewayError
 
 
@@ -21,7 +22,7 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except GatewayError as error:
-            raise _Failure(str(error)) from error
+            raise _Failure(printable(str(error))) from error
 
 
 class Group(click.Group):
@@ -32,4 +33,4 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except GatewayError as error:
-            raise _Failure(str(error)) from error
+            raise _Failure(printable(str(error))) from error

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,10 +17,11 @@ from coldtrail_gateway import clock as clocks
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
-from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
+from coldtrail_gateway.cli.options import FILE, console, database, echo, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.cli.verify_file import command as verify_file
-from coldtrail_gateway.exports import epcis, senml, tabular
+from coldtrail_gateway.contract.printable import printable
+from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.shipments import history as histories
@@ -37,8 +39,21 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "json": tabular.to_json,
     "senml-json": senml.to_json,
     "senml-cbor": senml.to_cbor,
+    "blocks": bundle.to_zip,
 }
-_TIMELESS = {"csv", "json"}  # have a place for records without UTC
+_TIMELESS = {"csv", "json", "blocks"}  # have a place for records without UTC
+
+
+class Lines(logging.Formatter):
+    """One record is one line; only a traceback, which names code, follows on lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """Return the traceback."""
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 
 def _name(value: str) -> str:
@@ -79,9 +94,9 @@ gateway.add_command(verify_file)
 )
 def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, name: str) -> None:
     """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     with ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
         with store.write() as tables:
@@ -104,7 +119,7 @@ def register(file: Path, db: str | None) -> None:
     May be repeated, also while the gateway serves; all of the file is registered, or nothing.
     """
     if not is_private(file):
-        click.echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
+        echo(f"Warning: others can read the keys in {file}: chmod 600 {file}", err=True)
     with open_store(db, create=True) as store:
         trackers, shipments = register_file(store, file)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
@@ -150,7 +165,8 @@ def export(
     """Write the history of SHIPMENT, in the order of time.
 
     CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
-    (JSON-LD) have readings, positions and alarms.
+    (JSON-LD) have readings, positions and alarms. "blocks" is the evidence itself, without any
+    key: a ZIP file of the sealed blocks, an index and how to verify them.
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")
@@ -182,7 +198,7 @@ def verify(context: click.Context, shipment: str, db: str | None) -> None:
     """
     outcome = verify_report(_history(db, shipment))
     for line in outcome.lines:
-        click.echo(line)
+        echo(line)
     if not outcome.good:
         context.exit(1)
 

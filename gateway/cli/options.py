@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.store.database import Store, default_path
 
 _UNFOLDED = 250
@@ -48,9 +49,19 @@ clock = click.option(
 )
 
 
-def console() -> Console:
-    """Return where tables go; into a pipe or file they go unfolded."""
-    return Console() if sys.stdout.isatty() else Console(width=_UNFOLDED)
+def console(width: int = _UNFOLDED) -> Console:
+    """Return where tables go; into a pipe or file they are `width` characters wide.
+
+    Text is what it is: nothing in it is taken for markup, a name of an emoji or something to
+    colour. What comes from outside still has to be made `printable`.
+    """
+    shown = None if sys.stdout.isatty() else width
+    return Console(width=shown, markup=False, emoji=False, highlight=False)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print one line, printable whatever it says."""
+    click.echo(printable(text), err=err)
 
 
 def open_store(db: str | None, *, create: bool = False) -> Store:

@@ -1,13 +1,15 @@
-"""The log of a tracker read out over its cable: verified and exported as the archive would be.
+"""Blocks in a file, verified and exported as the archive would be.
 
-Such a file is a CBOR sequence (RFC 8742): a map with "coldtrail": "readout/1", "tracker" and
-"chain", then [number of the record, sealed block] for each block, in any order.
+The log of a tracker that was read out over its cable, or a bundle that 'export --format blocks'
+has written. A read-out is a CBOR sequence (RFC 8742): a map with "coldtrail": "readout/1",
+"tracker" and "chain", then [number of the record, sealed block] for each block, in any order.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +18,12 @@ from typing import Any
 import cbor2
 import click
 
-from coldtrail_gateway.cli.options import FILE, database, open_store
+from coldtrail_gateway.cli.options import FILE, database, echo, open_store
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive
 from coldtrail_gateway.evidence.archive import Entry
-from coldtrail_gateway.exports import tabular
+from coldtrail_gateway.exports import bundle, tabular
 from coldtrail_gateway.shipments import history, verify
 from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import StoreError
@@ -43,8 +45,11 @@ def load(path: Path) -> Readout:
     """Read a file; what a broken transfer has left of its last block is passed over.
 
     Raises:
-        ReadoutError: it is none.
+        ReadoutError, BundleError: it is none.
     """
+    if zipfile.is_zipfile(path):
+        evidence = bundle.read(path)
+        return Readout(evidence.tracker, evidence.blocks)
     try:
         stream = io.BytesIO(path.read_bytes())
     except OSError as error:
@@ -94,7 +99,7 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     try:
         store = open_store(db)
     except StoreError as error:
-        click.echo(f"Warning: no key to verify with: {error}", err=True)
+        echo(f"Warning: no key to verify with: {error}", err=True)
         return {}
     with store, store.read() as tables:
         pairs = tables.registry.keys([tracker]).get(tracker, {})
@@ -119,7 +124,10 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
 def command(
     context: click.Context, file: Path, db: str | None, shipment: str | None, output: Path | None
 ) -> None:
-    """Verify and export the log that 'coldtrail console --export' has read into FILE.
+    """Verify and export the blocks in FILE.
+
+    FILE is a log that 'coldtrail console --export' has read out, or what 'export --format blocks'
+    has written.
 
     Nothing is archived. Blocks whose key is not registered here are exported too, as unverified.
     Exit code 1 when not everything verifies.
@@ -142,6 +150,6 @@ def command(
         tabular.write(output, content)
     outcome = verify.report(told)
     for line in outcome.lines:
-        click.echo(line, err=output is None)
+        echo(line, err=output is None)
     if not outcome.good:
         context.exit(1)

@@ -1,4 +1,4 @@
-"""A command to a tracker (`uplink.cddl`, `command`): its bytes, its limits, its words."""
+"""A command to a tracker (`uplink.cddl`, `command`): its bytes, its limits, its names."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Command:
         )
 
     def state(self, now_ms: int) -> str:
-        """Return what is known of it, in words."""
+        """Return what became of it, in words."""
         if self.outcome is not None:
             outcome = Outcome(self.outcome)
             words = outcome.name.lower()

@@ -33,7 +33,7 @@ class State:
 
 
 def payload(state: State, now_ms: int) -> bytes:
-    """Return what tells a tracker what it may overwrite, to be sealed with its downlink key.
+    """Return the document that says what a tracker may overwrite; its downlink key seals it.
 
     `now_ms`: the gateway's time, UTC in ms since 1970.
     """

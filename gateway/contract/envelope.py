@@ -37,7 +37,7 @@ _cose = COSE.new()
 
 
 class Kind(Enum):
-    """What a message is: content type, and the direction its MAC speaks of."""
+    """The kind of a message: its content type, and the direction that its MAC covers."""
 
     BLOCK = (65001, "up")
     CONFIRMATION = (65002, "down")
@@ -78,7 +78,7 @@ class Envelope:
 
 
 def parse(sealed: bytes) -> Envelope:
-    """Take an envelope apart.
+    """Parse an envelope.
 
     Raises:
         Refused: longer than `MAX_SIZE`, or not in every byte what the contract says.

@@ -11,7 +11,7 @@ from typing import Final
 
 
 class EventType(IntEnum):
-    """What an event is of: the first number of its array."""
+    """The type of an event: the first number of its array."""
 
     POSITION = 2
     BOOT = 3
@@ -32,6 +32,7 @@ class EventType(IntEnum):
     RADIO = 18
     CELL = 19
     SERVICE = 20
+    REPEATED = 21
 
     @property
     def label(self) -> str:
@@ -63,7 +64,7 @@ SAMPLED: Final = tuple(channel for channel in Channel if channel < Channel.SHOCK
 
 
 class Subject(IntEnum):
-    """What a fault is of; a sample's status speaks of the sensors alone, in this order."""
+    """The part that has a fault; a sample's status has the sensors alone, in this order."""
 
     PROBE = 0
     AMBIENT = 1

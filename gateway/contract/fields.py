@@ -145,4 +145,5 @@ EVENTS: Final[Mapping[EventType, Mapping[str, Range]]] = {
         "signal": Int(-200, 0),
     },
     EventType.SERVICE: {"t": SECONDS, "on": Int(0, 1)},
+    EventType.REPEATED: {"t": SECONDS, "channel": Int(0, 7), "value": READING},
 }

@@ -10,6 +10,7 @@ from typing import Final
 from coldtrail_gateway.contract.block import Event
 from coldtrail_gateway.contract.command import NAMES, Action, Outcome
 from coldtrail_gateway.contract.events import SENSORS, Channel, EventType, Subject
+from coldtrail_gateway.contract.fields import READING as _READINGS
 from coldtrail_gateway.contract.fields import Field
 
 STATUS_BITS: Final = 4
@@ -28,13 +29,13 @@ READING: Final = {
     11: "not fitted",
     12: "interrupt storm",
     13: "energy budget spent",
-    14: "nearly full",
-    15: "full",
+    14: "above its range",
+    15: "below its range",
 }
-_FLAGS: Final = ("calibration overdue",)  # from the bit after the sensors on
-# Of a fault's subject, codes that mean something else than of a sensor.
+_FLAGS: Final = ("calibration overdue",)  # the bits after those of the sensors
+# Codes that mean something else for these subjects of a fault than for a sensor.
 _FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
-    Subject.LOG: {9: "sectors of another version"},
+    Subject.LOG: {9: "sectors of another version", 14: "nearly full", 15: "full"},
     Subject.MODEM: {
         2: "dates of certificates not judged",
         3: "broker's certificate out of date",
@@ -44,11 +45,11 @@ _FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
         7: "setting that can be done without refused",
         8: "call ended by an unforeseen error",
     },
-    Subject.CLOCK: {1: "no time for six hours"},
+    Subject.CLOCK: {1: "no sync for 6 h"},
     Subject.DOWNLINK: {2: "a message did not verify", 10: "replay"},
 }
 
-# Channel: name in exports, unit of one, decimals.
+# For each channel: its name in exports, the unit of the integer, decimals.
 CHANNELS: Final = (
     ("payload_c", "0.01 degC", 2),
     ("ambient_c", "0.01 degC", 2),
@@ -60,7 +61,7 @@ CHANNELS: Final = (
     ("acc_z_mg", "mg", 0),
 )
 
-# Beside them, what alarm rules judge: readings of events.
+# Alarm rules also judge these readings, which stand in events.
 JUDGED: Final = (*CHANNELS, ("shock_mg", "mg", 0), ("free_fall_ms", "ms", 0))
 
 _AXES: Final = slice(Channel.ACCELERATION_X, Channel.ACCELERATION_Z + 1)
@@ -74,6 +75,8 @@ _QUANTA: Final = (
 
 COMPARISON: Final = {1: "<", 2: "<=", 3: ">", 4: ">="}
 _ON: Final = {0: "end", 1: "start"}
+# Of an alarm's readings, those that were at the end of what the part can tell.
+BEYOND_RANGE: Final = {_READINGS.high: READING[14], _READINGS.low: READING[15]}
 SYNC_SOURCE: Final = {1: "network", 2: "gnss", 3: "gateway"}
 
 # Event type and field: the words of its values.
@@ -90,6 +93,9 @@ WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
     (EventType.ALARM_START, "kind"): {1: "instant", 2: "consecutive", 3: "cumulative", 4: "trend"},
     (EventType.ALARM_START, "channel"): dict(enumerate(name for name, _, _ in JUDGED)),
     (EventType.ALARM_START, "comparison"): COMPARISON,
+    (EventType.ALARM_START, "value"): BEYOND_RANGE,
+    (EventType.ALARM_END, "minimum"): BEYOND_RANGE,
+    (EventType.ALARM_END, "maximum"): BEYOND_RANGE,
     (EventType.ALARM_END, "cause"): {
         1: "back within",
         2: "sensor lost",
@@ -112,13 +118,18 @@ WORDS: Final[Mapping[tuple[EventType, str], Mapping[int, str]]] = {
     },
     (EventType.FAULT, "subject"): {subject.value: subject.label for subject in Subject},
     (EventType.FAULT, "on"): _ON,
-    (EventType.CALIBRATION, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
+    (EventType.CALIBRATION, "channel"): {
+        channel: CHANNELS[channel][0] for channel in range(Channel.ACCELERATION_X)
+    },
     (EventType.COMMAND_OUTCOME, "action"): NAMES,
     (EventType.COMMAND_OUTCOME, "outcome"): {
-        outcome.value: outcome.name.lower() for outcome in Outcome
+        outcome.value: outcome.name.lower()
+        for outcome in Outcome
+        if outcome is not Outcome.CANCELLED  # that is the gateway's own
     },
     (EventType.CELL, "technology"): {1: "LTE-M", 2: "NB-IoT", 3: "GSM"},
     (EventType.SERVICE, "on"): _ON,
+    (EventType.REPEATED, "channel"): dict(enumerate(name for name, _, _ in CHANNELS)),
 }
 
 

@@ -47,7 +47,8 @@ def reopen(
 ) -> Entry:
     """Re-check and decode a block.
 
-    With `filed`, as the archive has it; else by itself, and then also without its key.
+    With `filed` it must also stand under its own chain and number. Without, it may come from a
+    read-out, and its key may be unknown here.
     """
     if hashlib.sha256(row.sealed).digest() != row.digest:
         return Entry(row, None, None, damage="its hash is another than on arrival")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
 from coldtrail_gateway.contract import ranges
-from coldtrail_gateway.contract.block import HASH_SIZE
+from coldtrail_gateway.contract.block import HASH_SIZE, Sync
 from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.ranges import Range
+from coldtrail_gateway.contract.utc import iso
+from coldtrail_gateway.contract.words import SYNC_SOURCE
 from coldtrail_gateway.evidence.archive import Entry
+from coldtrail_gateway.evidence.timeline import Timeline
 
 
 class Name(StrEnum):
@@ -26,12 +29,15 @@ class Name(StrEnum):
     SPLICE = "splice"
     GAP = "gap"
     TRUNCATED = "truncated"
+    CLOCK_SYNC_REFUSED = "clock sync refused"
+    TIME_IN_DOUBT = "time in doubt"
     NEW_CHAIN_UNANNOUNCED = "new chain, unannounced"
     NEW_CHAIN_ANNOUNCED = "new chain, announced"
     REPLAYED = "replayed"
+    TIME_UNCHECKED = "time unchecked"
 
 
-_HONEST: Final = frozenset({Name.NEW_CHAIN_ANNOUNCED, Name.REPLAYED})
+_HONEST: Final = frozenset({Name.NEW_CHAIN_ANNOUNCED, Name.REPLAYED, Name.TIME_UNCHECKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,41 @@ def judge(entries: Sequence[Entry]) -> Judgement:
         ]
         flawed |= judged.flawed
     findings += _truncated(list(chains.values()))
+    return Judgement(in_order(findings), flawed)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with the gravest first, else as they are."""
     order = list(Name)
-    findings.sort(key=lambda finding: order.index(finding.name))
-    return Judgement(tuple(findings), flawed)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.name)))
+
+
+def of_time(chain: bytes, boot: int, blocks: Range, line: Timeline) -> Iterator[Finding]:
+    """Name what the clock syncs of a boot, which is in these blocks, say of each other."""
+    label = f"chain {chain.hex()}: boot {boot}"
+    for sync in line.refused:
+        text = (
+            f"{label}: the clock sync {_sync(sync)} contradicts the others or an arrival: not used"
+        )
+        yield Finding(Name.CLOCK_SYNC_REFUSED, chain, *blocks, text)
+    if line.doubtful:
+        them = " and ".join(map(_sync, line.doubtful))
+        text = f"{label}: the clock syncs {them} contradict each other: the uncertainty covers all"
+        yield Finding(Name.TIME_IN_DOUBT, chain, *blocks, text)
+    if line.late:
+        text = (
+            f"{label}: every clock sync lies after the arrival of a block: the tracker's clock "
+            "or the gateway's is wrong; the uncertainty covers both"
+        )
+        yield Finding(Name.TIME_IN_DOUBT, chain, *blocks, text)
+    if not line.checked:
+        text = f"{label}: its time rests on one clock sync, and no other confirms it"
+        yield Finding(Name.TIME_UNCHECKED, chain, *blocks, text)
+
+
+def _sync(sync: Sync) -> str:
+    source = SYNC_SOURCE[sync.source]
+    return f"at {sync.t_ms / 1000:.3f} s ({source}: {iso(sync.utc_ms)})"
 
 
 class _Chain:
@@ -102,7 +140,7 @@ class _Chain:
         self.flawed: dict[int, Name] = {}
 
     def beginning(self) -> Finding:
-        """Judge that there is this chain besides an earlier one."""
+        """Return the finding that this chain exists beside an earlier one."""
         first = self._variants.get(1, [None])[0]
         block = first.block if first else None
         announced = block is not None and any(e.type is EventType.BOOT for e in block.events[:1])
@@ -115,7 +153,7 @@ class _Chain:
         return self._finding(name, (1, 1), f"the log was formatted anew ({how})")
 
     def unverified(self) -> Iterator[Finding]:
-        """Name blocks whose key nobody here has."""
+        """Yield findings for blocks whose key is not registered here."""
         lacking = [
             number for number, same in self._variants.items() if any(e.unverified for e in same)
         ]
@@ -124,12 +162,12 @@ class _Chain:
             yield self._finding(Name.UNVERIFIED, span, text)
 
     def gaps(self) -> Iterator[Finding]:
-        """Name the numbers that are missing below the highest."""
+        """Yield findings for numbers that are missing below the highest."""
         for span in ranges.missing(self._spans(self._variants)):
             yield self._finding(Name.GAP, span, f"{_blocks(span)} not here")
 
     def forks(self) -> Iterator[Finding]:
-        """Name numbers with more than one content, and whether one line began after the other."""
+        """Yield findings for numbers with two blocks, and for an old log that was restored."""
         forked = [number for number, entries in self._variants.items() if len(entries) > 1]
         for span in self._spans(forked):
             for number in range(span[0], span[1] + 1):
@@ -145,7 +183,7 @@ class _Chain:
                 yield self._finding(Name.RESTORED_FLASH, span, text)
 
     def _is_restored(self, number: int) -> bool:
-        """Tell a tracker that went back in time from two that report at the same time."""
+        """Tell whether one tracker went back in time, and not two reported at the same time."""
         lines = [self._line(entry) for entry in self._variants[number]]
         for earlier, later in pairwise(lines):
             start = later[0].block
@@ -169,7 +207,7 @@ class _Chain:
         return line
 
     def splices(self) -> Iterator[Finding]:
-        """Name blocks that do not follow from the one before them."""
+        """Yield findings for blocks that name another hash than that of the block before."""
         for number, entries in sorted(self._variants.items()):
             before = {entry.digest16 for entry in self._variants.get(number - 1, [])}
             if number == 1:
@@ -181,7 +219,7 @@ class _Chain:
                     yield self._finding(Name.SPLICE, (number, number), text)
 
     def repeats(self) -> Iterator[Finding]:
-        """Name blocks whose bytes came more than once; each counts once."""
+        """Yield findings for blocks whose bytes came more than once; each counts once."""
         times = {
             number: sum(entry.row.repeats for entry in entries)
             for number, entries in self._variants.items()
@@ -216,7 +254,7 @@ def _unreadable(entries: Sequence[Entry]) -> Iterator[Finding]:
 
 
 def _truncated(chains: Sequence[Sequence[Entry]]) -> Iterator[Finding]:
-    """Name shipments that the tracker left behind without their stop."""
+    """Yield findings for shipments without a stop after which the tracker did something else."""
     ordered = [
         entry
         for members in chains

@@ -1,21 +1,39 @@
-"""Places moments of one boot, known in seconds since boot, in UTC.
+"""Places moments of one boot, known in ms since boot, in UTC, and says how surely.
 
-Between two clock syncs the time runs linearly; before the first and after the last it runs from
-the nearest at the tracker's own rate. The tracker's clock is taken to be right within
-`DRIFT_PPM`, and the uncertainty stated is a bound under that assumption.
+A clock sync claims that at one moment the difference between UTC and the tracker's counter lay
+within its uncertainty. The counter is taken to run right within `DRIFT_PPM`, so that every sync
+bounds the time of every moment of the boot, the more widely the farther it is away. Any one sync
+may be wrong, by any amount: networks do send a wrong time. So the syncs are held against each
+other, and against the arrival of the blocks, before which a record was made:
+
+- A sync that contradicts two others or more, or an arrival, is *refused*: it places nothing.
+- Of two that contradict each other alone, either may be wrong: both are *doubtful*, and what is
+  stated covers both.
+- Where none contradicts, one may still be wrong by less than anybody can see. The bound is then
+  the one that holds whichever of them it is: the second strictest of all, on either side.
+
+So the truth lies within the uncertainty stated whenever at most one of two syncs or more is wrong,
+and where more are, something contradicts unless they agree. A single sync is only believed.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from coldtrail_gateway.contract.block import Sync
 
 DRIFT_PPM: Final = 100
+GATEWAY_MS: Final = 5_000
+"""How wrong the gateway's own clock may be, ms, before an arrival contradicts nothing."""
+
 _PPM: Final = 1_000_000
+_APART: Final = 1000 * _PPM
+"""Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and how
+well it knows it is not in what a sync states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,56 +44,164 @@ class Placement:
     uncertainty_ms: int
 
 
-class Timeline:
-    """The time of one boot of one tracker."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A block's arrival, UTC in ms since 1970, and its last record's time in ms since boot."""
 
-    def __init__(self, syncs: Iterable[Sync]) -> None:
-        self._syncs = _useful(syncs)
-        self._times = [sync.t_ms for sync in self._syncs]
+    t_ms: int
+    utc_ms: int
+
+
+class Timeline:
+    """The time of one boot of one tracker.
+
+    `refused`: syncs that are not used. `doubtful`: those of which some are wrong. `late`: whether
+    every sync lies after an arrival, so that the tracker's clock or the gateway's is wrong.
+    `checked`: whether there is no single sync that nothing could contradict.
+    """
+
+    def __init__(self, syncs: Iterable[Sync], arrivals: Iterable[Arrival] = ()) -> None:
+        order = sorted(set(syncs), key=lambda s: (s.t_ms, s.utc_ms, s.uncertainty_ms, s.source))
+        early = _Limits(arrivals)
+        late = {sync for sync in order if early.contradict(sync)}
+        self.late = bool(late) and len(late) == len(order)
+        known = order if self.late else [sync for sync in order if sync not in late]
+        contradicted, self.doubtful = _contradictions(known)
+        used = [sync for sync in known if sync not in contradicted]
+        refused = contradicted if self.late else contradicted | late
+        self.refused = tuple(sync for sync in order if sync in refused)
+        self.checked = len(order) != 1
+        # Where one has been found wrong, the rest are right; where none has, any may be wrong.
+        spare = len(used) > 1 and not self.refused and not self.doubtful
+        sure = [sync for sync in used if sync not in self.doubtful]
+        self._line = _telling(sure or used)
+        self._times = [sync.t_ms for sync in self._line]
+        self._sure = _Envelope(sure, 1 if spare else 0)
+        self._doubtful = [_Envelope([sync], 0) for sync in self.doubtful]
+        self._limits = early
 
     def place(self, t_ms: int) -> Placement | None:
         """Return the UTC of a moment in ms since boot; None where no sync of the boot is known."""
-        after = bisect_right(self._times, t_ms)
-        if not self._syncs:
+        if not self._line:
             return None
+        low, high = self._bounds(t_ms)
+        utc = _rounded(min(max(self._estimate(t_ms), low), high))
+        # In whole ms, outwards.
+        return Placement(utc, max(-(-high // _PPM) - utc, utc - low // _PPM))
+
+    def _bounds(self, t_ms: int) -> tuple[int, int]:
+        """Return between which UTC times a moment lies, in 1e-6 ms."""
+        spans = [envelope.at(t_ms) for envelope in self._doubtful]
+        if self._sure.known:
+            low, high = self._sure.at(t_ms)
+            if spans:
+                low = max(low, min(span[0] for span in spans))
+                high = min(high, max(span[1] for span in spans))
+        else:
+            low, high = min(span[0] for span in spans), max(span[1] for span in spans)
+        if self.late:
+            low = min(low, self._limits.at(t_ms))
+        # Where syncs nearly agree, their bounds may not meet: it lies between them.
+        return min(low, high), max(low, high)
+
+    def _estimate(self, t_ms: int) -> int:
+        """Return the likeliest UTC of a moment, in 1e-6 ms: on a line between syncs."""
+        after = bisect_right(self._times, t_ms)
+        left, right = self._line[max(after - 1, 0)], self._line[min(after, len(self._line) - 1)]
         if after == 0:
-            return _from(self._syncs[0], t_ms)
-        if after == len(self._syncs):
-            return _from(self._syncs[-1], t_ms)
-        return _between(self._syncs[after - 1], self._syncs[after], t_ms)
+            left = right
+        span = right.t_ms - left.t_ms
+        if not span:
+            return _PPM * (left.utc_ms + t_ms - left.t_ms)
+        return (
+            _PPM * left.utc_ms + _PPM * (right.utc_ms - left.utc_ms) * (t_ms - left.t_ms) // span
+        )
 
 
-def _drift(span_ms: int) -> int:
-    """Return the most the clock errs over a span; rounded up."""
-    return -(-abs(span_ms) * DRIFT_PPM // _PPM)
+class _Envelope:
+    """Between which times a moment lies by all of some syncs; `spare` of them may be wrong.
+
+    All in 1e-6 ms, in which the drift is a whole number. A sync before the moment bounds its time
+    by a line that falls away with the drift, a sync after it by one that rises. So of the syncs on
+    either side only the strictest few matter, and those are known for every place beforehand.
+    """
+
+    def __init__(self, syncs: Sequence[Sync], spare: int) -> None:
+        self.known = bool(syncs)
+        self._spare = spare
+        self._times = [sync.t_ms for sync in syncs]
+        self._lows = _Side([_low(s) for s in syncs], self._times, spare + 1)
+        # A high is a low seen from above.
+        self._highs = _Side([-_high(s) for s in syncs], self._times, spare + 1)
+
+    def at(self, t_ms: int) -> tuple[int, int]:
+        """Return the bounds of a moment."""
+        place = bisect_right(self._times, t_ms)
+        base = _PPM * t_ms
+        return (
+            base + self._lows.at(place, t_ms)[self._spare],
+            base - self._highs.at(place, t_ms)[self._spare],
+        )
 
 
-def _from(sync: Sync, t_ms: int) -> Placement:
-    low, high = _bounds(sync, t_ms)
-    return Placement((low + high) // 2, (high - low + 1) // 2)
+class _Side:
+    """The strictest lower bounds of the difference between UTC and counter."""
+
+    def __init__(self, lows: Sequence[int], times: Sequence[int], count: int) -> None:
+        self._count = count
+        before = [low + DRIFT_PPM * t for low, t in zip(lows, times, strict=True)]
+        after = [low - DRIFT_PPM * t for low, t in zip(lows, times, strict=True)]
+        self._before = self._strictest(before)
+        self._after = self._strictest(after[::-1])[::-1]
+
+    def _strictest(self, bounds: Iterable[int]) -> list[list[int]]:
+        """Return the strictest of the first 0, 1, 2 … bounds, up to all."""
+        found: list[list[int]] = [[]]
+        for bound in bounds:
+            found.append(sorted((*found[-1], bound), reverse=True)[: self._count])
+        return found
+
+    def at(self, place: int, t_ms: int) -> list[int]:
+        """Return the bounds at a moment with `place` syncs before it, the strictest first."""
+        found = [bound - DRIFT_PPM * t_ms for bound in self._before[place]]
+        found += [bound + DRIFT_PPM * t_ms for bound in self._after[place]]
+        return sorted(found, reverse=True)
 
 
-def _between(left: Sync, right: Sync, t_ms: int) -> Placement:
-    span = right.t_ms - left.t_ms
-    line = left.utc_ms + (right.utc_ms - left.utc_ms) * (t_ms - left.t_ms) // span
-    lows, highs = zip(_bounds(left, t_ms), _bounds(right, t_ms), strict=True)
-    low, high = max(lows), min(highs)
-    if low > high:
-        # The two contradict each other: either may be right.
-        low, high = min(lows), max(highs)
-    line = min(max(line, low), high)
-    return Placement(line, max(high - line, line - low))
+class _Limits:
+    """How late each moment may be, by the arrivals of blocks."""
+
+    def __init__(self, arrivals: Iterable[Arrival]) -> None:
+        order = sorted(arrivals, key=lambda arrival: arrival.t_ms)
+        limits = [_PPM * (a.utc_ms + GATEWAY_MS - a.t_ms) for a in order]
+        self._times = [arrival.t_ms for arrival in order]
+        falling = [x - DRIFT_PPM * t for x, t in zip(limits, self._times, strict=True)]
+        rising = [x + DRIFT_PPM * t for x, t in zip(limits, self._times, strict=True)]
+        self._before = list(accumulate(falling, min))
+        self._after = list(accumulate(reversed(rising), min))[::-1]
+
+    def contradict(self, sync: Sync) -> bool:
+        """Tell whether a block had arrived before the sync says that it was made."""
+        # An arrival bounds from above as a sync does from below; both drift apart.
+        place = bisect_left(self._times, sync.t_ms)
+        low = _low(sync)
+        before = place > 0 and low - DRIFT_PPM * sync.t_ms > self._before[place - 1]
+        after = place < len(self._times) and low + DRIFT_PPM * sync.t_ms > self._after[place]
+        return before or after
+
+    def at(self, t_ms: int) -> int:
+        """Return the latest UTC of a moment, in 1e-6 ms; there is an arrival."""
+        place = bisect_left(self._times, t_ms)
+        found = []
+        if place:
+            found.append(self._before[place - 1] + DRIFT_PPM * t_ms)
+        if place < len(self._times):
+            found.append(self._after[place] - DRIFT_PPM * t_ms)
+        return _PPM * t_ms + min(found)
 
 
-def _bounds(sync: Sync, t_ms: int) -> tuple[int, int]:
-    """Return between which UTC times a moment lies, by one sync."""
-    span = t_ms - sync.t_ms
-    margin = sync.uncertainty_ms + _drift(span)
-    return sync.utc_ms + span - margin, sync.utc_ms + span + margin
-
-
-def _useful(syncs: Iterable[Sync]) -> list[Sync]:
-    """Leave out a sync that tells less of its moment than another and the drift bound do."""
+def _telling(syncs: Sequence[Sync]) -> list[Sync]:
+    """Leave out a sync that tells less of its moment than another one does with its drift."""
     best: dict[int, Sync] = {}
     for sync in sorted(syncs, key=lambda sync: (sync.t_ms, sync.uncertainty_ms, sync.utc_ms)):
         best.setdefault(sync.t_ms, sync)
@@ -84,9 +210,66 @@ def _useful(syncs: Iterable[Sync]) -> list[Sync]:
         kept: list[Sync] = []
         for sync in ordered:
             if kept:
-                known = kept[-1].uncertainty_ms + _drift(sync.t_ms - kept[-1].t_ms)
-                if known < sync.uncertainty_ms:
+                apart = DRIFT_PPM * abs(sync.t_ms - kept[-1].t_ms)
+                if _PPM * kept[-1].uncertainty_ms + apart < _PPM * sync.uncertainty_ms:
                     continue
             kept.append(sync)
         ordered = kept[::-1]
     return ordered
+
+
+def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]:
+    """Return the syncs that others outvote, and those of which nobody can tell which is wrong."""
+    against = _against(syncs)
+    refused: set[Sync] = set()
+    while against:
+        most = max(len(others) for others in against.values())
+        worst = {sync for sync, others in against.items() if len(others) == most}
+        if most == 1 or 2 * len(worst) >= len(syncs) - len(refused):
+            break
+        refused |= worst
+        against = {s: rest for s in against.keys() - worst if (rest := against[s] - worst)}
+    return refused, tuple(sync for sync in syncs if sync in against)
+
+
+def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
+    """Return by sync which others it contradicts; only those that contradict any."""
+    # In most boots none does, and one pass over the strictest bounds so far shows it.
+    if not _is_contradicted(syncs):
+        return {}
+    found: dict[Sync, set[Sync]] = {}
+    for index, sync in enumerate(syncs):
+        for other in syncs[index + 1 :]:
+            apart = DRIFT_PPM * (other.t_ms - sync.t_ms)
+            apart += _APART
+            if _low(sync) - apart > _high(other) or _low(other) - apart > _high(sync):
+                found.setdefault(sync, set()).add(other)
+                found.setdefault(other, set()).add(sync)
+    return found
+
+
+def _is_contradicted(syncs: Sequence[Sync]) -> bool:
+    lowest, highest = None, None
+    for sync in syncs:
+        drift = DRIFT_PPM * sync.t_ms
+        if lowest is not None and lowest - drift > _high(sync) + _APART:
+            return True
+        if highest is not None and highest + drift < _low(sync) - _APART:
+            return True
+        low, high = _low(sync) + drift, _high(sync) - drift
+        lowest = low if lowest is None else max(lowest, low)
+        highest = high if highest is None else min(highest, high)
+    return False
+
+
+def _low(sync: Sync) -> int:
+    """Return the least difference between UTC and counter at a sync, in 1e-6 ms."""
+    return _PPM * (sync.utc_ms - sync.t_ms - sync.uncertainty_ms)
+
+
+def _high(sync: Sync) -> int:
+    return _PPM * (sync.utc_ms - sync.t_ms + sync.uncertainty_ms)
+
+
+def _rounded(value: int) -> int:
+    return (value + _PPM // 2) // _PPM

@@ -27,6 +27,7 @@ from coldtrail_gateway.contract.events import Channel, EventType, Subject
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.timeline import Placement
+from coldtrail_gateway.exports import text
 from coldtrail_gateway.shipments.history import Boot, History, Placed
 
 CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
@@ -41,7 +42,7 @@ _SENSOR_CHANNEL: Final[Mapping[int, Channel]] = {
     Subject.BATTERY: Channel.BATTERY,
 }
 
-# What is judged: measurement type, axis, unit (UN/ECE Recommendation 20).
+# For each judged channel: measurement type, axis, unit (UN/ECE Recommendation 20).
 _MEASURED: Final = (
     *[("Temperature", None, "CEL")] * 2,
     ("RelativeHumidity", None, "P1"),
@@ -94,7 +95,7 @@ def to_json(history: History, now_ms: int, earlier: Path | None = None) -> str:
         "creationDate": iso(now_ms),
         "epcisBody": {"eventList": [*events, *_corrected(said, events, now_ms)]},
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return text.to_json(document, indent=1) + "\n"
 
 
 def shipment_uri(shipment: str) -> str:
@@ -119,13 +120,13 @@ def _by_block(history: History) -> Iterator[list[_Element]]:
         for placed, sample in history.samples
         if placed.time
     ]
-    starts: dict[int, tuple[Placed, Event]] = {}
+    starts: dict[tuple[bytes, int], tuple[Placed, Event]] = {}
     for placed, event in history.events:
         start, begun = None, None
         if event.type is EventType.ALARM_START:
-            starts[event.number("rule")] = (placed, event)
-        elif event.type is EventType.ALARM_END and event.number("rule") in starts:
-            start, begun = starts[event.number("rule")]
+            starts[placed.chain, event.number("rule")] = (placed, event)
+        elif event.type is EventType.ALARM_END:
+            start, begun = starts.pop((placed.chain, event.number("rule")), (None, None))
         if placed.time:
             since = start.time if start else None
             found.append(_Element(placed, placed.time, _reports(event, begun), since))
@@ -205,7 +206,7 @@ def _calibration(placed: Placed, calibration: Event | None) -> Json:
 
 
 def _reports(event: Event, start: Event | None) -> list[Json]:
-    """Return what an event has to report; of an alarm's end, given its start."""
+    """Return the report of an event; an alarm's end needs its start."""
     fields: Mapping[str, Any] = event.fields
     if event.type is EventType.POSITION:
         return [
@@ -234,15 +235,18 @@ def _reports(event: Event, start: Event | None) -> list[Json]:
     if event.type is EventType.ALARM_START:
         channel = fields["channel"]
         alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
-        value = {"value": _value(channel, fields["value"]), **_unit(channel)}
+        value = {**_alarming("value", channel, fields["value"]), **_unit(channel)}
         kind = {"coldtrail:alarm": words.worded(event.type, "kind", fields["kind"])}
         beyond = {"coldtrail:beyond_s": fields["seconds_beyond"]}
         return [{**_measured(channel), **alarm, **value, **kind, **beyond}]
     if event.type is EventType.ALARM_END and start:
         channel = start.number("channel")
         alarm = {"exception": "ALARM_CONDITION", "coldtrail:rule": fields["rule"]}
-        lowest, highest = (_value(channel, fields[name]) for name in ("minimum", "maximum"))
-        extremes = {"minValue": lowest, "maxValue": highest, **_unit(channel)}
+        extremes = {
+            **_alarming("minValue", channel, fields["minimum"]),
+            **_alarming("maxValue", channel, fields["maximum"]),
+            **_unit(channel),
+        }
         ended = {"coldtrail:ended": words.worded(event.type, "cause", fields["cause"])}
         beyond = {"coldtrail:beyond_s": fields["beyond"]}
         return [{**_measured(channel), **alarm, **extremes, **ended, **beyond}]
@@ -267,6 +271,13 @@ def _unit(channel: int) -> Json:
 
 def _value(channel: int, value: int) -> float:
     return float(words.quantity(channel, value))
+
+
+def _alarming(name: str, channel: int, value: int) -> Json:
+    """Return a reading of an alarm; beyond the part's range there is no number for it."""
+    if value in words.BEYOND_RANGE:
+        return {f"coldtrail:{name}": words.BEYOND_RANGE[value]}
+    return {name: _value(channel, value)}
 
 
 def _corrected(said: Iterable[Json], events: Iterable[Json], now_ms: int) -> Iterator[Json]:

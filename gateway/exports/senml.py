@@ -2,11 +2,17 @@
 
 SenML has no place for a record without a time, for uncertainty, or for why a reading is absent:
 such records are left out (`tabular.unplaced` counts them); CSV and JSON have them.
+
+Consumers keep records by name and time, so no two records share both. Where a moment has something
+twice (two shocks in one second, both blocks of a fork), the second has `/2` behind its name, and
+everything that belongs together at that moment has the same number.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +21,8 @@ import cbor2
 from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.block import Event, Sample
 from coldtrail_gateway.contract.events import SAMPLED, Channel, EventType
+from coldtrail_gateway.evidence.findings import Name
+from coldtrail_gateway.exports import text
 from coldtrail_gateway.shipments.history import History, Placed
 
 _UNITS: Final = ("Cel", "Cel", "%RH", "lx", "V", "m/s2", "m/s2", "m/s2")
@@ -28,7 +36,7 @@ Record = dict[str, str | bool | Decimal]
 
 def to_json(history: History) -> str:
     """Return the pack as `application/senml+json`, a record a line."""
-    lines = [json.dumps(record, default=float, ensure_ascii=False) for record in _pack(history)]
+    lines = [text.to_json(record, default=float) for record in _pack(history)]
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
@@ -44,18 +52,50 @@ def to_cbor(history: History) -> bytes:
 
 def _pack(history: History) -> list[Record]:
     """Return the records in the order of time; each moment's first one has the base time."""
-    moments: list[tuple[int, list[Record]]] = [
-        *((p.time.utc_ms, _readings(s) + _flaw(p)) for p, s in history.samples if p.time),
-        *((p.time.utc_ms, _event(e) + _flaw(p)) for p, e in history.events if p.time),
+    told: list[tuple[Placed, list[Record]]] = [
+        *((placed, _readings(sample)) for placed, sample in history.samples),
+        *((placed, _event(event)) for placed, event in history.events),
     ]
-    moments = [moment for moment in moments if moment[1]]
-    moments.sort(key=lambda moment: moment[0])
+    moments: dict[int, list[_Set]] = {}
+    for placed, records in told:
+        if placed.time and records:
+            _put(moments.setdefault(placed.time.utc_ms, []), placed.flaw, records)
     pack: list[Record] = [{"bn": f"coldtrail/{history.tracker}/"}]
-    pack[0] |= {"bt": _seconds(moments[0][0])} if moments else {}
+    pack[0] |= {"bt": _seconds(min(moments))} if moments else {}
     pack[0] |= {"n": "shipment", "vs": history.shipment}
-    for utc_ms, (first, *others) in moments:
+    for utc_ms, sets in sorted(moments.items()):
+        first, *others = itertools.chain.from_iterable(
+            one.numbered(number) for number, one in enumerate(sets, 1)
+        )
         pack += [{"bt": _seconds(utc_ms)} | first, *others]
     return pack
+
+
+@dataclass
+class _Set:
+    """Records of one moment with different names, all vouched for alike."""
+
+    flaw: Name | None
+    records: dict[str, Record]
+
+    def numbered(self, number: int) -> Iterator[Record]:
+        """Yield the records under the names they have as the moment's set of that number."""
+        suffix = f"/{number}" if number > 1 else ""
+        records = [*self.records.values()]
+        if self.flaw:
+            records.append({"n": "verified", "vs": self.flaw.value})
+        for record in records:
+            yield record | {"n": f"{record['n']}{suffix}"}
+
+
+def _put(sets: list[_Set], flaw: Name | None, records: Iterable[Record]) -> None:
+    """Add records that belong together to the first set that has none of their names."""
+    named = {str(record["n"]): record for record in records}
+    for one in sets:
+        if one.flaw is flaw and not one.records.keys() & named.keys():
+            one.records |= named
+            return
+    sets.append(_Set(flaw, named))
 
 
 def _readings(sample: Sample) -> list[Record]:
@@ -77,7 +117,9 @@ def _event(event: Event) -> list[Record]:
             {"n": "longitude", "u": "lon", "v": event.number("longitude") * _MICRO},
         ]
     if event.type in {EventType.ALARM_START, EventType.ALARM_END}:
-        return [{"n": f"alarm/{event.number('rule')}", "vb": event.type is EventType.ALARM_START}]
+        # Two names: an alarm may start and end at one sample.
+        what = "start" if event.type is EventType.ALARM_START else "end"
+        return [{"n": f"alarm/{event.number('rule')}/{what}", "vb": True}]
     if words.is_acknowledgement(event):
         return [{"n": "alarm/acknowledged", "vb": True}]
     if event.type is EventType.SHOCK:
@@ -99,10 +141,6 @@ def _event(event: Event) -> list[Record]:
             {"n": "cell/signal", "u": "dBW", "v": power},
         ]
     return []
-
-
-def _flaw(placed: Placed) -> list[Record]:
-    return [{"n": "verified", "vs": placed.flaw.value}] if placed.flaw else []
 
 
 def _seconds(utc_ms: int) -> Decimal:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import os
 import tempfile
@@ -17,6 +14,7 @@ from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence.findings import Finding
+from coldtrail_gateway.exports import text
 from coldtrail_gateway.shipments.history import Calibration, History, Placed
 
 _MOMENTS: Final = {(EventType.CALIBRATION, "date"), (EventType.CALIBRATION, "due")}
@@ -41,20 +39,17 @@ class OutputError(GatewayError):
 
 def to_csv(history: History) -> str:
     """Return one line a sample, in the order of time; what is not known is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for placed, sample in history.samples:
-        writer.writerow(
-            {
-                **_place(placed),
-                "t_s": sample.t,
-                **_readings(sample),
-                "status": words.status(sample.status),
-                **_origin(placed),
-            }
-        )
-    return text.getvalue()
+    rows = (
+        {
+            **_place(placed),
+            "t_s": sample.t,
+            **_readings(sample),
+            "status": words.status(sample.status),
+            **_origin(placed),
+        }
+        for placed, sample in history.samples
+    )
+    return text.to_csv(COLUMNS, rows)
 
 
 def to_json(history: History) -> str:
@@ -67,7 +62,7 @@ def to_json(history: History) -> str:
         "events": [_event(placed, event) for placed, event in history.events],
         "findings": [finding_fields(finding) for finding in history.findings],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return text.to_json(document, indent=1) + "\n"
 
 
 def unplaced(history: History) -> int:
@@ -107,7 +102,7 @@ def event_fields(event: Event) -> dict[str, Any]:
         for name, value in event.fields.items()
         if name != "t"
     }
-    if event.type is EventType.ALARM_START:
+    if event.type in {EventType.ALARM_START, EventType.REPEATED}:
         fields["unit"] = words.JUDGED[event.number("channel")][1]
     if event.type is EventType.FAULT:
         fields["code"] = words.fault(event.number("subject"), event.number("code"))
@@ -118,7 +113,7 @@ def sample_fields(sample: Sample) -> dict[str, Any]:
     """Return a sample's readings in the units their names end in; None where there is none."""
     return {
         "t_s": sample.t,
-        **{name: _number(text) for name, text in _readings(sample).items()},
+        **{name: _number(reading) for name, reading in _readings(sample).items()},
         "status": words.status(sample.status),
     }
 
@@ -192,10 +187,10 @@ def _readings(sample: Sample) -> dict[str, str]:
     return {**readings, "tilt_deg": "" if tilt is None else str(round(math.degrees(tilt)))}
 
 
-def _number(text: str) -> float | int | None:
-    if not text:
+def _number(reading: str) -> float | int | None:
+    if not reading:
         return None
-    return float(text) if "." in text else int(text)
+    return float(reading) if "." in reading else int(reading)
 
 
 def _origin(placed: Placed) -> dict[str, Any]:

@@ -37,14 +37,14 @@ class Downlink:
         self._due_at = 0.0
 
     def forget(self) -> None:
-        """Take nothing for granted: the broker may have lost what it retained."""
+        """Forget what was published: the broker may have lost what it retained."""
         self._told.clear()
         with self._store.read() as tables:
             self._told = dict.fromkeys(tables.commands.trackers(), -1)
         self._due_at = 0.0
 
     def poll(self) -> None:
-        """Look, at most once in `POLL_S`, for what other processes have made or withdrawn.
+        """Look for commands that other processes made or withdrew, at most once in `POLL_S`.
 
         Raises:
             StoreError: the database does not answer.
@@ -71,7 +71,7 @@ class Downlink:
             keys = tables.registry.keys(changed) if changed else {}
             for tracker in changed:
                 if tracker in due:
-                    # The version the tracker used last: it need not know another.
+                    # The version that the tracker used last: it may know no other.
                     version = tables.registry.tracker(tracker).key_version or max(keys[tracker])
                     sealed[tracker] = envelope.seal(
                         due[tracker].payload(),

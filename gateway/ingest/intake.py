@@ -111,7 +111,7 @@ def _open(arrival: Arrival, keys: Keys) -> envelope.Envelope:
 
 
 def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set[bytes]:
-    """Note what blocks say of commands; return the digests of those that do."""
+    """Note outcomes of commands in blocks; return the digests of the blocks that have one."""
     told = set()
     awaited = tables.commands.awaited({arrival.tracker for arrival in arrivals})
     for arrival in arrivals:
@@ -150,7 +150,7 @@ def _junk(arrivals: Sequence[Arrival], judged: Sequence[Authentic | Refused]) ->
 
 
 class _Documents:
-    """The confirmations as the tables have them now; each is made once."""
+    """The confirmations as the tables stand now; each is made once."""
 
     def __init__(self, tables: Tables, keys: Keys, now_ms: int) -> None:
         self._tables = tables
@@ -159,7 +159,7 @@ class _Documents:
         self._made: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, tracker: str, chain: bytes | None) -> bytes | None:
-        """Return the document of a chain; where it is None, of the one heard of last."""
+        """Return the document of a chain; for None, that of the chain heard of last."""
         known = self._tables.registry.tracker(tracker)
         chain = chain or known.chain
         if chain is None or known.key_version is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.block import Block, Event, Sample, Sync
 from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.ranges import Range
@@ -13,18 +14,24 @@ from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.evidence import archive, findings
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Finding, Name
-from coldtrail_gateway.evidence.timeline import Placement, Timeline
+from coldtrail_gateway.evidence.timeline import Arrival, Placement, Timeline
 from coldtrail_gateway.store.tables import Tables
 
 Boot = tuple[bytes, int]
 
-_RESOLUTION_MS: Final = 1000
+_RECORD_MS: Final = 2_500
+"""How far a record's `t` may lie from what it tells of, ms. A sample's is rounded to a second
+(0.5 s), and then each sensor is read, twice where its bus had to be freed: the light sensor waits
+for a conversion for up to a second each time. Events are noted as soon as the tracker is awake."""
+
 _ENDLESS: Final = 2**32
+_START: Final = EventType.SHIPMENT_START
+_STOP: Final = EventType.SHIPMENT_STOP
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a record is placed by.
+    """Where and when a record lies.
 
     `time` is None where its boot has no clock sync; it then lies between `not_before` and
     `not_after` (UTC in ms, None where nothing bounds it). `digest` is the SHA-256 of the
@@ -45,8 +52,8 @@ class Placed:
 class Calibration:
     """A sensor's calibration, as its tracker said at boots in which the shipment travelled.
 
-    `boots`: those, each with its chain. `overdue`: a reading of the shipment is from after the due
-    date.
+    `boots`: these boots, each with its chain. `overdue`: a reading of the shipment is from
+    after the due date.
     """
 
     placed: Placed
@@ -57,11 +64,17 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A shipment's records in the order of their time, not of their arrival."""
+    """A shipment's records in the order of their time, not of their arrival.
+
+    `entries`: its blocks in the order of arrival, and those that nobody here can read but that lie
+    where they may belong to it. `received`: of each of their chains, all numbers that are here.
+    """
 
     shipment: str
     tracker: str
     blocks: int
+    entries: tuple[Entry, ...]
+    received: Mapping[bytes, Sequence[Range]]
     samples: tuple[tuple[Placed, Sample], ...]
     events: tuple[tuple[Placed, Event], ...]
     calibrations: tuple[Calibration, ...]
@@ -78,7 +91,8 @@ def load(tables: Tables, shipment: str) -> History:
     Raises:
         UnknownShipmentError: it is not registered.
     """
-    registered = tables.registry.shipment(shipment)
+    # No other text can be registered, and a database need not have bytes for it.
+    registered = tables.registry.shipment(shipment) if shipment.isprintable() else None
     if registered is None:
         raise UnknownShipmentError(
             f"Shipment {shipment} is not registered: check the id, or register it "
@@ -101,6 +115,7 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
     times = _Times(decoded, set(judgement.flawed))
     own = [(entry, block) for entry, block in decoded if block.shipment == shipment]
     reach = _reach(order, decoded, shipment)
+    members = tuple(entry for entry in entries if _may_belong(entry, shipment, reach))
     samples: list[tuple[Placed, Sample]] = []
     events: list[tuple[Placed, Event]] = []
     for entry, block in own:
@@ -114,10 +129,16 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
         shipment,
         tracker,
         len(own),
+        members,
+        _received(entries, {e.head.chain for e in members if e.head}),
         tuple(samples),
         tuple(events),
         tuple(_calibrations(times, decoded, samples, judgement.flawed)),
-        tuple(v for v in judgement.findings if _concerns(v, reach)),
+        findings.in_order(
+            finding
+            for finding in (*judgement.findings, *times.findings())
+            if _concerns(finding, reach)
+        ),
     )
 
 
@@ -160,20 +181,49 @@ def _reach(
 ) -> dict[bytes, Range]:
     """Return by chain from where to where blocks may belong to a shipment.
 
-    That is up to the nearest blocks which are known to belong to something else.
+    That is up to the nearest blocks which are known to belong to something else; and not beyond
+    those that report its start and its stop.
     """
     own: dict[bytes, list[int]] = {chain: [] for chain in chains}
     others: dict[bytes, list[int]] = {chain: [] for chain in own}
+    reported: dict[EventType, set[tuple[bytes, int]]] = {_START: set(), _STOP: set()}
     for _, block in decoded:
         of = own if block.shipment == shipment else others
         of[block.head.chain].append(block.head.number)
+        for event in block.events:
+            if event.type in reported and event.fields["shipment"] == shipment:
+                reported[event.type].add((block.head.chain, block.head.number))
     reach: dict[bytes, Range] = {}
     for chain, numbers in own.items():
         if numbers or not others[chain]:
             below = [n for n in others[chain] if numbers and n < min(numbers)]
             above = [n for n in others[chain] if numbers and n > max(numbers)]
-            reach[chain] = (max(below, default=-1) + 1, min(above, default=_ENDLESS) - 1)
+            low, high = max(below, default=-1) + 1, min(above, default=_ENDLESS) - 1
+            if numbers and (chain, min(numbers)) in reported[_START]:
+                low = min(numbers)
+            if numbers and (chain, max(numbers)) in reported[_STOP]:
+                high = max(numbers)
+            reach[chain] = (low, high)
     return reach
+
+
+def _may_belong(entry: Entry, shipment: str, reach: Mapping[bytes, Range]) -> bool:
+    if entry.block is not None:
+        return entry.block.shipment == shipment
+    if entry.head is None:
+        return True
+    low, high = reach.get(entry.head.chain, (_ENDLESS, -1))
+    return low <= entry.head.number <= high
+
+
+def _received(entries: Iterable[Entry], chains: Iterable[bytes]) -> dict[bytes, list[Range]]:
+    """Return what is confirmed of chains: the numbers that have been archived."""
+    numbers: dict[bytes, list[Range]] = {chain: [] for chain in chains}
+    for entry in entries:
+        chain, number = entry.row.chain, entry.row.number
+        if chain in numbers and number is not None:
+            numbers[chain].append((number, number))
+    return {chain: ranges.join(spans) for chain, spans in numbers.items()}
 
 
 def _concerns(finding: Finding, reach: Mapping[bytes, Range]) -> bool:
@@ -192,32 +242,45 @@ class _Times:
     def __init__(self, decoded: Sequence[tuple[Entry, Block]], flawed: set[int]) -> None:
         self._flawed = flawed
         syncs: dict[Boot, set[Sync]] = {}
+        arrivals: dict[Boot, list[Arrival]] = {}
         extent: dict[Boot, tuple[int, int]] = {}
+        self._blocks: dict[Boot, Range] = {}
         for entry, block in decoded:
             boot = (block.head.chain, block.boot)
             known = syncs.setdefault(boot, set())
+            number = block.head.number
+            span = self._blocks.get(boot, (number, number))
+            self._blocks[boot] = (min(*span, number), max(*span, number))
             if entry.row.id not in flawed:
                 known |= _syncs(block)
                 times = [s.t for s in block.samples] + [e.t for e in block.events]
                 low, high = extent.get(boot, (2**31, -1))
                 extent[boot] = (min([low, *times]), max([high, *times]))
-        self._lines = {boot: Timeline(known) for boot, known in syncs.items()}
+                # What was read out over a cable has arrived nowhere.
+                if times and entry.row.received_ms:
+                    arrival = Arrival(max(times) * 1000, entry.row.received_ms)
+                    arrivals.setdefault(boot, []).append(arrival)
+        self._lines = {
+            boot: Timeline(known, arrivals.get(boot, ())) for boot, known in syncs.items()
+        }
         self._spans = {}
         for boot, (low, high) in extent.items():
-            first = self._lines[boot].place(low * 1000)
-            last = self._lines[boot].place(high * 1000)
+            first, last = _placed(self._lines[boot], low), _placed(self._lines[boot], high)
             if first and last and high >= 0:
                 self._spans[boot] = (first, last)
 
+    def findings(self) -> Iterator[Finding]:
+        """Yield what the clock syncs of each boot say of each other."""
+        for (chain, boot), line in self._lines.items():
+            yield from findings.of_time(chain, boot, self._blocks[chain, boot], line)
+
     def place(self, entry: Entry, block: Block, t: int, flaw: Name | None) -> Placed:
-        """Return where a record of a block lies; `t` is cut to whole seconds since boot."""
+        """Return where a record of a block lies."""
         boot = (block.head.chain, block.boot)
         line = self._lines[boot]
         if entry.row.id in self._flawed and (own := _syncs(block)):
             line = Timeline(own)
-        time = line.place(t * 1000)
-        if time:
-            time = Placement(time.utc_ms, time.uncertainty_ms + _RESOLUTION_MS)
+        time = _placed(line, t)
         low, high = (None, None) if time else self._bounds(boot)
         head, digest = block.head, entry.row.digest
         return Placed(time, low, high, block.boot, head.chain, head.number, digest, flaw)
@@ -234,6 +297,12 @@ class _Times:
             low.utc_ms - low.uncertainty_ms if low else None,
             high.utc_ms + high.uncertainty_ms if high else None,
         )
+
+
+def _placed(line: Timeline, t: int) -> Placement | None:
+    """Return where a record at `t` seconds since boot lies."""
+    time = line.place(t * 1000)
+    return Placement(time.utc_ms, time.uncertainty_ms + _RECORD_MS) if time else None
 
 
 def _syncs(block: Block) -> set[Sync]:

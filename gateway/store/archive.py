@@ -110,7 +110,7 @@ _BEYOND = (
 _KEPT = sa.union_all(
     sa.select(kept.c.first, kept.c.last).where(_IN_CHAIN, kept.c.first == 1), sa.select(_BEYOND)
 )
-# Of a fork, the block that came first.
+# For a fork, the block received first.
 _DIGEST = (
     sa.select(blocks.c.digest)
     .where(
@@ -212,7 +212,7 @@ class Archive:
         )
 
     def state(self, tracker: str, chain: bytes) -> State:
-        """Return what the confirmation document has to say of a chain."""
+        """Return what the confirmation document says about a chain."""
         rows = self._connection.execute(_KEPT, {"b_tracker": tracker, "b_chain": chain})
         spans = tuple(sorted((first, last) for first, last in rows))
         watermark = ranges.watermark(spans)
@@ -231,7 +231,7 @@ class Archive:
         return (Archived(*row) for row in rows)
 
     def rebuild(self) -> None:
-        """Make what is derived from the blocks anew: what is kept is what is there."""
+        """Derive again, from the blocks that are there, which numbers of each chain are kept."""
         self._connection.execute(_LOCK_ALL)
         self._connection.execute(sa.delete(kept))
         self._connection.execute(_REBUILD)

@@ -24,7 +24,7 @@ _DUE: Final = (
     .where(_OPEN, commands.c.expiry > bindparam("now_s"))
     .order_by(commands.c.tracker, commands.c.counter)
 )
-# Of one that was cancelled or has expired a tracker may still tell: it had it already.
+# A tracker may report the outcome of a cancelled or expired command: it had it already.
 _AWAITED: Final = (
     sa.select(commands.c.tracker)
     .where(
@@ -64,7 +64,7 @@ class Commands:
         self._connection = connection
 
     def add(self, tracker: str, action: list[Value], now_ms: int, for_s: int) -> Command:
-        """Make a command that is good for so many seconds; the tracker must be locked."""
+        """Make a command that expires after so many seconds; the tracker must be locked."""
         last = self._connection.scalar(_LAST, {"tracker": tracker}) or 0
         command = Command(
             tracker=tracker,
@@ -97,7 +97,7 @@ class Commands:
         return list(self._connection.scalars(sa.select(commands.c.tracker).distinct()))
 
     def awaited(self, ids: Collection[str]) -> set[str]:
-        """Return those of the trackers that may have something to tell of a command."""
+        """Return those of the trackers that may report the outcome of a command."""
         return set(self._connection.scalars(_AWAITED, {"ids": list(ids)}))
 
     def sent(self, command: Command, now_ms: int) -> None:
@@ -107,7 +107,7 @@ class Commands:
     def tell(
         self, tracker: str, counter: int, outcome: int, reason: str | None, now_ms: int
     ) -> None:
-        """Note what the tracker says of a command; one that is not known is none of ours."""
+        """Note what the tracker reports about a command; one that is not known is ignored."""
         if outcome == Outcome.TAKEN:
             self._execute(_TAKEN, tracker, counter, now_ms)
         else:

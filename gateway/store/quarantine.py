@@ -32,13 +32,13 @@ _DROP: Final = sa.delete(quarantine).where(quarantine.c.id <= _NEWEST - MAX_ROWS
 
 
 class Quarantine:
-    """The table of what was put aside within one transaction, and the counts by reason."""
+    """The table of the quarantine within one transaction, and the counts by reason."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, junk: Sequence[Quarantined], now_ms: int) -> None:
-        """Put aside what is not believed; the oldest gives way when there is too much."""
+        """Keep messages that are not believed; beyond the quota the oldest are dropped."""
         if not junk:
             return
         rows = [

@@ -72,7 +72,7 @@ class Registry:
         return Tracker(*self._connection.execute(_TRACKER, {"id": tracker}).one())
 
     def lock(self, ids: Collection[str]) -> None:
-        """Let no other gateway extend these trackers' chains until the transaction ends.
+        """Lock these trackers, so that no other gateway extends their chains meanwhile.
 
         PostgreSQL only; SQLite has one writer at a time.
         """

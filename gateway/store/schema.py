@@ -36,7 +36,7 @@ trackers = Table(
     metadata,
     Column("id", String(23), primary_key=True),
     Column("test", Boolean, nullable=False),
-    # Of the newest message that verified: what the retained confirmation speaks of.
+    # From the newest message that verified: chain and key of the retained confirmation.
     Column("chain", LargeBinary),
     Column("key_version", Integer),
     Column("last_seen_ms", BigInteger),

@@ -24,7 +24,7 @@ AUTOMATIC = 0x40
 ONE_SHOT = 0x20
 THREE_WIRE = 0x10
 FAULT_CYCLE = 0x0C
-FAULT_CYCLE_AUTOMATIC = 0x04
+FAULT_CYCLE_AUTOMATIC, FAULT_CYCLE_MANUAL_1, FAULT_CYCLE_MANUAL_2 = 0x04, 0x08, 0x0C
 FAULT_CLEAR = 0x02
 FILTER_50HZ = 0x01
 KEPT = VBIAS | AUTOMATIC | THREE_WIRE | FILTER_50HZ
@@ -32,6 +32,8 @@ KEPT = VBIAS | AUTOMATIC | THREE_WIRE | FILTER_50HZ
 RTD_HIGH = 0x80
 RTD_LOW = 0x40
 REFIN_HIGH = 0x20
+REFIN_LOW = 0x10
+RTDIN_LOW = 0x08
 VOLTAGE = 0x04
 
 FULL_SCALE = 32767
@@ -40,6 +42,8 @@ CONTINUOUS_US = {False: (16_700, 17_600), True: (20_000, 21_000)}
 FAULT_CYCLE_US = 600
 BIAS_START_US = 10 * US_PER_MS
 BIAS_START_CONSTANTS = 10.5  # time constants of the input filter, which 15 bits take to settle
+FILTER_US = 430  # one of them: 4.3 kilo-ohm and 100 nF
+LEADS_CONSTANTS = 5  # those that a test of the leads waits for (page 14)
 BIAS_V = 2.0
 NOISE_V = 150e-6
 
@@ -53,6 +57,38 @@ class Fault(Enum):
     OPEN = "open"
     SHORT = "short"
     VOLTAGE = "voltage"
+    FORCE_PLUS_OPEN = "FORCE+ unconnected"
+    FORCE_PLUS_LOW = "FORCE+ shorted low"
+    RTDIN_PLUS_LOW = "RTDIN+ shorted low"
+    RTDIN_MINUS_LOW = "RTDIN- shorted low"
+    RTDIN_MINUS_HIGH = "RTDIN- shorted high"
+
+
+class Data(Enum):
+    """What conversions then give."""
+
+    FULL_SCALE = "full scale"
+    NEAR_ZERO = "near zero"
+    INDETERMINATE = "indeterminate"
+    VALID = "appear to be valid"
+
+
+LEADS = {
+    Fault.OPEN: (REFIN_HIGH, 0, Data.FULL_SCALE),
+    Fault.SHORT: (0, 0, Data.NEAR_ZERO),
+    Fault.VOLTAGE: (0, 0, Data.VALID),
+    Fault.FORCE_PLUS_OPEN: (REFIN_HIGH, 0, Data.INDETERMINATE),
+    Fault.FORCE_PLUS_LOW: (0, RTDIN_LOW, Data.NEAR_ZERO),
+    Fault.RTDIN_PLUS_LOW: (0, RTDIN_LOW, Data.NEAR_ZERO),
+    Fault.RTDIN_MINUS_LOW: (0, REFIN_LOW | RTDIN_LOW, Data.VALID),
+    Fault.RTDIN_MINUS_HIGH: (REFIN_HIGH, 0, Data.INDETERMINATE),
+}
+"""Bits that a test of the leads sets while FORCE- is closed, while it is open, and the data.
+
+Of three wires: table 11, "Decoding RTD Faults for 3-Wire Setups".
+"""
+PLAUSIBLE_CODES = 7000, 8500
+"""Indeterminate data may be anything, so they are what looks like a measurement."""
 
 
 def resistance(celsius: float, r0: float = 1000.0) -> float:
@@ -89,6 +125,11 @@ class MAX31865:
         "open": ("fault", Fault.OPEN, None),
         "short": ("fault", Fault.SHORT, None),
         "reference": ("fault", Fault.VOLTAGE, None),
+        "force_plus_open": ("fault", Fault.FORCE_PLUS_OPEN, None),
+        "force_plus_low": ("fault", Fault.FORCE_PLUS_LOW, None),
+        "rtdin_plus_low": ("fault", Fault.RTDIN_PLUS_LOW, None),
+        "rtdin_minus_low": ("fault", Fault.RTDIN_MINUS_LOW, None),
+        "rtdin_minus_high": ("fault", Fault.RTDIN_MINUS_HIGH, None),
         "no_answer": ("silent", True, False),
         "slow": ("slow", True, False),
         "stuck_value": ("stuck", 0x2000, None),
@@ -128,6 +169,8 @@ class MAX31865:
         """Fault: a conversion takes ten times as long as it may."""
         self.stuck: int | None = None
         """Fault: every conversion gives this 15-bit code."""
+        self.wild: list[float] = []
+        """Fault: the next conversions read these degC, whatever the element has."""
         self._epoch = 0
         self.load = Load(clock, currents.MAX31865)
         self.power_off()
@@ -156,6 +199,8 @@ class MAX31865:
         self._address: int | None = None
         self._trigger = 0
         self._bias_us: int | None = None
+        self._opened_us: int | None = None  # since when FORCE- is open in a test of the leads
+        self._closed_us = 0
         self._converting = False
         self._fresh: float | None = None
 
@@ -193,8 +238,14 @@ class MAX31865:
         trigger, self._trigger = self._trigger, 0
         if trigger & ONE_SHOT and not self._registers[CONFIGURATION] & AUTOMATIC:
             self._convert(SINGLE_US)
-        elif trigger & FAULT_CYCLE == FAULT_CYCLE_AUTOMATIC:
-            self._later(FAULT_CYCLE_US, self._end_fault_cycle)
+        elif trigger & (VBIAS | AUTOMATIC | ONE_SHOT | FAULT_CLEAR) == VBIAS:
+            match trigger & FAULT_CYCLE:
+                case 0x04:
+                    self._later(FAULT_CYCLE_US, self._end_fault_cycle)
+                case 0x08:
+                    self._test_leads_closed()
+                case 0x0C:
+                    self._test_leads_open()
 
     def _read(self, register: int) -> int:
         if register > STATUS:
@@ -218,6 +269,8 @@ class MAX31865:
             if value & FAULT_CLEAR and not value & (ONE_SHOT | FAULT_CYCLE):
                 self._registers[STATUS] = 0
             self._registers[CONFIGURATION] = value & (KEPT | FAULT_CYCLE)
+            if value & FAULT_CYCLE == FAULT_CYCLE_MANUAL_2 and self._opened_us is None:
+                self._registers[CONFIGURATION] &= ~FAULT_CYCLE  # out of turn: ignored
             self._draw()
             self._trigger = value
             if value & AUTOMATIC and not was & AUTOMATIC:
@@ -240,7 +293,9 @@ class MAX31865:
         self._converting = True
         span = durations[bool(self._registers[CONFIGURATION] & FILTER_50HZ)]
         # With the bias switched on too late the input has not settled when the sampling starts.
-        since = self._clock.now_us - self._bias_us if self._bias_us is not None else -1
+        since = -1
+        if self._bias_us is not None:
+            since = self._clock.now_us - max(self._bias_us, self._closed_us)
         duration = self._rng.randint(*span) * (10 if self.slow else 1)
         self._later(duration, lambda: self._end_conversion(since))
 
@@ -264,10 +319,15 @@ class MAX31865:
     def _code(self, biased_us: int) -> int:
         if self.stuck is not None:
             return self.stuck
-        if self.fault is Fault.OPEN:
+        data = LEADS[self.fault][2] if self.fault else Data.VALID
+        if data is Data.FULL_SCALE:
             return FULL_SCALE
-        if self.fault is Fault.SHORT:
+        if data is Data.NEAR_ZERO:
             return 0
+        if data is Data.INDETERMINATE:
+            return self._rng.randint(*PLAUSIBLE_CODES)
+        if self.wild:
+            return round(resistance(self.wild.pop(0)) / self._rref * 32768)
         if biased_us < 0:
             return self._rng.randrange(FULL_SCALE + 1)
         ohm = resistance(self._celsius(self._clock.now_us / US_PER_S), self._r0)
@@ -289,9 +349,29 @@ class MAX31865:
 
     def _end_fault_cycle(self) -> None:
         self._registers[CONFIGURATION] &= ~FAULT_CYCLE & 0xFF
-        if self.fault is Fault.OPEN and self._bias_us is not None:
-            # No current flows through the reference, whose far end then has the bias voltage.
-            self._registers[STATUS] |= REFIN_HIGH
+        if self.fault and self._bias_us is not None:
+            closed, opened, _ = LEADS[self.fault]
+            self._registers[STATUS] |= closed | opened
+
+    def _test_leads_closed(self) -> None:
+        """Do the first half of the manual cycle; FORCE- is open from then on (page 14)."""
+        if self._bias_us is None:
+            return
+        if self.fault:
+            self._registers[STATUS] |= LEADS[self.fault][0]
+        self._opened_us = self._clock.now_us
+
+    def _test_leads_open(self) -> None:
+        """Do the second half, where the first has been done; FORCE- is closed again."""
+        if self._opened_us is None:
+            return
+        waited, self._opened_us = self._clock.now_us - self._opened_us, None
+        self._closed_us = self._clock.now_us
+        self._registers[CONFIGURATION] &= ~FAULT_CYCLE & 0xFF
+        if self.fault:
+            self._registers[STATUS] |= LEADS[self.fault][1]
+        if waited < LEADS_CONSTANTS * FILTER_US:
+            self._registers[STATUS] |= REFIN_LOW | RTDIN_LOW  # the inputs have not risen yet
 
     def _note(self) -> None:
         """Note what the firmware is given, once a conversion."""

@@ -48,6 +48,7 @@ class SHT45:
         "no_answer": ("silent", True, False),
         "wrong_crc": ("wrong_crc", True, False),
         "slow": ("slow", True, False),
+        "below": ("stuck", (0, 0x7FFF), None),
         "stuck_bus": ("holds_bus", True, False),
         "stuck_value": ("stuck", (0x6666, 0x8000), None),
     }

@@ -40,8 +40,10 @@ class Op(IntEnum):
     READ_STATUS_1 = 0x05
     WRITE_ENABLE = 0x06
     FAST_READ = 0x0B
+    WRITE_STATUS_3 = 0x11
     READ_STATUS_3 = 0x15
     SECTOR_ERASE = 0x20
+    WRITE_STATUS_2 = 0x31
     READ_STATUS_2 = 0x35
     UNIQUE_ID = 0x4B
     BLOCK_ERASE_32K = 0x52
@@ -63,8 +65,19 @@ ERASES: dict[int, int] = {
 }
 WHILE_BUSY = (Op.READ_STATUS_1, Op.READ_STATUS_2, Op.READ_STATUS_3)
 
+# Status registers (section 7.1).
 BUSY = 0x01
 WEL = 0x02
+SRP = 0x80
+CMP = 0x40  # of register 2
+LOCK_BITS = 0x38  # ..., one-time programmable
+SRL = 0x01  # ..., until the power goes
+WPS = 0x04  # of register 3
+WRITABLE: dict[int, int] = {
+    Op.WRITE_STATUS_1: 0xFC,
+    Op.WRITE_STATUS_2: 0x7B,
+    Op.WRITE_STATUS_3: 0x64,
+}
 
 
 class W25Q64:
@@ -90,6 +103,16 @@ class W25Q64:
         """Fault: every operation takes the longest time."""
         self.hangs = False
         """Fault: the next program or erase never ends."""
+        self.absent = False
+        """Fault: there is no part, or its lines are broken."""
+        self.jedec = JEDEC
+        """What it says it is: another maker's part has another id."""
+        self.latches = True
+        """Fault when not: a write enable does not set the latch."""
+        self.wp_low = False
+        """Whether /WP is held low, with which SRP locks the status registers."""
+        self.registers: dict[int, int] = dict.fromkeys(WRITABLE, 0)
+        """The bits of the three status registers that can be written; they outlast the power."""
         self.on_write: Callable[[int], object] = lambda _: None
         """Called as a program or erase begins, with the us that it is going to take."""
         self.load = Load(clock, currents.W25Q64)
@@ -100,7 +123,7 @@ class W25Q64:
 
     def _reset(self) -> None:
         self._wel = False
-        self._protect = 0  # status register 1, the bits that can be written
+        self.registers[Op.WRITE_STATUS_2] &= ~SRL
         self._down = False
         self._reset_enabled = False
         self._selected = False
@@ -178,7 +201,9 @@ class W25Q64:
     def select(self) -> None:
         """Begin an instruction."""
         now = self._clock.now_us
-        self._selected = self._powered and now >= self._on_us + SELECT_AFTER_POWER_US
+        self._selected = (
+            self._powered and not self.absent and now >= self._on_us + SELECT_AFTER_POWER_US
+        )
         self._in.clear()
         self._out = 0
         if self._selected:
@@ -214,12 +239,14 @@ class W25Q64:
                 return 5, self._read
             case Op.READ_STATUS_1:
                 return 1, lambda n: bytes((self.status_1,)) * n
-            case Op.READ_STATUS_2 | Op.READ_STATUS_3:
-                return 1, bytes
+            case Op.READ_STATUS_2:
+                return 1, lambda n: bytes((self.registers[Op.WRITE_STATUS_2],)) * n
+            case Op.READ_STATUS_3:
+                return 1, lambda n: bytes((self.registers[Op.WRITE_STATUS_3],)) * n
             case Op.JEDEC_ID:
-                return 1, lambda n: self._repeat(JEDEC, n)
+                return 1, lambda n: self._repeat(self.jedec, n)
             case Op.MANUFACTURER:
-                return 4, lambda n: self._repeat(bytes((JEDEC[0], DEVICE)), n)
+                return 4, lambda n: self._repeat(bytes((self.jedec[0], DEVICE)), n)
             case Op.RELEASE_POWER_DOWN:
                 return 4, lambda n: bytes((DEVICE,)) * n
             case Op.UNIQUE_ID:
@@ -230,7 +257,8 @@ class W25Q64:
     @property
     def status_1(self) -> int:
         """Status register 1 (section 7.1)."""
-        return self._protect | (WEL if self._wel else 0) | (BUSY if self.busy else 0)
+        written = self.registers[Op.WRITE_STATUS_1]
+        return written | (WEL if self._wel else 0) | (BUSY if self.busy else 0)
 
     def _repeat(self, data: bytes, n: int) -> bytes:
         start, self._out = self._out, self._out + n
@@ -257,7 +285,8 @@ class W25Q64:
             self._reset_enabled = op == Op.ENABLE_RESET
         match op:
             case Op.WRITE_ENABLE if size == 1:
-                self._wel = self._clock.now_us >= self._on_us + WRITE_AFTER_POWER_US
+                ready = self._clock.now_us >= self._on_us + WRITE_AFTER_POWER_US
+                self._wel = ready and self.latches
             case Op.WRITE_DISABLE if size == 1:
                 self._wel = False
             case Op.POWER_DOWN if size == 1:
@@ -275,8 +304,12 @@ class W25Q64:
 
     def _change(self, op: int, frame: bytes) -> None:
         address = int.from_bytes(frame[1:4], "big") % SIZE
-        if op == Op.WRITE_STATUS_1 and len(frame) >= 2:
-            self._start(STATUS_US, lambda tear: self._write_status(frame[1], tear), "programming")
+        if op in WRITABLE:
+            if len(frame) >= 2 and not self._is_locked:
+                self._start(
+                    STATUS_US, lambda tear: self._write_status(op, frame[1], tear), "programming"
+                )
+            self._wel = False
         elif self._protects(op, address):
             self._wel = False
         elif op == Op.PAGE_PROGRAM and len(frame) > 4:
@@ -298,22 +331,41 @@ class W25Q64:
             self._start(CHIP_ERASE_US, lambda tear: self._erase(0, SIZE, tear))
 
     def _protects(self, op: int, address: int) -> bool:
-        """Whether the block protect bits forbid it (7.1.3 to 7.1.5; CMP is 0)."""
-        level = self._protect >> 2 & 7
-        if level == 0:
-            return False
-        if level == 7 or op in (Op.CHIP_ERASE, Op.CHIP_ERASE_60):
-            return True
-        sectors = self._protect & 0x40
-        size = min(SECTOR << level - 1, 32768) if sectors else SIZE // 128 << level
+        """Whether the block protect bits forbid it (7.1.3 to 7.1.7)."""
+        if self.registers[Op.WRITE_STATUS_3] & WPS:
+            return True  # each block has its own lock, and powers up locked
+        first, end = self._protected()
+        if op in (Op.CHIP_ERASE, Op.CHIP_ERASE_60):
+            return first < end
         unit = ERASES.get(op, 1)
-        end = address // unit * unit + unit
-        return address < size if self._protect & 0x20 else end > SIZE - size
+        start = address // unit * unit
+        return start < end and start + unit > first
+
+    def _protected(self) -> tuple[int, int]:
+        """Return the range that the block protect bits protect (tables 7.1.11 and 7.1.12)."""
+        status = self.registers[Op.WRITE_STATUS_1]
+        level = status >> 2 & 7
+        size = 0
+        if level == 7:
+            size = SIZE
+        elif level:
+            size = min(SECTOR << level - 1, 32768) if status & 0x40 else SIZE // 128 << level
+        lower = bool(status & 0x20)
+        if self.registers[Op.WRITE_STATUS_2] & CMP:
+            size, lower = SIZE - size, not lower
+        return (0, size) if lower else (SIZE - size, SIZE)
+
+    @property
+    def _is_locked(self) -> bool:
+        """Whether the status registers refuse to be written (table 7.1.8)."""
+        by_pin = self.registers[Op.WRITE_STATUS_1] & SRP and self.wp_low
+        return bool(by_pin or self.registers[Op.WRITE_STATUS_2] & SRL)
 
     def _erase(self, address: int, size: int, tear: Tear) -> None:
         for sector in range(address // SECTOR, (address + size) // SECTOR):
             self.array.erase(sector, tear)
 
-    def _write_status(self, value: int, tear: Tear) -> None:
+    def _write_status(self, op: int, value: int, tear: Tear) -> None:
         if tear is Tear.DONE:
-            self._protect = value & 0xFC
+            locked = LOCK_BITS & self.registers[op] if op == Op.WRITE_STATUS_2 else 0
+            self.registers[op] = value & WRITABLE[op] | locked

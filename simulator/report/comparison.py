@@ -26,6 +26,8 @@ COLUMNS = {
     "acc_z_mg": Channel.ACCELERATION_Z,
 }
 """Columns of the CSV export and the channels they hold."""
+SCALE_C = -45, 130
+"""The ambient sensor's: at its ends it gives no reading."""
 BATTERY_CONVERSIONS = 4
 """The tracker takes the mean of so many, rounded down to a millivolt."""
 
@@ -37,6 +39,15 @@ class Taken:
     t_s: float
     values: list[int | None] = field(default_factory=lambda: [None] * len(Channel))
     """One for each channel, as the integer on the air."""
+    payloads: list[int | None] = field(default_factory=list)
+    """What the probe answered; it is asked again where an answer does not fit the one before."""
+
+    def fits(self, stored: Sequence[int | None]) -> bool:
+        """Tell whether that is what was answered; of the probe's answers, any."""
+        payload = Channel.PAYLOAD_TEMPERATURE
+        answered = list(self.values)
+        answered[payload] = stored[payload]
+        return list(stored) == answered and stored[payload] in (self.payloads or [None])
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class Comparison:
 
 
 def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
-    """Group the sensors' answers in the journal into samples."""
+    """Group the sensors' answers in the journal into samples; the probe is asked first."""
     samples: list[Taken] = []
     battery: list[float] = []
     answered: set[str] = set()
@@ -69,7 +80,8 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
         if note["kind"] != "measure":
             continue
         t_s = note["us"] / US_PER_S
-        if not samples or t_s - samples[-1].t_s > TOGETHER_S or note["sensor"] in answered:
+        again = note["sensor"] in answered and answered != {"probe"}
+        if not samples or t_s - samples[-1].t_s > TOGETHER_S or again:
             samples.append(Taken(t_s))
             battery = []
             answered = set()
@@ -79,7 +91,8 @@ def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
         match note["sensor"]:
             case "probe":
                 _put(values, Channel.PAYLOAD_TEMPERATURE, note["celsius"])
-            case "ambient":
+                samples[-1].payloads.append(values[Channel.PAYLOAD_TEMPERATURE])
+            case "ambient" if SCALE_C[0] < note["celsius"] < SCALE_C[1]:
                 _put(values, Channel.AMBIENT_TEMPERATURE, note["celsius"])
                 _put(values, Channel.HUMIDITY, note["percent"])
             case "light":
@@ -125,7 +138,7 @@ def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Comparison:
     position = 0
     for sample in stored:
         found = next(
-            (i for i in range(position, len(taken)) if taken[i].values == sample.values), None
+            (i for i in range(position, len(taken)) if taken[i].fits(sample.values)), None
         )
         if found is None:
             invented += 1

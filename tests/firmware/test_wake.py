@@ -21,7 +21,7 @@ CALLS_S = 5
 SAMPLES = 300
 
 # As the firmware's README states them; of the flash, calls of the interface that sectors.py uses.
-USUAL = {"i2c": 18, "spi": 28, "program": 2, "erase": 0, "read": 14, "bytes read": 710}
+USUAL = {"i2c": 18, "spi": 35, "program": 2, "erase": 0, "read": 14, "bytes read": 710}
 LARGEST = {"i2c": 18, "spi": 90, "program": 4, "erase": 1, "read": 60, "bytes read": 5200}
 """When the log opens a sector."""
 

@@ -63,11 +63,19 @@ def test_a_position_when_its_interval_is_over(site: Site) -> None:
         assert source == 1
 
 
-@pytest.mark.parametrize("sky", ["covered", "deaf"])
+NO_POSITIONS = {
+    "zeros": Fix(0.0, 0.0, hdop=0.0, altitude=0.0, satellites=0, mode=0),
+    "few": Fix(51.0543, -3.7174, satellites=2, mode=2),
+    "last century's weeks": Fix(51.0543, -3.7174, days_off=-1024 * 7),
+}
+"""What receivers answer with OK that is none."""
+
+
+@pytest.mark.parametrize("sky", ["covered", "deaf", *NO_POSITIONS])
 def test_a_search_ends_without_a_position(site: Site, sky: str) -> None:
     provision(site, 7200)
     part = {"part": BG96} if sky == "deaf" else {}
-    with CallingTracker(site, modem={"sky": lambda _t: None, **part}) as tracker:
+    with CallingTracker(site, modem={"sky": lambda _t: NO_POSITIONS.get(sky), **part}) as tracker:
         tracker.power_on()
         assert tracker.until(lambda: tracker.asleep, 600)
         ((_, seconds),) = searches(tracker)

@@ -23,8 +23,8 @@ from tests.support.trackers.bench import BenchTracker
 LINE = re.compile(r"\b(ok|FAILED) +(\S+(?: \S+)*?)  +(.*?) \(.*\)")
 NAMES = [
     "modem", "SIM", "registration", "clock", "test block", "probe", "ambient", "humidity", "light",
-    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash erase",
-    "flash write", "LED and button",
+    "gravity", "deflection x", "deflection y", "deflection z", "battery", "flash chip",
+    "flash erase", "flash write", "LED and button",
 ]  # fmt: skip
 SPARE_KIB = 4
 AT_S = 270  # a sample is due half a minute later

@@ -30,7 +30,7 @@ _BLOCK_HEAD = "<IIB"
 _TYPES = (
     "- sample position boot clock-sync alarm-start alarm-end configuration key-change log-gap "
     "shipment-start shipment-stop flight-mode fault shock free-fall calibration command-outcome "
-    "radio cell service - - - - - - - block confirmed checkpoint"
+    "radio cell service repeated - - - - - - block confirmed checkpoint"
 ).split()
 _MOST = const(1000)
 _TURN = const(16)  # records looked at before others have a turn

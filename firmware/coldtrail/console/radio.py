@@ -122,9 +122,12 @@ async def do_gnss(console, words):
     modem = await _on(console)
     from drivers.bg95 import gnss
 
-    found = await gnss.locate(modem.at, limit_s * 1000, lambda: True)
+    state = console.state
+    sync, now = state.sync, console.port.since_boot(state.boot_rtc)[0]
+    unix = None if sync is None else sync[2] + now - sync[0]
+    found = await gnss.locate(modem.at, limit_s * 1000, lambda: True, unix)
     del gnss
-    forget("drivers.bg95", "gnss")
+    forget("drivers.bg95", "gnss", "time")
     if found is None:
         raise ValueError("no position within %d s: give it the sky" % limit_s)
     console.put("latitude", found[0], "", 6)

@@ -62,6 +62,7 @@ _FIELDS = """
 18 t w w w w w w
 19 t 0..999 0..999 w u 1..3 -200..0
 20 t 0..1
+21 t 0..7 v
 """
 _ROW = (_TIME, _TIME) + (_READING + (None,),) * _CHANNELS  # a sample
 

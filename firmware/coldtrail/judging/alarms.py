@@ -24,6 +24,12 @@ it no longer is (see trend.py); the threshold itself need never be met.
 A breach also ends when its sensor is lost, and with the shipment. A run that is no breach yet
 outlives a lost sensor: a probe that fails now and then must not hide what it shows in between.
 
+A sensor that was at the end of its range has no reading, but it is known on which side of every
+threshold it is: more than a part can tell is greater than all, less than it can tell is smaller.
+`judged` puts the contract's outermost number there, which no part reads and which an alarm's
+record names as such. A slope cannot be taken from it: to a trend it is neither a reading nor the
+loss of its sensor.
+
 Rules on events (channels 8 and 9: shock, free fall) are instant, and no sample bears on them: an
 event beyond the threshold is a breach that starts and ends with it.
 
@@ -60,6 +66,25 @@ _BREACH = const(4)  # the run is a breach
 _LATCHED = const(8)  # there is or was a breach that nobody has acknowledged
 
 _EVENTS = const(8)  # channels from here on are those of events
+
+# From records.py, so that the compiler puts them in place.
+_ABOVE_RANGE = const(14)
+_BEYOND_RANGE = const(16777215)
+
+
+def judged(status, values):
+    """Return the readings of a sample as they are judged; ``values``: of 8 channels."""
+    if not status & 0xFFFFF:
+        return values
+    values = list(values)
+    for sensor in range(5):
+        code = status >> 4 * sensor & 15
+        if code >= _ABOVE_RANGE:
+            # Probe, ambient and battery have their own number, light has channel 3; the
+            # accelerometer reads the end of its range.
+            channel = sensor + (sensor == 2)
+            values[channel] = _BEYOND_RANGE if code == _ABOVE_RANGE else -_BEYOND_RANGE
+    return values
 
 
 class Engine:
@@ -129,7 +154,7 @@ class Engine:
         return changes
 
     def sample(self, t, interval, values):
-        """Judge the readings of 8 channels (integers, None where absent) and return the changes.
+        """Judge what `judged` returns (integers, None where absent) and return the changes.
 
         t: seconds since boot, ascending. interval: sampling interval in force since the previous
         sample, in seconds.
@@ -173,7 +198,8 @@ class Engine:
         if value is not None:
             excess = _excess(rule, value)
             if trend:
-                trend.add(t, value)
+                if abs(value) < _BEYOND_RANGE:
+                    trend.add(t, value)
                 begins = trend.near
                 within = not begins
             else:

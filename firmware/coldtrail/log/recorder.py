@@ -38,7 +38,7 @@ _RANGES = const(16)  # of blocks confirmed beyond the watermark
 # Types that a full log does not take: what it says of itself, boots, blocks, confirmations and
 # whatever people do lead out of it or are few.
 _MEASURED = const(
-    1 << 1 | 1 << 2 | 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20
+    1 << 1 | 1 << 2 | 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 21
 )
 
 

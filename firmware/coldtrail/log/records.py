@@ -29,6 +29,7 @@ COMMAND_OUTCOME = const(17)
 RADIO = const(18)
 CELL = const(19)
 SERVICE = const(20)
+REPEATED = const(21)
 
 INTERNAL = const(28)  # this type and those above are not sealed into blocks
 BLOCK = const(28)  # BLOCK_HEAD: number, sequence of the last record in it, flags; sealed bytes
@@ -96,12 +97,17 @@ SUBJECT_CLOCK = const(7)
 SUBJECT_CONFIGURATION = const(8)
 SUBJECT_DOWNLINK = const(9)
 
-# Codes of a fault beyond those of a reading (0...11, as in the status).
+# Codes of a fault of a sensor, as in the status: of those of fault.py what is judged as a reading.
+ABOVE_RANGE = const(14)
+BELOW_RANGE = const(15)
+
+# Codes of a fault beyond those of a reading.
 OTHER_VERSION = const(9)  # subject log: some of its sectors are of another version
 NO_SYNC = const(1)  # subject clock
 STORM = const(12)  # subject light or accelerometer
 
 # Channels.
+CHANNEL_PAYLOAD = const(0)
 CHANNEL_LIGHT = const(3)
 CHANNEL_SHOCK = const(8)
 CHANNEL_FREE_FALL = const(9)

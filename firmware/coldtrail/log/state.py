@@ -11,7 +11,7 @@ import struct
 from micropython import const
 
 from coldtrail.contract import cbor, cose
-from coldtrail.judging.alarms import Engine
+from coldtrail.judging.alarms import Engine, judged
 
 # From records.py, so that the compiler puts them in place.
 _SAMPLE = const(1)
@@ -250,7 +250,7 @@ class State:
             self._owe(self.engine.event(t, channel, value))
 
     def _sample(self, fields):
-        t, values = fields[0], fields[2:]
+        t, values = fields[0], judged(fields[1], fields[2:])
         leading = self.interval
         if self.oldest is None:
             self.oldest = t

@@ -51,6 +51,14 @@ def modem(port, board):
     )
 
 
+def cut_modem(board):
+    """Take the modem's supply away, whatever it was doing; where there is none, nothing."""
+    wiring = getattr(board, "MODEM", None)
+    if wiring:
+        for role in ("supply", "pwrkey", "reset_n"):
+            Pin(wiring[role], Pin.OUT, value=0)
+
+
 def unique_id():
     """Return the chip's own number: on an ESP32 its MAC, on an nRF52840 8 bytes of its factory."""
     found = machine.unique_id()

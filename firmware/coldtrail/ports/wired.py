@@ -71,6 +71,7 @@ class Wired:
         wiring = self._board.FLASH
         cs = Pin(wiring["cs"], Pin.OUT, value=1)
         self._flash = W25Q64(self.bus("SPI", wiring["spi"]), cs)
+        forget("drivers", "w25q64_start")
         # Where others use the rest of the part.
         self._flash.size = wiring.get("log_size", self._flash.size)
         return self._flash

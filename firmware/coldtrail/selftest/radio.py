@@ -103,7 +103,10 @@ class Radio:
     async def _position(self):
         from drivers.bg95 import gnss
 
-        found = await gnss.locate(self._modem.at, _GNSS_MS, lambda: True)
+        state = self._recorder.state
+        sync, now = state.sync, self._port.since_boot(state.boot_rtc)[0]
+        unix = None if sync is None else sync[2] + now - sync[0]
+        found = await gnss.locate(self._modem.at, _GNSS_MS, lambda: True, unix)
         if found is None:
             raise ModemError("no fix")
         return str(found[2]), "m", True

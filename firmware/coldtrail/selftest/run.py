@@ -34,7 +34,7 @@ async def before(port, recorder, report, gnss=False):
     found = await radio.Radio(port, recorder).results(report, gnss)
     del radio
     forget("coldtrail.selftest", "radio")
-    forget("drivers.bg95", "cell", "gnss")
+    forget("drivers.bg95", "cell", "gnss", "time")
     return found
 
 

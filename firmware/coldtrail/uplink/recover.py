@@ -75,8 +75,10 @@ async def _locate(session):
     state = session.recorder.state
     session.expect(_LOCATE_MS)
     session.radio[_RADIO_LOCATED] = session.now()
-    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent)
-    forget("drivers.bg95", "gnss")
+    sync = state.sync
+    unix = None if sync is None else sync[2] + session.now() - sync[0]
+    found = await gnss.locate(session.modem.at, _LOCATE_MS, lambda: not state.urgent, unix)
+    forget("drivers.bg95", "gnss", "time")
     if found is not None:
         session.recorder.record(_POSITION, [session.now()] + list(found) + [_BY_GNSS])
 

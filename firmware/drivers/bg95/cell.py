@@ -10,6 +10,13 @@ from drivers.bg95.text import fields, integer
 
 # AcT of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) to LTE-M, NB-IoT, GSM.
 _TECHNOLOGIES = {8: 1, 9: 2, 0: 3}
+# What a module that does not know gives instead: areas that no cell has (3GPP TS 23.003, 4.1 and
+# 19.4.2.3), all ones, and powers that no receiver has; -156 dBm is the least RSRP that is reported
+# (TS 36.133, 9.1.4), -20 dBm more than it takes in.
+_NO_AREAS = (0, 0xFFFE, 0xFFFF)
+_MOST_CELL = (0x0FFFFFFE, 0x0FFFFFFE, 0xFFFF)
+_WEAKEST_DBM = -156
+_STRONGEST_DBM = -20
 
 
 async def serving(at):
@@ -33,9 +40,11 @@ async def serving(at):
         signal = integer(strength[1 if technology == 3 else 2])
     except (CommandError, NoAnswer, ValueError, IndexError, KeyError):
         return None
-    if signal is None or not -200 <= signal <= 0:
+    if signal is None or not _WEAKEST_DBM <= signal <= _STRONGEST_DBM:
         return None
-    if not (0 <= area <= 0xFFFF and 0 <= cell <= 0xFFFFFFFF and mcc >= 0 and 0 <= mnc <= 999):
+    if not (0 <= area <= 0xFFFF and 0 <= cell <= _MOST_CELL[technology - 1]):
+        return None
+    if area in _NO_AREAS or not (operator.isdigit() and 5 <= len(operator) <= 6 and mcc):
         return None
     return mcc, mnc, area, cell, technology, signal
 

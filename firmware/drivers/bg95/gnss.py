@@ -18,14 +18,26 @@ from drivers.bg95.text import fields
 _POLL_MS = const(2_000)
 _NOT_FIXED = const(516)
 _ONGOING = const(504)
+
+# What an answer must be to be a position (AT+QGPSLOC, section 2.5): a module without a single
+# satellite has been seen to answer OK and zeros.
+_FIXES = (b"2", b"3")
+_SATELLITES = const(3)  # for a position, and one more for its height
+_LEAST_HDOP = const(5)  # in tenths: 0.5 to 99.9 by the manual, and no geometry gives less
 _UERE_M = const(6)  # user range error of a single-frequency receiver; times HDOP
+# Three satellites leave the height to an assumption; a metre of it is up to a metre aside, and
+# most places where boxes travel by road lie within this of the sea or of the last height.
+_HEIGHT_M = const(500)
+_DAY_S = const(86_400)
+_EARLIEST = const(1577836800)  # 2020-01-01; a receiver that counts weeks wrongly is 19 years off
 
 
-async def locate(at, limit_ms, is_wanted):
+async def locate(at, limit_ms, is_wanted, unix=None):
     """Return (latitude, longitude, uncertainty): 1e-6 degree, m; or None without a fix.
 
     The radio hears nothing meanwhile. Ends within ``limit_ms``, and at once when ``is_wanted()``
-    says that nobody waits for it any more. Raises NoAnswer.
+    says that nobody waits for it any more. ``unix``: the time in Unix seconds, as far as it is
+    known; a position of another day is none. Raises NoAnswer.
     """
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     command = at.command
@@ -40,10 +52,11 @@ async def locate(at, limit_ms, is_wanted):
     try:
         while found is None and left(deadline) and is_wanted():
             try:
-                found = position(await command(b"AT+QGPSLOC?", b"+QGPSLOC:"))
+                found = position(await command(b"AT+QGPSLOC?", b"+QGPSLOC:"), unix)
             except CommandError as error:
                 if error.code != _NOT_FIXED:
                     break
+            if found is None:
                 await _pause(min(_POLL_MS, left(deadline)), is_wanted)
     finally:
         try:
@@ -67,16 +80,42 @@ async def _pause(ms, is_wanted):
         ms -= 250
 
 
-def position(answer):
-    """Return (latitude, longitude, uncertainty) of an AT+QGPSLOC? answer, or None."""
+def position(answer, unix=None):
+    """Return (latitude, longitude, uncertainty) of an AT+QGPSLOC? answer, or None.
+
+    None is what an answer is that no receiver with enough satellites gives at the time ``unix``
+    (Unix seconds, None where it is not known).
+    """
     found = fields(answer)
-    if len(found) < 4:
+    if len(found) < 11 or found[5] not in _FIXES or not found[10].isdigit():
         return None
+    satellites = int(found[10])
     latitude, longitude = _angle(found[1], 2, b"NS"), _angle(found[2], 3, b"EW")
     whole, _, part = found[3].partition(b".")
-    if latitude is None or longitude is None or not (whole + part).isdigit() or len(whole) > 3:
+    if latitude is None or longitude is None or not (whole + part).isdigit() or len(whole) > 2:
         return None
-    return latitude, longitude, (_UERE_M * int(whole + (part + b"0")[:1]) + 9) // 10
+    hdop = int(whole + (part + b"0")[:1])
+    if hdop < _LEAST_HDOP or satellites < _SATELLITES + (found[5] == b"3"):
+        return None
+    if not (latitude or longitude) or not _is_of_day(found[9], unix):
+        return None  # the point 0, 0 in the ocean is where nothing was computed
+    assumed = 0 if satellites > _SATELLITES else _HEIGHT_M
+    return latitude, longitude, (_UERE_M * hdop + 9) // 10 + assumed
+
+
+def _is_of_day(date, unix):
+    """Tell whether ``date``, as b"110513" for 11 May 2013, is ``unix``'s day or next to it."""
+    if len(date) != 6 or not date.isdigit():
+        return False
+    from drivers.bg95.time import days
+
+    day, month = int(date[:2]), int(date[2:4])
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return False
+    begin = (days(2000 + int(date[4:]), month) + day - 1) * _DAY_S
+    if unix is None:
+        return begin >= _EARLIEST
+    return begin - _DAY_S <= unix < begin + 2 * _DAY_S
 
 
 def _angle(text, digits, hemispheres):

@@ -14,7 +14,10 @@ from drivers.bg95.at import CommandError, NoAnswer
 
 _NITZ_MS = const(2_000)
 _QLTS_MS = const(1_500)  # a running clock shows a new second within this
-_EARLIEST = const(1577836800)  # 2020-01-01: a clock before it was never set
+# 2020 to 2069: a clock outside was never set. Such clocks stand at 1970, 1980 or 2004; of two
+# digits, 70 and 80 are these years, and some show them with a 20 before.
+_EARLIEST = const(1577836800)
+_LATEST = const(3155760000)
 
 
 async def network_time(at):
@@ -56,7 +59,7 @@ def unix(answer):
     year, month, day = [int(field) for field in parts[0].split(b"/")]
     hour, minute, second = [int(field) for field in parts[1][:8].split(b":")]
     if year < 100:
-        year += 1900 if year >= 80 else 2000  # a clock that was never set stands at 1980
+        year += 1900 if year >= 70 else 2000
     if not 1 <= month <= 12:
         raise ValueError("no month")
     begin = days(year, month)
@@ -65,7 +68,7 @@ def unix(answer):
     if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
         raise ValueError("no time of day")
     seconds = (begin + day - 1) * 86400 + hour * 3600 + minute * 60 + second
-    if not _EARLIEST <= seconds < 1 << 32:
+    if not _EARLIEST <= seconds < _LATEST:
         raise ValueError("clock never set")
     return seconds
 

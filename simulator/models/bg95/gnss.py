@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from coldtrail_simulator.clock import US_PER_S, Clock
 from coldtrail_simulator.journal import Journal
@@ -30,6 +30,10 @@ class Fix:
     hdop: float = 0.9
     altitude: float = 60.0
     satellites: int = 9
+    mode: int = 3
+    """2: of two dimensions, 3: with its height."""
+    days_off: int = 0
+    """Fault: the date is so many days off, as of a receiver that counts weeks wrongly."""
 
 
 Sky = Callable[[float], Fix | None]
@@ -142,12 +146,12 @@ class Gnss:
         self._asked_us = self._clock.now_us
         if fix is None or self._received_us < self._needed_us:
             raise AtError(NOT_FIXED)
-        now = datetime.fromtimestamp(self._utc_ms() / 1000, UTC)
+        now = datetime.fromtimestamp(self._utc_ms() / 1000, UTC) + timedelta(days=fix.days_off)
         place = f"{_coordinate(fix.latitude, mode, 'NS')},{_coordinate(fix.longitude, mode, 'EW')}"
         self._journal.note("fix", latitude=fix.latitude, longitude=fix.longitude)
         return answer(
-            f"+QGPSLOC: {now:%H%M%S}.0,{place},{fix.hdop:.1f},{fix.altitude:.1f},2,0.0,0.0,0.0,"
-            f"{now:%d%m%y},{fix.satellites:02d}"
+            f"+QGPSLOC: {now:%H%M%S}.0,{place},{fix.hdop:.1f},{fix.altitude:.1f},{fix.mode},"
+            f"0.0,0.0,0.0,{now:%d%m%y},{fix.satellites:02d}"
         )
 
 

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import pytest
@@ -62,7 +63,7 @@ class Typist:
             said = self.tracker.console.text[since:]
         return said.partition("\n")[2].rpartition("\n")[0]
 
-    def ask(self, line: str) -> list[dict[str, object]]:
+    def ask(self, line: str) -> list[dict[str, Any]]:
         """Return the objects that a command gives with --json."""
         return [json.loads(row) for row in self.type(line + " --json").splitlines()]
 
@@ -287,9 +288,13 @@ def test_a_point_of_a_calibration_comes_into_force_with_a_reboot(typist: Typist)
     assert typist.tracker.records(BOOT)[-1][3] == COMMANDED
     typist.wait_for("the call has ended", since=since)
     rows = {row["channel"]: row for row in typist.ask("sensors")}
-    assert rows["payload"]["value"] == pytest.approx(5.5, abs=0.3)
-    assert rows["payload"]["raw"] == pytest.approx(5.0, abs=0.3)
+    # An element of class A, 3 counts of offset, 5 sigma of noise: test_max31865.py.
+    assert rows["payload"]["raw"] == pytest.approx(5.0, abs=0.8)
     (entry,) = typist.ask("calibrate")
+    ((raw, offset),) = entry["points"]
+    assert raw == pytest.approx(500, abs=80)
+    assert raw + offset == 550
+    assert round(100 * (rows["payload"]["value"] - rows["payload"]["raw"])) == offset
     assert (entry["certificate"], entry["channel"]) == ("C-77", "payload")
 
 
@@ -353,9 +358,10 @@ def _on_time(tracker: BenchTracker, since_us: int) -> None:
     times = [fields[1] for fields in tracker.records(1)]
     assert all(later - earlier == 60 for earlier, later in pairwise(times))
     taken = [n["us"] for n in tracker.notes("measure") if n["sensor"] == "probe"]
-    # The first came with the boot, the others at whole seconds of the tracker's clock.
-    zero_us = taken[1] - times[1] * US_PER_S
-    for us in taken[1:]:
+    # The first came with the boot, which asks the probe twice; the others at whole seconds of the
+    # tracker's clock.
+    zero_us = taken[2] - times[1] * US_PER_S
+    for us in taken[2:]:
         if us > since_us:
             off = (us - zero_us) % (60 * US_PER_S)
             assert min(off, 60 * US_PER_S - off) < US_PER_S // 4

@@ -55,7 +55,8 @@ def test_deep_power_down(rig):
     buffer = bytearray(1)
     nor.read(0, buffer)
     assert buffer == b"\xff", "it does not hear"
-    nor.release_power_down()
+    rig.send(0xAB)
+    rig.after(10)
     nor.read(0, buffer)
     assert buffer == b"\x42"
     nor.power_down()
@@ -67,7 +68,7 @@ def test_deep_power_down(rig):
 def test_no_part_is_an_error_within_a_second(rig):
     rig.part.power_off()
     start = rig.clock.now_us
-    with pytest.raises(OSError, match="no W25Q64"):
+    with pytest.raises(OSError, match="does not answer"):
         rig.driver()
     assert rig.clock.now_us - start < 1_000_000
 
@@ -80,6 +81,97 @@ def test_a_part_that_stays_busy_is_an_error_within_a_second(rig, act):
     with pytest.raises(OSError, match="busy"):
         nor.program(0, b"\x00") if act == "program" else nor.erase(0)
     assert rig.clock.now_us - start < 1_000_000
+
+
+SRP, SEC, TB, BP, CMP, WPS = 0x80, 0x40, 0x20, 0x1C, 0x40, 0x04
+QE, LOCKED_FOR_EVER = 0x02, 0x38
+STATUS_1, STATUS_2, STATUS_3 = 0x01, 0x31, 0x11
+
+
+@pytest.mark.parametrize(
+    ("registers", "protected"),
+    [
+        ((BP, 0, 0), 0),
+        ((SRP | SEC | TB | 0x04, 0, 0), 0),
+        ((0x04, 0, 0), 8 * 1024 * 1024 - 1),
+        ((0, CMP, 0), 0),
+        ((BP | TB, CMP, 0), None),  # the complement of all is nothing: it works as it is
+        ((0, QE | LOCKED_FOR_EVER, WPS | 0x60), 0),
+        ((SRP | BP, CMP | QE, WPS), 0),
+    ],
+)
+def test_a_write_protection_is_taken_away(rig, registers, protected):
+    rig.part.registers.update(zip((STATUS_1, STATUS_2, STATUS_3), registers, strict=True))
+    if protected is not None:
+        rig.send(0x06)
+        rig.send(0x02, *protected.to_bytes(3, "big"), 0)
+        rig.after(10_000)
+        assert rig.part.array.cells[protected] == 0xFF, "the model protects it"
+    nor = rig.driver()
+    for address in (0, 0x123456, nor.size - 1):
+        nor.program(address, b"\x42")
+        assert rig.part.array.cells[address] == 0x42
+        nor.erase(address)
+        assert rig.part.array.cells[address] == 0xFF
+    # What is set for ever, or drives pins, is as it was.
+    assert rig.part.registers[STATUS_2] & ~CMP == registers[1] & ~CMP
+    assert rig.part.registers[STATUS_3] == registers[2] & ~WPS
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.after(10_000)
+    rig.calls = 0
+    rig.driver()
+    assert rig.calls < 30, "once and for all"
+
+
+@pytest.mark.parametrize("lock", ["pin", "until the power goes"])
+def test_one_that_is_locked_is_an_error(rig, lock):
+    rig.part.wp_low = lock == "pin"
+    rig.part.registers[STATUS_1] = SRP | BP
+    rig.part.registers[STATUS_2] = 0 if lock == "pin" else 0x01
+    start = rig.clock.now_us
+    with pytest.raises(OSError, match="write-protected"):
+        rig.driver()
+    assert rig.clock.now_us - start < 1_000_000
+    rig.part.wp_low = False
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.driver().program(0, b"\x42")
+    assert rig.part.array.cells[0] == 0x42
+
+
+def test_a_latch_that_does_not_set_is_an_error(rig):
+    rig.part.latches = False
+    start = rig.clock.now_us
+    with pytest.raises(OSError, match="write enable"):
+        rig.driver()
+    assert rig.clock.now_us - start < 1_000_000
+
+
+def test_a_part_just_powered_up_is_waited_for(rig):
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.driver().program(0, b"\x42")
+    assert rig.part.array.cells[0] == 0x42
+
+
+@pytest.mark.parametrize(
+    ("jedec", "size"), [((0xC8, 0x40, 0x17), 1 << 23), ((0xC2, 0x20, 0x18), 1 << 24)]
+)
+def test_another_makers_part_is_taken_by_its_size(rig, jedec, size):
+    rig.part.jedec = bytes(jedec)
+    rig.part.registers[STATUS_1] = BP
+    nor = rig.driver()
+    assert (nor.size, nor.jedec) == (size, bytes(jedec))
+    nor.program(0, b"\x42")
+    assert rig.part.array.cells[0] == 0x42
+
+
+@pytest.mark.parametrize("jedec", [(0xEF, 0x40, 0x13), (0xEF, 0x40, 0x19), (0x7F, 0x7F, 0x7F)])
+def test_a_part_of_another_size_is_an_error_that_names_it(rig, jedec):
+    rig.part.jedec = bytes(jedec)
+    with pytest.raises(OSError, match=bytes(jedec).hex(" ")):
+        rig.driver()
 
 
 def test_the_log_on_the_part(rig):

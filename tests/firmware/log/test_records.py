@@ -86,7 +86,9 @@ def test_a_copy_has_the_value_of_the_original(path: Path) -> None:
     for name, value in copies(path):
         assert ORIGINALS.get(name, value) == value, name
         if path.parent.name != "ports":  # where a register's name begins so too
-            assert name in ORIGINALS or not name.startswith(("EVENTS_", "RADIO_")), name
+            assert name in ORIGINALS or not name.startswith(("EVENTS_", "RADIO_", "REPEATS_")), (
+                name
+            )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -100,7 +102,7 @@ def test_no_module_pays_for_the_names(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_positions_of_shared_memories_have_their_names(path: Path) -> None:
     """Whoever looks into the detector's or the sessions' memory names the position."""
-    prefixes = {"events": "_EVENTS_", "radio": "_RADIO_"}
+    prefixes = {"events": "_EVENTS_", "radio": "_RADIO_", "repeats": "_REPEATS_"}
     if path.stem == "detector":
         prefixes["memory"] = "_EVENTS_"
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

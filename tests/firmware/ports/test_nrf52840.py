@@ -25,6 +25,7 @@ from tests.firmware.support.nrf52840_chip import (
 WIRING = types.SimpleNamespace(**boards.named("nrf52840dk_bg95"))
 # In the order of their imports.
 MODULES = ["nrf52840_registers", "nrf52840_uart", "nrf52840_adc", "wired", "parts", "nrf52840"]
+FLASH = ("drivers.w25q64", "drivers.w25q64_start")
 PERIOD_US = 16384 * 1_000_000
 BITS = {"RESETPIN": 0, "DOG": 1, "SREQ": 2, "LOCKUP": 3, "OFF": 16, "DIF": 18, "VBUS": 20}
 
@@ -42,8 +43,9 @@ class Bus:
     def write_readinto(self, out, buffer):
         assert not memoryview(out).readonly, "a constant, in flash"
         self.sent.append(bytes(out))
-        # The flash's identity.
-        buffer[:] = (bytes((0xFF, 0xEF, 0x40, 0x17)) + bytes(len(buffer)))[: len(buffer)]
+        # The flash's identity, and its status: write enabled, nothing protected.
+        said = {0x9F: b"\xff\xef\x40\x17", 0x05: b"\xff\x02"}.get(out[0], b"\xff")
+        buffer[:] = (said + bytes(len(buffer)))[: len(buffer)]
 
     def deinit(self):
         self.open = False
@@ -100,10 +102,10 @@ def modules(monkeypatch, chip):
     )
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setitem(sys.modules, "uctypes", types.SimpleNamespace(addressof=chip.addressof))
-    for name in [*(f"coldtrail.ports.{name}" for name in MODULES), "drivers.w25q64"]:
+    for name in [*(f"coldtrail.ports.{name}" for name in MODULES), *FLASH]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     found = {name: importlib.import_module(f"coldtrail.ports.{name}") for name in MODULES}
-    for module in [*found.values(), importlib.import_module("drivers.w25q64")]:
+    for module in [*found.values(), *map(importlib.import_module, FLASH)]:
         if hasattr(module, "time"):
             monkeypatch.setattr(module, "time", time)
     return types.SimpleNamespace(**found)

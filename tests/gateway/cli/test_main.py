@@ -24,6 +24,7 @@ from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker,
 from tests.support.blocks.journey import rough_journey
 
 START = 1_767_225_600  # 2026-01-01
+ARRIVAL_MS = (START + 31 * 86_400) * 1000
 VECTORS = Path(__file__).resolve().parents[3] / "firmware" / "vectors"
 Run = Callable[..., Result]
 
@@ -43,7 +44,7 @@ def run(tmp_path: Path) -> Run:
 
 def deliver(folder: Path, *blocks: bytes) -> None:
     store = Store(str(folder / "gateway.db"), create=True)
-    intake.take(store, [Arrival("CT-1", block) for block in blocks], START * 1000)
+    intake.take(store, [Arrival("CT-1", block) for block in blocks], ARRIVAL_MS)
     store.close()
 
 
@@ -179,7 +180,7 @@ def test_status_shows_every_tracker(run: Run, tmp_path: Path) -> None:
     cells = [cell.strip() for cell in first.strip("│").split("│")]
     assert cells == [
         "CT-1 (test)",
-        "2026-01-01 00:00:00",
+        "2026-02-01 00:00:00",
         "7",
         "0",
         "1 standing of 1",
@@ -214,12 +215,47 @@ def test_status_shows_faults_the_place_and_who_has_seen_the_alarms(
     ]
     maker.chain = b"another!"
     deliver(tmp_path, maker.block(rows(1), [fault, again, place]))
-    assert cells() == ["1 standing of 1", "probe open", "52.52001, -13.40495 ± 25 m"]
+    assert cells() == ["1 standing of 2", "probe open", "52.52001, -13.40495 ± 25 m"]
     faults = [(13, 1200, 2, 12, 1), (13, 1200, 2, 7, 1), (13, 1300, 2, 7, 0), (13, 1300, 0, 3, 0)]
     deliver(tmp_path, maker.block(rows(1, start=1200), faults))
     assert cells()[1] == "light interrupt storm"
     deliver(tmp_path, maker.block(rows(1, start=1500), [(13, 1500, 2, 12, 0)]))
-    assert cells() == ["1 standing of 1", "none", "52.52001, -13.40495 ± 25 m"]
+    assert cells() == ["1 standing of 2", "none", "52.52001, -13.40495 ± 25 m"]
+
+
+def test_status_shows_the_alarms_of_the_present_shipment(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path, shipments=["S-1", "S-2"]))
+    start, end = (5, 300, 2, 1, 0, 3, 800, 0, 812, 0), (6, 600, 2, 1, 801, 830, 300)
+
+    def alarms() -> str:
+        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
+        return line.strip("│").split("│")[4].strip()
+
+    maker = Maker()
+    deliver(tmp_path, maker.block(rows(3), [BOOT_EVENT, start]))
+    assert alarms() == "1 standing of 1"
+    # Stopped and not yet on the next journey: the receiver still sees what happened.
+    maker.shipment = None
+    deliver(tmp_path, maker.block([], [(20, 700, 1)]))
+    assert alarms() == "1 standing of 1"
+    maker.shipment = "S-2"
+    deliver(tmp_path, maker.block(rows(3, start=900), [(10, 900, "S-2")]))
+    assert alarms() == "none"
+    deliver(
+        tmp_path, maker.block(rows(1, start=1800), [(5, 1800, *start[2:]), (6, 1900, *end[2:])])
+    )
+    assert alarms() == "1, all ended"
+
+
+def test_status_keeps_an_alarm_through_a_log_that_is_formatted_anew(
+    run: Run, tmp_path: Path
+) -> None:
+    """The tracker forgets it, the shipment does not."""
+    run("register", registration(tmp_path))
+    deliver(tmp_path, Maker().block(rows(3), [BOOT_EVENT, (5, 300, 2, 1, 0, 3, 800, 0, 812, 0)]))
+    deliver(tmp_path, Maker(chain=b"chain  2", boot=2).block(rows(1), [(3, 0, 2, 1, 0, "1.0")]))
+    line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
+    assert line.strip("│").split("│")[4].strip() == "1 standing of 1"
 
 
 def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> None:
@@ -295,10 +331,12 @@ def test_verify_vouches_for_a_whole_shipment(run: Run, tmp_path: Path) -> None:
     deliver(tmp_path, *shipment())
     result = run("verify", "S-1")
     assert result.exit_code == 0
+    unchecked = "its time rests on one clock sync, and no other confirms it"
     assert result.output.splitlines() == [
         "shipment S-1, tracker CT-1",
         "blocks re-checked (MAC, hash, chain): 2",
         "samples vouched for: 6 of 6",
+        f"time unchecked: chain {b'chain  1'.hex()}: boot 1: {unchecked}",
         "verified",
     ]
 

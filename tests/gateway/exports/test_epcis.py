@@ -134,6 +134,20 @@ def test_a_reading_names_the_calibration_and_whether_it_was_overdue() -> None:
         assert "deviceMetadata" not in ambient
 
 
+def test_an_alarm_beyond_the_range_of_its_part_has_no_number() -> None:
+    start = (5, 300, 1, 1, 3, 3, 5000, 0, 2**24 - 1, 0)
+    end = (6, 600, 1, 1, 6000, 2**24 - 1, 300)
+    sample = (300, 14 << 8, (500, *[None] * 7))
+    exported = told(Maker().block([sample], [BOOT_EVENT, start, end], SYNC))
+    (event,) = events(exported)
+    reports = [r for e in event["sensorElementList"] for r in e["sensorReport"]]
+    begun, ended = (report for report in reports if "coldtrail:rule" in report)
+    assert "value" not in begun
+    assert begun["coldtrail:value"] == "above its range"
+    assert (ended["minValue"], ended["coldtrail:maxValue"]) == (60.0, "above its range")
+    assert "maxValue" not in ended
+
+
 def test_positions_alarms_and_faults() -> None:
     first, second = events(told(*journey()))
     latitude, longitude = moments(first)[at(400)]
@@ -165,6 +179,22 @@ def test_the_same_history_has_the_same_event_ids() -> None:
     assert once["epcisBody"] == again["epcisBody"]
     ids = [event["eventID"] for event in once["epcisBody"]["eventList"]]
     assert len(set(ids)) == len(ids)
+
+
+def test_an_alarm_ends_once_and_in_its_own_chain() -> None:
+    """An end whose start is in a log that was formatted since has nothing to report."""
+    start, end = (5, 300, 2, 1, 0, 3, 800, 0, 812, 0), (6, 600, 2, 1, 801, 830, 300)
+    maker = Maker()
+    first = maker.block(rows(2), [BOOT_EVENT, start, end, end], SYNC)
+    other = Maker(chain=b"chain  2", boot=2).block(rows(2), [(3, 0, 2, 1, 0, "1"), end], SYNC)
+    exported = events(told(first, other))
+    reports = [r for e in exported for s in e["sensorElementList"] for r in s["sensorReport"]]
+    assert sum("coldtrail:ended" in report for report in reports) == 1
+
+
+def test_both_blocks_of_a_fork_are_events_of_their_own() -> None:
+    ids = [event["eventID"] for event in events(told(*clone()))]
+    assert len(ids) == len(set(ids)) == 3
 
 
 def test_a_fork_is_declared_an_error_and_stays_as_it_was() -> None:

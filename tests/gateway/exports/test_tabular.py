@@ -35,6 +35,18 @@ def test_events_in_words() -> None:
     assert (done["outcome"], done["reason"]) == ("done", "seen")
 
 
+def test_a_reading_beyond_the_range_of_its_part_is_no_number() -> None:
+    start = (5, 300, 1, 1, 3, 3, 5000, 0, 2**24 - 1, 0)
+    end = (6, 600, 1, 1, -(2**24) + 1, 2**24 - 1, 300)
+    sample = (300, 14 << 8, (500, *[None] * 7))
+    told_all = document(Maker().block([sample], [BOOT_EVENT, start, end], SYNC))
+    said = {event["type"]: event for event in told_all["events"]}
+    assert said["alarm-start"]["value"] == "above its range"
+    assert said["alarm-end"]["minimum"] == "below its range"
+    assert said["alarm-end"]["maximum"] == "above its range"
+    assert told_all["samples"][0]["status"] == "light above its range"
+
+
 def test_a_calibration_that_fell_due_on_the_way() -> None:
     """The tracker told of it when it booted, before the shipment began."""
     told_all = document(*rough_journey())
@@ -95,8 +107,10 @@ def test_tilt_of_a_sample(axes: tuple[int | None, ...], degrees: str) -> None:
     [
         (0, 3, "open"),
         (3, 12, "interrupt storm"),
+        (2, 14, "above its range"),
+        (1, 15, "below its range"),
         (5, 14, "nearly full"),
-        (7, 1, "no time for six hours"),
+        (7, 1, "no sync for 6 h"),
         (9, 10, "replay"),
         (9, 2, "a message did not verify"),
         (30, 0, "code 0"),

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldtrail_gateway.evidence.findings import Name
+from coldtrail_gateway.evidence.timeline import GATEWAY_MS
 from coldtrail_gateway.exports import tabular
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival
@@ -22,8 +24,8 @@ from coldtrail_gateway.store.registry import KeyPair, Shipment
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, Row, rows
 from tests.support.blocks.histories import events, samples
 
-NOW_MS = 1_767_225_600_000
 START = 1_767_225_600  # 2026-01-01
+NOW_MS = (START + 100 * 86_400) * 1000
 
 
 def told(store: Store, *blocks: bytes, shipment: str = "S-1") -> History:
@@ -64,8 +66,8 @@ def test_a_sync_in_a_later_block_places_earlier_samples(store: Store) -> None:
         "2026-01-01T00:05:00.000Z",
         "2026-01-01T00:10:00.000Z",
     ]
-    # 100 ppm of 600 s, the sync's own 0.5 s, and a second because t is in whole ones.
-    assert [row["uncertainty_s"] for row in table(second)] == ["1.560", "1.530", "1.500"]
+    # 100 ppm of 600 s, the sync's own 0.5 s, and 2.5 s between t and the readings.
+    assert [row["uncertainty_s"] for row in table(second)] == ["3.060", "3.030", "3.000"]
 
 
 def test_a_later_sync_changes_neither_the_archive_nor_an_alarms_duration(store: Store) -> None:
@@ -97,6 +99,55 @@ def test_between_syncs_the_clocks_error_is_shared_out(store: Store) -> None:
     ]
 
 
+def test_one_wrong_network_time_among_right_ones(store: Store) -> None:
+    """Four syncs an hour apart, the last an hour late: no sample moves, and it is named."""
+    maker = Maker()
+    blocks = [
+        maker.block(
+            rows(12, start=3600 * hour),
+            [(4, *sync(3600 * hour, START + 3600 * hour + (3600 if hour == 3 else 0), 50))],
+        )
+        for hour in range(4)
+    ]
+    whole = told(store, *blocks)
+    assert len(whole.samples) == 48
+    for placed, sample in whole.samples:
+        assert placed.time is not None
+        assert placed.time.utc_ms == (START + sample.t) * 1000
+    (finding,) = [f for f in whole.findings if f.name is Name.CLOCK_SYNC_REFUSED]
+    assert finding.wrong
+    assert (finding.first, finding.last) == (1, 4)
+    assert (
+        "boot 1: the clock sync at 10800.000 s (network: 2026-01-01T04:00:00.000Z) contradicts"
+    ) in finding.text
+
+
+def test_a_sync_later_than_its_arrival_is_named(store: Store) -> None:
+    early, late = sync(0, START), sync(600, NOW_MS // 1000 + 3600)
+    whole = told(store, Maker().block(rows(3), [(4, *early), (4, *late)]))
+    assert times(whole)[0] == "2026-01-01T00:00:00.000Z"
+    assert [f.name for f in whole.findings] == [Name.CLOCK_SYNC_REFUSED]
+    alone = told(store, Maker(chain=b"chain  2").block(rows(3), sync=late))
+    (finding,) = [f for f in alone.findings if f.name is Name.TIME_IN_DOUBT]
+    assert finding.wrong
+    assert "every clock sync lies after the arrival of a block" in finding.text
+    placed = alone.samples[-1][0].time
+    assert placed is not None
+    assert placed.utc_ms - placed.uncertainty_ms <= NOW_MS + GATEWAY_MS
+
+
+def test_two_syncs_that_contradict_each_other_are_both_covered(store: Store) -> None:
+    whole = told(
+        store, Maker().block(rows(3), [(4, *sync(0, START)), (4, *sync(600, START + 87_000))])
+    )
+    (finding,) = whole.findings
+    assert (finding.name, finding.wrong) == (Name.TIME_IN_DOUBT, True)
+    for placed, sample in whole.samples:
+        assert placed.time is not None
+        for utc in (START + sample.t, START + 86_400 + sample.t):
+            assert abs(placed.time.utc_ms - utc * 1000) <= placed.time.uncertainty_ms
+
+
 def test_a_boot_without_a_sync_lies_between_its_neighbours(store: Store) -> None:
     maker = Maker()
     blocks = [maker.block(rows(2), sync=sync(0, START))]
@@ -109,8 +160,8 @@ def test_a_boot_without_a_sync_lies_between_its_neighbours(store: Store) -> None
     document = json.loads(tabular.to_json(whole))
     unplaced = document["samples"][2]
     assert unplaced["time_utc"] is None
-    assert unplaced["not_before"] == "2026-01-01T00:04:59.470Z"
-    assert unplaced["not_after"] == "2026-01-01T02:00:00.500Z"
+    assert unplaced["not_before"] == "2026-01-01T00:04:56.970Z"
+    assert unplaced["not_after"] == "2026-01-01T02:00:03.000Z"
     assert (unplaced["boot"], unplaced["t_s"]) == (2, 0)
 
 
@@ -137,7 +188,7 @@ def test_the_columns_of_the_csv(store: Store) -> None:
     (row,) = table(told(store, Maker().block(taken, sync=sync(0, START))))
     assert row == {
         "time_utc": "2026-01-01T00:00:00.000Z",
-        "uncertainty_s": "1.500",
+        "uncertainty_s": "3.000",
         "boot": "1",
         "t_s": "0",
         "payload_c": "",
@@ -164,7 +215,7 @@ def test_events_by_name_in_json(store: Store) -> None:
     assert start == {
         "type": "alarm-start",
         "time_utc": "2026-01-01T00:05:00.000Z",
-        "uncertainty_s": 1.53,
+        "uncertainty_s": 3.03,
         "boot": 1,
         "t_s": 300,
         "rule": 2,
@@ -193,6 +244,22 @@ def test_only_the_shipments_own_samples_but_every_sync(store: Store) -> None:
         "2026-01-01T00:10:00.000Z",
         "2026-01-01T00:15:00.000Z",
     ]
+
+
+def test_a_gap_before_the_start_or_after_the_stop_is_not_the_shipments(store: Store) -> None:
+    maker = Maker()
+    blocks = [
+        maker.block(rows(1, start=300 * n), events)
+        for n, events in enumerate(([], [(10, 300, "S-1")], [(11, 600, "S-1", 1)], [], []))
+    ]
+    assert [f.name for f in told(store, blocks[1], blocks[2]).findings] == []
+    # Its own gap stays one.
+    other = Maker(chain=b"chain  2", boot=2)
+    more = [
+        other.block(rows(1, start=300 * n), [(10, 0, "S-1")] if not n else []) for n in range(3)
+    ]
+    names = [f.name for f in told(store, more[0], more[2]).findings]
+    assert Name.GAP in names
 
 
 def test_a_shipment_that_is_not_registered(store: Store) -> None:

@@ -193,6 +193,56 @@ def test_open_short_and_voltage_faults():
     assert not bench.convert() & 1
 
 
+# Table 11: bits of a test of the leads, and what conversions give.
+LEADS = {
+    Fault.FORCE_PLUS_OPEN: (0x20, None),
+    Fault.RTDIN_MINUS_HIGH: (0x20, None),
+    Fault.RTDIN_MINUS_LOW: (0x18, "valid"),
+    Fault.FORCE_PLUS_LOW: (0x48, "zero"),
+    Fault.RTDIN_PLUS_LOW: (0x48, "zero"),
+}
+
+
+@pytest.mark.parametrize("fault", LEADS)
+def test_a_manual_cycle_tells_the_leads_of_table_11(fault):
+    bits, data = LEADS[fault]
+    bench = Bench()
+    bench.exchange(0x83, 0xFF, 0xFF, 0x08, 0x00)
+    good = bench.convert() >> 1
+    bench.part.fault = fault
+    bench.configure(0x93)
+    code = bench.convert()
+    bench.configure(0x99)  # cycle 1
+    bench.after(3 * MS)
+    assert bench.read(0) == b"\x99", "it waits for cycle 2"
+    bench.configure(0x9D)
+    bench.after(MS)
+    assert bench.read(0) == b"\x91"
+    assert bench.read(7)[0] == bits
+    if data == "valid":
+        assert not code & 1
+        assert code >> 1 == pytest.approx(good, abs=20)
+    elif data == "zero":
+        assert code >> 1 == 0
+    else:
+        assert not code & 1, "nothing in a conversion shows it"
+
+
+def test_a_manual_cycle_finds_nothing_wrong_unless_it_is_hurried():
+    bench = Bench()
+    for wait_ms, bits in ((3, 0), (1, 0x18)):
+        bench.configure(0x93)
+        bench.after(11 * MS)
+        bench.configure(0x99)
+        bench.after(wait_ms * MS)
+        bench.configure(0x9D)
+        assert bench.read(7)[0] == bits
+    bench.configure(0x93)
+    bench.configure(0x9D)  # cycle 2 without cycle 1 is ignored
+    assert bench.read(0) == b"\x91"
+    assert bench.read(7) == b"\0"
+
+
 def test_each_conversion_is_noted_once_as_it_was_handed_out():
     bench = Bench()
     code = bench.convert() >> 1
@@ -227,7 +277,7 @@ machine.deepsleep(10**7)
 
 def test_the_driver_reports_every_fault_and_recovers(prepared):
     """A status as in uplink.cddl: 1 no answer, 3 open, 4 short, 8 reference fault."""
-    sim = prepared(DRIVER.format(n=6))
+    sim = prepared(DRIVER.format(n=11))
     part = sim.parts["probe"]
 
     def at(s, name, value):
@@ -235,15 +285,29 @@ def test_the_driver_reports_every_fault_and_recovers(prepared):
 
     at(5, "silent", True)
     at(15, "silent", False)
-    for s, fault in ((15, Fault.OPEN), (25, Fault.SHORT), (35, Fault.VOLTAGE), (45, None)):
-        at(s, "fault", fault)
+    faults = (Fault.OPEN, Fault.SHORT, Fault.VOLTAGE, *LEADS, None)
+    for s, fault in enumerate(faults, start=1):
+        at(10 * s + 5, "fault", fault)
     sim.power_on()
-    sim.run(100 * S)
+    sim.run(200 * S)
     lines = sim.console.text.splitlines()
-    assert lines[1:5] == ["fault 1", "fault 3", "fault 4", "fault 8"]
+    assert lines[1:10] == [f"fault {code}" for code in (1, 3, 4, 8, 3, 3, 4, 4, 4)]
     notes = list(sim.journal.of("measure", sensor="probe"))
     given = [round(note["celsius"] * 100) for note in notes]
-    assert given == [int(lines[0]), int(lines[5])]
+    assert given == [int(lines[0]), int(lines[10])]
+
+
+def test_the_driver_tells_hot_from_open(prepared):
+    """14, above its range: a fire is no broken lead, and a broken lead no fire."""
+    world = Still(payload=109.0)
+    sim = prepared(DRIVER.format(n=3), world=world)
+    sim.clock.call_at(5 * S, lambda: setattr(world, "payload", 112.0))
+    sim.clock.call_at(15 * S, lambda: setattr(world, "payload", 800.0))
+    sim.power_on()
+    sim.run(60 * S)
+    lines = sim.console.text.splitlines()
+    assert int(lines[0]) == pytest.approx(10900, abs=80)
+    assert lines[1:] == ["fault 14", "fault 14"]
 
 
 @pytest.mark.parametrize("celsius", [-190.0, -75.0, -20.0, 2.0, 8.0, 45.0])

@@ -222,7 +222,7 @@ def test_one_reading_of_a_running_part_is_four_transfers(make):
         ("stuck_bus", fault.BUS_STUCK),
         ("wrong_id", fault.WRONG_ID),
         ("slow", fault.TIMEOUT),
-        ("out_of_range", fault.RANGE),
+        ("out_of_range", 14),
     ],
 )
 def test_the_driver_tells_the_faults_apart_and_recovers(make, name, code):

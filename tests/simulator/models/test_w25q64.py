@@ -197,6 +197,59 @@ def test_block_protection(rig, bits, first, end):
         assert (read(rig, address, 1) == b"\xff") == (first <= address < end)
 
 
+def test_the_complement_of_a_range_and_single_locks(rig):
+    rig.part.registers[0x31] = 0x40  # CMP, with no block protected: all are
+    program(rig, 0, b"\x00")
+    until_ready(rig)
+    assert read(rig, 0, 1) == b"\xff"
+    rig.part.registers[0x01] = 0x04  # all but the upper 64th
+    for address in (SIZE - 128 * 1024 - 1, SIZE - 1):
+        program(rig, address, b"\x00")
+        until_ready(rig)
+    assert read(rig, SIZE - 128 * 1024 - 1, 1) == b"\xff"
+    assert read(rig, SIZE - 1, 1) == b"\x00"
+    rig.part.registers.update({0x01: 0, 0x31: 0, 0x11: 0x04})  # WPS
+    program(rig, 0, b"\x00")
+    until_ready(rig)
+    assert read(rig, 0, 1) == b"\xff"
+
+
+def test_what_is_written_into_the_status_registers_outlasts_the_power(rig):
+    for write, read_back, value in ((0x01, 0x05, 0x9C), (0x31, 0x35, 0x7A), (0x11, 0x15, 0x64)):
+        rig.send(WRITE_ENABLE)
+        rig.send(write, value)
+        until_ready(rig)
+        assert rig.send(read_back, answer=1)[0] == value
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.after(10_000)
+    assert status(rig) == 0x9C
+    rig.send(WRITE_ENABLE)
+    rig.send(0x31, 0)
+    until_ready(rig)
+    assert rig.send(0x35, answer=1)[0] == 0x38, "lock bits are set once"
+
+
+@pytest.mark.parametrize("lock", ["pin", "SRL"])
+def test_locked_status_registers_refuse(rig, lock):
+    rig.part.registers[0x01] = 0x9C
+    if lock == "pin":
+        rig.part.wp_low = True
+    else:
+        rig.part.registers[0x31] = 0x01
+    rig.send(WRITE_ENABLE)
+    rig.send(0x01, 0)
+    until_ready(rig)
+    assert status(rig) & 0xFC == 0x9C
+    rig.part.power_off()
+    rig.part.power_on()
+    rig.after(10_000)
+    rig.send(WRITE_ENABLE)
+    rig.send(0x01, 0)
+    until_ready(rig)
+    assert status(rig) & 0xFC == (0x9C if lock == "pin" else 0)
+
+
 def test_after_power_up_it_answers_soon_and_writes_later(rig):
     rig.part.power_off()
     assert rig.send(0x9F, answer=1) == b"\xff"

@@ -204,6 +204,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
     18: (SECONDS, *[SHORT] * 6),
     19: (SECONDS, MS, MS, SHORT, U32, Int(1, 3), Int(-200, 0)),
     20: (SECONDS, Int(0, 1)),
+    21: (SECONDS, Int(0, 7), READING),
 }
 SAMPLE: Final[tuple[Limits, ...]] = (SECONDS, SECONDS, *[OrNull(READING)] * 8)
 RECORDS: Final[dict[int, tuple[Limits, ...]]] = {1: SAMPLE, **EVENTS}

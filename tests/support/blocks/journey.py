@@ -13,6 +13,7 @@ from coldtrail_gateway.store.archive import Archived
 from tests.support.blocks.blockmaker import BOOT_EVENT, Maker, Row, rows
 
 START = 1_767_225_600  # 2026-01-01
+ARRIVAL_MS = (START + 100 * 86_400) * 1000
 SYNC = (0, 0, START, 0, 500, 1)
 OPEN = 3  # status: the probe is open
 
@@ -31,7 +32,7 @@ def _entry(row: int, sealed: bytes) -> Entry:
     payload = parse(sealed).payload
     head = block.read_head(payload)
     digest = hashlib.sha256(sealed).digest()
-    archived = Archived(row, sealed, digest, 1, START * 1000, head.chain, head.number, 0, None)
+    archived = Archived(row, sealed, digest, 1, ARRIVAL_MS, head.chain, head.number, 0, None)
     return Entry(archived, head, block.decode(payload))
 
 

@@ -101,6 +101,7 @@ def histories() -> dict[str, tuple[list[Record], dict[str, Any]]]:
                 [17, [7340, 1750007328000, 2, 0]],
                 [17, [7340, 1750007328000, 2, 1, "2 alarms acknowledged"]],
                 [20, [7350, 1]],
+                [21, [7260, 0, -300]],
             ],
             {"sync": SYNC, "urgent": True},
         ),

@@ -37,7 +37,7 @@ def seconds_to_breach(
 
 
 def changes(rule: tuple[int, ...], steps: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return the changes of one trend rule; `steps` as in alarm_reference.py."""
+    """Return the changes of one trend rule; `steps` as in alarms.py."""
     _, _, channel, comparison, threshold, notice, _, window = rule
     compare = (operator.lt, operator.le, operator.gt, operator.ge)[comparison - 1]
     width = window // BUCKETS

@@ -1,0 +1,29 @@
+"""Text from outside, made fit for a line that people read: a terminal, a log, a cell.
+
+A tracker may write what it likes into a name or a reason, also when its block is authentic. A
+control character would speak to the reader's terminal, a newline would make a second line that
+nobody wrote, and a mark that turns the direction of writing would show one word as another.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+LONGEST: Final = 1000  # characters of a line
+
+
+def printable(text: str, longest: int = LONGEST) -> str:
+    r"""Return one line: what Unicode calls no printable character is written as in JSON.
+
+    That is every control and format character (also those of bidirectional text), every separator
+    but the space, lone surrogates, and what has no meaning: ESC becomes ``\u001b``. What is
+    longer than `longest` characters is cut and ends in "…". The exact text is in the JSON export.
+    Applied twice it changes nothing, so that each place of output may do it for itself.
+    """
+    line = text if text.isprintable() else "".join(map(_visible, text))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]

@@ -1,0 +1,59 @@
+"""How text from outside leaves in a file: as JSON, and as a cell of a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from coldtrail_gateway.contract.printable import printable
+
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+# What makes a spreadsheet take a cell for a formula, also in the wide forms of East Asia.
+_FORMULA: Final = tuple("=+-@＝＋－＠")
+
+
+def to_json(
+    document: object, *, indent: int | None = None, default: Callable[[Any], Any] | None = None
+) -> str:
+    """Return a document as JSON, without a newline at its end.
+
+    Text comes back exactly. It is in its own letters where these can be printed, and escaped where
+    they cannot, so that a file on a terminal does nothing to it; a lone surrogate, which UTF-8
+    has no bytes for, is escaped too.
+    """
+    text = json.dumps(document, indent=indent, ensure_ascii=False, default=default)
+    # Outside of strings there are printable characters and these newlines alone.
+    return "\n".join(printable(line, len(line) * 12) for line in text.split("\n"))
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Return a header and a line a row; what is None is empty.
+
+    Numbers stay as they are; text is made a cell that no spreadsheet takes for a formula.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {name: _cell(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        )
+    return text.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Return a text for a cell.
+
+    A file from quality's archive is opened in a spreadsheet, which would carry out a shipment's
+    name such as ``=HYPERLINK(…)``. The apostrophe before it is what spreadsheets take for "this is
+    text". Where the decimal point is a comma they divide at a semicolon, quoted or not, and begin
+    another cell behind it; so it is escaped. The JSON has the exact text.
+    """
+    if _NUMBER.fullmatch(text):
+        return text
+    line = printable(text).replace(";", "\\u003b")
+    return f"'{line}" if line.startswith(_FORMULA) else line
