@@ -77,6 +77,7 @@ class Tracker:
         self.events = [0, 0, 3] + [0] * 6  # of the detector: both sources are to be armed
         self.repeats = sampler.repeats()
         self.motion: list = []  # of flight.py
+        self.task: "asyncio.Task | None" = None  # beside which samples are taken
         self.test: "list | None" = None  # arguments of the self-test under way (press.py)
         from coldtrail import sleep
 
@@ -329,7 +330,7 @@ class Tracker:
         except Exception as error:
             from coldtrail.uplink import raised
 
-            raised.end(self, error)
+            await raised.end(self, error)
             del raised
             forget("coldtrail.uplink", "raised")
 
@@ -407,39 +408,28 @@ class Tracker:
         """
         import asyncio
 
-        task = asyncio.create_task(coroutine)
+        task = self.task = asyncio.create_task(coroutine)
+        since = None
         try:
-            await self._sample_beside(task)
-        except Exception:
-            task.cancel()  # it switches the modem off
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-            raise
+            while not task.done():
+                if self.port.button():
+                    now = time.ticks_ms()
+                    since = now if since is None else since
+                    self.pressed_ms = max(self.pressed_ms, time.ticks_diff(now, since) + _LOOP_MS)
+                else:
+                    since = None
+                self.watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
+                wait = self.wait_s()
+                if wait is not None and wait <= 0:
+                    self.sample()
+                elif self.seen():
+                    self.sample_when_due(self.detect())
+                if self._departure is not None and self.now() >= self._departure:
+                    self._departure = None
+                    task.cancel()
+                self.watchdog.feed()
+                await asyncio.sleep_ms(_LOOP_MS)
         finally:
             self.watchdog.done(_SAMPLER)
+            task.cancel()  # one that is over stays so
         return await task
-
-    async def _sample_beside(self, task):
-        import asyncio
-
-        since = None
-        while not task.done():
-            if self.port.button():
-                now = time.ticks_ms()
-                since = now if since is None else since
-                self.pressed_ms = max(self.pressed_ms, time.ticks_diff(now, since) + _LOOP_MS)
-            else:
-                since = None
-            self.watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
-            wait = self.wait_s()
-            if wait is not None and wait <= 0:
-                self.sample()
-            elif self.seen():
-                self.sample_when_due(self.detect())
-            if self._departure is not None and self.now() >= self._departure:
-                self._departure = None
-                task.cancel()
-            self.watchdog.feed()
-            await asyncio.sleep_ms(_LOOP_MS)

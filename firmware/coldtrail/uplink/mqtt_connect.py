@@ -43,14 +43,20 @@ async def connect(client, limit_ms):
         raise MqttError("a clean session has nothing to resume")  # 3.2.2.2
 
 
-async def subscribe(client, topic, qos, limit_ms):
-    """Subscribe to ``topic`` with at most QoS ``qos`` (0 or 1).
+async def subscribe(client, topics, limit_ms):
+    """Subscribe to ``topics``: (topic, at most this QoS, 0 or 1) of each, in one packet.
 
-    Raises MqttError when the broker refuses; OSError.
+    So a message that is retained comes behind the answer, when this module is given back. Raises
+    MqttError when the broker refuses; OSError.
     """
     deadline = deadline_in(limit_ms)
-    fields = [_SUBSCRIBE_ID.to_bytes(2, "big"), string(topic), bytes((qos,))]
+    fields = [_SUBSCRIBE_ID.to_bytes(2, "big")]
+    for topic, qos in topics:
+        fields += [string(topic), bytes((qos,))]
     await client.send(_SUBSCRIBE, fields, deadline)
-    body = await client.expect(_SUBACK, 3, deadline)
-    if u16(body, 0) != _SUBSCRIBE_ID or body[2] > qos:
-        raise MqttError("subscription refused")
+    body = await client.expect(_SUBACK, 2 + len(topics), deadline)
+    if u16(body, 0) != _SUBSCRIBE_ID:
+        raise MqttError("acknowledges what was not asked for")
+    for place, (_, qos) in enumerate(topics):
+        if body[2 + place] > qos:
+            raise MqttError("subscription refused")

@@ -1,5 +1,6 @@
 """The end of a call by an error that nothing foresees. Imported for it, and given back."""
 
+import asyncio
 import sys
 
 from micropython import const
@@ -11,12 +12,18 @@ _FAULT = const(13)
 _SUBJECT_MODEM = const(6)
 _CALL_RAISED = const(8)
 
+_LOOP_MS = const(250)
 
-def end(tracker, error):
+
+async def end(tracker, error):
     """Give back what the call has loaded, say and record its end, and put off the next one.
 
-    The session has switched the modem off. Raises OSError when the flash does not answer.
+    Where sampling has raised, the session is still to switch the modem off. Raises OSError when
+    the flash does not answer.
     """
+    while tracker.task and not tracker.task.done():
+        tracker.watchdog.feed()
+        await asyncio.sleep_ms(_LOOP_MS)
     for name in list(sys.modules):
         for package in ("coldtrail.uplink", "drivers.bg95"):
             if name.startswith(package + "."):

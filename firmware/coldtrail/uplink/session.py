@@ -195,9 +195,8 @@ class Session:
             raise
         topic = "coldtrail/1/" + self._identity.tracker
         self.expect(_ANSWER_MS)
-        await mqtt_connect.subscribe(client, topic + "/confirmation", 0, _ANSWER_MS)
-        self.expect(_ANSWER_MS)
-        await mqtt_connect.subscribe(client, topic + "/command", 1, _ANSWER_MS)
+        topics = ((topic + "/confirmation", 0), (topic + "/command", 1))
+        await mqtt_connect.subscribe(client, topics, _ANSWER_MS)
         del mqtt_connect
         forget("coldtrail.uplink", "mqtt_connect")
         await self._publish_all(client, topic + "/up")

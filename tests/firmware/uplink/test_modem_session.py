@@ -51,7 +51,7 @@ def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> Non
         stream = await modem.connect("broker.example", 1883, 60_000)
         client = Client(stream, "SESSION", 120, bytearray(512))
         await mqtt_connect.connect(client, 10_000)
-        await mqtt_connect.subscribe(client, "coldtrail/1/SESSION/confirmation", 0, 10_000)
+        await mqtt_connect.subscribe(client, [("coldtrail/1/SESSION/confirmation", 0)], 10_000)
         for number, block in enumerate(BLOCKS, start=1):
             await client.publish(TOPIC, block, number, False, 30_000)
         assert await client.receive(3_000) is False

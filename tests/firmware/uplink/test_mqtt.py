@@ -222,7 +222,7 @@ def connected(incoming: bytes = b"", pieces: int = 1 << 20) -> tuple[Client, Scr
 
 def test_packets_are_those_of_the_standard() -> None:
     client, stream = connected(b"\x90\x03\x00\x01\x00" + b"\x40\x02\x12\x34" * 2)
-    finish(mqtt_connect.subscribe(client, "a/b", 0, 1000))
+    finish(mqtt_connect.subscribe(client, [("a/b", 0)], 1000))
     finish(client.publish("a/b", b"payload", 0x1234, False, 1000))
     finish(client.publish("a/b", memoryview(b"payload"), 0x1234, True, 1000))
     finish(client.disconnect())
@@ -368,7 +368,7 @@ def test_connection_refused(answer: bytes, text: str) -> None:
 def test_subscription_refused(answer: bytes) -> None:
     client, _ = connected(b"\x90\x03" + answer)
     with pytest.raises(MqttError, match="subscription refused"):
-        finish(mqtt_connect.subscribe(client, "t", 0, 1000))
+        finish(mqtt_connect.subscribe(client, [("t", 0)], 1000))
 
 
 def test_an_acknowledgement_of_something_else_is_an_error() -> None:
@@ -400,7 +400,7 @@ def test_silence_ends_every_call_at_its_limit() -> None:
     async def story() -> None:
         calls: list[tuple[bytes, Callable[[Client], Awaitable[Any]]]] = [
             (b"", lambda client: mqtt_connect.connect(client, 20_000)),
-            (CONNACK, lambda client: mqtt_connect.subscribe(client, "t", 0, 20_000)),
+            (CONNACK, lambda client: mqtt_connect.subscribe(client, [("t", 0)], 20_000)),
             (CONNACK, lambda client: client.publish("t", b"", 1, False, 20_000)),
         ]
         for incoming, call in calls:
@@ -473,7 +473,7 @@ def test_noise_raises_nothing_else_and_takes_no_more_memory(fuzz_count: int) -> 
     async def use(client: Client, phase: int) -> None:
         await mqtt_connect.connect(client, 1000)
         if phase == 1:
-            await mqtt_connect.subscribe(client, "t", 1, 1000)
+            await mqtt_connect.subscribe(client, [("t", 1)], 1000)
         elif phase == 2:
             await client.publish("t", b"", 1, False, 1000)
         while True:
