@@ -77,7 +77,7 @@ class Tracker:
         self.events = [0, 0, 3] + [0] * 6  # of the detector: both sources are to be armed
         self.repeats = sampler.repeats()
         self.motion: list = []  # of flight.py
-        self.task: "asyncio.Task | None" = None  # beside which samples are taken
+        self.task = None  # one that sampling has raised beside, and that is still to end
         self.test: "list | None" = None  # arguments of the self-test under way (press.py)
         from coldtrail import sleep
 
@@ -408,7 +408,7 @@ class Tracker:
         """
         import asyncio
 
-        task = self.task = asyncio.create_task(coroutine)
+        task = asyncio.create_task(coroutine)
         since = None
         try:
             while not task.done():
@@ -431,5 +431,7 @@ class Tracker:
                 await asyncio.sleep_ms(_LOOP_MS)
         finally:
             self.watchdog.done(_SAMPLER)
-            task.cancel()  # one that is over stays so
+            if not task.done():
+                task.cancel()
+                self.task = task
         return await task

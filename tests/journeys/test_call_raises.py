@@ -38,6 +38,8 @@ STEPS = [
     ("drivers/bg95/stream", "write"),
     ("drivers/bg95/stream", "readinto"),
     ("coldtrail/uplink/mqtt", "__init__"),
+    ("coldtrail/uplink/publish", "_next"),
+    ("coldtrail/uplink/mqtt_connect", "subscribe"),
     ("coldtrail/uplink/mqtt", "publish"),
     ("coldtrail/uplink/mqtt", "disconnect"),
     ("coldtrail/uplink/session", "_confirmation"),

@@ -21,7 +21,8 @@ async def end(tracker, error):
     Where sampling has raised, the session is still to switch the modem off. Raises OSError when
     the flash does not answer.
     """
-    while tracker.task and not tracker.task.done():
+    task, tracker.task = tracker.task, None
+    while task and not task.done():
         tracker.watchdog.feed()
         await asyncio.sleep_ms(_LOOP_MS)
     for name in list(sys.modules):
