@@ -55,8 +55,8 @@ async def subscribe(client, topics, limit_ms):
         fields += [string(topic), bytes((qos,))]
     await client.send(_SUBSCRIBE, fields, deadline)
     body = await client.expect(_SUBACK, 2 + len(topics), deadline)
-    if u16(body, 0) != _SUBSCRIBE_ID:
-        raise MqttError("acknowledges what was not asked for")
+    refused = u16(body, 0) != _SUBSCRIBE_ID
     for place, (_, qos) in enumerate(topics):
-        if body[2 + place] > qos:
-            raise MqttError("subscription refused")
+        refused = refused or body[2 + place] > qos
+    if refused:
+        raise MqttError("subscription refused")
