@@ -1,1 +1,1 @@
-"""The boards Coldtrail runs on, and the command that gathers the parts."""
+"""The boards that Coldtrail runs on, and the ``coldtrail`` command, which combines all parts."""

@@ -1,4 +1,4 @@
-"""The ``coldtrail`` command: a group whose members each part registers itself."""
+"""The ``coldtrail`` command: a group in which each part registers its own commands."""
 
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
@@ -21,20 +21,20 @@ class CommandLoadError(click.ClickException):
 
 
 class _Refused(click.ClickException):
-    """What a part says cannot be done."""
+    """A BoardError as the command line reports it."""
 
     exit_code = 2
 
 
 class EntryPointGroup(click.Group):
-    """A click group over an entry-point group.
+    """A click group whose commands are entry points.
 
-    A part is imported when its command is invoked or its line of help is shown, never before:
-    flashing a board must not pay for, or fail with, the gateway's database.
+    A part is imported only when its command is invoked or its help line is shown. Flashing a board
+    must not load the gateway's database, and must not fail with it.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the registered names, none of them imported."""
+        """Return the registered names without importing anything."""
         return sorted({*super().list_commands(ctx), *entry_points(group=GROUP).names})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -49,7 +49,7 @@ class EntryPointGroup(click.Group):
         entry = entries[0]
         try:
             command = entry.load()
-        # A part may raise anything while it is imported; the root must survive all of it.
+        # A part may raise any exception during its import; the other commands must still work.
         except Exception as error:
             raise CommandLoadError(entry, f"{type(error).__name__}: {error}") from error
         if not isinstance(command, click.Command):
@@ -57,15 +57,15 @@ class EntryPointGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; a BoardError becomes its sentence and exit code 2."""
+        """Run the command; a BoardError becomes an error message and exit code 2."""
         try:
             return super().invoke(ctx)
         except BoardError as error:
-            # A part may quote a tracker or a file.
+            # The message may quote text from a tracker or a file.
             raise _Refused(printable.lines(str(error))) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands; one that fails to load says so on its own line."""
+        """List the commands; a command that cannot be loaded shows its error instead."""
         rows: list[tuple[str, str]] = []
         for name in self.list_commands(ctx):
             try:

@@ -1,6 +1,6 @@
-"""Files: what a person wrote is read in whatever form an editor saved it; secrets stay secret.
+"""Reads files that people wrote, in any usual encoding, and writes files safely.
 
-A file is written whole or not at all, and one that holds secrets is readable by its owner alone.
+A file is written completely or not at all. A file with secrets is readable by its owner only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _LARGEST = 256 * 1024
 
 
 def write(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = False) -> None:
-    """Write a file; one that is there is left alone unless `replace`.
+    """Write a file; an existing one is not changed unless `replace`.
 
     Raises:
-        BoardError: it is there, or cannot be written.
+        BoardError: the file exists already, or cannot be written.
     """
     name = None
     try:
@@ -46,10 +46,10 @@ def write(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = False) 
 
 
 def read(path: Path, *, secret: bool = False) -> bytes:
-    """Read a file; a secret one must be its owner's alone.
+    """Read a file; a secret one must be readable by its owner only.
 
     Raises:
-        BoardError: it cannot be read, is too long, or others can read it.
+        BoardError: the file cannot be read, is too long, or is readable by others.
     """
     try:
         with path.open("rb") as file:
@@ -64,19 +64,19 @@ def read(path: Path, *, secret: bool = False) -> bytes:
 
 
 def read_text(path: Path, *, secret: bool = False) -> str:
-    """Read a text that a person wrote, as `text` does.
+    """Read a text file, decoded as `text` does.
 
     Raises:
-        BoardError: it cannot be read, or is no UTF-8.
+        BoardError: the file cannot be read, or is not UTF-8.
     """
     return text(read(path, secret=secret), path)
 
 
 def text(data: bytes, source: object) -> str:
-    """Decode UTF-8, with or without a byte order mark; lines end with a line feed.
+    """Decode UTF-8, with or without a byte order mark; line ends become line feeds.
 
     Raises:
-        BoardError: it is UTF-16 or another encoding; `source` says whose text it is.
+        BoardError: the encoding is UTF-16 or another one; `source` names the file.
     """
     if b"\0" in data:
         raise BoardError(f"{source} is UTF-16 or no text at all: save it as UTF-8.")

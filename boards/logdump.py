@@ -1,7 +1,7 @@
-"""Reads a tracker's flash log out of a raw image of its flash, and says what is damaged.
+"""Decodes a tracker's flash log from a raw image of its flash, and reports damage.
 
-Written from firmware/coldtrail/log/FLASHLOG.md alone: it shares nothing with the firmware that
-wrote the image, so that one can be held against the other.
+The module is written from firmware/coldtrail/log/FLASHLOG.md alone and shares no code with the
+firmware, so that each can be checked against the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from coldtrail_boards.printable import printable
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
 SPAN = 1024
-# Of the contract (firmware/uplink.cddl), and the log's own from 28 on.
+# Types of the contract (firmware/uplink.cddl); from 28 on, types of the log itself.
 TYPES = {
     1: "sample", 2: "position", 3: "boot", 4: "clock sync", 5: "alarm start", 6: "alarm end",
     7: "configuration", 8: "key change", 9: "log gap", 10: "shipment start", 11: "shipment stop",
@@ -33,11 +33,11 @@ BLOCK_HEAD = struct.Struct("<IIB")
 
 
 class ImageError(BoardError):
-    """The image holds no log that can be read; one sentence says why."""
+    """The image holds no readable log; the message gives the reason in one sentence."""
 
 
 class State(StrEnum):
-    """What a sector is."""
+    """The state of a sector."""
 
     LOG = "part of the log"
     FREE = "free"
@@ -67,7 +67,7 @@ class Record(NamedTuple):
 
 @dataclass
 class Dump:
-    """A log as found in an image."""
+    """The content of a log in an image."""
 
     records: list[Record] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
@@ -110,10 +110,10 @@ class Ring:
     """The sectors of one log.
 
     Args:
-        image: the raw bytes of the flash, or of the part of it that holds the log.
+        image: the raw bytes of the flash, or of the part that holds the log.
 
     Raises:
-        ImageError: no sector header is in it.
+        ImageError: the image has no sector header.
     """
 
     def __init__(self, image: bytes) -> None:
@@ -127,7 +127,7 @@ class Ring:
         ]
 
     def _geometry(self) -> int:
-        # Sectors are powers of two from 256 bytes; the first header found knows which.
+        # A sector size is a power of two from 256 bytes on. The first header found states it.
         unknown = False
         for at in range(0, len(self._image) - DATA, 256):
             if self._image[at] != 0x43 and self._image[at + SLOT] != 0x43:
@@ -163,7 +163,7 @@ class Ring:
         return Record(sequence, kind, payload)
 
     def records(self, sector: int, first: int) -> list[Record]:
-        """Return the records of a sector that no later one makes void."""
+        """Return the records of a sector that no later record replaces."""
         found: list[Record] = []
         offset = DATA
         while offset + HEAD <= self.size:
@@ -217,7 +217,7 @@ def decode(image: bytes) -> Dump:
     """Decode an image.
 
     Raises:
-        ImageError: it holds no log.
+        ImageError: the image holds no log.
     """
     ring = Ring(image)
     dump = Dump()
@@ -277,7 +277,7 @@ def describe(record: Record) -> str:
 
 
 def summary(dump: Dump) -> list[str]:
-    """Return what was found as lines of text: records, sectors, wear, damage."""
+    """Return the result as lines of text: records, sectors, wear, damage."""
     lines = []
     if dump.records:
         first, last = dump.records[0].sequence, dump.records[-1].sequence

@@ -19,9 +19,9 @@ def command() -> None:
 )
 @click.option("--summary", "short", is_flag=True, help="Do not list the records.")
 def dump(image: Path, offset: int, short: bool) -> None:
-    """Decode a raw IMAGE of the flash: records in order, then what is damaged.
+    """Decode a raw IMAGE of the flash: records in order, then the damage.
 
-    Exit code 0 without damage, 1 with, 2 when there is no log to decode.
+    Exit code 0 without damage, 1 with damage, 2 when there is no log to decode.
     """
     try:
         data = image.read_bytes()

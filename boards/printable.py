@@ -1,4 +1,7 @@
-"""What a tracker says, made fit for a terminal. The gateway has its own, as it imports nothing."""
+"""Makes text from a tracker safe for a terminal.
+
+The gateway has a module of the same purpose, because gateway and boards do not import each other.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import json
 
 
 def printable(text: str) -> str:
-    r"""Return a line in which whatever is no printable character is written as in JSON.
+    r"""Return a line with every unprintable character escaped as in JSON.
 
-    ESC becomes ``\u001b``: an answer in JSON stays JSON, and no tracker moves the cursor.
+    ESC becomes ``\u001b``. JSON stays valid JSON, and a tracker cannot move the cursor.
     """
     if text.isprintable():
         return text

@@ -1,7 +1,7 @@
-"""What profiles and calibrations share: channels, quantities with their units, words for a fault.
+"""Common to profiles and calibrations: channels, quantities with units, messages for faults.
 
-A quantity is written with its unit ("8.00 °C", "30 min") and kept as the wire has it: an integer
-in the channel's unit, or seconds.
+A quantity is written with its unit ("8.00 °C", "30 min") and stored as on the wire: an integer in
+the unit of the channel, or seconds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Channel = Literal[
 ]  # fmt: skip
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
-# Unit, and the decimal places the wire keeps, of each channel.
+# For each channel its unit and its decimal places on the wire.
 UNITS = (("°C", 2), ("°C", 2), ("%RH", 1), ("lx", 2), ("mV", 0), *[("mg", 0)] * 4, ("ms", 0))
 
-# The part that measures each channel, its smallest and largest reading in the channel's unit:
-# firmware/ranges.toml.
+# For each channel the part that measures it, with the smallest and largest reading in the unit of
+# the channel (firmware/ranges.toml).
 RANGES = (
     ("MAX31865", -20000, 11000), ("SHT45", -4000, 12500), ("SHT45", 0, 1000),
     ("OPT3001", 0, 8386560), ("battery", 2300, 4500), *[("LIS2DW12", -15991, 15989)] * 3,
@@ -32,13 +32,13 @@ SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 class Model(BaseModel):
-    """What is read from a file: every key known, every type as it is written."""
+    """Data from a file: unknown keys and other types than written are rejected."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 def _seconds(value: object) -> object:
-    """Read "30 min"; anything that is no text is left to the model."""
+    """Convert "30 min" to seconds; anything that is not text is left to the model."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"(\d{1,9}) ?(s|min|h|d)", value)
@@ -48,7 +48,7 @@ def _seconds(value: object) -> object:
 
 
 def quantity(text: str, channel: Channel) -> int:
-    """Read "8.00 °C" as an integer in the channel's unit."""
+    """Return "8.00 °C" as an integer in the unit of the channel. Raises ValueError."""
     unit, places = UNITS[CHANNELS.index(channel)]
     number = text.removesuffix(unit).strip()
     try:
@@ -62,7 +62,7 @@ def quantity(text: str, channel: Channel) -> int:
 
 
 def written(value: int, channel: Channel) -> str:
-    """Return an integer in the channel's unit as a person writes it: "8.00 °C"."""
+    """Return an integer in the unit of the channel as text: "8.00 °C"."""
     unit, places = UNITS[CHANNELS.index(channel)]
     return f"{Decimal(value).scaleb(-places):.{places}f} {unit}"
 
@@ -71,9 +71,9 @@ Seconds = Annotated[int, BeforeValidator(_seconds)]
 
 
 def sentence(error: ValidationError) -> str:
-    """Say what the first fault is, in the words of the file."""
+    """Return one sentence about the first fault, with the names used in the file."""
     faults = error.errors(include_url=False)
-    # A misspelt key is also a missing one: the spelling is the news.
+    # A misspelt key also causes a missing one; report the misspelt key.
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     where = "".join(
         f" {part + 1}" if isinstance(part, int) else f", {part}" for part in first["loc"]

@@ -1,1 +1,1 @@
-"""Plays the board, the network and the world to unmodified firmware."""
+"""Simulates the board, the network and the world for the unmodified firmware."""

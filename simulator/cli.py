@@ -21,9 +21,9 @@ from coldtrail_simulator.world.errors import ScenarioError
 from coldtrail_simulator.world.scenario import Scenario
 
 DISAGREES, BAD_INPUT, INVALID = 1, 2, 3
-"""Exit codes: the records differ; cannot be run as asked; the run proves nothing."""
+"""Exit codes: the records differ; the run is not possible as requested; the run is invalid."""
 REFUSALS = (ScenarioError, ShipmentError, BoardFileError, ServiceError, ToolError, OSError)
-"""What says that a shipment cannot be run as asked."""
+"""Exceptions that mean that a run is not possible as requested."""
 
 
 class _Failure(click.ClickException):
@@ -78,11 +78,11 @@ def simulate(
     speed: float,
     energy: bool,
 ) -> None:
-    """Run SCENARIO, a TOML file or the name of one that is shipped, in virtual time.
+    """Run SCENARIO, a TOML file or the name of a shipped scenario, in virtual time.
 
     The tracker's own firmware runs on a real MicroPython; broker, gateway and database are real.
-    Exit code 0: everything taken is stored and confirmed; 1: it is not; 2: it cannot be run;
-    3: the run proves nothing, because something outside of it did not answer.
+    Exit code 0: everything measured is stored and confirmed; 1: it is not; 2: the run is not
+    possible; 3: the run proves nothing, because a program outside of it did not answer.
     """
     try:
         loaded = scenarios.load(scenario)
@@ -106,8 +106,8 @@ def simulate(
 def _run(
     scenario: Scenario, seed: int, out: Path, broker: str | None, *, console: bool, speed: float
 ) -> tuple[Shipment, Shipment | None]:
-    """Run the shipment, and beside it, on another core, its twin if it has one."""
-    # Before the bar of the journey: a download shows one of its own.
+    """Run the shipment and, if the scenario has one, its control run on another core."""
+    # Fetch programs before the progress bar starts, because a download shows its own bar.
     tools.micropython()
     if scenario.twin or not broker:
         tools.mosquitto()
@@ -123,7 +123,8 @@ def _run(
         twin = None
         if scenario.twin and not console:
             twin_out = out.with_name(out.name + "_twin")
-            # Always with a broker of its own: both are the same tracker.
+            # The control run always has its own broker, because both runs simulate the same
+            # tracker.
             twin = pool.submit(run, scenario.without_intervention(), seed, twin_out)
         task = bar.add_task(scenario.name, total=scenario.scenario.duration_h)
         shipment = run(

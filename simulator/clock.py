@@ -1,7 +1,7 @@
 """Virtual time.
 
-A run has one clock. It counts whole microseconds and moves only when somebody advances it, so a
-run takes as long as its work takes and its order of events depends on nothing but the seed.
+A run has one clock. It counts whole microseconds and moves only when it is advanced. The duration
+of a run therefore depends only on the work in it, and the order of its events only on the seed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from heapq import heappop, heappush
 US_PER_MS = 1_000
 US_PER_S = 1_000_000
 NEVER = 1 << 62
-"""A moment after every other, in microseconds."""
+"""A time after every other, in microseconds."""
 
 
 class RunInvalidError(Exception):
-    """The run proves nothing; the message is one sentence that says why."""
+    """The run proves nothing; the message is one sentence with the reason."""
 
 
 class Handle:
-    """A call to come; ``cancel`` it at any time, also after it was made."""
+    """A scheduled call; ``cancel`` is allowed at any time, also after the call."""
 
     __slots__ = ("fn",)
 
@@ -29,29 +29,29 @@ class Handle:
         self.fn: Callable[[], object] | None = fn
 
     def cancel(self) -> None:
-        """Make sure that the call is not made."""
+        """Prevent the call."""
         self.fn = None
 
     @property
     def pending(self) -> bool:
-        """Whether the call is still to come."""
+        """Whether the call is still scheduled."""
         return self.fn is not None
 
 
 class Clock:
-    """Microseconds since the start of the run, and the calls due at later moments."""
+    """Microseconds since the start of the run, and the scheduled calls."""
 
     def __init__(self) -> None:
         self.now_us = 0
         self.next_us = NEVER
-        """No call is due before this moment; it may belong to a call that was cancelled."""
+        """The earliest time at which a call may be due; the call may have been cancelled."""
         self._queue: list[tuple[int, int, Handle]] = []
         self._order = 0
 
     def call_at(self, us: int, fn: Callable[[], object]) -> Handle:
-        """Call ``fn`` when the clock reaches ``us``; a moment already past means: at once.
+        """Call ``fn`` when the clock reaches ``us``; immediately if this time has passed.
 
-        Calls due at one moment are made in the order in which they were asked for.
+        Calls for the same time are made in the order in which they were scheduled.
         """
         handle = Handle(fn)
         heappush(self._queue, (max(us, self.now_us), self._order, handle))
@@ -64,17 +64,17 @@ class Clock:
         return self.call_at(self.now_us + us, fn)
 
     def advance_to(self, us: int) -> None:
-        """Move to ``us``, making every call due until then at its own moment.
+        """Move to ``us`` and make every call on the way at its own time.
 
-        An exception of a call stops the clock at that call and passes through; the later calls
-        stay due.
+        An exception of a call stops the clock at that call and is passed on; the later calls stay
+        scheduled.
         """
         while self.next_us <= us:
             self._step()
         self.now_us = max(self.now_us, us)
 
     def step(self, limit_us: int) -> None:
-        """Move to the next call due and make it, but not beyond ``limit_us``."""
+        """Move to the next scheduled call and make it, but not beyond ``limit_us``."""
         if self.next_us <= limit_us:
             self._step()
         else:
@@ -85,11 +85,11 @@ class Clock:
         self.next_us = self._queue[0][0] if self._queue else NEVER
         fn, handle.fn = handle.fn, None
         if fn is not None:
-            # A call made while another one advances the clock may find it ahead already.
+            # A call that runs while another one advances the clock may find it ahead already.
             self.now_us = max(us, self.now_us)
             fn()
 
 
 def rng(seed: int, name: str) -> random.Random:
-    """Return the random numbers of one part, independent of every other part's."""
+    """Return the random number generator of one part, independent of all others."""
     return random.Random(f"{seed}/{name}")

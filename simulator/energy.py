@@ -1,7 +1,7 @@
-"""The charge that a part draws: a current for each of its states, and the time spent in them.
+"""The charge that a part draws: a current for each of its states, and the time in each state.
 
-Every part is fed from the battery directly or through a linear regulator, whose input current is
-its output current; so charges add up, whatever the voltage.
+Every part is supplied from the battery directly or through a linear regulator, whose input current
+equals its output current. Charges therefore add up, whatever the voltage.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Literal
 from coldtrail_simulator.clock import Clock
 
 OFF = "off"
-"""The state of a part without supply, which every part has; it draws nothing."""
+"""The state of a part without supply, which every part has; its current is zero."""
 
 Basis = Literal["typical", "maximum", "assumed"]
-"""What a figure is: the datasheet's typical or maximum, or an assumption of this project's."""
+"""The kind of a figure: typical or maximum of the datasheet, or an assumption of this project."""
 
 
 @dataclass(frozen=True)
 class Current:
-    """What a part draws in one state."""
+    """The current of a part in one state."""
 
     ua: float
     """Microamperes."""
     basis: Basis
     source: str
-    """Document and table or section, or the reasons of an assumption."""
+    """Document and table or section, or the reason for an assumption."""
 
 
 Currents = Mapping[str, Current]
@@ -38,7 +38,7 @@ NOTHING = Current(0.0, "assumed", "no supply")
 
 @dataclass(frozen=True)
 class Spell:
-    """All the time that a part has spent in one state, and what it drew meanwhile."""
+    """The total time that a part has spent in one state, and its current in that state."""
 
     state: str
     us: int
@@ -51,10 +51,10 @@ class Spell:
 
 
 class Load:
-    """What one part draws. The part says when its state changes; time is kept exactly.
+    """The charge of one part. The part reports each change of its state; time is exact.
 
     Raises:
-        KeyError: a state that has no current.
+        KeyError: a state has no current.
     """
 
     def __init__(self, clock: Clock, currents: Currents, state: str = OFF) -> None:
@@ -66,7 +66,7 @@ class Load:
         self.become(state)
 
     def become(self, state: str) -> None:
-        """Be in another state from now on."""
+        """Change to another state now."""
         if state == self.state:
             return
         now_us = self._clock.now_us
@@ -75,15 +75,16 @@ class Load:
         self.state, self._since_us = state, now_us
 
     def spend(self, state: str, us: int) -> None:
-        """Be in another state for ``us`` from now on, out of the time in the present one.
+        """Account ``us`` from now on to another state instead of the present one.
 
-        For what ends by itself: should the part lose its supply sooner, too much is charged.
+        This is for states that end by themselves. If the part loses its supply earlier, the charge
+        is too high.
         """
         self._us[state] += us
         self._us[self.state] -= us
 
     def spells(self) -> Iterator[Spell]:
-        """Yield the time spent so far in each state, as far as there is any."""
+        """Yield the time spent in each state so far, except zero times."""
         present_us = self._clock.now_us - self._since_us
         for state, past_us in self._us.items():
             us = past_us + (present_us if state == self.state else 0)

@@ -1,4 +1,4 @@
-"""Reads what a person wrote, in whatever form an editor saved it."""
+"""Reads text files that people wrote, in any usual encoding."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8, with or without a byte order mark; lines end with a line feed.
+    """Read UTF-8, with or without a byte order mark; line ends become line feeds.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is UTF-16 or another encoding; the message says so.
+        OSError: the file cannot be read.
+        ValueError: the encoding is UTF-16 or another one; the message says so.
     """
     data = path.read_bytes()
     if b"\0" in data:

@@ -1,7 +1,8 @@
-"""The journal: what the device models did. A run is judged by it.
+"""The journal records what the device models did; a run is judged by it.
 
-It stands outside the firmware. Its ``measure`` notes hold exactly what a sensor model
-handed to the firmware, converted with the datasheet's formula, beside the true physical value.
+It is independent of the firmware. A ``measure`` note contains exactly the value that a sensor
+model sent to the firmware, converted with the formula of the datasheet, and the true physical
+value.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from coldtrail_simulator.clock import Clock
 
 
 class Journal:
-    """Notes stamped with virtual time, in memory and, given a path, as JSON lines."""
+    """Notes with virtual time stamps, in memory and, given a path, as JSON lines."""
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self._clock = clock
@@ -23,20 +24,20 @@ class Journal:
         self._file: TextIO | None = path.open("w", encoding="utf-8") if path else None
 
     def note(self, kind: str, **fields: Any) -> None:
-        """Write one note; ``fields`` are plain JSON values with the unit in their name."""
+        """Write one note; ``fields`` are plain JSON values whose names include the unit."""
         entry = {"us": self._clock.now_us, "kind": kind, **fields}
         self.notes.append(entry)
         if self._file:
             self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
     def of(self, kind: str, **fields: Any) -> Iterator[dict[str, Any]]:
-        """Yield the notes of a kind whose fields have the values given."""
+        """Yield the notes of a kind whose fields have the given values."""
         for entry in self.notes:
             if entry["kind"] == kind and all(entry.get(k) == v for k, v in fields.items()):
                 yield entry
 
     def close(self) -> None:
-        """Close the file; notes made later stay in memory only."""
+        """Close the file; later notes are kept in memory only."""
         if self._file:
             self._file.close()
             self._file = None

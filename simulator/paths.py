@@ -1,8 +1,8 @@
-"""Where the project's own files lie, in a checkout and in an installed environment alike.
+"""The locations of the project's files, in a checkout and in an installed environment.
 
 In a checkout the folders are named `firmware`, `boards` and `simulator`; an installed environment
-holds the same folders under the names of their packages. Asking the import system for the package
-answers both.
+has the same folders under the names of their packages. The import system finds the packages in
+both cases.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ BOARDS: Final = _folder("coldtrail_boards")
 SHIMS: Final = Path(__file__).resolve().parent / "esp32" / "shims"
 SCENARIOS: Final = Path(__file__).resolve().parent / "world" / "scenarios"
 NO_HOME: Final = Path("/nonexistent")
-"""What Debian calls the home of a user who has none."""
+"""The home of a Debian user without a home directory."""
 
 
 class CacheError(OSError):
-    """The cache cannot be written; the message is one sentence that says what to do."""
+    """The cache cannot be written; the message is one sentence with a solution."""
 
 
 def _cache() -> Path:
@@ -39,19 +39,19 @@ def _cache() -> Path:
     try:
         folder = Path(named) if named else platformdirs.user_cache_path("coldtrail")
         return folder.expanduser().absolute()
-    except RuntimeError:  # neither HOME nor the list of users names a home
+    except RuntimeError:  # neither HOME nor the user database has a home
         return NO_HOME / ".cache" / "coldtrail"
 
 
 CACHE: Final = _cache()
-"""What is fetched or compiled once for all checkouts: interpreters, the broker, bytecode."""
+"""The cache for all checkouts: interpreters, the broker, bytecode."""
 
 
 def made(folder: Path) -> Path:
-    """Return a folder of the cache; it is made where it is missing.
+    """Return a folder of the cache, which is created if it is missing.
 
     Raises:
-        CacheError: it cannot be made, or nothing can be written there.
+        CacheError: the folder cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

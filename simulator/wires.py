@@ -1,4 +1,4 @@
-"""The wires between the chip and the parts: nets, the terminals on them, and the buses."""
+"""The connections between chip and parts: nets, their terminals, and buses."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class I2CDevice(Protocol):
     address: int
 
     def write(self, data: bytes) -> None:
-        """Take one write transfer, empty when only addressed; raise Nak to refuse it."""
+        """Take one write transfer, empty for the address alone; raise Nak to reject it."""
 
     def read(self, n: int) -> bytes:
-        """Answer one read transfer with exactly ``n`` bytes; raise Nak to refuse it."""
+        """Return exactly ``n`` bytes for one read transfer; raise Nak to reject it."""
 
 
 class SPIDevice(Protocol):
-    """A part on an SPI bus, chosen by its own select line."""
+    """A part on an SPI bus with its own select line."""
 
     modes: tuple[int, ...]
     max_hz: int
@@ -38,7 +38,7 @@ class SPIDevice(Protocol):
         """Chip select goes low."""
 
     def transfer(self, out: bytes) -> bytes:
-        """Take bytes from the controller and answer as many; one transaction may need several."""
+        """Take bytes and return as many; a transaction may have several calls."""
 
     def deselect(self) -> None:
         """Chip select goes high."""
@@ -48,17 +48,17 @@ class UARTDevice(Protocol):
     """A part on a UART."""
 
     def receive(self, data: bytes) -> None:
-        """Take what the controller wrote, at the moment its last bit has arrived."""
+        """Take bytes from the controller at the time when their last bit has arrived."""
 
 
 class Analog(Protocol):
-    """What is at an ADC pin."""
+    """A voltage source at an ADC pin."""
 
     def volts(self) -> float:
-        """Return the voltage at the pin now."""
+        """Return the present voltage at the pin."""
 
     def given(self, microvolts: int) -> None:
-        """Take note of the reading that the firmware is given."""
+        """Note the reading that the firmware received."""
 
 
 class Terminal:
@@ -72,28 +72,28 @@ class Terminal:
         self._out: int | None = None
         self._pull: int | None = None
         self.listener: Callable[[int | None], object] | None = None
-        """Called with the new level when another terminal, or this one, has changed it."""
+        """Called with the new level after any terminal has changed it."""
 
     @property
     def level(self) -> int | None:
-        """Level of the net: 0, 1, or None while nothing drives or pulls it."""
+        """Level of the net: 0, 1, or None while it floats."""
         return self._net.level
 
     def drive(self, level: int | None) -> None:
-        """Drive the net, or let go of it with None."""
+        """Drive the net; None stops driving it."""
         if level != self._out:
             self._out = level
             self._net.settle()
 
     def pull(self, level: int | None) -> None:
-        """Pull the net weakly up or down, or not at all."""
+        """Pull the net weakly up or down; None removes the pull."""
         if level != self._pull:
             self._pull = level
             self._net.settle()
 
 
 class Net:
-    """A wire: outputs win over pulls, a low output over a high one, and else it floats."""
+    """A wire: outputs override pulls, a low output overrides a high one; otherwise it floats."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -107,7 +107,7 @@ class Net:
         return terminal
 
     def settle(self) -> None:
-        """Work out the level and tell who listens when it has changed."""
+        """Compute the level and call the listeners if it has changed."""
         outputs = [t._out for t in self.terminals if t._out is not None]
         pulls = [t._pull for t in self.terminals if t._pull is not None]
         level = min(outputs or pulls, default=None)
@@ -119,7 +119,7 @@ class Net:
 
 
 class I2CBus:
-    """An I2C bus and its parts; times from the NXP user manual UM10204: nine bits a byte."""
+    """An I2C bus with its parts; nine bits for each byte (NXP user manual UM10204)."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -127,14 +127,14 @@ class I2CBus:
         self.freq = 400_000
         self.timeout_us = 50_000
         self.owed_clocks = 0
-        """Fault: a part was cut off in a byte, and holds SDA until it has had so many clocks."""
+        """Fault: a part was interrupted in a byte, and holds SDA for so many clocks."""
 
     def attach(self, device: I2CDevice) -> None:
         """Put a part on the bus."""
         self.devices[device.address] = device
 
     def connect_scl(self, scl: Terminal) -> None:
-        """Listen to the clock line, which firmware may toggle by itself, and pull it up."""
+        """Count clocks on the SCL line, which firmware may toggle directly, and pull it up."""
         scl.pull(1)
         scl.listener = self._clocked
 
@@ -185,7 +185,7 @@ class I2CBus:
 
 
 class SPIBus:
-    """An SPI bus and its parts. Bits per byte 8, most significant first."""
+    """An SPI bus with its parts; 8 bits for each byte, most significant bit first."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -195,7 +195,7 @@ class SPIBus:
         self.mode = 0
 
     def attach(self, device: SPIDevice, select: Terminal) -> None:
-        """Put a part on the bus, chosen while ``select`` is low."""
+        """Put a part on the bus, selected while ``select`` is low."""
 
         def edge(level: int | None) -> None:
             if level == 0:
@@ -209,7 +209,7 @@ class SPIBus:
         select.listener = edge
 
     def transfer(self, out: bytes) -> bytes:
-        """Clock bytes through the chosen parts; a call due meanwhile finds them half done."""
+        """Transfer bytes to and from the selected parts; scheduled calls run in between."""
         clock = self._clock
         start, hz, answer = clock.now_us, self.hz, b""
         end = start + len(out) * 8 * US_PER_S // hz + 1
@@ -234,10 +234,10 @@ class SPIBus:
 
 
 class UART:
-    """The chip's end of a UART, with the driver's buffers.
+    """The chip's end of a UART, with the buffers of the driver.
 
-    Bytes from the part become readable in pieces of up to 120, the receive threshold of the
-    chip's driver, each when its last bit has arrived. What finds the buffer full is lost.
+    Bytes from the part become readable in pieces of up to 120, the receive threshold of the chip's
+    driver, when their last bit has arrived. Bytes that find the buffer full are lost.
     """
 
     PIECE = 120
@@ -257,17 +257,17 @@ class UART:
         self.close()
 
     def open(self, baud: int, txbuf: int, rxbuf: int, timeout_ms: int) -> None:
-        """Set the line up, dropping what had arrived before."""
+        """Open the line; bytes that arrived before are discarded."""
         self.baud = baud
         self.byte_us = 10 * US_PER_S / baud
-        # The driver's buffer and the hardware's behind it.
+        # The buffer of the driver and the hardware FIFO.
         self.capacity = rxbuf + 128
         self.txbuf = txbuf + 128
         self.timeout_us = timeout_ms * US_PER_MS
         self.received.clear()
 
     def close(self) -> None:
-        """Let go of the line, as a reset does: nothing more arrives in either direction."""
+        """Close the line, as a reset does: nothing more arrives in either direction."""
         self.baud = 0
         self.received.clear()
         for handle in (*self._arrivals, *self._sending):
@@ -277,7 +277,7 @@ class UART:
         self._rx_free_us = self._tx_free_us = 0
 
     def send(self, data: bytes) -> None:
-        """Let the part send bytes to the chip, behind those it is still sending."""
+        """Send bytes from the part to the chip, after those that are still being sent."""
         if not self.baud:
             self.lost += len(data)
             return
@@ -298,7 +298,7 @@ class UART:
         self.on_data()
 
     def write(self, data: bytes) -> None:
-        """Let the chip write; returns in virtual time when all of it is in the buffer."""
+        """Write from the chip; returns at the virtual time when all bytes are in the buffer."""
         if not self.baud or not data:
             return
         clock = self._clock
@@ -316,11 +316,11 @@ class UART:
 
     @property
     def sending_us(self) -> int:
-        """Microseconds until the last bit written has left."""
+        """Microseconds until the last written bit has been sent."""
         return max(0, self._tx_free_us - self._clock.now_us)
 
     def take(self, n: int) -> bytes:
-        """Return up to ``n`` bytes that have arrived."""
+        """Return up to ``n`` received bytes."""
         data = bytes(self.received[:n])
         del self.received[:n]
         return data

@@ -1,1 +1,1 @@
-"""A tracker at the other end of a cable: its console, its log, its self-test."""
+"""A tracker connected by a cable: its console, its log, its self-test."""

@@ -1,7 +1,8 @@
 """`coldtrail console`: a tracker's console with line editing, and its log as a CSV file.
 
-Lines are edited by prompt_toolkit and not by the standard library's readline: what the tracker
-says by itself goes above the line being typed, and an answer can be asked for without echo.
+Lines are edited by prompt_toolkit and not by the standard library's readline, because it prints
+unsolicited output of the tracker above the line being typed, and can ask for an answer without
+echo.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _history() -> History:
 
 
 def _commands(cable: Cable) -> WordCompleter:
-    """Ask the tracker what it knows."""
+    """Return a completer for the words that the tracker's `help` lists."""
     cable.write(b"help --json\r")
     text = b"".join(cable.until_end(2.0)).decode("ascii", "replace")
     words = {"--json"}
@@ -85,7 +86,7 @@ def _by_hand(cable: Cable) -> int:
 
 
 def _by_program(cable: Cable) -> int:
-    """Carry out the lines of standard input; answers to questions are lines of it, too."""
+    """Execute the lines of standard input as commands and as answers to questions."""
     lines = iter(files.text(sys.stdin.buffer.read(), "Standard input").splitlines())
     session = Session(cable, lambda text: click.echo(text, nl=False))
     failed = 0
@@ -102,7 +103,7 @@ def _by_program(cable: Cable) -> int:
 
 
 def _export(port: str, baud: int, target: Path, shipment: str | None, db: str | None) -> int:
-    """Read the log out, verify and write it; return the exit code."""
+    """Read the log out, verify it and write it; return the exit code."""
     if target.is_dir() or not target.parent.is_dir():
         raise BoardError(f"{target} cannot be written: name a file in a folder that is there.")
     blocks = BlockFile(target.with_suffix(".blocks"))
@@ -143,11 +144,12 @@ def command(
     context: click.Context, port: str, target: Path | None, shipment: str | None, db: str | None,
     baud: int,
 ) -> None:  # fmt: skip
-    """Talk to a tracker over its cable; type help for its commands, Ctrl-D to leave.
+    """Open a tracker's console over its cable; type help for its commands, Ctrl-D to leave.
 
-    Commands may come from standard input, a line each; a code that is asked for is a line, too.
-    With --export, every sealed block is kept beside the CSV file and verified with the keys that
-    this machine's gateway knows. Exit code 1: a command failed, or not everything verifies.
+    Commands may also come from standard input, one in each line; the answer to a question of the
+    tracker is a line, too. With --export, every sealed block is kept beside the CSV file and
+    verified with the keys that this machine's gateway knows. Exit code 1: a command failed, or not
+    everything verifies.
     """
     if target:
         context.exit(_export(port, baud, target, shipment, db))

@@ -1,4 +1,4 @@
-"""A tracker's console at the other end of a cable, for programs (firmware/coldtrail/console)."""
+"""A tracker's console over a cable, as used by programs (firmware/coldtrail/console)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ ENQ, EOT, NAK, RS = b"\x05", b"\x04", b"\x15", b"\x1e"
 GREETING = re.compile(rb"coldtrail [^\s,]+, tracker ([A-Z0-9-]+): type help")
 BUSY = b"the console waits for the end of the call"
 
-_MACHINE = b"\x03\x01\r"  # whatever goes on ends; no echo; an empty line is answered by EOT
+# Stops the current command, turns echo off, and sends an empty line, whose answer is EOT.
+_MACHINE = b"\x03\x01\r"
 _TERMINAL = b"\x03\x02"
 _TRY_S = 1.0
 _ANSWER_S = 6.0
 _CALL_S = 400.0
-"""A tracker with little memory has no console while it calls; without coverage that takes long."""
+"""Longest wait for a call: a tracker with little memory has no console during a call."""
 _QUIET_S = 0.3
 
 
 class Gone(BoardError):
-    """The cable was pulled, or what is at its other end has vanished."""
+    """The cable was pulled, or the device at its other end has disappeared."""
 
 
 def _open(port: str, baud: int) -> serial.Serial:
@@ -51,7 +52,7 @@ def _open(port: str, baud: int) -> serial.Serial:
 
 
 class Cable:
-    """An open port. What goes wrong is said in one sentence.
+    """An open serial port to a tracker's console. Every fault raises one clear sentence.
 
     Raises:
         BoardError: the port cannot be opened.
@@ -69,16 +70,16 @@ class Cable:
         self.close()
 
     def close(self) -> None:
-        """Give the console back to whoever comes with a terminal, and the port to others."""
+        """Return the console to terminal mode and close the port."""
         try:
             self._serial.write(_TERMINAL)
             self._serial.flush()
         except (OSError, serial.SerialException):
-            pass  # it is gone
+            pass  # the device has disappeared
         self._serial.close()
 
     def read(self) -> bytes:
-        """Return what has come, after 50 ms possibly nothing.
+        """Return the bytes received within at most 50 ms; possibly none.
 
         Raises:
             Gone: the cable was pulled.
@@ -89,10 +90,10 @@ class Cable:
             raise self._gone() from None
 
     def write(self, data: bytes) -> None:
-        """Send.
+        """Send bytes.
 
         Raises:
-            Gone: the cable was pulled, or the other side takes nothing.
+            Gone: the cable was pulled, or the other side does not accept data.
         """
         try:
             self._serial.write(data)
@@ -103,12 +104,12 @@ class Cable:
         return Gone(f"The cable at {self.port} was pulled: plug it in and run this again.")
 
     def greet(self, waiting: Callable[[], object] = lambda: None) -> None:
-        """Find the console and make it speak to a program.
+        """Find the console and switch it to program mode.
 
-        ``waiting`` is called when the tracker turns out to be busy with a call.
+        ``waiting`` is called when the tracker is busy with a call.
 
         Raises:
-            BoardError: nobody answers, or not at this speed.
+            BoardError: no tracker answers, or its speed differs.
         """
         heard = b""
         start = time.monotonic()
@@ -142,7 +143,7 @@ class Cable:
                 quiet = time.monotonic()
 
     def until_end(self, silence_s: float) -> Iterator[bytes]:
-        """Yield what comes; end with EOT, which is not yielded, or after so long a silence.
+        """Yield received bytes until EOT (not included) or ``silence_s`` seconds of silence.
 
         Raises:
             Gone: the cable was pulled.
@@ -160,6 +161,6 @@ class Cable:
 
 
 def _is_noise(heard: bytes) -> bool:
-    """Tell whether it is hardly text."""
+    """Return whether the bytes are mostly not text."""
     odd = sum(byte > 0x7E for byte in heard)
     return odd * 3 > len(heard) > 8

@@ -1,7 +1,7 @@
-"""Reads a tracker's log over the cable into a file of sealed blocks that survives a pulled cable.
+"""Reads a tracker's log over the cable into a file of sealed blocks.
 
-The file is a CBOR sequence, as gateway/cli/verify_file.py takes it; what the tracker sends is
-described in firmware/coldtrail/console/log.py.
+An interrupted read-out continues where it stopped. The file is a CBOR sequence, the input of
+gateway/cli/verify_file.py. firmware/coldtrail/console/log.py describes the transfer.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from coldtrail_boards.errors import BoardError
 
 _SILENCE_S = 10.0
 _BACK_S = 300.0
-"""How long a pulled cable is waited for."""
+"""How long to wait for a pulled cable to be plugged in again, in seconds."""
 _TRIES = 5
-"""Transfers in a row that bring nothing new, before it is given up."""
+"""Consecutive transfers without a new block, after which the read-out fails."""
 _ESCAPE = 0x10
 _SMALLEST = 9
 """Bytes of a frame without payload: kind, number, CRC-32."""
@@ -41,9 +41,9 @@ class Frame(NamedTuple):
 
 
 def frames(stream: Iterable[bytes]) -> Iterator[Frame]:
-    """Yield what comes in order; text between is passed over, at the first damage it ends.
+    """Yield the frames of a stream; skip text between them, and stop at the first damaged frame.
 
-    Each frame's CRC goes on from the one before, so that one that is missing is damage too.
+    The CRC of each frame continues from the frame before, so a missing frame is also detected.
     """
     line = bytearray()
     inside = False
@@ -73,17 +73,17 @@ def _unescaped(line: bytes) -> bytes:
 
 @dataclass
 class Listener:
-    """Told how far it is: records of the log that lie behind, and all of them."""
+    """Receives the progress: records read, and the number of all records."""
 
     at: Callable[[int, int], object]
     say: Callable[[str], object]
 
 
 class BlockFile:
-    """The blocks received so far, on disk; opened again, it goes on behind the last.
+    """The received blocks in a file. An existing file is continued after its last block.
 
     Raises:
-        BoardError: the file is something else, or cannot be written.
+        BoardError: the file has other content, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,7 +99,7 @@ class BlockFile:
                 try:
                     self._take(cbor2.load(stream))
                 except (cbor2.CBORDecodeError, EOFError):
-                    break  # the rest of a transfer that was cut short
+                    break  # the incomplete block of an interrupted transfer
                 whole = stream.tell()
             self._file = path.open("r+b" if path.exists() else "w+b")
             self._file.truncate(whole)
@@ -117,7 +117,7 @@ class BlockFile:
         self.count += 1
 
     def begin(self, tracker: str, chain: str) -> None:
-        """Make sure that it is for this log."""
+        """Check that the file belongs to this log, or start it. Raises BoardError."""
         if self.head is None:
             self.head = {"coldtrail": "readout/1", "tracker": tracker, "chain": chain}
             self._file.write(cbor2.dumps(self.head))
@@ -128,7 +128,7 @@ class BlockFile:
             )
 
     def add(self, number: int, sealed: bytes) -> None:
-        """Keep a block, if it is the next."""
+        """Append a block, unless its number is already in the file."""
         if number > self.last:
             self._file.write(cbor2.dumps([number, sealed]))
             self._file.flush()
@@ -136,17 +136,17 @@ class BlockFile:
             self.count += 1
 
     def close(self) -> None:
-        """Have it on the disk."""
+        """Write everything to the disk and close the file."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
 
 def read_out(port: str, baud: int, file: BlockFile, listener: Listener) -> None:
-    """Bring every sealed block that the log has into ``file``.
+    """Copy every sealed block of the log into ``file``.
 
     Raises:
-        BoardError: it cannot be done; what has come is in the file.
+        BoardError: the read-out failed; the blocks received so far are in the file.
     """
     tries = 0
     cable = Cable(port, baud)
@@ -172,7 +172,7 @@ def read_out(port: str, baud: int, file: BlockFile, listener: Listener) -> None:
 
 
 def _plugged(port: str, baud: int) -> Cable:
-    """Open the port, and wait for a cable that was pulled."""
+    """Open the port; wait for a pulled cable to be plugged in."""
     start = time.monotonic()
     while True:
         try:
@@ -184,7 +184,7 @@ def _plugged(port: str, baud: int) -> Cable:
 
 
 def _transfer(cable: Cable, file: BlockFile, listener: Listener) -> bool:
-    """Ask for what is not in the file yet; return whether all of it has come."""
+    """Request the blocks that are missing in the file; return whether all have arrived."""
     end = 0
     blocks = 0
     cable.write(f"log export {file.last + 1}\r".encode())
@@ -207,13 +207,13 @@ def _transfer(cable: Cable, file: BlockFile, listener: Listener) -> bool:
 
 
 class _Refusal:
-    """Watches a stream for the tracker's own word that it cannot."""
+    """Watches a stream for an error message of the tracker."""
 
     def __init__(self) -> None:
         self.text = ""
 
     def watch(self, stream: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass the stream on."""
+        """Yield the stream unchanged, until the tracker restarts."""
         heard = b""
         for data in stream:
             heard = (heard + data)[-400:]
@@ -221,5 +221,5 @@ class _Refusal:
                 said = heard.rpartition(b"error: ")[2].partition(b"\n")[0]
                 self.text = said.decode("ascii", "replace").strip()
             if GREETING.search(heard):
-                return  # it has restarted: what was asked for is forgotten
+                return  # the tracker has restarted, so the request is lost
             yield data

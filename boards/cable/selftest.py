@@ -1,6 +1,7 @@
-"""Has a tracker test itself, over its cable.
+"""Runs a tracker's self-test over its cable.
 
-The tracker makes the checks (firmware/coldtrail/selftest/run.py) and answers a JSON object a line.
+The tracker makes the checks (firmware/coldtrail/selftest/run.py) and reports each as a JSON object
+on its own line.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _CALL_S = 600.0
 _AGAIN_S = 0.5
 _LOOK_S = 0.1
 _SILENCE_S = 600.0
-"""The longest check: a session that climbs its ladder without getting through."""
+"""The longest check: a session that goes through every step of its recovery without success."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What the tracker says of one part; `value` is a number where it has a unit."""
+    """The result of one check; `value` is a number if it has a unit."""
 
     check: str
     ok: bool
@@ -35,20 +36,20 @@ class Check:
 
     @classmethod
     def parse(cls, fields: dict[str, Any]) -> Check:
-        """Take the tracker's object; KeyError, TypeError or ValueError when it is none."""
+        """Parse the tracker's object; KeyError, TypeError or ValueError when it is malformed."""
         value, unit = str(fields["value"]), str(fields["unit"])
         measured = json.loads(value) if unit else value
         ok = fields["ok"] is True
         return cls(str(fields["check"]), ok, measured, unit, str(fields["limit"]))
 
     def __str__(self) -> str:
-        """Return a line for people."""
+        """Return the result as one line of text."""
         measured = f"{self.value:g} {self.unit}" if self.unit else self.value
         return f"{'ok' if self.ok else 'FAILED':<6} {self.check:<17} {measured} ({self.limit})"
 
 
 class Answer:
-    """Takes what the tracker prints, a piece at a time, and hands on each check."""
+    """Parses the output of the tracker piece by piece and passes on each check."""
 
     def __init__(self, found: Callable[[Check], object]) -> None:
         self._found = found
@@ -56,18 +57,19 @@ class Answer:
         self.heard = time.monotonic()
         self.complete = False
         self.ended = False
-        """Nothing more is to come: it is complete, or the console is there again."""
+        """No more output follows: the answer is complete, or the console has returned."""
         self.error = ""
         self.checks: list[Check] = []
 
     def take(self, text: str) -> None:
-        """Take a piece; what is none of the answer's lines is the tracker talking to itself."""
+        """Parse a piece of output; lines that are not part of the answer are skipped."""
         *lines, self._rest = (self._rest + text).split("\n")
         self.heard = time.monotonic()
         for line in lines:
             self.ended = self.ended or GREETING.search(line.encode()) is not None
             try:
-                # A question, such as that for the code, stands before it.
+                # A question, such as the one for the code, may precede the object on the same
+                # line.
                 fields = json.loads(line[line.find("{") :])
                 if "failed_checks" in fields:
                     self.complete = self.ended = True
@@ -85,13 +87,13 @@ def selftest(
     port: str, baud: int, *, gnss: bool, found: Callable[[Check], object],
     code: Callable[[], str | None], waits: Callable[[], object],
 ) -> list[Check]:  # fmt: skip
-    """Have the tracker at a port test itself; ``found`` is handed each check as it comes.
+    """Run the self-test of the tracker at a port; ``found`` is called with each check.
 
-    ``code`` is asked for the console's code, which a tracker in transit wants; ``waits`` is
-    called when the tracker is busy with a call, whose end is then waited for.
+    ``code`` is called for the console's code, which a tracker in transit asks for. ``waits`` is
+    called when the tracker is busy with a call; the self-test then waits for its end.
 
     Raises:
-        BoardError: nobody answers, the tracker refuses, or it breaks off.
+        BoardError: no tracker answers, it refuses, or it stops before the end.
     """
     answer = Answer(found)
     line = "selftest gnss --json" if gnss else "selftest --json"
@@ -108,7 +110,7 @@ def selftest(
                 time.sleep(_AGAIN_S)
                 answer.error = ""
                 session.obey(line, code)
-            # It tests itself without its console, and then comes back with a new one.
+            # The tracker has no console during the self-test, and starts a new one afterwards.
             while not (answer.error or answer.ended or session.lost):
                 if time.monotonic() - answer.heard > _SILENCE_S:
                     break

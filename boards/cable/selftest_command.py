@@ -1,4 +1,4 @@
-"""`coldtrail selftest`: has a tracker test itself and says whether it may travel."""
+"""`coldtrail selftest`: runs a tracker's self-test and reports the result."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ASK = "… now press the button: green and red take turns"
 @click.option("--baud", default=BAUD, show_default=True, help="Speed of the line.")
 @click.pass_context
 def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: int) -> None:
-    """Have a tracker test itself: a line for each part, with what was measured and its limit.
+    """Run a tracker's self-test: one line for each part, with the measured value and its limit.
 
-    It sends a test block and waits for the gateway to confirm it; in the end it asks for a press
-    of the button. Exit code 1 when a check fails.
+    The tracker sends a test block and waits until the gateway confirms it; at the end it asks for
+    a press of the button. Exit code 1 when a check fails.
     """
 
     def found(check: Check) -> None:

@@ -1,4 +1,4 @@
-"""A conversation with a tracker's console: one command after the other, and its questions."""
+"""A dialogue with a tracker's console: commands one after the other, and their questions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ASK_S = 0.2
 
 
 class Session:
-    """One side of a conversation: a thread hears what the tracker says."""
+    """One dialogue. A thread receives the output of the tracker."""
 
     def __init__(self, cable: Cable, show: Callable[[str], object]) -> None:
         self._cable = cable
@@ -25,12 +25,12 @@ class Session:
         self._ended = False
         self.failed = False
         self.lost: BoardError | OSError | None = None
-        """Set when the cable was pulled, or nobody reads any more what is shown."""
+        """Set when the cable was pulled, or when the output can no longer be shown."""
         self._thread = threading.Thread(target=self._hear, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop to listen."""
+        """Stop receiving."""
         self._ended = True
         self._thread.join()
 
@@ -55,22 +55,22 @@ class Session:
                 self._say(piece)
 
     def _say(self, text: bytes) -> None:
-        # A carriage return alone would let it write over what stands there.
+        # A carriage return would let the tracker overwrite text that is already shown.
         self._show(printable.lines(text.decode("utf-8", "replace").replace("\r", "")))
         self._tail = (self._tail + text)[-200:]
         if GREETING.search(self._tail):
             self._tail = b""
-            # It has started anew and takes us for a terminal.
+            # The tracker has restarted and is in terminal mode.
             self._cable.write(b"\x01")
             self._events.put("restart")
 
     def obey(self, line: str, answer: Callable[[], str | None]) -> bool:
-        """Have one command carried out; return whether it was.
+        """Execute one command; return whether it succeeded.
 
-        ``answer`` is asked for what the tracker wants to know; None stops the command.
+        ``answer`` is called when the tracker asks a question; None stops the command.
 
         Raises:
-            BoardError, OSError: the cable was pulled, or what is said goes nowhere.
+            BoardError, OSError: the cable was pulled, or the output cannot be shown.
         """
         self.failed = False
         while not self._events.empty():
@@ -92,7 +92,7 @@ class Session:
                 return False
 
     def _wait(self) -> str:
-        """Return the next event, looking up now and then so that Ctrl-C is heard."""
+        """Return the next event; short waits let Ctrl-C take effect. Raises BoardError."""
         for _ in range(int(_ANSWER_S / _ASK_S)):
             if self.lost:
                 raise self.lost
@@ -104,7 +104,7 @@ class Session:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Split off the control characters that carry a meaning."""
+    """Split the bytes at EOT, NAK and ENQ, and yield each of them separately."""
     text = bytearray()
     for byte in data:
         one = bytes((byte,))

@@ -1,6 +1,6 @@
-"""Mounts the program beside what was provisioned; the port then runs main.py.
+"""Mounts the program volume; MicroPython then runs main.py.
 
-It lies with the provisioned files, which an update never writes, so it stays as short as it is.
+This file is on the provisioned volume, which an update never writes, so it must stay minimal.
 """
 
 import os
@@ -11,7 +11,7 @@ from esp32 import Partition
 try:
     vfs.mount(Partition.find(Partition.TYPE_DATA, label="program")[0], "/lib")
     try:
-        os.stat("/lib/version")  # was written last
+        os.stat("/lib/version")  # this file was written last
     except OSError:
         vfs.umount("/lib")
         raise

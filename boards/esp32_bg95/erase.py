@@ -1,6 +1,6 @@
-"""Lies as main.py on a tracker that was flashed with --erase: erases the log of whoever it was.
+"""Installed as main.py by `flash --erase`: erases the log of the previous identity.
 
-Then it makes way for the firmware's own main.py. Cut short, it begins anew.
+Afterwards it is replaced by the firmware's main.py. After an interruption it starts again.
 """
 
 import os

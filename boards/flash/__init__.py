@@ -1,1 +1,1 @@
-"""Putting interpreter, firmware and identity on a board."""
+"""Writing interpreter, firmware and identity to a board."""

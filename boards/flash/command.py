@@ -1,4 +1,4 @@
-"""`coldtrail flash`: puts interpreter, firmware and identity on trackers."""
+"""`coldtrail flash`: writes interpreter, firmware and identity to trackers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Order:
 
 
 def _one(order: _Order, port: str, bundle: Bundle | None) -> Entry:
-    """Flash the tracker at one port and log it; what went wrong is in the entry."""
+    """Flash the tracker at one port and log it; an error is in the returned entry."""
     what = order.what
     entry = Entry(
         port=port,
@@ -64,7 +64,7 @@ def _one(order: _Order, port: str, bundle: Bundle | None) -> Entry:
 
 
 def _bundles(path: Path | None, found: list[str], log: Path) -> list[Bundle | None]:
-    """Return an identity for each port: none, the one in the file, or the next in the folder."""
+    """Return the identity for each port: none, that of the file, or the next one of the folder."""
     if path is None:
         return [None] * len(found)
     if path.is_dir():
@@ -98,9 +98,9 @@ def command(
     board: str, named: tuple[str, ...], all_ports: bool, micropython: Path,
     identity: Path | None, erase: bool, register: bool, log: Path | None, baud: int,
 ) -> None:  # fmt: skip
-    """Flash trackers: interpreter, firmware and, with --identity, who they are.
+    """Flash trackers with interpreter, firmware and, with --identity, their identity.
 
-    A tracker that has an identity keeps it, with calibration and log, unless --erase is said.
+    A tracker that has an identity keeps it, with calibration and log, unless --erase is given.
     """
     log = log or packing_log.default_path()
     found = list(dict.fromkeys([*named, *(ports() if all_ports else ())]))

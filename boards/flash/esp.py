@@ -1,4 +1,4 @@
-"""An Espressif chip in its ROM bootloader, reached through esptool."""
+"""An Espressif chip in its ROM bootloader, accessed with esptool."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _ATTEMPTS = 4
 _here = threading.local()
 
 Advance = Callable[[int], object]
-"""Told how many more bytes are in the flash."""
+"""Called with the number of bytes written since the last call."""
 
 
 class _Quiet(EspLogBase):
-    """Takes esptool's progress for the thread it runs in; what it says is not for the operator."""
+    """Passes esptool's progress on to the current thread and suppresses its messages."""
 
     def _nothing(self, *_: Any, **__: Any) -> None: ...
 
@@ -42,7 +42,7 @@ class _Quiet(EspLogBase):
 
 
 log.set_logger(_Quiet())
-# It writes out every byte that passes, for a trace that nobody reads: half of its CPU time.
+# This esptool class formats every byte for a trace that is not used; it took half the CPU time.
 esptool_loader.HexFormatter = lambda *_, **__: ""
 
 
@@ -52,14 +52,14 @@ class Chip:
     def __init__(self, port: str, loader: Any) -> None:
         self.port = port
         self._esp = loader
-        # A line that breaks is said at once, instead of waiting for it to come back.
+        # Report a broken line at once, instead of waiting for it to return.
         loader.WRITE_FLASH_ATTEMPTS = 1
         self.name = str(loader.CHIP_NAME).lower().replace("-", "")
         self.mac = ":".join(f"{byte:02x}" for byte in loader.read_mac())
 
     @property
     def flash_size(self) -> int:
-        """Bytes of flash, or 0 when the flash does not say."""
+        """Size of the flash in bytes, or 0 when the flash does not report it."""
         said = cmds.detect_flash_size(self._esp) or ""
         found = re.fullmatch(r"(\d+)(KB|MB)", said)
         return int(found[1]) * {"KB": 1024, "MB": 1024 * 1024}[found[2]] if found else 0
@@ -73,7 +73,7 @@ class Chip:
         self._esp.erase_region(offset, size)
 
     def holds(self, offset: int, data: bytes) -> bool:
-        """Compare a region with `data` by the hash that the chip makes of it."""
+        """Return whether a region equals `data`, by the hash that the chip computes."""
         try:
             cmds.verify_flash(self._esp, [(offset, data)])
         except FatalError as error:
@@ -83,7 +83,7 @@ class Chip:
         return True
 
     def write(self, offset: int, data: bytes, advance: Advance) -> None:
-        """Write to the flash; esptool compares the hash afterwards."""
+        """Write to the flash; esptool verifies the hash afterwards."""
         done = 0
 
         def report(fraction: float) -> None:
@@ -108,7 +108,7 @@ def connected(port: str, baud: int = BAUD) -> Iterator[Chip]:
     """Yield the chip at a port, with esptool's stub running on it.
 
     Raises:
-        BoardError: there is no such port, it is busy, nobody answers, or the line breaks.
+        BoardError: the port does not exist or is busy, no chip answers, or the connection breaks.
     """
     loader: Any = None
     with ExitStack() as opened:
@@ -129,7 +129,7 @@ def ports() -> list[str]:
 
 
 def _sentence(port: str, said: str, *, begun: bool) -> str:
-    """Say in the operator's words what esptool says."""
+    """Return a sentence for the operator for an error message of esptool."""
     first = said.partition("\n")[0].rstrip(".")
     if "Could not open" in said:
         if re.search(r"Errno 2\b|FileNotFound|could not find", said):

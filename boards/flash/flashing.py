@@ -1,10 +1,12 @@
-"""Puts interpreter, firmware and identity on a tracker.
+"""Writes interpreter, firmware and identity to a tracker.
 
-Two volumes: what was provisioned ("vfs", at "/") and the program (at "/lib"). An update writes the
-program and, where it differs, the interpreter, and nothing else. Whatever is cut short is found
-incomplete, never mixed: the first blocks of the program, without which it cannot be mounted, are
-erased first and written last; the application carries a SHA-256 that the bootloader checks; and a
-flash without partition table counts as new, so that is written last where identity is written.
+There are two volumes: the provisioned files ("vfs", mounted at "/") and the program (at "/lib").
+An update writes only the program and, where it differs, the interpreter.
+
+An interrupted write is always detected as incomplete. The superblock of the program is erased
+first and written last, so an incomplete program never mounts. The application carries a SHA-256,
+which the bootloader checks. A flash without a partition table counts as new; the table is
+therefore written last when the identity is written.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ from coldtrail_boards.flash.partitions import Partition
 from coldtrail_boards.provision.bundle import IDENTITY, Bundle, tracker_of
 
 _COMMIT = 2 * program.BLOCK
-"""littlefs has its superblock in the first two blocks."""
+"""The superblock of littlefs is in its first two blocks."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """Bytes and their place in the flash."""
+    """Bytes and their offset in the flash."""
 
     offset: int
     data: bytes
@@ -35,7 +37,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Image:
-    """Everything a board gets, apart from an identity."""
+    """The content of a board's flash, except the identity."""
 
     board: str
     chip: str
@@ -46,26 +48,26 @@ class Image:
     application: Region
     program: Region
     fixed: dict[str, bytes]
-    """Files that lie with the identity: boot.py and main.py, which the port runs as source."""
+    """Files beside the identity: boot.py and main.py, which MicroPython runs as source."""
     eraser: bytes
-    """A main.py that erases the log before it makes way for the other."""
+    """A main.py that erases the log and is then replaced by the usual one."""
 
     @property
     def vfs(self) -> Partition:
-        """Where the provisioned files lie."""
+        """The partition of the provisioned files."""
         return partitions.find(self.table, "vfs")
 
     @property
     def end(self) -> int:
-        """The flash it takes, in bytes."""
+        """The required size of the flash in bytes."""
         return max(part.end for part in self.table)
 
 
 def build(board: str, micropython: Path) -> Image:
-    """Build what a board gets.
+    """Build the content of a board's flash.
 
     Raises:
-        BoardError: there is no such board, or the MicroPython image does not fit it.
+        BoardError: the board does not exist, or the MicroPython image does not fit it.
     """
     folder = program.BOARDS / board
     if not (folder / "partitions.csv").is_file():
@@ -113,10 +115,12 @@ def _padded(data: bytes) -> bytes:
 def flash(
     chip: Chip, what: Image, bundle: Bundle | None, *, erase: bool, log: Path, bar: Bar
 ) -> tuple[str, str]:
-    """Flash one tracker, compare, and let it start; return its id, "" for none, and what was done.
+    """Flash one tracker, verify it and start it.
+
+    Returns its id, "" for none, and what was done: "new", "update" or "erased".
 
     Raises:
-        BoardError: it is not done; what it was stays, or it can be flashed again.
+        BoardError: the tracker is unchanged, or it can be flashed again.
     """
     _check_chip(chip, what)
     volume = b"" if erase else _volume(chip, what)
@@ -165,7 +169,7 @@ def _check_chip(chip: Chip, what: Image) -> None:
 
 
 def _volume(chip: Chip, what: Image) -> bytes:
-    """Return a tracker's own volume; nothing for what never was a tracker."""
+    """Return the volume of the provisioned files; b"" for a chip that is not a tracker."""
     if partitions.decode(chip.read(partitions.OFFSET, partitions.SIZE)) != what.table:
         return b""
     return chip.read(what.vfs.offset, what.vfs.size)
@@ -183,8 +187,8 @@ def _provisioned(chip: Chip, volume: bytes) -> dict[str, bytes] | None:
 
 def _write_all(chip: Chip, what: Image, volume: bytes, bar: Bar) -> None:
     bar.say("erasing")
-    # No table, no tracker: until the last write, another run begins anew. With it goes what an
-    # earlier program left in nvs.
+    # Without a partition table the flash counts as new, so an interrupted run starts from the
+    # beginning. This also erases the data of an earlier program in nvs.
     chip.erase(partitions.OFFSET, what.application.offset - partitions.OFFSET)
     _update(chip, what, bar)
     bar.write(chip, "identity", what.vfs.offset, volume)
@@ -203,7 +207,7 @@ def _update(chip: Chip, what: Image, bar: Bar) -> None:
 
 
 def _compare(chip: Chip, what: Image, volume: bytes) -> None:
-    """Let the chip read everything back; it answers with a hash of each region."""
+    """Compare every region by the hash that the chip computes. Raises BoardError."""
     table = Region(partitions.OFFSET, partitions.encode(what.table))
     kept = Region(what.vfs.offset, volume)
     for region in (what.bootloader, table, what.application, what.program, kept):

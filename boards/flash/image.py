@@ -1,7 +1,7 @@
-"""The stock MicroPython image, as downloaded: what is in it, and whether it suits a board.
+"""The stock MicroPython image, as downloaded: its parts, and whether it fits a board.
 
-It begins with the bootloader, then come partition table and application, at the distances that
-they have in flash (ESP-IDF, "App Image Format").
+The image has the bootloader first, then the partition table and the application, at the same
+distances as in flash (ESP-IDF, "App Image Format").
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from coldtrail_boards.errors import BoardError
 from coldtrail_boards.flash import partitions
 
 START = 0x1000
-"""Where the ESP32's ROM looks for the bootloader: the image's first byte belongs there."""
+"""Flash offset of the image's first byte, where the ESP32's ROM expects the bootloader."""
 OLDEST = (1, 24)
-"""The oldest MicroPython that the firmware runs on."""
+"""The oldest MicroPython that runs the firmware."""
 
 _MAGIC = 0xE9
 _CHIP_ID = struct.Struct("<12xH")  # in the extended header
-_DESCRIPTION = b"\x32\x54\xcd\xab"  # of an application, behind the first segment's header
+_DESCRIPTION = b"\x32\x54\xcd\xab"  # of an application; follows the header of the first segment
 _VERSION = re.compile(rb"MicroPython v(\d{1,3})\.(\d{1,3})\.?(\d{0,3})([-+.\w]{0,40}) on \d{4}-")
 _LARGEST = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """A stock image, taken apart."""
+    """The parts of a stock image."""
 
     bootloader: bytes
     application: bytes
@@ -49,7 +49,7 @@ def load(path: Path, chip: str) -> Firmware:
     """Read a stock image for `chip`, such as "esp32".
 
     Raises:
-        BoardError: it is not one, is damaged, or is for another chip.
+        BoardError: the file is not an image, is damaged, or is for another chip.
     """
     try:
         if path.stat().st_size > _LARGEST:
@@ -74,7 +74,7 @@ def load(path: Path, chip: str) -> Firmware:
 
 
 def version_in(data: bytes) -> tuple[int, int, int] | None:
-    """Return the MicroPython version that is named in an image, or None."""
+    """Return the MicroPython version stated in an image, or None."""
     found = _VERSION.search(data)
     if found is None:
         return None
@@ -106,7 +106,7 @@ def _chips() -> dict[int, str]:
 
 
 def _is_whole(image: bytes, chip: str) -> bool:
-    """Check the checksum of the segments and the SHA-256 behind them."""
+    """Return whether the checksum of the segments and the SHA-256 after them are correct."""
     try:
         read = LoadFirmwareImage(chip, image)
         checksum = read.checksum == read.calculate_checksum()

@@ -1,4 +1,4 @@
-"""The packing log: a line of CSV for every tracker that was flashed or failed to be."""
+"""The packing log: one CSV line for every tracker, flashed or failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coldtrail_boards.errors import BoardError
 
 @dataclass
 class Entry:
-    """What became of one tracker; `chip` is its serial number, the chip's MAC."""
+    """The outcome of one tracker; `chip` is its serial number, which is the chip's MAC."""
 
     time: str = ""
     port: str = ""
@@ -31,7 +31,7 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """One line, to print on the tracker."""
+        """One line to print as a label."""
         tracker = self.tracker or "not provisioned"
         return f"{tracker} | {self.chip} | {self.board} | {self.program} | {self.time[:10]}"
 
@@ -40,13 +40,13 @@ COLUMNS = tuple(field.name for field in fields(Entry))
 
 
 def default_path() -> Path:
-    """Return the file used when none is named."""
+    """Return the path that is used when none is given."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "coldtrail" / "packing.csv"
 
 
 def append(path: Path, entry: Entry) -> None:
-    """Add a line, with the time of now, and have it on the disk.
+    """Append a line with the current time, and write it to the disk.
 
     Raises:
         BoardError: the file cannot be written.
@@ -69,7 +69,7 @@ def append(path: Path, entry: Entry) -> None:
 
 
 def chips_of(path: Path, tracker: str) -> set[str]:
-    """Return the serial numbers of the chips that were given this tracker's identity."""
+    """Return the serial numbers of the chips that received this tracker's identity."""
     return {
         entry.chip
         for entry in _entries(path)

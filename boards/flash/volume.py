@@ -1,7 +1,7 @@
-"""What an nRF52840 gets beside MicroPython, as two images of its flash.
+"""The two flash images of an nRF52840 in addition to MicroPython.
 
-The firmware is a ROMFS, run from the flash where it lies; what makes the board a tracker, and
-what the interpreter runs as source, is a littlefs.
+The firmware is a ROMFS and runs directly from flash. The provisioned files and the files that the
+interpreter runs as source are on a littlefs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LARGEST = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Volume:
-    """Bytes and their place in the flash."""
+    """Bytes and their offset in the flash."""
 
     offset: int
     size: int
@@ -39,15 +39,15 @@ class Volume:
 
 
 def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> dict[str, Volume]:
-    """Return the volumes of a board by their files' names.
+    """Return the volumes of a board by their file names.
 
     Args:
         board: a folder of boards/ with a layout.toml.
-        bundle: who the tracker is; nobody without it.
-        bench: with the console on the one UART, and no modem.
+        bundle: the identity of the tracker, or None.
+        bench: the console is on the only UART, and there is no modem.
 
     Raises:
-        BoardError: there is no such board, or something does not fit.
+        BoardError: the board does not exist, or a file does not fit.
     """
     folder = program.BOARDS / board
     if not (folder / "layout.toml").is_file():
@@ -59,7 +59,7 @@ def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> d
     lies = {
         "boot.py": (folder / ("bench" if bench else "") / "boot.py").read_bytes(),
         "main.py": (program.FIRMWARE / "main.py").read_bytes(),
-        # Not board.py: see there.
+        # The name cannot be board.py; board.py gives the reason.
         "wiring.py": (folder / "board.py").read_bytes(),
         **(bundle.files if bundle else {}),
     }
@@ -71,10 +71,10 @@ def build(board: str, bundle: Bundle | None = None, *, bench: bool = False) -> d
 
 
 def romfs(content: Mapping[str, bytes], size: int) -> bytes:
-    """Return the files as a ROMFS image, as mpremote builds it.
+    """Return the files as a ROMFS image, built as mpremote does.
 
     Raises:
-        BoardError: it is larger than `size`.
+        BoardError: the image is larger than `size`.
     """
     with tempfile.TemporaryDirectory() as place:
         root, made = Path(place, "rom"), Path(place, ROMFS)
@@ -95,10 +95,10 @@ def romfs(content: Mapping[str, bytes], size: int) -> bytes:
 
 
 def version(path: Path) -> tuple[int, int, int]:
-    """Return the MicroPython version that an image names itself.
+    """Return the MicroPython version stated in an image.
 
     Raises:
-        BoardError: it is none, or for another chip.
+        BoardError: the file is not an image, or is for another chip.
     """
     try:
         if path.stat().st_size > _LARGEST:

@@ -1,4 +1,4 @@
-"""`coldtrail volume`: writes what an nRF52840 gets beside MicroPython."""
+"""`coldtrail volume`: writes the flash images of an nRF52840."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coldtrail_boards.flash import program, volume
 from coldtrail_boards.provision.bundle import Bundle
 
 FILES = "flash"
-"""Folder with the files of the littlefs, for whoever copies them one by one."""
+"""Folder with the files of the littlefs, for copying them one by one."""
 
 
 @click.command("volume")
@@ -26,15 +26,15 @@ FILES = "flash"
 def command(
     board: str, micropython: Path, identity: Path | None, bench: bool, output: Path
 ) -> None:
-    """Build the volumes of a board that is not flashed by `flash`."""
+    """Build the volumes of a board that `flash` does not support."""
     program.check_bytecode(volume.version(micropython))
     bundle = Bundle.load(identity) if identity else None
     volumes = volume.build(board, bundle, bench=bench)
-    # The littlefs holds the tracker's keys: what is written is its owner's alone.
+    # The littlefs holds the tracker's keys, so its files are readable by their owner only.
     lies = volumes[volume.LITTLEFS].files
     for other in (output / FILES).glob("*"):
         if other.name not in lies:
-            other.unlink()  # another tracker's, which would be copied with this one's
+            other.unlink()  # a file of another tracker must not be copied together with these
     for name, data in lies.items():
         files.write(output / FILES / name, data, replace=True)
     for name, made in volumes.items():

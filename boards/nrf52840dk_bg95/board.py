@@ -1,9 +1,9 @@
-"""nRF52840 DK with a tracker's shield on its Arduino headers: what is wired to what.
+"""nRF52840 DK with a tracker shield on its Arduino headers: the wiring.
 
-Plain literals only: the simulator reads this file, and the firmware imports it as module `board`
-(on the chip it lies as wiring.py, because the image has a module `board` of its own).
-Pins are numbered as MicroPython does: P0.n is n, P1.n is 32 + n. VBUS needs no pin, the chip has
-a detector of its own (USBREGSTATUS).
+Plain literals only, because the simulator reads this file as text. The firmware imports it as
+module `board`; on the chip its name is wiring.py, because the image has its own module `board`.
+Pins are numbered as in MicroPython: P0.n is n, P1.n is 32 + n. VBUS needs no pin, because the chip
+detects it (USBREGSTATUS).
 """
 
 NAME = "nrf52840dk_bg95"
@@ -11,17 +11,17 @@ CHIP = "nrf52840"
 
 BUSES = {
     ("I2C", 0): {"pins": {"scl": 27, "sda": 26}, "settings": {"freq": 400000}},
-    # Mode 3 suits both parts on it; the chip knows 4 and 8 MHz, the MAX31865 5.
+    # Mode 3 suits both parts on this bus. The chip supports 4 and 8 MHz, the MAX31865 up to 5 MHz.
     ("SPI", 2): {
         "pins": {"sck": 47, "mosi": 45, "miso": 46},
         "settings": {"baudrate": 4000000, "polarity": 1, "phase": 1},
     },
-    # The one UART, at the pins that the image gives it. The interpreter takes each byte in an
-    # interrupt: at 38,400 it has 260 us for that.
+    # The only UART, at the pins that are fixed in the image. The interpreter takes each byte in an
+    # interrupt; at 38,400 baud it has 260 us for each.
     ("UART", 0): {"pins": {"tx": 6, "rx": 8}, "settings": {"baudrate": 38400}},
 }
 
-# As on the ESP32's board (see there): the same parts, the same cell.
+# The same parts and the same cell as on the ESP32 board; see its board.py.
 SENSORS = {
     "probe": {"part": "MAX31865", "spi": 2, "cs": 43, "rref": 4300, "wires": 3, "supply": 42},
     "ambient": {"part": "SHT45", "i2c": 0, "address": 0x44},
@@ -36,14 +36,14 @@ SENSORS = {
     },
 }
 FLASH = {"part": "W25Q64", "spi": 2, "cs": 44}
-# PWRKEY and RESET_N are pulled down by transistors: their pins are high to act.
+# Transistors invert PWRKEY and RESET_N: a high pin activates them.
 MODEM = {"part": "BG95-M3", "uart": 0, "supply": 31, "pwrkey": 34, "reset_n": 33, "status": 35}
 
 BUTTON = 38
 LED_GREEN = 37
 LED_RED = 36
 
-# (pin, level) of pins with a resistor on the shield, which acts while nothing drives them.
+# (pin, level) of pins with a pull resistor on the shield, effective while no part drives them.
 PULLS = (
     (31, 0),
     (33, 0),
@@ -57,5 +57,5 @@ PULLS = (
     (44, 1),
 )
 
-# The clock is a 32.768 kHz crystal: its tolerance.
+# Tolerance of the 32.768 kHz crystal.
 RTC_PPM = 20

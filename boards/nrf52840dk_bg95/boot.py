@@ -1,4 +1,7 @@
-"""In the field: takes the prompt off the one UART, which carries the modem. The console is USB."""
+"""In the field: removes the prompt from the only UART, which serves the modem.
+
+The console is on USB.
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ import sys
 import micropython
 import wiring
 
-# The image has a module `board` of its own, which would be found before any file of that name.
+# The image has its own module `board`, which would be found before a file of that name.
 sys.modules["board"] = wiring
 os.dupterm(None, 0)
 micropython.kbd_intr(-1)

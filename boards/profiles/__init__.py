@@ -1,1 +1,1 @@
-"""Profiles: what a box needs, and those that ship with the project."""
+"""Profiles: the limits of a shipment, and the profiles that ship with the project."""

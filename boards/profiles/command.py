@@ -1,4 +1,4 @@
-"""`coldtrail profile`: shows a profile, or writes it as the tracker reads it."""
+"""`coldtrail profile`: shows a profile, or writes its CBOR for the tracker."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from coldtrail_boards.profiles.profile import load
 @click.option("-o", "output", type=click.Path(dir_okay=False, path_type=Path),
               help="Write the CBOR for the tracker to this file.")  # fmt: skip
 def command(name_or_file: str, output: Path | None) -> None:
-    """Show a profile, or write it as the tracker reads it.
+    """Show a profile, or write its CBOR for the tracker.
 
     NAME_OR_FILE is the name of a shipped profile, or a .toml or .cbor file.
     """

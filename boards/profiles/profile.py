@@ -1,4 +1,4 @@
-"""Profiles: what a box needs, as TOML for people and as CBOR for the tracker.
+"""Profiles: the limits of a shipment, as TOML for people and as CBOR for the tracker.
 
 The models here are the host's schema of `profile` in firmware/uplink.cddl.
 """
@@ -43,8 +43,8 @@ COMPARISONS = ("<", "<=", ">", ">=")
 WHEN_FULL: tuple[WhenFull, ...] = get_args(WhenFull)
 JUDGED_FROM: tuple[JudgedFrom, ...] = get_args(JudgedFrom)
 
-MAX_TREND_RULES = 2  # each costs the tracker up to 100 bytes of every checkpoint
-WINDOW_SAMPLES = 16  # the tracker divides a trend's window into so many buckets
+MAX_TREND_RULES = 2  # each takes up to 100 bytes of every checkpoint on the tracker
+WINDOW_SAMPLES = 16  # the number of buckets in the window of a trend
 
 
 class Limit(NamedTuple):
@@ -138,7 +138,7 @@ class Rule(Model):
 
     @classmethod
     def from_wire(cls, values: Any) -> dict[str, object]:
-        """Return the model's input for the integers of `rule`; what is no rule is left to it."""
+        """Return the model's input for the integers of `rule`; the model rejects other values."""
         if not isinstance(values, list) or len(values) != 8:
             raise ValueError("a rule must be a list of 8 integers")
         ident, kind, channel, comparison, threshold, duration, hysteresis, window = values
@@ -153,7 +153,7 @@ class Rule(Model):
         }
 
     def __str__(self) -> str:
-        """Return one line for people."""
+        """Return the rule as one line of text."""
         comparison, threshold = self.beyond
         sign, limit = COMPARISONS[comparison - 1], written(threshold, self.channel)
         text = f"{self.channel} {sign} {limit}"
@@ -171,7 +171,7 @@ class Rule(Model):
 
 
 class Profile(Model):
-    """What a box needs: `profile` in uplink.cddl."""
+    """The limits of a shipment: `profile` in uplink.cddl."""
 
     name: str = Field(min_length=1)
     interval: Annotated[Seconds, Field(ge=1, le=86400)]
@@ -221,7 +221,7 @@ class Profile(Model):
 
     @property
     def needs(self) -> list[Channel]:
-        """The channels that it requires or judges: without them a tracker refuses to start."""
+        """The channels that a tracker must measure: required or judged by the profile."""
         wanted = {*self.required, *(rule.channel for rule in self.rule)}
         return [channel for channel in CHANNELS if channel in wanted]
 
@@ -257,7 +257,7 @@ class Profile(Model):
 
     @classmethod
     def from_wire(cls, fields: Any) -> Self:
-        """Return the profile of a decoded map; ValueError when it is none."""
+        """Return the profile of a decoded map. Raises ValueError when it is not valid."""
         if not isinstance(fields, dict) or type(fields.get(0)) is not int or fields[0] != 1:
             raise ValueError("it is not a profile of version 1")
         if unknown := set(fields) - set(range(14)):
@@ -311,14 +311,14 @@ class Profile(Model):
 
 
 def _nth(names: tuple[Any, ...], index: object, first: int = 0) -> object:
-    """Return the name of a wire integer, or the thing itself, which the model then refuses."""
+    """Return the name of a wire integer, or the value itself, which the model then rejects."""
     if type(index) is int and 0 <= index - first < len(names):
         return names[index - first]
     return index
 
 
 def duration(seconds: int) -> str:
-    """Return seconds in the largest unit, up to hours, that needs no fraction: "90 min"."""
+    """Return seconds in the largest unit, up to hours, that gives a whole number: "90 min"."""
     unit = next(unit for unit in ("h", "min", "s") if seconds % SECONDS[unit] == 0)
     return f"{seconds // SECONDS[unit]} {unit}"
 
@@ -327,7 +327,7 @@ def load(name_or_file: str) -> Profile:
     """Return a shipped profile by its name, or one from a .toml or .cbor file.
 
     Raises:
-        BoardError: it is not there, cannot be read, or is not a profile.
+        BoardError: the profile does not exist, cannot be read, or is not valid.
     """
     path = Path(name_or_file)
     if path.suffix not in (".toml", ".cbor"):

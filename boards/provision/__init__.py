@@ -1,1 +1,1 @@
-"""Who a tracker is: identity, keys, certificates, calibrations."""
+"""The identity of a tracker: id, keys, certificates, calibrations."""

@@ -1,7 +1,7 @@
-"""What makes a tracker somebody: the files that `provision tracker` makes and `flash` writes.
+"""The identity of a tracker as one file, made by `provision tracker` and written by `flash`.
 
-On disk a CBOR map {"coldtrail": "identity/1", "files": {name: bytes}}, with the names that the
-files have on the tracker. It holds keys: its owner alone may read it.
+On disk it is a CBOR map {"coldtrail": "identity/1", "files": {name: bytes}}, with the names of the
+files on the tracker. It contains keys, so only its owner may read it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FORMAT = "identity/1"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A tracker's provisioned files."""
+    """The provisioned files of one tracker."""
 
     files: Mapping[str, bytes]
 
@@ -49,7 +49,7 @@ class Bundle:
 
     @property
     def registration(self) -> dict[str, Any]:
-        """What the gateway is to know: its registration file (gateway/README.md)."""
+        """The content of the registration file for the gateway (gateway/README.md)."""
         identity = self.identity
         keys = {
             "version": identity[Key.KEY_VERSION],
@@ -64,10 +64,10 @@ class Bundle:
         }
 
     def check(self, source: Path) -> None:
-        """Check that everything is there and fits together.
+        """Check that all files are present and match each other.
 
         Raises:
-            BoardError: it does not.
+            BoardError: a file is missing or does not match; `source` is named.
         """
         for name in (IDENTITY, PROFILE):
             if name not in self.files:
@@ -77,19 +77,20 @@ class Bundle:
             certificates.check(dict(self.files), self.tracker, source)
 
     def save(self, path: Path) -> None:
-        """Write it.
+        """Write the identity file.
 
         Raises:
-            BoardError: the file is there already or cannot be written.
+            BoardError: the file exists already or cannot be written.
         """
         files.write(path, cbor2.dumps({"coldtrail": _FORMAT, "files": dict(self.files)}))
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
-        """Read one and check it.
+        """Read an identity file and check it.
 
         Raises:
-            BoardError: it is none, others can read it, or a certificate is expired or mismatched.
+            BoardError: the file is not an identity, is readable by others, or has an expired or
+                mismatched certificate.
         """
         data = files.read(path, secret=True)
         try:
@@ -108,7 +109,7 @@ class Bundle:
 
 
 def identity_of(found: Mapping[str, bytes]) -> dict[int, Any] | None:
-    """Return the map in identity.cbor, or None where there is none that is whole."""
+    """Return the map in identity.cbor, or None when it is missing or incomplete."""
     try:
         identity = cbor2.loads(found[IDENTITY])
         whole = isinstance(identity[Key.TRACKER], str) and set(range(9)) <= set(identity)
@@ -118,6 +119,6 @@ def identity_of(found: Mapping[str, bytes]) -> dict[int, Any] | None:
 
 
 def tracker_of(found: Mapping[str, bytes]) -> str | None:
-    """Return whose files these are, or None for nobody's."""
+    """Return the id of the tracker that owns these files, or None without an identity."""
     identity = identity_of(found)
     return str(identity[Key.TRACKER]) if identity else None

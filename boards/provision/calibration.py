@@ -25,13 +25,13 @@ from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.quantities import CHANNELS, Model, quantity, sentence
 
-# What the tracker takes for a time: event 16 of firmware/uplink.cddl.
+# The range of times that the tracker accepts (event 16 of firmware/uplink.cddl).
 _FIRST, _LAST = dt.date(2020, 1, 1), dt.date(2106, 2, 7)
 Name = Annotated[str, Field(min_length=1, max_length=32)]
 
 
 class Sensor(Model):
-    """One channel's calibration: `calibration` in uplink.cddl, without its time."""
+    """The calibration of one channel: `calibration` in uplink.cddl, without its time."""
 
     channel: Literal["payload", "ambient", "humidity", "light", "battery"]
     instrument: Name
@@ -53,7 +53,7 @@ class Sensor(Model):
         return self
 
     def wire_points(self) -> list[list[int]]:
-        """Return (reading, what to add) in the channel's unit."""
+        """Return pairs (reading, correction to add) in the unit of the channel."""
         points = []
         for pair in self.points:
             if len(pair) != 2:
@@ -94,7 +94,7 @@ def load(path: Path) -> Calibration:
     """Read a calibration file.
 
     Raises:
-        BoardError: it is none; one sentence names the place.
+        BoardError: the file is not valid; one sentence names the place.
     """
     try:
         return Calibration.model_validate(tomllib.loads(files.read_text(path)))

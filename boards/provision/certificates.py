@@ -1,6 +1,6 @@
-"""Certificates: a small authority of one's own, and checks of what is to go on a tracker.
+"""Certificates: a small certificate authority, and checks of the files for a tracker.
 
-RSA of 2048 bits with PKCS#1 files: what the modem's manual shows for its TLS.
+RSA of 2048 bits in PKCS#1 files, as the modem's manual shows for TLS.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from coldtrail_boards import files
 from coldtrail_boards.errors import BoardError
 
 CA, CERTIFICATE, KEY = "ca.pem", "client.pem", "client.key"
-"""Names on the tracker's file system."""
+"""File names on the tracker."""
 AUTHORITY_DAYS, DAYS = 3650, 1095
-_BACK = timedelta(minutes=5)  # clocks of brokers and packing stations differ
+_BACK = timedelta(minutes=5)  # tolerance between the clocks of brokers and packing stations
 
 
 class Authority:
-    """A certificate authority in a folder: `ca.pem` for everybody, `ca.key` for nobody else."""
+    """A certificate authority in a folder: `ca.pem` is public, `ca.key` is secret."""
 
     def __init__(self, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
         self.certificate = certificate
@@ -33,10 +33,10 @@ class Authority:
 
     @classmethod
     def create(cls, folder: Path, name: str, since: datetime | None = None) -> Authority:
-        """Make one, valid from ``since`` or now on; a folder that has one is left alone.
+        """Create an authority that is valid from ``since`` or now on.
 
         Raises:
-            BoardError: it has one, or cannot be written.
+            BoardError: the folder already has an authority, or cannot be written.
         """
         key = _new_key()
         subject = _name(name)
@@ -52,10 +52,10 @@ class Authority:
 
     @classmethod
     def load(cls, folder: Path) -> Authority:
-        """Read one.
+        """Read an authority.
 
         Raises:
-            BoardError: there is none, it has expired, or the files do not belong together.
+            BoardError: there is none, it has expired, or its two files do not match.
         """
         certificate = _certificate(folder / "ca.pem")
         key = _private_key(folder / "ca.key", files.read(folder / "ca.key", secret=True))
@@ -68,9 +68,9 @@ class Authority:
     def issue(
         self, name: str, *, server: bool = False, since: datetime | None = None
     ) -> tuple[bytes, bytes]:
-        """Return certificate and private key, PEM, for a tracker or for a broker's host.
+        """Return certificate and private key, PEM, for a tracker or for the host of a broker.
 
-        Valid from ``since`` or now on.
+        The certificate is valid from ``since`` or now on.
         """
         key = _new_key()
         issuer = self.certificate.subject
@@ -94,7 +94,7 @@ def check(found: dict[str, bytes], tracker: str, source: Path) -> None:
     """Check the three files that a tracker needs for TLS.
 
     Raises:
-        BoardError: one is absent, expired or not yet valid, or they do not belong together.
+        BoardError: a file is missing, expired or not yet valid, or the files do not match.
     """
     missing = [name for name in (CA, CERTIFICATE, KEY) if name not in found]
     if missing:
@@ -129,7 +129,7 @@ def public_pem(certificate: x509.Certificate) -> bytes:
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> bytes:
-    """Return a private key as PEM, PKCS#1, not encrypted: a tracker has no password."""
+    """Return a private key as unencrypted PEM (PKCS#1), because a tracker has no password."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,

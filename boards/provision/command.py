@@ -1,4 +1,4 @@
-"""`coldtrail provision`: who a tracker is, and a small certificate authority for a first try."""
+"""`coldtrail provision`: identities of trackers, and a small certificate authority."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.group("provision")
 def command() -> None:
-    """Make identities for trackers, and an authority for their certificates."""
+    """Make identities for trackers, and a certificate authority."""
 
 
 @command.command("ca")
@@ -42,8 +42,8 @@ def command() -> None:
 def ca(folder: Path, broker: str | None, tracker: str | None, since: str | None) -> None:
     """Make a small certificate authority in FOLDER, for a first try.
 
-    With --broker also broker.pem and broker.key, with --tracker also client.pem and client.key;
-    the authority may be there already.
+    With --broker also broker.pem and broker.key, with --tracker also client.pem and client.key. An
+    existing authority in FOLDER is used.
     """
     begin = _date("--from", since) if since else None
     if broker:
@@ -105,7 +105,7 @@ def tracker_(
 ) -> None:  # fmt: skip
     """Make the identity of TRACKER: its keys, its broker and access point, its profile.
 
-    The keys come from the system's random source and are nowhere but in the identity's file, which
+    The keys come from the system's random source. They are stored only in the identity file, which
     'coldtrail flash --identity' writes to the tracker, and in the registration.
     """
     checked(Key.TRACKER, tracker, f"The tracker's id '{tracker}'")
@@ -131,7 +131,7 @@ def tracker_(
         if register:
             registration.register(made.registration)
     except BoardError:
-        # A tracker flashed with it would never be believed.
+        # The gateway would reject every block of a tracker with this identity.
         output.unlink()
         raise
     click.echo(f"{output}: tracker {tracker}, {', '.join(sorted(found))}")
@@ -236,7 +236,7 @@ def _tls_files(
 
 
 def _pem(path: Path, *, secret: bool = False) -> bytes:
-    """Read a PEM file as the modem takes it: an editor may have added a byte order mark."""
+    """Read a PEM file as the modem requires it, without a byte order mark."""
     return files.read(path, secret=secret).removeprefix(BOM_UTF8).replace(b"\r\n", b"\n")
 
 
@@ -246,7 +246,7 @@ def _secrets(ask: tuple[str, ...], path: Path | None) -> dict[int, object]:
         try:
             given = tomllib.loads(files.read_text(path, secret=True))
         except ValueError:
-            # What it says might quote the secret.
+            # The parser's message might contain the secret.
             raise BoardError(f'{path} is no TOML with lines such as sim-pin = "…".') from None
     for name in ask:
         given[name] = click.prompt(name, hide_input=True, confirmation_prompt=True)

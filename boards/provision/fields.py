@@ -1,6 +1,6 @@
-"""The fields of identity.cbor: what each may hold, as firmware/provisioning.toml says.
+"""The fields of identity.cbor and their allowed values, as in firmware/provisioning.toml.
 
-The tracker refuses the same when it starts, so nothing is provisioned that stops it later.
+The tracker applies the same checks at its start, so nothing is provisioned that would stop it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Key(IntEnum):
 
 
 class Field(NamedTuple):
-    """One field: what it may hold, in words and as a function, and whether it may be absent."""
+    """One field: its allowed values in words and as a function, and whether it is optional."""
 
     rule: str
     fits: Check
@@ -140,10 +140,10 @@ FIELDS: Mapping[Key, Field] = {
 
 
 def checked(key: Key, value: Any, source: str) -> Any:
-    """Return a value that its field may hold; `source` says where it comes from.
+    """Return the value if its field allows it; `source` names its origin.
 
     Raises:
-        BoardError: the field may not hold it. The value is not repeated: it may be a secret.
+        BoardError: the value is not allowed. The message omits it, because it may be a secret.
     """
     if not FIELDS[key].fits(value):
         raise BoardError(f"{source} must be {FIELDS[key].rule}.")
@@ -154,7 +154,7 @@ def check(identity: Mapping[int, Any], source: object) -> None:
     """Check a whole identity.
 
     Raises:
-        BoardError: a field is missing or holds what it may not.
+        BoardError: a field is missing or has a value that is not allowed.
     """
     for key, field in FIELDS.items():
         name = key.name.lower()

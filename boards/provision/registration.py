@@ -1,4 +1,4 @@
-"""Hands trackers to the gateway: by its own command, which alone knows its database."""
+"""Registers trackers at the gateway, through the gateway's own command."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LIMIT_S = 60
 
 
 def write(path: Path, document: dict[str, Any]) -> None:
-    """Write a file that `coldtrail gateway register` takes; it holds keys.
+    """Write a registration file for `coldtrail gateway register`; it contains keys.
 
     Raises:
-        BoardError: it is there already or cannot be written.
+        BoardError: the file exists already or cannot be written.
     """
     files.write(path, json.dumps(document, indent=2).encode() + b"\n")
 
 
 def register(document: dict[str, Any]) -> None:
-    """Register at this machine's gateway: the database is that of $COLDTRAIL_DB or its default.
+    """Register at the gateway of this machine, in the database of $COLDTRAIL_DB or the default.
 
     Raises:
-        BoardError: the gateway refuses; it says why.
+        BoardError: the gateway refuses; the message gives its reason.
     """
     with tempfile.TemporaryDirectory(prefix="coldtrail-") as work:
         path = Path(work, "registration.json")

@@ -1,4 +1,4 @@
-"""Why a sensor gave no reading: one exception for all drivers, with its status codes.
+"""The exception that every driver raises when a sensor gives no reading, with its codes.
 
 try:
     value = driver.measure()
@@ -21,15 +21,15 @@ REFERENCE = const(8)
 WRONG_ID = const(9)
 VALUE_STUCK = const(10)
 NOT_FITTED = const(11)
-# 14, more than the part can tell, and 15, less: _ABOVE_RANGE and _BELOW_RANGE where they are used,
-# because a name here stays in memory.
+# The codes 14 (above the part's range) and 15 (below it) are defined where they are used, as
+# _ABOVE_RANGE and _BELOW_RANGE, because a name without an underscore stays in memory.
 
 
 class SensorFault(Exception):
     """A reading could not be taken; ``code`` is one of this module's constants."""
 
     def __init__(self, code):
-        """Remember the status code."""
+        """Store the status code."""
         super().__init__(code)
         self.code = code
 
@@ -37,7 +37,7 @@ class SensorFault(Exception):
 def of_bus(error):
     """Return the status code for an OSError that a bus transfer raised.
 
-    A time-out means that a line is held (clock stretching without end); everything else, above
-    all ENODEV, that nobody acknowledged.
+    A time-out means that a part holds a line (endless clock stretching). Every other error, above
+    all ENODEV, means that no part acknowledged the transfer.
     """
     return BUS_STUCK if error.errno == ETIMEDOUT else NO_ANSWER

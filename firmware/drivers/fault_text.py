@@ -1,4 +1,4 @@
-"""What the codes of fault.py mean; imported only when one is put into words.
+"""The codes of fault.py as text; imported only when a code is printed.
 
 fault_text.words(fault.CRC)         # "wrong checksum"
 """
@@ -24,5 +24,5 @@ _TEXTS = (
 
 
 def words(code):
-    """Return the code in words."""
+    """Return the text for a status code, "fault N" for an unknown one."""
     return _TEXTS[code] if code < len(_TEXTS) else "fault %d" % code

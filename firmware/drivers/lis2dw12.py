@@ -1,9 +1,9 @@
 """ST LIS2DW12: acceleration, shock and free fall over I2C (datasheet DocID029682, AN5038).
 
-Its self-test lies in lis2dw12_selftest.py.
+The self-test of the part is in lis2dw12_selftest.py.
 
     accelerometer = LIS2DW12(i2c)
-    accelerometer.arm(shock_mg=4000)    # INT1 says when there was one
+    accelerometer.arm(shock_mg=4000)    # INT1 rises at a shock
     x, y, z = accelerometer.measure()   # mg
 """
 
@@ -27,19 +27,20 @@ _WAKE_UP_SRC = const(0x38)
 _SIXD_SRC = const(0x3A)
 _CTRL7 = const(0x3F)
 
-# STATUS and WAKE_UP_SRC have the wake-up and the free-fall flag in places of their own.
+# Each of STATUS and WAKE_UP_SRC has the wake-up and free-fall flags at its own bit positions.
 _STATUS_EVENTS = const(0x42)
 _SRC_FF_IA = const(0x20)
 _SRC_WU_IA = const(0x08)
 
-# Low-power mode 1 at 200 Hz: 12 bits, the least current, and the widest bandwidth (3200 Hz), so
-# that a short shock is not averaged away. +-16 g, latched interrupts, INT1 push-pull, active high.
+# Low-power mode 1 at 200 Hz has 12 bits, the lowest current and the widest bandwidth (3200 Hz), so
+# a short shock is not averaged away. Further: +-16 g, latched interrupts, INT1 push-pull and
+# active high.
 _CTRL1_200_HZ_LP1 = const(0x60)
 _CTRL2_BDU_IF_ADD_INC = const(0x0C)
 _CTRL3_LIR = const(0x10)
 _CTRL4_INT1_WU = const(0x20)
 _CTRL6_16_G = const(0x30)
-# The wake-up compares the acceleration itself, gravity included, and not its high-pass.
+# The wake-up compares the unfiltered acceleration, which includes gravity.
 _CTRL7_INTERRUPTS_ENABLE_USR_OFF_ON_WU = const(0x28)
 _SIXD_THS_60_DEGREES = const(0x40)
 _FF_THS_312_MG = const(3)
@@ -48,11 +49,11 @@ _BYPASS = const(0x00)
 _CONTINUOUS_TO_FIFO = const(0x60)
 _PERIOD_MS = const(5)
 _DEPTH = const(32)
-_SETTLE_MS = const(15)  # a sample after turn-on and one to spare
-_SHOCK_STEP_MG = const(250)  # WAKE_UP_THS counts in 1/64 of the full scale
+_SETTLE_MS = const(15)  # the first sample after turn-on, and one more as a margin
+_SHOCK_STEP_MG = const(250)  # one step of WAKE_UP_THS: 1/64 of the full scale
 
 XL, XH, YL, YH, ZL, ZH = range(6)
-"""Faces: which axis points down (L) or up (H), SIXD_SRC."""
+"""Faces, by the axis that points down (L) or up (H), as in SIXD_SRC."""
 
 
 def mg(low, high):
@@ -64,26 +65,27 @@ def mg(low, high):
 
 
 class LIS2DW12:
-    """One sensor on an I2C bus, measuring all the time.
+    """One sensor on an I2C bus that measures continuously.
 
-    The FIFO holds the last 160 ms. INT1, the wake-up, freezes it (Continuous-to-FIFO) with the
-    samples before, the one that crossed the threshold and one after: the fall, the shock. So the
-    event is there when the processor has booted. Free fall is not on INT1: it would freeze the
-    FIFO while the box still falls, without the shock; its flag is latched and read with the event.
+    The FIFO holds the last 160 ms. The wake-up interrupt (INT1) freezes the FIFO
+    (Continuous-to-FIFO mode): it then holds the samples before the shock, the one that crossed the
+    threshold and one more. The event is therefore still available after the processor has booted.
+    Free fall is not routed to INT1, because it would freeze the FIFO during the fall, before the
+    impact. The free-fall flag is latched and read together with the event.
     """
 
     def __init__(self, i2c, address=ADDRESS):
-        """Use the part at ``address`` on ``i2c``; nothing is sent yet."""
+        """Store the bus and the address; nothing is sent yet."""
         self._i2c = i2c
         self._address = address
         self._known = False
         self.raw = 0
-        """All bits of what was measured last."""
+        """All bits of the latest measurement, for the check of a stuck value."""
         self.pending = None
-        """An event that was read and not yet asked for."""
+        """An event that was read from the part and not yet returned by ``event``."""
 
     def read(self, register, length):
-        """Return ``length`` bytes from ``register`` on; SensorFault."""
+        """Return ``length`` bytes from ``register`` on. Raises SensorFault."""
         data = bytearray(length)
         try:
             self._i2c.readfrom_mem_into(self._address, register, data)
@@ -92,29 +94,30 @@ class LIS2DW12:
         return data
 
     def write(self, register, *values):
-        """Write registers from ``register`` on; SensorFault."""
+        """Write registers from ``register`` on. Raises SensorFault."""
         try:
             self._i2c.writeto_mem(self._address, register, bytes(values))
         except OSError as error:
             raise SensorFault(of_bus(error))
 
     def check(self):
-        """Raise SensorFault unless this is the part, looked at once."""
+        """Raise SensorFault unless the part identifies itself as LIS2DW12; asked once only."""
         if not self._known:
             if self.read(_WHO_AM_I, 1)[0] != _LIS2DW12:
                 raise SensorFault(WRONG_ID)
             self._known = True
 
     def restart_fifo(self):
-        """Empty the FIFO; it fills until an event stops it."""
+        """Empty the FIFO. It then fills until an event freezes it."""
         self.write(_FIFO_CTRL, _BYPASS)
         self.write(_FIFO_CTRL, _CONTINUOUS_TO_FIFO)
 
     def arm(self, shock_mg=0, free_fall_ms=60):
-        """Measure, and raise INT1 when an axis exceeds ``shock_mg``: 250...15750, 0 for never.
+        """Start measuring, and let INT1 rise when an axis exceeds ``shock_mg``.
 
-        A fall counts as one from ``free_fall_ms`` on, 5...315. A part that does so already goes
-        on undisturbed. SensorFault when it does not answer or is another.
+        ``shock_mg``: 250...15750, in steps of 250, or 0 for no interrupt. ``free_fall_ms``: the
+        shortest fall that is reported, 5...315. A part that is configured like this already is not
+        touched. Raises SensorFault when the part does not answer or has the wrong identity.
         """
         self.check()
         threshold = min(63, shock_mg // _SHOCK_STEP_MG) or 63
@@ -141,15 +144,16 @@ class LIS2DW12:
     def measure(self):
         """Return the acceleration (x, y, z) in mg, at most 160 ms old.
 
-        Raises SensorFault: no answer, bus stuck, another part's identity, no sample comes. An
-        event that stands is put aside for ``event``.
+        An event that is latched in the part is read and kept for ``event``. Raises SensorFault: no
+        answer, bus stuck, wrong identity, no new sample.
         """
         self.check()
         if self.read(_STATUS, 1)[0] & _STATUS_EVENTS:
-            self.pending = self._take()  # after a shock the FIFO is frozen: it holds the event
+            self.pending = self._take()  # a shock froze the FIFO, so read the event and restart it
         samples = self.read(_FIFO_SAMPLES, 1)[0] & 0x3F
         if samples < _DEPTH:
-            # Just begun, or asleep with old samples in the FIFO: then their number stays.
+            # A full FIFO is the normal case. A FIFO that is not full has just been started, or the
+            # part is powered down with old samples in the FIFO; their number then does not grow.
             if not self.read(_CTRL1, 1)[0]:
                 self.arm()
             time.sleep_ms(_SETTLE_MS)
@@ -160,10 +164,10 @@ class LIS2DW12:
         return tuple(mg(data[i], data[i + 1]) for i in (0, 2, 4))
 
     def event(self):
-        """Return None, or (shock, free fall) since this was last asked.
+        """Return the event since the last call as (shock, free fall), or None.
 
-        Shock: the peak of each axis in mg, gravity included, signed, at most 15991 in size, or
-        None. Free fall: its duration in ms, at least, 0 when there was none.
+        shock: the signed peak of each axis in mg, at most 15991, gravity included; None without a
+        shock. free fall: its minimum duration in ms; 0 without a fall.
         """
         event, self.pending = self.pending, None
         if event is None and self.read(_STATUS, 1)[0] & _STATUS_EVENTS:
@@ -171,7 +175,7 @@ class LIS2DW12:
         return event
 
     def _take(self):
-        """Read the frozen FIFO and the flags, which clears INT1, and start anew."""
+        """Read the frozen FIFO and the flags, which clears INT1, and restart the FIFO."""
         data = self.read(_OUT_X_L, 6 * (self.read(_FIFO_SAMPLES, 1)[0] & 0x3F))
         duration, fall = self.read(_WAKE_UP_THS + 1, 2)
         source = self.read(_WAKE_UP_SRC, 1)[0]
@@ -194,7 +198,7 @@ class LIS2DW12:
         )
 
     def face(self):
-        """Return the face that lies so within 30 degrees (``XL`` ... ``ZH``), or None."""
+        """Return the face (``XL`` ... ``ZH``) that is level within 30 degrees, or None."""
         source = self.read(_SIXD_SRC, 1)[0] & 0x3F
         for face in range(6):
             if source == 1 << face:

@@ -1,8 +1,8 @@
-"""How a LIS2DW12 lies and how it shakes, from the samples in its FIFO.
+"""Orientation and vibration of a LIS2DW12, from the samples in its FIFO.
 
-A module of its own: only a tracker that watches for a take-off needs it.
+This is a separate module because only a tracker that detects a take-off needs it.
 
-    accelerometer.arm()                 # 200 samples a second gather in the FIFO
+    accelerometer.arm()                 # the FIFO collects 200 samples a second
     x, y, z, variance = lis2dw12_motion.read(accelerometer)
 """
 
@@ -19,14 +19,15 @@ _ENOUGH = const(16)
 
 
 def read(sensor):
-    """Return (x, y, z, variance) over the last 160 ms, or None where there are no such samples.
+    """Return (x, y, z, variance) over at most the last 160 ms, or None without usable samples.
 
-    x, y, z: the mean in mg. variance: the sum of the three axes' variances, in mg^2.
+    x, y, z: the mean of each axis in mg. variance: the sum of the variances of the three axes in
+    mg^2. A sensor fault also gives None.
     """
     try:
         count = sensor.read(_FIFO_SAMPLES, 1)[0] & 0x3F
         if count < _ENOUGH or sensor.read(_STATUS, 1)[0] & _STATUS_EVENTS:
-            return None  # just emptied, or what it holds is a shock
+            return None  # just emptied, or frozen by an event
         data = sensor.read(_OUT_X_L, 6 * count)
     except SensorFault:
         return None

@@ -1,8 +1,8 @@
-"""LIS2DW12: its own test, by electrostatic deflection (datasheet DocID029682, AN5038).
+"""LIS2DW12: self-test by electrostatic deflection (datasheet DocID029682, AN5038).
 
-A module of its own: it is needed once, at packing.
+This is a separate module because it is needed once, at packing.
 
-    moved = lis2dw12_selftest.deflections(LIS2DW12(i2c))  # mg, an axis each
+    moved = lis2dw12_selftest.deflections(LIS2DW12(i2c))  # mg, one value for each axis
     good = all(LEAST_MG <= mg <= MOST_MG for mg in moved)
 """
 
@@ -12,7 +12,7 @@ from micropython import const
 
 from drivers.lis2dw12 import mg
 
-# Mechanical characteristics, self-test: what a deflection measures on each axis.
+# Limits of the deflection on each axis (mechanical characteristics, self-test).
 LEAST_MG = const(70)
 MOST_MG = const(1500)
 
@@ -34,10 +34,11 @@ _SAMPLES = const(5)
 
 
 def deflections(part):
-    """Deflect the sensor; return by how much each axis moved, in mg, without sign.
+    """Deflect the sensor and return the change of each axis in mg, without sign.
 
-    ``part``: the LIS2DW12, which must lie still for 0.5 s and is armed afterwards as before. A
-    part that is well answers LEAST_MG to MOST_MG. Raises SensorFault when it does not answer.
+    ``part``: the LIS2DW12. It must not move for 0.5 s, and its configuration is restored
+    afterwards. A good part gives LEAST_MG to MOST_MG. Raises SensorFault when the part does not
+    answer.
     """
     part.check()
     control = part.read(_CTRL1, 6)
@@ -49,12 +50,12 @@ def deflections(part):
     part.write(_CTRL1, *control)
     part.read(_WAKE_UP_SRC, 1)
     part.restart_fifo()
-    # +-4 g is a quarter of the scale that mg() is for.
+    # mg() converts at +-16 g; the scale here is +-4 g, so divide by four.
     return tuple(abs(b - a) // (4 * _SAMPLES) for a, b in zip(rest, moved))
 
 
 def _sum(part):
-    """Return the sum of five samples of each axis, once the filter has settled."""
+    """Return the sum of five samples of each axis, taken after the filter has settled."""
     sums = [0, 0, 0]
     time.sleep_ms(_SETTLE_MS)
     for n in range(_SAMPLES + 1):

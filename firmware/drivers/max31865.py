@@ -21,30 +21,32 @@ _WRITE = const(0x80)
 _VBIAS = const(0x80)
 _ONE_SHOT = const(0x20)
 _THREE_WIRE = const(0x10)
-_LEADS_1 = const(0x08)  # fault detection with manual timing: FORCE- closed, then opened
-_LEADS_2 = const(0x0C)  # ... open, then closed again
+_LEADS_1 = const(0x08)  # fault detection with manual timing, step 1
+_LEADS_2 = const(0x0C)  # ... and step 2
 _FAULT_CLEAR = const(0x02)
 _FILTER_50HZ = const(0x01)
 
-# Fault status register, table 7; what each bit means for the leads is in tables 10 to 12.
+# Fault status register, table 7. Tables 10 to 12 list what each bit means for the leads.
 _RTD_LOW = const(0x40)
 _REFIN_HIGH = const(0x20)  # the loop through element and reference is open
-_LEAD_LOW = const(0x18)  # REFIN- or RTDIN-, FORCE- being open: a lead is shorted low
+_LEAD_LOW = const(0x18)  # REFIN- or RTDIN- is low while FORCE- is open: a lead is shorted low
 _OVER_UNDER_VOLTAGE = const(0x04)
 
-# VBIAS starts within 10 ms; then the input filter, 4.3 kilo-ohm and 100 nF, wants 10.5 time
-# constants and 1 ms (page 14). What has not settled reads too cold: twice the sum leaves 0.001
-# degC. A single conversion takes 66 ms at most with the 50 Hz filter (electrical characteristics).
+# VBIAS starts within 10 ms. Then the input filter (4.3 kilo-ohm and 100 nF) needs 10.5 time
+# constants and 1 ms (page 14). A voltage that has not settled reads too cold; with twice the sum
+# the error is 0.001 degC. A single conversion takes 66 ms at most with the 50 Hz filter
+# (electrical characteristics).
 _SETTLE_MS = const(30)
 _CONVERT_MS = const(67)
-# Leads are tested with manual timing, because that filter is slower than the 100 us of the
-# automatic one: 5 of its time constants (page 14) before each half, and after the second, which
-# closes FORCE- again, 10.5 before a conversion.
+# The leads are tested with manual timing, because the filter is slower than the 100 us of the
+# automatic test. Each half of the test needs 5 time constants before it (page 14). The second half
+# closes FORCE- again, which needs 10.5 time constants before a conversion.
 _LEADS_MS = const(3)
 _RESETTLE_MS = const(6)
 
-# 0.01 degC. Nothing that travels is colder than liquid nitrogen, so what reads less is a short.
-# What reads more may be true, up to the end of the standard's range; beyond it a lead is open.
+# 0.01 degC. No shipment is colder than liquid nitrogen, so a lower reading means a short. A
+# reading above the upper limit may be real up to the end of the range of the standard; beyond that
+# a lead is open.
 _LOWEST = const(-20500)
 _HIGHEST = const(11000)
 _END = const(85000)
@@ -67,8 +69,8 @@ def resistance(centi):
 def temperature(code, rref):
     """Return the temperature in 0.01 degC for a 15-bit RTD code against ``rref`` ohm.
 
-    Newton's method on the standard's own polynomial: rounded to the nearest unit from -200 to
-    +110 degC, without a table. ``code`` 0...32767.
+    ``code``: 0...32767. Newton's method on the polynomial of the standard, without a table; the
+    result is rounded to the nearest unit from -200 to +110 degC.
     """
     target = code * rref * 1000000 >> 15
     centi = (target - 1000000 * _R0) // 39083
@@ -84,18 +86,18 @@ def temperature(code, rref):
 
 
 class MAX31865:
-    """One converter on an SPI bus behind its chip select."""
+    """One converter on an SPI bus with its own chip select."""
 
     def __init__(self, spi, cs, rref, wires=3):
-        """Use ``spi`` with the select pin ``cs``; ``rref`` in ohm; 2, 3 or 4 ``wires``."""
+        """Store the bus and the select pin ``cs``; ``rref`` in ohm, ``wires`` 2, 3 or 4."""
         self._spi = spi
         self._cs = cs
         self._rref = rref
         self._configuration = _FILTER_50HZ | (_THREE_WIRE if wires == 3 else 0)
         self._frame = bytearray(9)
-        self.raw = 0  # the code that was converted last
+        self.raw = 0  # the latest RTD code
         self._end = resistance(_END) // rref * 32768 // 1000000
-        # Just outside the range that is measured.
+        # Just outside the measuring range.
         high = (resistance(_HIGHEST) // rref * 32768 // 1000000) << 1
         low = (resistance(_LOWEST) // rref * 32768 // 1000000) << 1
         self._thresholds = bytes(
@@ -114,11 +116,11 @@ class MAX31865:
         """Test the leads, convert once and return the temperature in 0.01 degC.
 
         Raises SensorFault: no answer, element or leads open or shorted, an input out of its
-        voltage range, no conversion since power-on, more than 110 degC. The bias is off again
-        afterwards, so that the element does not warm itself. The leads are tested each time,
-        because with some that are broken "the data appear to be valid" (tables 10 to 12): that
-        takes 12 ms and two transfers. Not even that sees an RTDIN+ lead that is open: for this the
-        datasheet wants 10 megohm from RTDIN+ to BIAS, with which it reads full scale (page 20).
+        voltage range, no conversion since power-on, more than 110 degC. The bias is switched off
+        afterwards, so that the element does not heat itself. The leads are tested each time,
+        because with some broken leads "the data appear to be valid" (tables 10 to 12); the test
+        takes 12 ms and two transfers. It cannot detect an open RTDIN+ lead: for that the datasheet
+        wants 10 megohm from RTDIN+ to BIAS, which makes the reading full scale (page 20).
         """
         self._write(self._thresholds)
         self._configure(_VBIAS | _FAULT_CLEAR)
@@ -131,17 +133,19 @@ class MAX31865:
         time.sleep_ms(_CONVERT_MS)
         frame = self._frame
         self._cs(0)
-        self._spi.readinto(frame, 0)  # reading 8 registers from address 0
+        self._spi.readinto(frame, 0)  # 8 registers from address 0
         self._cs(1)
         self._configure(0)
-        # What was written must be read back: a part that is absent or unpowered floats the line.
+        # The registers must read back as written: an absent or unpowered part leaves the line
+        # floating.
         configured = frame[1] & ~_ONE_SHOT == self._configuration | _VBIAS
         if not configured or frame[4:8] != self._thresholds[1:]:
             raise SensorFault(NO_ANSWER)
         code = frame[2] << 8 | frame[3]
         status = frame[8]
         if not code:
-            raise SensorFault(TIMEOUT)  # as power-on leaves it; a short would have its fault bit
+            # The code after power-on; a short would also set a fault bit.
+            raise SensorFault(TIMEOUT)
         self.raw = code >> 1
         if status & _OVER_UNDER_VOLTAGE:
             raise SensorFault(REFERENCE)

@@ -31,10 +31,10 @@ _WANTED = const(_AUTOMATIC_RANGE | _CT_800_MS | _M_CONTINUOUS | _LATCH)
 _WRITABLE = const(0xFE1F)
 
 _HIGHEST = const(0xBFFF)
-ABOVE = const(0x40)  # FH
-BELOW = const(0x20)  # FL
+ABOVE = const(0x40)  # flag FH
+BELOW = const(0x20)  # flag FL
 
-# One conversion takes 880 ms at most, and 10 ms longer for each change of range (section 6.5).
+# One conversion takes at most 880 ms, and 10 ms more for each change of range (section 6.5).
 _CONVERT_MS = const(1000)
 _POLL_MS = const(20)
 
@@ -45,7 +45,7 @@ def lux(code):
 
 
 def limit(centilux):
-    """Return the limit register for ``centilux`` 0.01 lx, rounded down; 0...8386560."""
+    """Return the limit register for ``centilux`` (0.01 lx), rounded down; 0...8386560."""
     exponent = 0
     while centilux > 0xFFF:
         centilux >>= 1
@@ -54,16 +54,16 @@ def limit(centilux):
 
 
 class OPT3001:
-    """One sensor on an I2C bus, converting all the time (1.8 uA in the dark, section 6.5)."""
+    """One sensor on an I2C bus that converts continuously (1.8 uA in the dark, section 6.5)."""
 
     def __init__(self, i2c, address=ADDRESS):
-        """Use the part at ``address`` on ``i2c``; nothing is sent yet."""
+        """Store the bus and the address; nothing is sent yet."""
         self._i2c = i2c
         self._address = address
         self._word = bytearray(2)
         self._known = False
         self.pending = 0
-        """Events that were read and not yet asked for."""
+        """Events (``ABOVE``, ``BELOW``) that were read and not yet returned by ``event``."""
 
     def _read(self, register):
         word = self._word
@@ -80,7 +80,7 @@ class OPT3001:
             raise SensorFault(of_bus(error))
 
     def _configuration(self):
-        """Return the configuration; reading it lets go of INT and clears the flags, kept here."""
+        """Return the configuration. Reading it releases INT and clears the flags, so keep them."""
         if not self._known:
             if self._read(_MANUFACTURER_ID) != _TI or self._read(_DEVICE_ID) != _OPT3001:
                 raise SensorFault(WRONG_ID)
@@ -92,8 +92,9 @@ class OPT3001:
     def arm(self, above=None, below=None):
         """Pull INT low, latched, when a result is above or below these limits in 0.01 lx.
 
-        None is no limit. A part that does so already goes on undisturbed; other limits than
-        before forget their events. SensorFault when it does not answer or is another.
+        None means no limit. A part that is configured like this already is not touched; a change
+        of the limits discards older events. Raises SensorFault when the part does not answer or
+        has the wrong identity.
         """
         low = 0 if below is None else limit(below)
         high = _HIGHEST if above is None else limit(above)
@@ -106,18 +107,18 @@ class OPT3001:
             self._write(_CONFIGURATION, _WANTED)
 
     def event(self):
-        """Return ABOVE, BELOW, both or 0: the limits crossed since this was last asked."""
+        """Return the limits crossed since the last call: ABOVE, BELOW, both or 0."""
         self._configuration()
         flags, self.pending = self.pending, 0
         return flags
 
     def measure(self):
-        """Return the illuminance in 0.01 lx, of the conversion that ended last.
+        """Return the illuminance of the latest finished conversion in 0.01 lx.
 
-        Waits for the first conversion, 1 s at most, where the part was not converting yet or
-        was asked for its configuration within its last conversion. Raises SensorFault: no
-        answer, bus stuck, another part's identity, no conversion ends; full sun, which is more
-        than the 83865.60 lx of its highest range, is ABOVE its range.
+        Waits at most 1 s for a conversion, when the part was not converting yet or when its
+        configuration was read since the latest conversion. Raises SensorFault: no answer, bus
+        stuck, wrong identity, no conversion ends, or above the highest range of 83865.60 lx (full
+        sun).
         """
         configuration = self._configuration()
         if configuration & _M_CONTINUOUS != _M_CONTINUOUS:

@@ -45,11 +45,11 @@ class SHT45:
     """One sensor on an I2C bus."""
 
     def __init__(self, i2c, address=ADDRESS):
-        """Use the part at ``address`` on ``i2c``; nothing is sent yet."""
+        """Store the bus and the address; nothing is sent yet."""
         self._i2c = i2c
         self._address = address
         self._words = bytearray(6)
-        self.raw = 0  # both words as they were measured last
+        self.raw = 0  # both words of the latest measurement
 
     def _fetch(self, command, wait_ms):
         words = self._words
@@ -64,16 +64,16 @@ class SHT45:
         return words[0] << 8 | words[1], words[3] << 8 | words[4]
 
     def serial(self):
-        """Return the 32-bit serial number (section 4.5); SensorFault when it cannot be read."""
+        """Return the 32-bit serial number (section 4.5). Raises SensorFault."""
         high, low = self._fetch(_READ_SERIAL, 1)
         return high << 16 | low
 
     def measure(self):
-        """Measure once: (temperature in 0.01 degC, humidity in 0.1 %RH).
+        """Measure once and return (temperature in 0.01 degC, humidity in 0.1 %RH).
 
-        Raises SensorFault: no answer, wrong CRC, bus stuck; a temperature at either end of the
-        scale, -45 and +130 degC, may as well be any beyond it. Humidity at its ends is 0 and
-        100 %RH (section 4.6), which nothing is beyond.
+        Raises SensorFault: no answer, wrong CRC, bus stuck, or a temperature at either end of the
+        scale (-45 and +130 degC), because the true one may be beyond it. Humidity is limited to
+        0...100 %RH (section 4.6), so its ends are valid readings.
         """
         words = self._fetch(_MEASURE_HIGH_PRECISION, _MEASURE_MS)
         self.raw = words[0] << 16 | words[1]

@@ -1,11 +1,11 @@
 """Winbond W25Q64: 8 MiB of NOR flash over SPI, mode 0 or 3 (datasheet W25Q64JV, revision J).
 
-Also its relatives from W25Q80 to W25Q128, which differ in size alone, and other makers' parts.
-What is done once, to find out which part it is and whether it can be written, lies in
-w25q64_start.py. The part has no flag for a failed program or erase: only reading back shows one.
+The driver also serves W25Q80 to W25Q128, which differ only in size, and compatible parts of other
+makers. Identification and the removal of a write protection are in w25q64_start.py. The part has
+no flag for a failed program or erase, so the caller must read back.
 
-Bus calls, chip select included: read 4, program 7, erase 6, and 3 for each look at the status, of
-which a program or an erase takes one or a few.
+Bus calls with chip select: read 4, program 7, erase 6, and 3 for each poll of the status. A
+program or an erase polls the status one or a few times.
 
     flash = W25Q64(spi, cs)             # machine.SPI and a pin
     flash.erase(0)
@@ -28,8 +28,8 @@ _READ_STATUS_1 = const(0x05)
 
 _BUSY = const(0x01)  # status register 1, section 7.1.1
 
-# AC characteristics, section 9.6: typical time to wait before looking, and the limit for a part
-# at its slowest with a margin.
+# AC characteristics, section 9.6: the typical time to wait before the first poll, and the limit,
+# which is the maximum time with a margin.
 _PROGRAM_US = const(400)  # tPP, at most 3 ms
 _PROGRAM_LIMIT_MS = const(6)
 _ERASE_MS = const(45)  # tSE, at most 400 ms
@@ -37,7 +37,7 @@ _ERASE_LIMIT_MS = const(500)
 
 
 class W25Q64:
-    """One part behind its chip select, as the log wants it: read, program, erase."""
+    """One part with its own chip select and the interface of the log: read, program, erase."""
 
     sector_size = 4096
     program_size = 256
@@ -45,11 +45,12 @@ class W25Q64:
     programs_per_unit = 0  # no limit
 
     def __init__(self, spi, cs):
-        """Wake the part up, identify it, and see to it that it can be written.
+        """Wake the part, identify it and make sure that it can be written.
 
-        ``cs`` is an output that is high. Waits for an erase that a reset left running; takes away
-        a write protection, which outlasts the power. Raises OSError: ENODEV when none answers, or
-        one of another size; EIO when it takes no write enable; EACCES when it stays protected.
+        ``cs`` is an output at high level. Waits for an erase that was running at a reset, and
+        removes a write protection, which survives power loss. Raises OSError: ENODEV when no part
+        answers or its size is not supported; EIO when it accepts no write enable; EACCES when it
+        remains protected.
         """
         self._spi = spi
         self._cs = cs
@@ -88,14 +89,14 @@ class W25Q64:
             time.sleep_us(step_us)
 
     def read(self, address, buffer):
-        """Fill ``buffer`` from ``address`` on."""
+        """Fill ``buffer`` with the bytes from ``address`` on."""
         self._cs(0)
         self._spi.write(self._address(_READ_DATA, address))
         self._spi.readinto(buffer)
         self._cs(1)
 
     def program(self, address, data):
-        """Program 1 to 256 bytes within one page; OSError (ETIMEDOUT) when it takes too long."""
+        """Program 1 to 256 bytes within one page. Raises OSError (ETIMEDOUT)."""
         self._send(_WRITE_ENABLE)
         self._cs(0)
         self._spi.write(self._address(_PAGE_PROGRAM, address))
@@ -105,12 +106,12 @@ class W25Q64:
         self._wait(_PROGRAM_LIMIT_MS, 100)
 
     def erase(self, address):
-        """Erase the sector of ``address``; OSError (ETIMEDOUT) when it takes too long."""
+        """Erase the sector at ``address``. Raises OSError (ETIMEDOUT)."""
         self._send(_WRITE_ENABLE)
         self._send(self._address(_SECTOR_ERASE, address))
         time.sleep_ms(_ERASE_MS)
         self._wait(_ERASE_LIMIT_MS, 5000)
 
     def power_down(self):
-        """Draw 1 uA; the part hears nothing until it is prepared anew."""
+        """Enter power-down (1 uA). Only ``prepare`` of w25q64_start.py wakes the part."""
         self._send(_POWER_DOWN)

@@ -1,12 +1,12 @@
-"""W25Q64: which part it is, and whether it can be written. Imported for that, and given back.
+"""W25Q64: identification and write protection. Imported at the start, then unloaded.
 
-Other makers' parts are taken by the capacity that they say, 1 to 16 MiB: boards are fitted with
-what can be bought, all of these parts take the instructions of w25q64.py, the log reads back
-whatever it writes, and a tracker that refused a memory that works would be of no use to anybody.
+Parts of other makers are accepted if their JEDEC capacity is 1 to 16 MiB, because boards are
+fitted with what is available. All of these parts accept the instructions of w25q64.py, and the log
+reads back what it writes.
 
-The bits that protect the array are non-volatile: a glitch on the bus or somebody's tool sets them
-once, and every program and erase is ignored from then on, without a word (datasheet W25Q64JV,
-revision J, section 7.1). So they are looked at at each start, and cleared.
+The bits that protect the array are non-volatile. A glitch on the bus or another tool may set them,
+and from then on the part ignores every program and erase without an error (datasheet W25Q64JV,
+revision J, section 7.1). They are therefore checked and cleared at each start.
 
     maker, kind, size_bits = prepare(spi, cs)
 """
@@ -32,29 +32,30 @@ _WRITE_STATUS_3 = const(0x11)
 _BUSY = const(0x01)
 _WEL = const(0x02)
 _PROTECTED = const(0x1C)  # BP2 to BP0
-_CMP = const(0x40)  # of register 2: what they leave free is protected
+_CMP = const(0x40)  # register 2: inverts the protection
 _SRL_CMP = const(0x41)
-_WPS = const(0x04)  # of register 3: each block has a lock of its own, and powers up locked
+_WPS = const(0x04)  # register 3: one lock for each block, all locked at power-up
 
-_WINBOND = const(0xEF)  # other makers' registers 2 and 3 are not these
-_NOBODY = (0x00, 0xFF)  # as a line reads that nobody drives
+_WINBOND = const(0xEF)  # registers 2 and 3 of other makers differ
+_NOBODY = (0x00, 0xFF)  # what an undriven line reads
 _SMALLEST = const(0x14)  # 1 MiB
-_LARGEST = const(0x18)  # 16 MiB: beyond, three bytes of address do not reach
+_LARGEST = const(0x18)  # 16 MiB: the limit of a three-byte address
 
 # AC characteristics, section 9.6.
 _RELEASE_US = const(3)  # tRES1
 _POWER_UP_MS = const(5)  # tPUW
 _ENABLE_LIMIT_MS = const(20)
-_ERASE_LIMIT_MS = const(500)  # tSE, 400 ms at most
+_ERASE_LIMIT_MS = const(500)  # tSE, at most 400 ms
 _STEP_MS = const(2)
-_STATUS_LIMIT_MS = const(30)  # tW, 15 ms at most, twice
+_STATUS_LIMIT_MS = const(30)  # tW, at most 15 ms, twice
 
 
 def prepare(spi, cs):
-    """Wake the part up and free it of a write protection; return its three bytes of JEDEC id.
+    """Wake the part, remove a write protection and return its JEDEC id (3 bytes).
 
-    Waits for an erase that a reset left running. Raises OSError: ENODEV when none answers, or one
-    of another size; EIO when it takes no write enable; EACCES when it stays protected.
+    Waits for an erase that was running at a reset. Raises OSError: ENODEV when no part answers or
+    its size is not supported; EIO when it accepts no write enable; EACCES when it remains
+    protected.
     """
     jedec = _identify(spi, cs)
     own = jedec[0] == _WINBOND
@@ -77,7 +78,7 @@ def _identify(spi, cs):
         cs(1)
         if frame[1] not in _NOBODY and _SMALLEST <= frame[3] <= _LARGEST:
             return bytes(frame[1:])
-        # Busy, or powered up a moment ago.
+        # The part may be busy, or may have been powered up a moment ago.
         if time.ticks_diff(time.ticks_ms(), start) > _ERASE_LIMIT_MS:
             if frame[1] in _NOBODY:
                 raise OSError(ENODEV, "the flash does not answer")
@@ -87,9 +88,9 @@ def _identify(spi, cs):
 
 
 def _enable(spi, cs):
-    """Try whether a write enable is taken; return status register 1.
+    """Try a write enable and return status register 1. Raises OSError (EIO).
 
-    A part that was powered up a moment ago wants 5 ms for it.
+    After power-up the part accepts a write enable only after 5 ms.
     """
     start = time.ticks_ms()
     while True:
@@ -113,11 +114,11 @@ def _is_protected(spi, cs, own, status):
 
 
 def _clear(spi, cs, own):
-    """Clear the bits that protect the array; those that are locked stay as they are.
+    """Clear the bits that protect the array; locked bits keep their value.
 
-    Of register 1 every bit goes: SRP, SEC, TB, BP2 to BP0. Of Winbond's registers 2 and 3 CMP, SRL
-    and WPS go, and what is set once for ever or drives pins is written back as it is. A part that
-    SRL, or SRP and its /WP pin, lock ignores all of it.
+    In register 1 every bit is cleared (SRP, SEC, TB, BP2 to BP0). In Winbond's registers 2 and 3
+    only CMP, SRL and WPS are cleared; one-time bits and bits that configure pins are written back
+    unchanged. A part that is locked by SRL, or by SRP and its /WP pin, ignores the writes.
     """
     _write(spi, cs, _WRITE_STATUS_1, 0)
     if own:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
+from coldtrail_gateway.ingest.stopping import on_signals
 from coldtrail_gateway.shipments import history as histories
 from coldtrail_gateway.shipments.history import History
 from coldtrail_gateway.shipments.registration import is_private
@@ -92,22 +92,55 @@ gateway.add_command(verify_file)
     callback=parsed(_name),
     help="Tells gateways at one broker apart.",
 )
-def serve(address: brokers.Address, db: str | None, clock: clocks.Clock | None, name: str) -> None:
+@click.option(
+    "--ca",
+    envvar="COLDTRAIL_CA",
+    type=FILE,
+    help="With mqtts: the authority of the broker's certificate (PEM), not the system's; also "
+    "$COLDTRAIL_CA.",
+)
+@click.option(
+    "--cert",
+    envvar="COLDTRAIL_CERT",
+    type=FILE,
+    help="With mqtts: the gateway's own certificate (PEM), for a broker that wants one; also "
+    "$COLDTRAIL_CERT.",
+)
+@click.option(
+    "--key",
+    envvar="COLDTRAIL_KEY",
+    type=FILE,
+    help="With --cert: its private key (PEM, without a password); also $COLDTRAIL_KEY.",
+)
+def serve(
+    address: brokers.Address,
+    db: str | None,
+    clock: clocks.Clock | None,
+    name: str,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+) -> None:
     """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    with ExitStack() as opened:
+    tls = brokers.tls(address, ca, cert, key)
+    if address.shows_password:
+        click.echo(
+            f"Warning: anyone on the way to {address} can read the password: use mqtts://HOST.",
+            err=True,
+        )
+    if key and not is_private(key):
+        click.echo(f"Warning: others can read the key {key}: chmod 600 {key}", err=True)
+    with on_signals() as stopping, ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
         if address.scheme == "embedded":
             opened.callback(brokers.start(address).stop)
-        served = Gateway(store, clock or clocks.SystemClock(), address, name)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: served.stop())
-        served.run()
+        Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()
 
 
 @gateway.command()

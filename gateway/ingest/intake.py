@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,6 +44,19 @@ class Kept:
     told: bool
 
 
+def verified(store: Store, arrivals: Sequence[Arrival]) -> list[bool]:
+    """Tell of each message whether it verifies now; nothing is written.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    with store.read() as tables:
+        keys = tables.registry.keys(
+            {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
+        )
+    return [isinstance(_judge(arrival, keys), Authentic) for arrival in arrivals]
+
+
 def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | Refused]:
     """Commit messages, and say in their order what became of each.
 
@@ -73,16 +86,12 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
         ]
 
 
-def documents(store: Store, now_ms: int) -> dict[str, bytes]:
-    """Return the current confirmation of every tracker that has a chain."""
+def documents(store: Store, trackers: Collection[str], now_ms: int) -> dict[str, bytes]:
+    """Return the current confirmation of each of the registered trackers that has a chain."""
     with store.read() as tables:
-        current = {}
-        for tracker in tables.registry.trackers():
-            keys = tables.registry.keys([tracker.id])
-            document = _Documents(tables, keys, now_ms).of(tracker.id, None)
-            if document is not None:
-                current[tracker.id] = document
-    return current
+        made = _Documents(tables, tables.registry.keys(trackers), now_ms)
+        current = {tracker: made.of(tracker, None) for tracker in trackers}
+    return {tracker: document for tracker, document in current.items() if document is not None}
 
 
 def _judge(arrival: Arrival, keys: Keys) -> Authentic | Refused:

@@ -1,1 +1,1 @@
-"""A board: its file, what its chip allows, and its parts wired up."""
+"""A board: its file, the rules of its chip, and its wired parts."""

@@ -1,4 +1,4 @@
-"""Reads a board's file and refuses what cannot be wired."""
+"""Reads a board file and rejects a board that cannot be wired."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PART_PINS = {
     "int1": "input",
 }
 ACTIVE = {"int": 0, "int1": 1}
-"""Levels at which the interrupt lines of the parts are active."""
+"""The active level of each interrupt line."""
 PANEL_PINS = {"BUTTON": "input", "VBUS": "input", "LED_GREEN": "output", "LED_RED": "output"}
 
 
@@ -46,19 +46,19 @@ _WORDS = ("low", "high")
 
 
 class BoardFileError(ValueError):
-    """A board's file is wrong; the message is one sentence that says where and why."""
+    """A board file is wrong; the message is one sentence with the place and the reason."""
 
 
 def path_of(name: str) -> Path:
-    """Return where the file of a board of this project lies, by the name of its folder."""
+    """Return the path of the board file in the board folder ``name``."""
     return BOARDS / name / "board.py"
 
 
 def named(name: str) -> dict[str, Any]:
-    """Return a board of this project by the name of its folder.
+    """Return the constants of a board of this project by the name of its folder.
 
     Raises:
-        BoardFileError: there is none, or it cannot be wired.
+        BoardFileError: the board does not exist, or cannot be wired.
     """
     return load(path_of(name))
 
@@ -67,7 +67,7 @@ def load(path: Path) -> dict[str, Any]:
     """Return the constants of a board file, which must be plain literals.
 
     Raises:
-        BoardFileError: the file is missing, is more than literals, or describes a board that
+        BoardFileError: the file is missing, contains more than literals, or describes a board that
             cannot be wired.
     """
     try:
@@ -100,7 +100,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def parts(board: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the entries of the parts that are fitted, by name."""
+    """Return the entries of the fitted parts by name."""
     fitted = dict(board.get("SENSORS", {}))
     for name in ("FLASH", "MODEM"):
         if name in board:
@@ -109,10 +109,10 @@ def parts(board: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def check(board: Mapping[str, Any]) -> None:
-    """Refuse a board that cannot be wired.
+    """Reject a board that cannot be wired.
 
     Raises:
-        BoardFileError: what is wrong, in one sentence.
+        BoardFileError: one sentence with the reason.
     """
     try:
         _check_names(board)
@@ -216,7 +216,7 @@ def _check_buses(board: Mapping[str, Any], rules: Rules) -> None:
 
 
 def _check_wakes(board: Mapping[str, Any], rules: Rules, uses: Mapping[int, str]) -> None:
-    """Hold the wake sources to what the chip can do (ESP32 datasheet, sleep modes)."""
+    """Check the wake sources against the abilities of the chip (ESP32 datasheet, sleep modes)."""
     resting = dict(board.get("PULLS", ()))
     high, low = board.get("WAKE_ANY_HIGH", ()), board.get("WAKE_ALL_LOW", ())
     if high and low:

@@ -1,4 +1,4 @@
-"""What each chip lets a board do with its pins and buses."""
+"""The pins and buses that each chip offers to a board."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from coldtrail_simulator.esp32 import pads
 
 @dataclass(frozen=True)
 class Rules:
-    """One chip under its MicroPython."""
+    """The rules of one chip with its MicroPython."""
 
     pins: frozenset[int]
     taken: Mapping[str, frozenset[int]]
-    """Pins that something else has, by what that is."""
+    """Pins that are used otherwise, by their use."""
     analog: frozenset[int]
     buses: Mapping[str, tuple[int, ...]]
-    """Numbers of the buses that parts can be on."""
+    """Numbers of the buses that parts can use."""
     input_only: frozenset[int] = frozenset()
     fixed: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
-    """Pins of the buses that the image wires."""
+    """Buses whose pins are fixed in the image."""
     shared: frozenset[int] = frozenset()
-    """Numbers at which an SPI and an I2C bus are the same registers."""
+    """Numbers at which an SPI and an I2C bus share their registers."""
     wakes: frozenset[int] = frozenset()
-    """Pins that a board's names of wake sources may name."""
+    """Pins that a board file may list as wake sources."""
     required: Mapping[str, type] = field(default_factory=dict)
-    """What else such a board's file must say,"""
+    """Further names that a board file must define, with their types."""
     optional: Mapping[str, type] = field(default_factory=dict)
-    """and what it may."""
+    """Further names that a board file may define, with their types."""
 
 
 ESP32: Final = Rules(
@@ -58,7 +58,7 @@ NRF52840: Final = Rules(
         "the reset": frozenset({18}),
     },
     analog=frozenset({2, 3, 4, 5, 28, 29, 30, 31}),
-    # The UART is that of the MicroPython image for the development kit; any pin ends a sleep.
+    # The UART is fixed in the MicroPython image for the development kit. Any pin can end a sleep.
     buses={"I2C": (0, 1), "SPI": (0, 1, 2, 3), "UART": (0,)},
     fixed={("UART", 0): {"tx": 6, "rx": 8}},
     shared=frozenset({0, 1}),

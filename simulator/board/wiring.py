@@ -1,4 +1,4 @@
-"""Builds the parts of a board and wires them to the chip."""
+"""Creates the parts of a board and wires them to the chip."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ from coldtrail_simulator.wires import Analog, I2CBus, Net, SPIBus, Terminal
 
 
 class Surroundings(Protocol):
-    """What the sensors measure; ``t_s`` is virtual time in seconds."""
+    """The quantities that sensors measure; ``t_s`` is virtual time in seconds."""
 
     @property
     def light_changes(self) -> Sequence[float]:
-        """When the light in the box changes, ascending."""
+        """Times at which the light in the box changes, ascending."""
 
     @property
     def motions(self) -> Sequence[tuple[float, float]]:
-        """Spans within which the acceleration changes, ascending."""
+        """Spans (from, to) within which the acceleration changes, ascending."""
 
     def ambient_c(self, t_s: float) -> float:
-        """Return the temperature of the air around the box."""
+        """Return the temperature of the air around the box in degC."""
 
     def humidity(self, t_s: float) -> float:
         """Return the relative humidity of that air in percent."""
 
     def payload_c(self, t_s: float) -> float:
-        """Return the temperature of the payload."""
+        """Return the temperature of the payload in degC."""
 
     def lux(self, t_s: float) -> float:
         """Return the illuminance in the box."""
 
     def acceleration(self, t_s: float) -> tuple[float, float, float]:
-        """Return what an accelerometer in the box feels, in g; upright and at rest (0, 0, 1)."""
+        """Return the acceleration in the box in g; (0, 0, 1) when upright and at rest."""
 
 
 class Edge(Protocol):
-    """A chip, as far as parts are wired to it."""
+    """The connections that a chip offers to the parts."""
 
     @property
     def nets(self) -> dict[int, Net]:
-        """The nets of its pins."""
+        """The nets of the chip's pins."""
 
     @property
     def analog(self) -> dict[int, Analog]:
-        """What is at the inputs of its converter, by pin."""
+        """The voltage sources at the inputs of the ADC, by pin."""
 
     @property
     def i2c(self) -> dict[tuple[int, int], I2CBus]:
@@ -69,16 +69,16 @@ class Edge(Protocol):
 
     @property
     def uarts(self) -> Mapping[int, Any]:
-        """Its UARTs."""
+        """The chip's UARTs by number."""
 
     @property
     def uart_pins(self) -> dict[int, tuple[int, int]]:
-        """Their pins tx, rx."""
+        """The pins (tx, rx) of the UARTs."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What parts are built with."""
+    """The arguments that every part is created with."""
 
     clock: Clock
     journal: Journal
@@ -86,12 +86,12 @@ class Bench:
     seed: int
 
     def rng(self, name: str) -> random.Random:
-        """Return the random numbers of one part."""
+        """Return the random number generator of one part."""
         return rng(self.seed, name)
 
 
 Factory = Callable[[Bench, str, Mapping[str, Any]], Any]
-"""Builds a part from its name on the board and its entry in the board's file."""
+"""Creates a part from its name on the board and its entry in the board file."""
 
 
 def _sht45(bench: Bench, name: str, entry: Mapping[str, Any]) -> SHT45:
@@ -165,12 +165,12 @@ FACTORIES: Mapping[str, Factory] = {
 def build(
     board: Mapping[str, Any], chip: Edge, bench: Bench, factories: Mapping[str, Factory]
 ) -> dict[str, Any]:
-    """Build every part that is fitted and wire it to the chip; return the parts by name.
+    """Create every fitted part and wire it to the chip; return the parts by name.
 
-    ``factories`` go before this module's own and may add to them.
+    ``factories`` add to the factories of this module, and take precedence.
 
     Raises:
-        BoardFileError: the board has a part without a model.
+        BoardFileError: a part of the board has no model.
     """
     for pin, level in board.get("PULLS", ()):
         chip.nets[pin].attach("resistor").pull(level)
@@ -238,7 +238,7 @@ def _connect(
 
 
 def _transistor(base: Terminal, collector: Callable[[int | None], object]) -> None:
-    """Pull the part's pin to ground while the base is high."""
+    """Connect the part's pin to ground while the base is high."""
     base.listener = lambda level: collector(0 if level else None)
 
 

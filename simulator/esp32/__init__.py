@@ -1,1 +1,1 @@
-"""The ESP32 as its MicroPython port shows it, and the interpreters that run the firmware."""
+"""The ESP32 as seen through its MicroPython port, and the interpreters that run the firmware."""

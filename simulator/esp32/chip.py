@@ -1,8 +1,8 @@
 """The ESP32 as its firmware sees it: power, time, waits, watchdog, sleep and resets.
 
-Facts are from the ESP32 port of MicroPython (ports/esp32: modmachine.c, machine_pin.c,
-modesp32.c, machine_rtc.c, machine_uart.c, machine_adc.c) and the ESP32 datasheet and technical
-reference manual (RTC GPIO, sleep modes).
+Sources: the ESP32 port of MicroPython (ports/esp32: modmachine.c, machine_pin.c, modesp32.c,
+machine_rtc.c, machine_uart.c, machine_adc.c), the ESP32 datasheet and the technical reference
+manual (RTC GPIO, sleep modes).
 """
 # ruff: noqa: ARG002 -- every request handler has the one signature the dispatch table calls.
 
@@ -30,8 +30,8 @@ RTC_MEMORY_SIZE = 2048
 TICKS_MASK = (1 << 30) - 1
 UART_LINES = 7
 BOOT_KHZ = 160_000
-FLOAT_US = 5 * US_PER_S  # how long an open wake pin keeps a level that does not wake, at most
-IRQ_QUEUE = 8  # handlers the port keeps waiting; more are dropped
+FLOAT_US = 5 * US_PER_S  # longest time for which a floating wake pin keeps an inactive level
+IRQ_QUEUE = 8  # interrupts that the port queues; more are dropped
 
 CAUSE_NAMES = {
     POWER_ON: "power-on",
@@ -43,17 +43,17 @@ CAUSE_NAMES = {
 
 
 class Halted(Exception):
-    """The chip has stopped in the middle of a request."""
+    """The chip has stopped during a request."""
 
 
 class Chip:
     """One chip on its board.
 
     Args:
-        boot_us: from a reset to the firmware's first request.
-        call_us: what the computing up to each later request takes.
-        ticks_us: the same up to a request that only reads a clock.
-        rtc_ppb: error of the clock that counts through deep sleep, parts in 1e9.
+        boot_us: time from a reset to the firmware's first request.
+        call_us: computing time before each later request.
+        ticks_us: the same before a request that only reads a clock.
+        rtc_ppb: error of the clock that runs in deep sleep, in parts per 1e9.
         launch: returns an interpreter that waits for the chip to boot.
     """
 
@@ -84,7 +84,7 @@ class Chip:
         self.unique_id = rng.randbytes(6)
 
         self._peripherals = Peripherals(clock, rng, self._edge)
-        # What the board is wired to.
+        # Connections of the board.
         self.nets = self._peripherals.nets
         self.pins = self._peripherals.pins
         self.analog = self._peripherals.analog
@@ -96,7 +96,7 @@ class Chip:
             uart.on_data = self.look
         self._uart_lines = [(1 << number, uart) for number, uart in self.uarts.items()]
         self.hang_next: set[Op] = set()
-        """Fault: the next request of such an operation is never answered."""
+        """Fault: the next request with one of these operations is never answered."""
 
         self.powered = False
         self.state = "off"
@@ -119,7 +119,7 @@ class Chip:
     # --- power, reset, sleep ---------------------------------------------------------------
 
     def _forget(self) -> None:
-        """Set what every reset clears."""
+        """Clear everything that a reset clears."""
         self._irqs: deque[int] = deque(maxlen=IRQ_QUEUE)
         self._wait: tuple[int, int] | None = None
         self._broken_wait = (0, 0)
@@ -135,7 +135,7 @@ class Chip:
             self._boot(POWER_ON)
 
     def power_off(self) -> None:
-        """Take the supply away in the middle of anything."""
+        """Remove the supply at any moment."""
         if self.powered:
             self.powered = False
             self.rtc_memory = b""
@@ -154,7 +154,7 @@ class Chip:
         self.state = "off"
 
     def reset(self, cause: int) -> None:
-        """Start the firmware anew, keeping the real-time clock's domain."""
+        """Restart the firmware; the domain of the real-time clock is not reset."""
         self._stop("booting")
         self._boot(cause)
         self._abandon()
@@ -224,13 +224,13 @@ class Chip:
         self._boot(DEEP_SLEEP, reason, pins)
 
     def _wake_by_chance(self) -> None:
-        """Wake by a pin that floats, unless it has got a level meanwhile."""
+        """Wake by a floating pin, unless it has got a level meanwhile."""
         if wake := self._wakes.floating():
             self._journal.note("floating-wake", pins=list(wake[1]))
             self._wake_up(*wake)
 
     def _edge(self, number: int, level: int | None) -> None:
-        """Take a change of level at a pin."""
+        """React to a change of level at a pin."""
         if self.state == "sleeping":
             if wake := self._wakes.standing():
                 self._wake_up(*wake)
@@ -249,11 +249,11 @@ class Chip:
 
     @property
     def busy(self) -> bool:
-        """Whether the firmware is computing, so that a request is to be expected."""
+        """Whether the firmware is computing, so that its next request is expected."""
         return self.state == "running" and self._wait is None
 
     def serve(self) -> None:
-        """Take the firmware's next request and answer it, letting its time pass."""
+        """Receive the firmware's next request, advance the clock and answer."""
         child = self.child
         if child is None:
             return
@@ -266,7 +266,7 @@ class Chip:
         self._handling = True
         try:
             us += self._ticks_us if op <= Op.TIME_NS else self._call_us
-            # The board's constants are those of the clock that every boot begins with.
+            # The time constants of the board are for the CPU clock with which every boot starts.
             us = us * BOOT_KHZ // self._freq_khz + self.console.collect()
             if op:
                 clock.advance_to(clock.now_us + us)
@@ -295,7 +295,7 @@ class Chip:
             self.child.answer(reply)
 
     def _hang(self, how: str) -> None:
-        """Leave the firmware to its watchdog."""
+        """Stop the interpreter and leave the firmware to its watchdog."""
         self.console.collect()
         self._journal.note("hung", how=how)
         if self.child:
@@ -374,7 +374,7 @@ class Chip:
         return ready & lines
 
     def look(self) -> None:
-        """Answer a wait whose line has something to read now."""
+        """Answer a wait if its line has received something."""
         if self._wait and self._light_us is None and (ready := self._ready(self._wait[1])):
             self._finish(ready)
 
@@ -423,7 +423,7 @@ class Chip:
         if answer is LATER:
             self._light_us = self._clock.now_us
             self.load.become("light sleep")
-            # Its timer stands still while its clock does.
+            # The clock of the watchdog's timer is off in light sleep.
             self._watchdog.freeze()
         return answer
 

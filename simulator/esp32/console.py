@@ -1,4 +1,4 @@
-"""The firmware's standard input and output: the chip's first UART and the cable behind it."""
+"""The firmware's standard input and output: the chip's first UART and its cable."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from coldtrail_simulator.clock import US_PER_S, Clock, Handle
 BAUD = 115_200
 BYTE_US = 10 * US_PER_S / BAUD
 FIFO = 128
-"""Bytes that the chip sends by itself (ESP32 TRM, UART); a write waits for the rest to fit."""
+"""Size in bytes of the transmit FIFO (ESP32 TRM, UART); a write waits until the rest fits."""
 INPUT_BUFFER = 260
-"""Bytes that the port keeps of what was typed."""
+"""Bytes of input that the port stores."""
 PIECE = 16
-"""Bytes that arrive at once."""
+"""Bytes of input that arrive together."""
 PATIENCE_S = 0.5
-"""Real time that a terminal has to read what it was sent."""
+"""Real time in seconds that a terminal has to read the output."""
 _SPEED = 5
-"""Place of the output speed in what tcgetattr returns."""
+"""Index of the output speed in the result of tcgetattr."""
 
 
 class Console:
     """Standard input and output of the firmware.
 
-    What it prints is kept in a file of virtual time stamps, ``log``, and, when a terminal is
-    attached, shown there. The interpreter writes into memory that is looked into at every
-    request, so that a stamp depends on virtual time alone.
+    The output is written to a file with virtual time stamps, ``log``, and to a terminal if one is
+    attached. The interpreter writes into memory that is read at every request, so a time stamp
+    depends only on virtual time.
 
-    The terminal is a pseudo-terminal on a USB bridge without flow control: what nobody reads is
-    lost, and at another speed than this one both sides read noise.
+    The terminal is a pseudo-terminal that behaves like a USB bridge without flow control. Unread
+    output is lost, and if the terminal is set to another speed, both sides receive noise.
     """
 
     def __init__(self, clock: Clock, log: Path | None = None) -> None:
@@ -45,25 +45,25 @@ class Console:
         self._log = log.open("w", encoding="utf-8") if log else None
         self._line_start = True
         self.text = ""
-        """All that the firmware has printed."""
+        """All output of the firmware."""
         self.stdout_fd = os.memfd_create("console")
         fcntl.fcntl(self.stdout_fd, fcntl.F_SETFL, os.O_APPEND)
         self.printed = 0
         """Bytes printed so far."""
-        self._sent_us = 0.0  # when the last byte printed has left the chip
+        self._sent_us = 0.0  # when the last byte printed leaves the chip
         self.stdin_fd, self._stdin_end = os.pipe()
         self._arrivals: deque[Handle] = deque()
-        self._heard_us = 0.0  # when the last byte typed has arrived
+        self._heard_us = 0.0  # when the last byte typed arrives
         self.on_input: Callable[[], object] = lambda: None
-        """Called when there is something new to read."""
+        """Called when new input can be read."""
         self.attached = False
-        """Whether a terminal is attached, so that time is to be real."""
+        """Whether a terminal is attached, so that the run follows real time."""
         self._link: Path | None = None
         self._terminal: tuple[int, int] | None = None
-        self._unread = False  # nobody reads it
+        self._unread = False  # no program reads the terminal
 
     def collect(self) -> int:
-        """Take what was printed since the last call; return the us that the chip waited for it."""
+        """Take the output since the last call; return the us that the chip waited to send it."""
         data = self.raw(self.printed)
         if not data:
             return 0
@@ -81,13 +81,13 @@ class Console:
         return max(0, round(self._sent_us - FIFO * BYTE_US - now_us))
 
     def raw(self, start: int) -> bytes:
-        """Return the bytes printed from number ``start`` on, as the firmware wrote them."""
+        """Return the output from byte number ``start`` on, unchanged."""
         return os.pread(self.stdout_fd, 1 << 24, start)
 
     # --- what is typed ---------------------------------------------------------------------
 
     def type(self, data: bytes) -> None:
-        """Let typed bytes arrive from this moment on; those without room in the port are lost."""
+        """Schedule the arrival of typed bytes; bytes that do not fit into the port are lost."""
         at_us = max(self._heard_us, self._clock.now_us)
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
@@ -104,29 +104,29 @@ class Console:
 
     @property
     def waiting(self) -> int:
-        """Bytes typed that the firmware has not read."""
+        """Number of typed bytes that the firmware has not read."""
         answer = fcntl.ioctl(self.stdin_fd, termios.FIONREAD, b"\0\0\0\0")
         return int(struct.unpack("i", answer)[0])
 
     def forget_input(self) -> None:
-        """Drop what was typed and not read, as a reset does."""
+        """Discard unread input, as a reset does."""
         if n := self.waiting:
             os.read(self.stdin_fd, n)
 
     # --- the terminal ----------------------------------------------------------------------
 
     def attach(self, link: Path | None = None, *, plugged: bool = True) -> str:
-        """Open a pseudo-terminal and return its name; from now on time is to be real.
+        """Open a pseudo-terminal and return its name; from now on the run follows real time.
 
-        ``link`` always leads to it, also after it was unplugged and came back by another name.
-        Where it is not ``plugged`` in yet there is none before that.
+        ``link`` always points to it, also when its name changes after it was unplugged. Without
+        ``plugged`` there is no terminal until ``plug``.
         """
         self.attached = True
         self._link = link
         return self.plug() if plugged else ""
 
     def plug(self) -> str:
-        """Connect the terminal, where there is to be one, and return its name."""
+        """Connect the terminal, if one is attached, and return its name."""
         if self._terminal is None:
             if not self.attached:
                 return ""
@@ -144,7 +144,7 @@ class Console:
         return name
 
     def unplug(self) -> None:
-        """Take the terminal away: whoever has it open sees it vanish."""
+        """Remove the terminal; a program that has opened it sees it disappear."""
         if self._link:
             self._link.unlink(missing_ok=True)
         terminal, self._terminal = self._terminal, None
@@ -152,7 +152,7 @@ class Console:
             os.close(fd)
 
     def _show(self, data: bytes) -> None:
-        """Send to the terminal, and wait for a reader who is slow, but not for one who is not."""
+        """Send to the terminal. Wait for a slow reader, but not for one that does not read."""
         data = self._on_the_wire(data.replace(b"\n", b"\r\n"))
         while data and self._terminal is not None:
             ours = self._terminal[0]
@@ -166,7 +166,7 @@ class Console:
                     return
 
     def _on_the_wire(self, data: bytes) -> bytes:
-        """Return what the other side receives, which depends on the speed that it has set."""
+        """Return what the other side receives at the speed that it has set."""
         if self._terminal is None:
             return data
         if termios.tcgetattr(self._terminal[1])[_SPEED] == termios.B115200:
@@ -174,7 +174,7 @@ class Console:
         return bytes(byte ^ 0xA5 for byte in data)
 
     def listen(self, seconds: float) -> bytes:
-        """Wait that long in real time for input from the terminal, and return it."""
+        """Wait for that real time for input from the terminal, and return it."""
         if self._terminal is None:
             time.sleep(max(0.0, seconds))
             return b""

@@ -1,7 +1,7 @@
-"""The processes that run the firmware: real MicroPython interpreters, started and ended at will.
+"""The processes that run the firmware: real MicroPython interpreters.
 
-One interpreter stands ready while another runs, so that a wake costs little. It belongs to the
-same run but has executed nothing of the firmware yet: it waits for the reply to its first request.
+While one interpreter runs, the next is already prepared, so a wake is fast. It belongs to the same
+run but has not executed any firmware: it waits for the reply to its first request.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ BUILD = CACHE / "mpy"
 
 HEAD = REQUEST.size
 BUS_IN_FD, BUS_OUT_FD = 198, 199
-# Small integers of 31 bits, as on the chip: the bytecode runs at either word size. Without line
-# numbers it takes 2 KiB of heap less: a traceback names the functions.
+# Small integers have 31 bits, as on the chip, so the bytecode runs at either word size. Without
+# line numbers it takes 2 KiB less heap; a traceback still names the functions.
 OPTIONS = ("-msmall-int-bits=31", "-O3")
 COMPILE_TIMEOUT_S = 20
 LOOK_MS = 50
-"""How often a wait looks whether the child still works."""
+"""Milliseconds between two checks whether the child still works."""
 HUNG_CPU_S = 1.0
-"""CPU seconds of the child's own, without a request, after which it counts as hung."""
+"""CPU seconds of the child without a request after which it counts as hung."""
 CPU_LIMIT_S = 3600
-"""CPU seconds that one interpreter may use in all."""
+"""CPU seconds that one interpreter may use in total."""
 WALL_LIMIT_S = 300.0
-"""Real seconds without a request after which the run is given up: the host is too slow."""
+"""Real seconds without a request after which the run is invalid: the host is too slow."""
 
 
 class CompileError(ValueError):
-    """mpy-cross refuses a source file; the message is its own."""
+    """mpy-cross rejects a source file; the message is that of mpy-cross."""
 
 
 class Hung(Exception):
-    """The child computes, or waits for something outside the simulator, without end."""
+    """The child computes endlessly, or waits for something outside the simulator."""
 
 
 # --- firmware on the volume ----------------------------------------------------------------
@@ -71,12 +71,13 @@ def _compiler() -> tuple[str, str]:
 
 
 def compiled(source: str, name: str) -> Path:
-    """Compile MicroPython source and return the .mpy file, kept by the hash of its content.
+    """Compile MicroPython source; return the .mpy file, which is cached by its content.
 
-    ``name`` is the source's; a traceback shows the .mpy's, which the interpreter keeps anyhow.
+    ``name`` is the name of the source. A traceback shows the name of the .mpy file, which the
+    interpreter stores anyway.
 
     Raises:
-        CompileError: the source is not MicroPython.
+        CompileError: the source is not valid MicroPython.
     """
     program, version = _compiler()
     shown = name.removesuffix(".py") + ".mpy"
@@ -100,13 +101,13 @@ def compiled(source: str, name: str) -> Path:
 
 
 def install(volume: Path, files: Mapping[str, Path | str]) -> None:
-    """Put firmware on a tracker's volume: ``.py`` compiled to ``.mpy``, anything else as it is.
+    """Copy firmware to a tracker's volume: ``.py`` files compiled to ``.mpy``, others unchanged.
 
     ``files`` maps a path on the volume, such as ``coldtrail/contract/cbor.py``, to a source file
     or to source text.
 
     Raises:
-        CompileError: a source is not MicroPython.
+        CompileError: a source is not valid MicroPython.
     """
     for name, source in files.items():
         target = volume / name
@@ -121,13 +122,13 @@ def install(volume: Path, files: Mapping[str, Path | str]) -> None:
 
 
 def package(folder: Path) -> dict[str, Path]:
-    """Return the ``.py`` files below a folder as ``install`` takes them."""
+    """Return the ``.py`` files in a folder as ``install`` takes them."""
     return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.py"))}
 
 
 @functools.cache
 def shims() -> str:
-    """Compile the shims and return the folder that holds them."""
+    """Compile the shims and return their folder."""
     sources = {path.name: path.read_text(encoding="utf-8") for path in sorted(SHIMS.glob("*.py"))}
     key = hashlib.sha256(repr((_compiler()[1], OPTIONS, sources)).encode()).hexdigest()
     target = BUILD / f"shims-{key[:40]}"
@@ -145,10 +146,10 @@ def shims() -> str:
 
 
 class Child:
-    """One interpreter process and the ends of its bus."""
+    """One interpreter process and its two pipes."""
 
     def __init__(self, argv: list[str], console: Console) -> None:
-        # Two pipes: a round trip takes half the time that it takes over a socket.
+        # A round trip over two pipes takes half the time of one over a socket.
         self._requests, request_end = os.pipe()
         reply_end, self._replies = os.pipe()
         self._poll = select.poll()
@@ -158,7 +159,7 @@ class Child:
             (os.POSIX_SPAWN_DUP2, console.stdout_fd, 1),
             (os.POSIX_SPAWN_DUP2, console.stdout_fd, 2),
         ]
-        # Numbers far above those that this process may use for the ends themselves.
+        # These numbers are far above those that this process uses for the pipes.
         actions += [
             (os.POSIX_SPAWN_DUP2, reply_end, BUS_IN_FD),
             (os.POSIX_SPAWN_DUP2, request_end, BUS_OUT_FD),
@@ -173,15 +174,15 @@ class Child:
         os.close(reply_end)
         os.close(request_end)
         self._alive = True
-        # One that computes without end must not do so for ever if this process is killed.
+        # Without a limit, an endless computation would continue if this process is killed.
         resource.prlimit(self.pid, resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
 
     def request(self) -> tuple[int, int, int, int, bytes]:
         """Wait for the next request: operation, unit, argument, microseconds spent, data.
 
         Raises:
-            Hung: it computes on without one.
-            RunInvalidError: it has died, or the host is so slow that nothing can be said.
+            Hung: the child does not make a request.
+            RunInvalidError: the child has died, or the host is too slow.
         """
         data = self._receive()
         while len(data) < HEAD or len(data) < HEAD + (data[2] | data[3] << 8):
@@ -202,13 +203,13 @@ class Child:
         return os.read(self._requests, 65_536) or self._died()
 
     def _wait(self) -> None:
-        """Wait on while the child is at work, judging by its own CPU time and not by ours."""
+        """Wait while the child works; its own CPU time decides, not that of this process."""
         limit = time.monotonic() + WALL_LIMIT_S
         start, _ = self._usage()
         asleep = 0.0
         while not self._poll.poll(LOOK_MS):
             used, state = self._usage()
-            # A child that sleeps though it owes us a request waits for something else.
+            # A child that sleeps without having made a request waits for something else.
             asleep = asleep + LOOK_MS / 1000 if state == "S" else 0
             if used - start > HUNG_CPU_S or asleep > HUNG_CPU_S:
                 raise Hung
@@ -233,12 +234,12 @@ class Child:
         raise RunInvalidError(f"The interpreter ended by itself ({how}); see the console.")
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process at once."""
         if self._alive:
             self._alive = False
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        # Not before: a child that lives on would see its bus break.
+        # Only now, because a child that still runs would see its pipes break.
         os.close(self._requests)
         os.close(self._replies)
 
@@ -274,16 +275,16 @@ class Interpreter:
     def _spawn(self) -> Child:
         child = Child(self._argv, self._console)
         if self._core is not None:
-            # It may get ready on whatever core is free.
+            # It may start on any free core.
             with contextlib.suppress(OSError):
                 os.sched_setaffinity(child.pid, self._cores)
         return child
 
     def __enter__(self) -> None:
-        """Share one core with the interpreter: a request is then answered five times faster.
+        """Use the same core as the interpreter, which makes a request five times faster.
 
-        Two processes that only ever wait for each other lose most of their time to waking each
-        other's core. The claim on a core is a name that ends with this process.
+        Two processes that only wait for each other lose most of their time in waking each other's
+        core. The core is reserved by a socket name, which is released when this process ends.
         """
         for core in sorted(self._cores):
             claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -305,7 +306,7 @@ class Interpreter:
                 os.sched_setaffinity(0, self._cores)
 
     def close(self) -> None:
-        """End the interpreter that stands ready."""
+        """Kill the prepared interpreter."""
         if self._ready:
             self._ready.kill()
             self._ready = None

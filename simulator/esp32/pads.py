@@ -1,4 +1,4 @@
-"""The ESP32's pads: which pins there are, what holds and wakes them (ESP32 datasheet, TRM)."""
+"""The ESP32's pads: existing pins, pins that can be held or can wake (ESP32 datasheet, TRM)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXT0_WAKE, EXT1_WAKE, TIMER_WAKE = 2, 3, 4
 
 
 class Pin:
-    """One pad: what the firmware has set, and the latch that holds it through sleep."""
+    """One pad: its configuration by the firmware, and the latch that holds it in sleep."""
 
     def __init__(self, number: int, net: Net) -> None:
         self.number = number
@@ -30,14 +30,14 @@ class Pin:
         self.forget()
 
     def forget(self) -> None:
-        """Set the registers as a reset leaves them."""
+        """Reset the registers."""
         self.mode = 0
         self.pull = 0
         self.out = 0
         self.irq = 0
 
     def settle(self) -> None:
-        """Bring the registers to the pad, unless it is held."""
+        """Apply the registers to the pad, unless it is held."""
         if self.held:
             return
         drives = self.mode & 2 and not (self.mode & 4 and self.out)
@@ -46,24 +46,24 @@ class Pin:
 
 
 class WakePins:
-    """What the firmware has armed to end a sleep: ext0 one pin, ext1 several of one level."""
+    """The armed wake sources: ext0 is one pin, ext1 several pins with one level."""
 
     def __init__(self, nets: Mapping[int, Net]) -> None:
         self._nets = nets
         self.forget()
 
     def forget(self) -> None:
-        """Arm nothing."""
+        """Disarm all wake sources."""
         self.ext0: tuple[int, int] | None = None
         self.ext1: tuple[frozenset[int], int] = (frozenset(), 0)
 
     @property
     def armed(self) -> bool:
-        """Whether anything could end a sleep."""
+        """Whether any wake source is armed."""
         return bool(self.ext0 or self.ext1[0])
 
     def standing(self) -> tuple[int, bytes] | None:
-        """Return reason and pins when a level stands that wakes the chip."""
+        """Return (reason, pins) when a pin has a level that wakes the chip."""
         if self.ext0 and self._nets[self.ext0[0]].level == self.ext0[1]:
             return EXT0_WAKE, b""
         pins, level = self.ext1
@@ -73,9 +73,9 @@ class WakePins:
         return None
 
     def floating(self) -> tuple[int, bytes] | None:
-        """Return reason and pin of the first that nothing drives or pulls: chance will wake it.
+        """Return (reason, pins) for the first floating pin, which will wake the chip at random.
 
-        The input buffer of an open pad takes whatever its surroundings couple into it.
+        The input of an open pad follows whatever its surroundings couple into it.
         """
         if self.ext0 and self._nets[self.ext0[0]].level is None:
             return EXT0_WAKE, b""

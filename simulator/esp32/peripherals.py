@@ -1,6 +1,6 @@
-"""The ESP32's pins, converter and buses, as its MicroPython port asks for them.
+"""The ESP32's pins, ADC and buses, with the requests of its MicroPython port.
 
-Sources as in chip.py, which has what they share: time, waits, interrupts, resets.
+Sources as in chip.py, which contains what they share: time, waits, interrupts, resets.
 """
 # ruff: noqa: ARG002 -- every request handler has the one signature the dispatch table calls.
 
@@ -22,7 +22,7 @@ ADC_FULL_MV = (950, 1250, 1750, 2450)
 
 
 class _NoReply:
-    """The request is answered later, or never."""
+    """Type of LATER: the request is answered later, or never."""
 
 
 LATER = _NoReply()
@@ -31,10 +31,10 @@ Handler = Callable[[int, int, bytes], Answer]
 
 
 class Peripherals:
-    """What the board's wires lead to; ``do_...`` answer the requests of ``protocol.Op``.
+    """The connections of the board. The ``do_...`` methods answer the requests of ``protocol.Op``.
 
     Args:
-        edge: called with number and new level when the level at a pin has changed.
+        edge: called with the pin number and the new level after a change of level.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Peripherals:
         self._spi_now: dict[int, SPIBus] = {}
 
     def forget(self) -> None:
-        """Set what every reset clears."""
+        """Clear everything that a reset clears."""
         self._release()
         for uart in self.uarts.values():
             uart.close()
@@ -121,7 +121,7 @@ class Peripherals:
         full = ADC_FULL_MV[self._adc.get(pin, 3)]
         source = self.analog.get(pin)
         volts = source.volts() if source else self._rng.uniform(0, 1)
-        # Effective number of bits is about 9: two or three counts of noise.
+        # The effective number of bits is about 9, so the noise is two or three counts.
         code = round(volts * 1000 / full * 4095 + self._rng.gauss(0, 2.5))
         return max(0, min(4095, code)), full
 
@@ -130,7 +130,7 @@ class Peripherals:
 
     def do_adc_uv(self, unit: int, argument: int, data: bytes) -> Answer:
         code, full = self._adc_code(unit)
-        microvolts = code * full // 4095 * 1000  # the port's calibration has whole millivolts
+        microvolts = code * full // 4095 * 1000  # the port's calibration gives whole millivolts
         if unit in self.analog:
             self.analog[unit].given(microvolts)
         return microvolts
@@ -140,7 +140,7 @@ class Peripherals:
     def do_i2c_init(self, unit: int, argument: int, data: bytes) -> Answer:
         scl, sda = data[0], data[1]
         pins = DEFAULT_I2C.get(unit, (0, 0)) if 255 in (scl, sda) else (scl, sda)
-        # A bus on pins that lead nowhere works and finds nothing.
+        # A bus on pins without a connection works but finds no part.
         bus = self._i2c_now[unit] = self.i2c.get(pins) or I2CBus(self._clock)
         bus.freq = argument
         bus.timeout_us = int.from_bytes(data[2:6], "little")

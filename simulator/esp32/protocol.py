@@ -1,19 +1,19 @@
-"""The protocol in which the shims ask the simulator for what the chip does.
+"""The protocol between the shims in the interpreter and the simulator.
 
-The interpreter inherits two pipes. It sends a request and waits for the reply, so there is never
-more than one request on its way. All numbers are little-endian:
+The interpreter inherits two pipes. It sends a request and waits for the reply, so at most one
+request is pending. All numbers are little-endian:
 
     request  u8 operation, u8 unit, u16 length, u32 argument, u32 spent, then `length` bytes
     reply    i32 value, u16 length, u8 interrupt, u8 lines, i32 ticks, u32 rest, `length` bytes
 
-A negative value is the negated errno the firmware's call raises. `interrupt` is the number of a
-pin whose handler is to run now, plus one; 0 when there is none. `lines` are the UARTs that have
-something to read, `ticks` is the chip's `ticks_ms()` and `rest` the microseconds beyond it.
+A negative value is the negated errno that the firmware's call raises. `interrupt` is the number of
+the pin whose handler must run now, plus one; 0 means none. `lines` are the UARTs with received
+bytes. `ticks` is the chip's `ticks_ms()` and `rest` the microseconds beyond it.
 
-No time passes by itself between two requests. The shims therefore answer `ticks_ms()`, and a poll
-that does not wait, from the last reply and report the time that this took as `spent`; after a
-millisecond of it they ask again. An operation that never returns on the chip (deep sleep, reset, a
-bus that hangs) gets no reply: the process ends.
+Between two requests no virtual time passes. The shims therefore answer `ticks_ms()`, and a poll
+without a wait, from the last reply, and report the time that these calls took as `spent`. After a
+millisecond of `spent` they make a request. An operation that never returns on the chip (deep
+sleep, reset, a bus that hangs) gets no reply: the process ends.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ REPLY = struct.Struct("<iHBBiI")
 
 ENDLESS = 0xFFFFFFFF
 INTERRUPTED = 256
-"""Bit of a wait's reply: an interrupt handler has to run, then the wait goes on with RESUME."""
+"""Bit in the reply to a wait: run an interrupt handler, then continue the wait with RESUME."""
 CONSOLE_LINE = 8
-"""Bit of the console in the lines of POLL; a UART has 1 << its number."""
+"""Bit of the console in the lines of POLL; the bit of a UART is 1 << its number."""
 
 
 class Op(enum.IntEnum):
-    """Operations; the shims hold the same numbers."""
+    """Operations; the shims use the same numbers."""
 
     START = 0  # answered when the chip has booted; reply: its ticks_us | call_us << 16
     TICKS_MS = 1
@@ -42,7 +42,7 @@ class Op(enum.IntEnum):
     SLEEP_US = 5
     SLEEP_MS = 6
     POLL = 7  # unit: lines; argument: ms or ENDLESS; reply: lines with something to read
-    RESUME = 8  # the wait that an interrupt broke goes on
+    RESUME = 8  # continues the wait that an interrupt ended
     PIN_INIT = 9  # argument: mode | (pull + 1) << 4 | (value + 1) << 8 | (hold + 1) << 12
     PIN_GET = 10
     PIN_SET = 11  # argument: 0, 1, or 2 to toggle

@@ -1,4 +1,4 @@
-"""The timers of the ESP32 that run beside the firmware: its watchdog and its real-time counter."""
+"""The timers of the ESP32 that run independently: the watchdog and the real-time counter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Watchdog:
         return self._handle is not None
 
     def start(self, us: int) -> None:
-        """Start it, or start it again, with a period."""
+        """Start or restart it with a period."""
         self._period_us = us
         if self._handle:
             self._handle.cancel()
@@ -33,7 +33,7 @@ class Watchdog:
         self._handle = self._clock.call_at(self._due_us, self._look)
 
     def feed(self) -> None:
-        """Begin the period anew."""
+        """Restart the period."""
         self._due_us = self._clock.now_us + self._period_us
 
     def stop(self) -> None:
@@ -44,15 +44,15 @@ class Watchdog:
         self._period_us, self._due_us = 0, NEVER
 
     def freeze(self) -> None:
-        """Let its time stand still, as it does while its clock is off."""
+        """Stop its time while its clock is off."""
         self._due_us += FROZEN_US
 
     def thaw(self, frozen_us: int) -> None:
-        """Let its time go on after it has stood still for so long."""
+        """Continue its time after ``frozen_us`` without a clock."""
         self._due_us += frozen_us - FROZEN_US
 
     def _look(self) -> None:
-        # Feeding only moves the moment; this call then comes too early, and waits for the rest.
+        # Feeding only moves the due time. This call is then too early, and waits for the rest.
         if self._clock.now_us < self._due_us:
             self._handle = self._clock.call_at(self._due_us, self._look)
         else:
@@ -61,10 +61,10 @@ class Watchdog:
 
 
 class RealTimeCounter:
-    """The counter that goes on through deep sleep and resets, with the error of its crystal.
+    """The counter that runs on in deep sleep and resets, with the error of its crystal.
 
     Args:
-        ppb: by how many parts in 1e9 it runs fast.
+        ppb: how fast it runs, in parts per 1e9; negative when it is slow.
     """
 
     def __init__(self, clock: Clock, ppb: int) -> None:
@@ -73,15 +73,15 @@ class RealTimeCounter:
         self._start_us = 0
 
     def start(self) -> None:
-        """Begin at 0, as it does when the chip is supplied."""
+        """Start at 0, as at power-on."""
         self._start_us = self._clock.now_us
 
     @property
     def us(self) -> int:
-        """Microseconds that it has counted."""
+        """Counted microseconds."""
         elapsed = self._clock.now_us - self._start_us
         return elapsed + elapsed * self._ppb // 1_000_000_000
 
     def duration_us(self, ms: int) -> int:
-        """Return how long it really takes to count so many milliseconds."""
+        """Return the real duration in us of so many counted milliseconds."""
         return ms * US_PER_MS * 1_000_000_000 // (1_000_000_000 + self._ppb)

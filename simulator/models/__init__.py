@@ -1,1 +1,1 @@
-"""The parts of a tracker, at the level of their registers, buses and commands."""
+"""Models of a tracker's parts at the level of registers, buses and commands."""

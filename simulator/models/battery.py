@@ -1,4 +1,4 @@
-"""A battery behind a divider, as an ADC sees it."""
+"""A battery behind a divider, measured by an ADC."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _DAY_S = 86_400
 
 
 class Battery:
-    """A cell that is discharged evenly.
+    """A cell that is discharged at a constant rate.
 
     Args:
-        name: as the board file calls it.
+        name: its name in the board file.
         curve: its voltage in mV at 0 to 100 % of its charge, in equal steps.
         percent: charge at the start of the run.
-        percent_per_day: how fast it is used.
-        divider: battery voltage over voltage at the pin.
+        percent_per_day: rate of discharge.
+        divider: battery voltage divided by the voltage at the pin.
     """
 
     FAULTS: ClassVar = {"out_of_range": ("loose", True, False)}
@@ -43,17 +43,17 @@ class Battery:
         self.start_percent = percent
         self.percent_per_day = percent_per_day
         self.loose = False
-        """Fault: nothing is at the divider."""
+        """Fault: the divider is disconnected."""
 
     @property
     def percent(self) -> float:
-        """Charge of the cell now, 0 to 100."""
+        """Present charge of the cell, 0 to 100."""
         days = self._clock.now_us / US_PER_S / _DAY_S
         return max(0.0, self.start_percent - days * self.percent_per_day)
 
     @property
     def millivolts(self) -> float:
-        """Voltage of the cell now."""
+        """Present voltage of the cell."""
         place = self.percent / 100 * (len(self.curve) - 1)
         low = min(int(place), len(self.curve) - 2)
         return self.curve[low] + (self.curve[low + 1] - self.curve[low]) * (place - low)
@@ -63,7 +63,7 @@ class Battery:
         return 0.0 if self.loose else self.millivolts / self.divider / 1000
 
     def given(self, microvolts: int) -> None:
-        """Take note of what the converter made of it."""
+        """Note the reading that the ADC gave."""
         self._journal.note(
             "measure",
             sensor=self.name,

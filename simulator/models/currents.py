@@ -1,7 +1,7 @@
-"""What each part draws in each of its states, with the source of every figure.
+"""The current of each part in each of its states, with the source of every figure.
 
-Typical at 25 degC unless it says otherwise; at 5 degC leakage is lower. "Not checked" means that
-the figure is the datasheet's as known in the field, and has not been held against the print.
+Figures are typical at 25 degC unless stated otherwise; at 5 degC leakage is lower. "Not checked"
+means that the figure is the commonly quoted one and was not compared with the datasheet itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MA = 1000.0
 
 _ESP32 = "ESP32 Series Datasheet v5.2, table 4-2"
 _CLOCKS: Mapping[int, tuple[float, float]] = {240: (30, 68), 160: (27, 44), 80: (20, 31)}
-"""CPU clock in MHz: milliamperes in modem-sleep, both ends of the span, dual-core chips."""
+"""CPU clock in MHz: lowest and highest milliamperes in modem-sleep, dual-core chips."""
 
 ESP32: Currents = {
     "booting": Current(
@@ -44,7 +44,7 @@ ESP32: Currents = {
         "(Espressif FAQ, power consumption)",
     ),
 }
-"""The module's own flash sleeps with it."""
+"""The flash of the module sleeps together with the chip."""
 
 SHT45: Currents = {
     "idle": Current(0.08, "typical", "SHT4x datasheet v1, page 1 and table 3; at most 1.0 uA"),

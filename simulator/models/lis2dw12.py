@@ -1,10 +1,10 @@
 """ST LIS2DW12: acceleration over I2C (datasheet DocID029682, application note AN5038).
 
-Modelled: output registers, FIFO in its modes, wake-up, free-fall and 6D recognition, latched
-interrupts on INT1, self-test. Left out: tap and activity recognition, single conversion, INT2.
+Modelled: output registers, the modes of the FIFO, wake-up, free-fall and 6D recognition, latched
+interrupts on INT1, self-test. Not modelled: tap and activity recognition, single conversion, INT2.
 
-While nothing moves, one sample is like the next but for noise; the model then makes samples only
-when they are read, and otherwise one by one as the output data rate has it.
+Without motion all samples are equal except for noise. The model then creates samples only when
+they are read, and otherwise one by one at the output data rate.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from coldtrail_simulator.wires import Nak, Terminal
 
 Vector = tuple[float, float, float]
 Sample = tuple[int, int, int]
-"""Output registers, 16 bits signed."""
+"""Output registers (x, y, z), 16 bits signed."""
 
 BOOT_US = 20 * US_PER_MS
 DEPTH = 32
@@ -37,8 +37,8 @@ class LIS2DW12:
     """One sensor.
 
     Args:
-        acceleration: what acts on it, in g at a time in seconds; at rest +1 g upwards.
-        motions: spans (from, to) in seconds, ascending, within which that changes.
+        acceleration: (x, y, z) in g at a time in seconds; at rest +1 g upwards.
+        motions: spans (from, to) in seconds, ascending, within which the acceleration changes.
     """
 
     FAULTS: ClassVar = {
@@ -69,23 +69,23 @@ class LIS2DW12:
         self.address = address
         self._acceleration = acceleration
         self._motions = motions
-        # This specimen: zero-g offset within 20 mg typically, self-test within 70...1500 mg.
+        # This specimen: typical zero-g offset within 20 mg, self-test within 70...1500 mg.
         self._offset = tuple(max(-0.04, min(0.04, rng.gauss(0, 0.01))) for _ in range(3))
         self.deflection = tuple(rng.uniform(0.2, 0.6) for _ in range(3))
         self.seized = False
-        """Fault: the self-test moves nothing."""
+        """Fault: the self-test has no effect."""
         self._rate = 1 + max(-0.02, min(0.02, rng.gauss(0, 0.005)))
         self._int1: Terminal | None = None
         self.silent = False
-        """Fault: it acknowledges nothing."""
+        """Fault: the part does not acknowledge."""
         self.holds_bus = False
-        """Fault: it keeps SDA low, and with it the bus of everybody."""
+        """Fault: the part holds SDA low, which blocks the bus for all parts."""
         self.stuck: Sample | None = None
         """Fault: every sample has these values."""
         self.identity = r.LIS2DW12_ID
-        """What it says it is; anything else is a fault."""
+        """The identity that the part reports; another value is a fault."""
         self.asleep = False
-        """Fault: no sample comes."""
+        """Fault: there are no samples."""
         self._storm = False
         self.load = Load(clock, currents.LIS2DW12)
         self.powered = True
@@ -105,7 +105,8 @@ class LIS2DW12:
         self._pointer = 0
         self._fifo: deque[Sample] = deque(maxlen=DEPTH)
         self._overrun = False
-        self._triggered = 0  # samples since the trigger, counting its own
+        # Number of samples since the trigger, including the one that triggered.
+        self._triggered = 0
         self._sources = 0
         self._face = 0
         self._falling = self._over = 0
@@ -121,17 +122,17 @@ class LIS2DW12:
         self._drive()
 
     def power_off(self) -> None:
-        """Take the supply away: the registers return to their reset values."""
+        """Remove the supply: the registers return to their reset values."""
         self.powered = False
         self._reset()
 
     def connect_int1(self, terminal: Terminal) -> None:
-        """Wire INT1."""
+        """Connect INT1 to a net."""
         self._int1 = terminal
         self._drive()
 
     def _drive(self) -> None:
-        """Bring INT1 to the pin: polarity and output stage as CTRL3 says."""
+        """Drive INT1 with the polarity and output stage set in CTRL3."""
         if not self._int1:
             return
         if not self.powered:
@@ -143,7 +144,7 @@ class LIS2DW12:
         self._int1.drive(None if control & r.PP_OD and level else level)
 
     def _signals(self) -> int:
-        """Return what could be on INT1, in the bits of CTRL4."""
+        """Return the active signals that can be routed to INT1, in the bits of CTRL4."""
         count = len(self._fifo)
         return (
             (r.INT1_6D if self._sources & r.ALL_6D_IA else 0)
@@ -156,7 +157,7 @@ class LIS2DW12:
 
     @property
     def storm(self) -> bool:
-        """Fault: INT1 rises every two seconds, whatever is measured and read."""
+        """Fault: INT1 rises every two seconds, independent of measurements and reads."""
         return self._storm
 
     @storm.setter
@@ -180,7 +181,7 @@ class LIS2DW12:
         return round(US_PER_S / hertz * self._rate) if hertz else 0
 
     def _restart(self) -> None:
-        """Count samples from now: the data rate has been set."""
+        """Restart the sampling, because the data rate was set."""
         self._draw()
         self._begun_us = self._clock.now_us
         self._made = 0
@@ -188,7 +189,7 @@ class LIS2DW12:
         self._watch()
 
     def _draw(self) -> None:
-        """Charge for the mode; low-power rates as for the highest."""
+        """Account the current of the mode; each low-power rate counts as the highest one."""
         if not self.powered:
             self.load.become(OFF)
         elif not self._period_us:
@@ -199,11 +200,11 @@ class LIS2DW12:
             self.load.become("low power, 200 Hz")
 
     def look(self) -> None:
-        """Take in that the world moves, or is going to."""
+        """React to a change of the acceleration, now or soon."""
         self._watch()
 
     def _watch(self) -> None:
-        """Make the next samples one by one: something may come of each."""
+        """Create the next samples one by one, because each may cause an event."""
         self._until = self._made + r.LONGEST_DURATION + 2
         self._schedule()
 
@@ -230,14 +231,15 @@ class LIS2DW12:
         self._schedule()
 
     def _catch_up(self) -> None:
-        """Make the samples until now that the FIFO and the registers can still show."""
+        """Create the samples until now that the FIFO and the registers can still show."""
         period = self._period_us
         if not period or self.asleep:
             return
         due = (self._clock.now_us - self._begun_us) // period
         while self._made < due:
             if not self._filling:
-                # What the FIFO would have overwritten or left out since leaves no trace.
+                # Earlier samples would have been overwritten or not stored, so they have no
+                # effect.
                 self._made = max(self._made, due - DEPTH - 1)
             self._made += 1
             self._sample((self._begun_us + self._made * period) / US_PER_S)
@@ -245,7 +247,7 @@ class LIS2DW12:
 
     @property
     def _filling(self) -> bool:
-        """Whether the FIFO keeps the samples that come first."""
+        """Whether the FIFO stores the next sample and keeps the older ones."""
         mode = self._registers[r.FIFO_CTRL] >> 5
         keeps = mode == r.FIFO or (mode == r.CONTINUOUS_TO_FIFO and self._triggered)
         return bool(keeps) and len(self._fifo) < DEPTH
@@ -279,7 +281,7 @@ class LIS2DW12:
         return x, y, z
 
     def _store(self, sample: Sample) -> None:
-        """Put a sample into the FIFO as its mode has it."""
+        """Store a sample in the FIFO according to its mode."""
         mode = self._registers[r.FIFO_CTRL] >> 5
         full = len(self._fifo) == DEPTH
         if mode == r.BYPASS or (mode == r.BYPASS_TO_CONTINUOUS and not self._triggered):
@@ -287,7 +289,7 @@ class LIS2DW12:
         if full and mode == r.FIFO:
             return
         if full and mode == r.CONTINUOUS_TO_FIFO and self._triggered:
-            # A full FIFO takes the first sample after the trigger, then it stops.
+            # A full FIFO takes the first sample after the trigger, then stops.
             if self._triggered > 1:
                 return
             self._triggered = 2
@@ -307,7 +309,7 @@ class LIS2DW12:
         if registers[r.CTRL7] & r.USR_OFF_ON_WU:
             path = g
         else:
-            # The high-pass at ODR/4: half the difference of two samples.
+            # The high-pass filter at ODR/4 is half the difference of two samples.
             last = self._before or sample
             path = [(a - b * lsb_g) / 2 for a, b in zip(g, last, strict=True)]
         threshold = (registers[r.WAKE_UP_THS] & 63) * r.full_scale_g(registers[r.CTRL6]) / 64
@@ -338,7 +340,7 @@ class LIS2DW12:
             raise Nak
 
     def write(self, data: bytes) -> None:
-        """Set the register address, and the registers from there on."""
+        """Set the register address and write the registers from there on."""
         self._answers()
         self._catch_up()
         if not data:
@@ -351,7 +353,7 @@ class LIS2DW12:
             self._drive()
 
     def read(self, n: int) -> bytes:
-        """Answer registers; a read of the outputs goes round among them."""
+        """Read registers; a read of the outputs wraps within them."""
         self._answers()
         stream = self.stream()
         answer = bytes(islice(stream, n))
@@ -359,9 +361,9 @@ class LIS2DW12:
         return answer
 
     def stream(self) -> Generator[int, None, None]:
-        """Answer registers byte by byte; close it when the controller has enough.
+        """Read registers byte by byte; close the generator when the controller has enough.
 
-        For controllers that say only with the last byte that it is the last one.
+        This is for controllers that mark the last byte only when they read it.
         """
         self._answers()
         self._catch_up()
@@ -386,7 +388,7 @@ class LIS2DW12:
             self._pointer = r.OUT_X_L if self._pointer == r.OUT_Z_H else self._pointer + 1 & 0x3F
 
     def _next(self) -> Sample:
-        """Move the oldest sample of the FIFO, or the newest without one, to the outputs."""
+        """Move the oldest sample of the FIFO to the outputs, or the newest one without a FIFO."""
         self._fresh = False
         if self._fifo and self._registers[r.FIFO_CTRL] >> 5 != r.BYPASS:
             self._shown = self._fifo.popleft()
@@ -425,7 +427,7 @@ class LIS2DW12:
     _true: Vector = (0.0, 0.0, 0.0)
 
     def _clear(self, sources: int) -> None:
-        """Let go of what is latched; what still holds comes back with the next sample."""
+        """Clear latched sources; a condition that persists is set again by the next sample."""
         if self._sources & sources:
             self._sources &= ~sources
             self._watch()
@@ -450,7 +452,7 @@ class LIS2DW12:
                 self._watch()
 
     def _note(self, handed: list[Sample], *, whole: bool) -> None:
-        """Note what the firmware was given; a single sample of a running FIFO is a reading."""
+        """Note the samples that were read; one sample of a running FIFO is a measurement."""
         lsb_mg = r.DIGIT_MG / 8 * r.full_scale_g(self._registers[r.CTRL6])
         samples = [[value * lsb_mg for value in sample] for sample in handed]
         if whole and len(handed) == 1 and self._registers[r.FIFO_CTRL] >> 5 != r.BYPASS:

@@ -1,4 +1,4 @@
-"""Registers of the LIS2DW12 and what their fields stand for (datasheet DocID029682, AN5038)."""
+"""Registers of the LIS2DW12 and the meaning of their fields (datasheet DocID029682, AN5038)."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ ST, ST_POSITIVE, ST_NEGATIVE = 0xC0, 0x40, 0x80
 PP_OD, LIR, H_LACTIVE = 0x20, 0x10, 0x08
 INT1_6D, INT1_WU, INT1_FF, INT1_DIFF5, INT1_FTH, INT1_DRDY = 0x80, 0x20, 0x10, 0x04, 0x02, 0x01
 TRIGGERS = INT1_6D | INT1_WU | INT1_FF
-"""What changes the FIFO's mode, where it is on INT1."""
+"""Signals that trigger the FIFO when they are routed to INT1."""
 INTERRUPTS_ENABLE, USR_OFF_ON_WU = 0x20, 0x08
 ALL_6D_IA, ALL_WU_IA, ALL_FF_IA = 0x10, 0x02, 0x01
 
 BYPASS, FIFO, CONTINUOUS_TO_FIFO, BYPASS_TO_CONTINUOUS, CONTINUOUS = 0, 1, 3, 4, 6
 
 DIGIT_MG = 0.244
-"""Sensitivity at +-2 g and 14 bits; in proportion to the full scale."""
+"""Sensitivity in mg per digit at +-2 g and 14 bits; proportional to the full scale."""
 FREE_FALL_G = [n * 0.03125 for n in (5, 7, 8, 10, 11, 13, 15, 16)]
 LONGEST_DURATION = 63
 _HERTZ = (0, 12.5, 12.5, 25, 50, 100, 200, 400, 800, 1600)
 _LOW_POWER, _HIGH_PERFORMANCE = 0, 1
-# Noise in low-power modes 1 to 4, mg RMS, and as a density of 90 ug per root hertz.
+# Noise in low-power modes 1 to 4 in mg RMS, and in high-performance mode as 90 ug/sqrt(Hz).
 _NOISE_MG = (4.5, 2.4, 1.8, 1.3)
 _NOISE_HIGH_PERFORMANCE_MG = 0.09
-# Sine of the angle between two faces' thresholds: 80, 70, 60, 50 degrees.
+# Threshold angles of 80, 70, 60 and 50 degrees, as the sine.
 _FACE_G = (0.985, 0.940, 0.866, 0.766)
 
 
 def hertz(ctrl1: int) -> float:
-    """Return the output data rate; 0 in power-down and for what is not modelled."""
+    """Return the output data rate in Hz; 0 in power-down and for modes that are not modelled."""
     code, mode = ctrl1 >> 4, ctrl1 >> 2 & 3
     if code >= len(_HERTZ) or mode > _HIGH_PERFORMANCE:
         return 0
@@ -55,12 +55,12 @@ def hertz(ctrl1: int) -> float:
 
 
 def is_twelve_bits(ctrl1: int) -> bool:
-    """Tell low-power mode 1; all others have 14 bits."""
+    """Return whether the mode is low-power mode 1, the only one with 12 instead of 14 bits."""
     return not ctrl1 & 0x0F
 
 
 def is_high_performance(ctrl1: int) -> bool:
-    """Tell high-performance mode from the four low-power modes."""
+    """Return whether the mode is high-performance and not one of the low-power modes."""
     return ctrl1 >> 2 & 3 == _HIGH_PERFORMANCE
 
 
@@ -72,7 +72,7 @@ def noise_mg(ctrl1: int) -> float:
 
 
 def full_scale_g(ctrl6: int) -> int:
-    """Return 2, 4, 8 or 16."""
+    """Return the full scale in g: 2, 4, 8 or 16."""
     return 2 << (ctrl6 >> 4 & 3)
 
 
@@ -91,7 +91,7 @@ def wake_up_source(sources: int) -> int:
 
 
 def face(g: Sequence[float], tap_ths_x: int) -> int:
-    """Return the bits XL, XH, YL, YH, ZL, ZH of SIXD_SRC: axes beyond the threshold."""
+    """Return the bits XL, XH, YL, YH, ZL, ZH of SIXD_SRC: the axes beyond the threshold."""
     threshold = _FACE_G[tap_ths_x >> 5 & 3]
     bits = 0
     for axis, value in enumerate(g):

@@ -1,7 +1,8 @@
 """Maxim MAX31865 with a PT1000 at its terminals (datasheet 19-6478, revision 3).
 
-The converter measures the ratio of the element to the reference resistor; what the element's
-resistance means is IEC 60751. Figures are the datasheet's electrical characteristics.
+The converter measures the ratio of the element to the reference resistor. IEC 60751 relates the
+element's resistance to its temperature. Figures are from the electrical characteristics in the
+datasheet.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ SINGLE_US = {False: (52_000, 55_000), True: (62_500, 66_000)}  # 60 Hz, 50 Hz no
 CONTINUOUS_US = {False: (16_700, 17_600), True: (20_000, 21_000)}
 FAULT_CYCLE_US = 600
 BIAS_START_US = 10 * US_PER_MS
-BIAS_START_CONSTANTS = 10.5  # time constants of the input filter, which 15 bits take to settle
-FILTER_US = 430  # one of them: 4.3 kilo-ohm and 100 nF
-LEADS_CONSTANTS = 5  # those that a test of the leads waits for (page 14)
+BIAS_START_CONSTANTS = 10.5  # time constants of the input filter until it settles to 15 bits
+FILTER_US = 430  # one time constant: 4.3 kilo-ohm and 100 nF
+LEADS_CONSTANTS = 5  # time constants before each test of the leads (page 14)
 BIAS_V = 2.0
 NOISE_V = 150e-6
 
@@ -52,7 +53,7 @@ LOWEST_C, HIGHEST_C = -200.0, 850.0
 
 
 class Fault(Enum):
-    """What can be wrong at the terminals."""
+    """Faults at the terminals."""
 
     OPEN = "open"
     SHORT = "short"
@@ -65,7 +66,7 @@ class Fault(Enum):
 
 
 class Data(Enum):
-    """What conversions then give."""
+    """The result of conversions with such a fault."""
 
     FULL_SCALE = "full scale"
     NEAR_ZERO = "near zero"
@@ -83,16 +84,16 @@ LEADS = {
     Fault.RTDIN_MINUS_LOW: (0, REFIN_LOW | RTDIN_LOW, Data.VALID),
     Fault.RTDIN_MINUS_HIGH: (REFIN_HIGH, 0, Data.INDETERMINATE),
 }
-"""Bits that a test of the leads sets while FORCE- is closed, while it is open, and the data.
+"""For each fault the bits set while FORCE- is closed, the bits set while it is open, and the data.
 
-Of three wires: table 11, "Decoding RTD Faults for 3-Wire Setups".
+Three wires, as in table 11, "Decoding RTD Faults for 3-Wire Setups".
 """
 PLAUSIBLE_CODES = 7000, 8500
-"""Indeterminate data may be anything, so they are what looks like a measurement."""
+"""Range of codes for indeterminate data: they look like a measurement, which is the worst case."""
 
 
 def resistance(celsius: float, r0: float = 1000.0) -> float:
-    """Return the resistance of a platinum element in ohm: the Callendar-Van Dusen equation."""
+    """Return the resistance of a platinum element in ohm (Callendar-Van Dusen equation)."""
     ratio = 1 + A * celsius + B * celsius**2
     if celsius < 0:
         ratio += C * (celsius - 100) * celsius**3
@@ -100,7 +101,7 @@ def resistance(celsius: float, r0: float = 1000.0) -> float:
 
 
 def temperature(ohm: float, r0: float = 1000.0) -> float:
-    """Return the temperature in degC at which an element has that resistance, by bisection."""
+    """Return the temperature in degC of an element with this resistance, by bisection."""
     low, high = LOWEST_C - 50, HIGHEST_C
     while high - low > 1e-7:
         middle = (low + high) / 2
@@ -116,9 +117,9 @@ class MAX31865:
 
     Args:
         rref: the reference resistor in ohm.
-        wires: 2, 3 or 4 to the element; with 3 the firmware has to set the 3-wire bit, or the
-            resistance of one wire is measured with it.
-        celsius: the element's temperature at a time in seconds.
+        wires: 2, 3 or 4 wires to the element; with 3 the firmware must set the 3-wire bit, or the
+            measurement includes the resistance of one wire.
+        celsius: the temperature of the element at a time in seconds.
     """
 
     FAULTS: ClassVar = {
@@ -156,21 +157,21 @@ class MAX31865:
         self._rref = rref
         self._wires = wires
         self._celsius = celsius
-        # This specimen: an element of class A (0.15 degC at 0 degC), the converter's offset
-        # (3 counts at most) and 0.5 ohm of cable a wire.
+        # This specimen: an element of class A (0.15 degC at 0 degC), the offset of the converter
+        # (3 counts at most) and 0.5 ohm for each wire of the cable.
         self._r0 = 1000 * (1 + A * max(-0.15, min(0.15, rng.gauss(0, 0.05))))
         self._offset = max(-3.0, min(3.0, rng.gauss(0, 1)))
         self._wire_ohm = 0.5
         self.fault: Fault | None = None
         """Fault at the terminals."""
         self.silent = False
-        """Fault: it does not drive the data line, and takes nothing in."""
+        """Fault: the part does not drive the data line and ignores all input."""
         self.slow = False
-        """Fault: a conversion takes ten times as long as it may."""
+        """Fault: a conversion takes ten times its maximum time."""
         self.stuck: int | None = None
         """Fault: every conversion gives this 15-bit code."""
         self.wild: list[float] = []
-        """Fault: the next conversions read these degC, whatever the element has."""
+        """Fault: the next conversions read these degC instead of the true temperature."""
         self._epoch = 0
         self.load = Load(clock, currents.MAX31865)
         self.power_off()
@@ -184,14 +185,14 @@ class MAX31865:
         self._draw()
 
     def supply(self, level: int | None) -> None:
-        """The pin that supplies the part changes."""
+        """Switch the supply of the part with the pin that supplies it."""
         if level:
             self.power_on()
         else:
             self.power_off()
 
     def power_off(self) -> None:
-        """Take the supply away: the registers return to their power-on values."""
+        """Remove the supply: the registers return to their power-on values."""
         self.powered = False
         self.load.become(OFF)
         self._epoch += 1
@@ -199,7 +200,7 @@ class MAX31865:
         self._address: int | None = None
         self._trigger = 0
         self._bias_us: int | None = None
-        self._opened_us: int | None = None  # since when FORCE- is open in a test of the leads
+        self._opened_us: int | None = None  # when FORCE- was opened in a test of the leads
         self._closed_us = 0
         self._converting = False
         self._fresh: float | None = None
@@ -211,11 +212,11 @@ class MAX31865:
     # --- serial interface
 
     def select(self) -> None:
-        """Begin a transaction; its first byte is an address (page 16)."""
+        """Start a transaction; its first byte is an address (page 16)."""
         self._address = None
 
     def transfer(self, out: bytes) -> bytes:
-        """Read or write registers, the address counting up behind each."""
+        """Read or write registers; the address is incremented after each byte."""
         if not self.powered or self.silent:
             return b"\xff" * len(out)
         answer = bytearray()
@@ -234,7 +235,7 @@ class MAX31865:
         return bytes(answer)
 
     def deselect(self) -> None:
-        """End the transaction; what it asked for starts now (page 13)."""
+        """End the transaction; the requested action starts now (page 13)."""
         trigger, self._trigger = self._trigger, 0
         if trigger & ONE_SHOT and not self._registers[CONFIGURATION] & AUTOMATIC:
             self._convert(SINGLE_US)
@@ -270,7 +271,7 @@ class MAX31865:
                 self._registers[STATUS] = 0
             self._registers[CONFIGURATION] = value & (KEPT | FAULT_CYCLE)
             if value & FAULT_CYCLE == FAULT_CYCLE_MANUAL_2 and self._opened_us is None:
-                self._registers[CONFIGURATION] &= ~FAULT_CYCLE  # out of turn: ignored
+                self._registers[CONFIGURATION] &= ~FAULT_CYCLE  # not expected now, so ignored
             self._draw()
             self._trigger = value
             if value & AUTOMATIC and not was & AUTOMATIC:
@@ -292,7 +293,7 @@ class MAX31865:
             return
         self._converting = True
         span = durations[bool(self._registers[CONFIGURATION] & FILTER_50HZ)]
-        # With the bias switched on too late the input has not settled when the sampling starts.
+        # If the bias was switched on too late, the input has not settled when the sampling starts.
         since = -1
         if self._bias_us is not None:
             since = self._clock.now_us - max(self._bias_us, self._closed_us)
@@ -304,7 +305,7 @@ class MAX31865:
         if not self._watch_voltage():
             code = self._code(biased_us)
             self._registers[RTD_MSB : RTD_LSB + 1] = (code << 1).to_bytes(2, "big")
-            # Thresholds have the data's format; both comparisons hold at equality (page 15).
+            # Thresholds have the format of the data; both comparisons include equality (page 15).
             if code >= self._threshold(HIGH_MSB):
                 self._registers[STATUS] |= RTD_HIGH
             if code <= self._threshold(LOW_MSB):
@@ -342,7 +343,7 @@ class MAX31865:
         return max(0, min(FULL_SCALE, code))
 
     def _watch_voltage(self) -> bool:
-        """Set the over- and undervoltage bit, which comes back as long as its cause stays."""
+        """Set the over- and undervoltage bit; it is set again while its cause persists."""
         if self.fault is Fault.VOLTAGE:
             self._registers[STATUS] |= VOLTAGE
         return self.fault is Fault.VOLTAGE
@@ -354,7 +355,7 @@ class MAX31865:
             self._registers[STATUS] |= closed | opened
 
     def _test_leads_closed(self) -> None:
-        """Do the first half of the manual cycle; FORCE- is open from then on (page 14)."""
+        """Test the leads with FORCE- closed; then FORCE- is open (page 14)."""
         if self._bias_us is None:
             return
         if self.fault:
@@ -362,7 +363,7 @@ class MAX31865:
         self._opened_us = self._clock.now_us
 
     def _test_leads_open(self) -> None:
-        """Do the second half, where the first has been done; FORCE- is closed again."""
+        """Test the leads with FORCE- open, after the first test; then FORCE- is closed."""
         if self._opened_us is None:
             return
         waited, self._opened_us = self._clock.now_us - self._opened_us, None
@@ -371,10 +372,10 @@ class MAX31865:
         if self.fault:
             self._registers[STATUS] |= LEADS[self.fault][1]
         if waited < LEADS_CONSTANTS * FILTER_US:
-            self._registers[STATUS] |= REFIN_LOW | RTDIN_LOW  # the inputs have not risen yet
+            self._registers[STATUS] |= REFIN_LOW | RTDIN_LOW  # the inputs have not settled yet
 
     def _note(self) -> None:
-        """Note what the firmware is given, once a conversion."""
+        """Note the value that the firmware reads, once for each conversion."""
         if self._fresh is None:
             return
         true_c, self._fresh = self._fresh, None

@@ -1,9 +1,9 @@
-"""An array of NOR flash cells, as mean as the part.
+"""An array of NOR flash cells with realistic faults.
 
-Erased bits are 1. Programming only clears bits, a page at a time, and wraps within the page;
-erasing sets a whole sector. What loses power half way leaves any subset of its bits done, and
-bits whose charge lies at the threshold: they read one way now and another way later, until they
-are programmed or erased again. Nothing reports a failure: only reading back shows it.
+Erased bits are 1. Programming clears bits within one page and wraps at its end; erasing sets a
+whole sector. A power loss during an operation leaves any subset of its bits changed, and some bits
+with a charge at the threshold. A bit at the threshold reads differently at different times until
+it is programmed or erased again. The part reports no failure: only reading back shows it.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from enum import StrEnum
 
 
 class Tear(StrEnum):
-    """How far an operation got before the power failed."""
+    """The progress of an operation at a power loss."""
 
     NOTHING = "nothing"
-    """It had not begun to change anything."""
+    """Nothing has changed."""
     BARELY = "barely"
-    """A few bits lie at the threshold, no others have changed."""
+    """A few bits are at the threshold, no others have changed."""
     PREFIX = "prefix"
-    """The first bytes are done, the others untouched."""
+    """The first bytes are complete, the others unchanged."""
     SUBSET = "subset"
-    """Any bits are done, the others untouched."""
+    """A random subset of the bits is complete, the others are unchanged."""
     MIXED = "mixed"
-    """Any bits are done, others lie at the threshold."""
+    """A random subset of the bits is complete, the others are at the threshold."""
     THRESHOLD = "threshold"
-    """Every bit to be changed lies at the threshold."""
+    """Every bit to be changed is at the threshold."""
     NEARLY = "nearly"
-    """All is done but for a few bits at the threshold."""
+    """All bits are complete, except a few at the threshold."""
     DONE = "done"
-    """It was complete; nobody has been told."""
+    """The operation is complete, but the firmware does not know."""
 
 
 class Mood(StrEnum):
-    """How cells at the threshold read: temperature and supply voltage move the threshold."""
+    """How bits at the threshold read: temperature and supply voltage move the threshold."""
 
     ONES = "ones"
     ZEROS = "zeros"
     RANDOM = "random"
-    """Each bit on its own, and anew at every reading."""
+    """Each bit is random, at every read."""
 
 
 class OverProgrammed(Exception):
@@ -49,12 +49,12 @@ class OverProgrammed(Exception):
 
 
 class NorArray:
-    """The cells of one part and what wears and fails in them.
+    """The cells of one part with their wear and faults.
 
     Args:
         size, sector_size, page_size: in bytes.
-        programs_per_unit: how often a unit of ``unit`` bytes may be programmed between erases; 0
-            where the part sets no limit.
+        programs_per_unit: how often a unit of ``unit`` bytes may be programmed between two erases;
+            0 means no limit.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class NorArray:
         self.cells = bytearray(b"\xff" * size)
         self.mood = Mood.RANDOM
         self.wear = [0] * (size // sector_size)
-        """Erases begun, by sector."""
+        """Number of erases started, by sector."""
         self.programmed_bytes = 0
         self.weak: dict[int, dict[int, int]] = {}
-        """Bits at the threshold, 0 in the cells: by sector, the mask by address."""
+        """Bits at the threshold, by sector and address as a mask; they are 0 in the cells."""
         self._stuck: dict[int, tuple[int, int]] = {}
         self._bad_erase: set[int] = set()
         self._bad_program: set[int] = set()
@@ -91,15 +91,15 @@ class NorArray:
         self._stuck[address] = (mask, mask if level else 0)
 
     def flip(self, address: int, bit: int) -> None:
-        """Flip one bit, as lost charge or radiation does."""
+        """Flip one bit, as a loss of charge or radiation does."""
         self.cells[address] ^= 1 << bit
 
     def fail_erase(self, sector: int) -> None:
-        """From now on, erasing ``sector`` leaves some of its programmed bits as they are."""
+        """From now on, erasing ``sector`` leaves some of its programmed bits unchanged."""
         self._bad_erase.add(sector)
 
     def fail_program(self, sector: int) -> None:
-        """From now on, programming in ``sector`` leaves some bits as they are."""
+        """From now on, programming in ``sector`` leaves some bits unchanged."""
         self._bad_program.add(sector)
 
     # ---- operations ----
@@ -126,7 +126,7 @@ class NorArray:
         return data
 
     def program(self, address: int, data: bytes, tear: Tear = Tear.DONE) -> None:
-        """Clear bits in the page of ``address``; what passes its end wraps to its beginning."""
+        """Clear bits in the page of ``address``; data beyond its end wraps to its beginning."""
         page = address // self.page_size * self.page_size
         final: dict[int, int] = {}
         for i, byte in enumerate(data):
@@ -201,13 +201,13 @@ class NorArray:
                     self._change(at, ~byte & 0xFF, 0, 0)
 
     def _change(self, at: int, mask: int, weak: int, level: int) -> None:
-        """Drive the bits of ``mask`` to ``level``, and those of ``weak`` to the threshold."""
+        """Set the bits of ``mask`` to ``level``, and those of ``weak`` to the threshold."""
         masks = self.weak.setdefault(at // self.sector_size, {})
         if level:
             self.cells[at] |= mask
             weak &= ~self.cells[at] & 0xFF
         else:
-            # A cell already firmly programmed stays so.
+            # A cell that is firmly programmed already does not change.
             weak &= self.cells[at] | masks.get(at, 0)
             self.cells[at] &= ~(mask | weak)
         now = masks.get(at, 0) & ~mask | weak
@@ -219,7 +219,7 @@ class NorArray:
     def _tear(
         self, addresses: Sequence[int], masks: dict[int, int], tear: Tear, level: int
     ) -> None:
-        """Do part of a change: ``masks`` are the bits on their way to ``level``."""
+        """Apply part of a change: ``masks`` are the bits that change to ``level``."""
         rng = self._rng
         changing = [at for at in addresses if masks.get(at)]
         if tear is Tear.NOTHING or not changing:

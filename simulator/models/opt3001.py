@@ -1,9 +1,8 @@
 """Texas Instruments OPT3001: illuminance over I2C (datasheet SBOS681C).
 
-The light of the world changes in steps. A conversion that ends in steady light repeats the one
-before it, so the model lets conversions happen only where one could differ; what is read in
-between is the same as if all had happened. SMBus alert, general-call reset and high-speed mode
-are left out.
+The light changes in steps. In steady light a conversion repeats the result of the one before, so
+the model makes a conversion only where its result may differ; the registers read the same as with
+all conversions. SMBus alert, general-call reset and high-speed mode are not modelled.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ STORM_US = 2 * US_PER_S
 
 
 def lux(code: int) -> float:
-    """Return what a result or limit register stands for: 0.01 * 2^E * R (7.6.1.1.1)."""
+    """Return the lux of a result or limit register: 0.01 * 2^E * R (7.6.1.1.1)."""
     return LEAST_LX * (1 << (code >> 12)) * (code & 0xFFF)
 
 
@@ -55,7 +54,7 @@ class OPT3001:
 
     Args:
         light: the illuminance in lux at a time in seconds.
-        changes: the times in seconds, ascending, at which it changes.
+        changes: the times in seconds, ascending, at which the light changes.
     """
 
     FAULTS: ClassVar = {
@@ -86,21 +85,21 @@ class OPT3001:
         self.address = address
         self._light = light
         self._changes = changes
-        # This specimen (6.5): 2000 lx read as 1800...2200, up to 3 codes in the dark.
+        # This specimen (6.5): 2000 lx reads 1800...2200, darkness up to 3 codes.
         self._gain = max(0.9, min(1.1, rng.gauss(1, 0.03)))
         self._dark_lx = LEAST_LX * rng.choice((0, 0, 0, 1, 2, 3))
         self._convert_us = {ct: rng.randint(*span) * US_PER_MS for ct, span in CONVERT_MS.items()}
         self._int: Terminal | None = None
         self.silent = False
-        """Fault: it acknowledges nothing."""
+        """Fault: the part does not acknowledge."""
         self.holds_bus = False
-        """Fault: it keeps SDA low, and with it the bus of everybody."""
+        """Fault: the part holds SDA low, which blocks the bus for all parts."""
         self.stuck: int | None = None
         """Fault: every conversion gives this result."""
         self.device_id = OPT3001_ID
-        """What it says it is; anything else is a fault."""
+        """The identity that the part reports; another value is a fault."""
         self.dazzled = False
-        """Fault: more light than the highest range holds."""
+        """Fault: the light exceeds the highest range."""
         self.slow = False
         """Fault: no conversion ends."""
         self._storm = False
@@ -126,17 +125,17 @@ class OPT3001:
         self._drive()
 
     def power_on(self) -> None:
-        """Supply the part; it starts shut down (7.1)."""
+        """Supply the part; it starts in shutdown (7.1)."""
         self.powered = True
         self._draw()
 
     def power_off(self) -> None:
-        """Take the supply away: the registers return to their reset values."""
+        """Remove the supply: the registers return to their reset values."""
         self.powered = False
         self._reset()
 
     def connect_int(self, terminal: Terminal) -> None:
-        """Wire INT, an open drain."""
+        """Connect INT, an open drain, to a net."""
         self._int = terminal
         self._drive()
 
@@ -146,7 +145,7 @@ class OPT3001:
         self.load.become(state if self.powered else OFF)
 
     def _drive(self) -> None:
-        """Bring INT to the pin: low while active, or while not, as POL says (7.3.3)."""
+        """Drive INT with the polarity set by POL (7.3.3)."""
         if self._int:
             inverted = bool(self._registers[CONFIGURATION] & POL)
             low = self._active != inverted and self.powered
@@ -154,7 +153,7 @@ class OPT3001:
 
     @property
     def storm(self) -> bool:
-        """Fault: INT falls every two seconds, whatever is measured and read."""
+        """Fault: INT falls every two seconds, independent of measurements and reads."""
         return self._storm
 
     @storm.setter
@@ -177,7 +176,7 @@ class OPT3001:
             raise Nak
 
     def write(self, data: bytes) -> None:
-        """Set the register pointer, and the register where two bytes follow."""
+        """Set the register pointer, and write the register if two bytes follow."""
         self._answers()
         if not data:
             return
@@ -186,7 +185,7 @@ class OPT3001:
             self._write(self._pointer, data[1] << 8 | data[2])
 
     def read(self, n: int) -> bytes:
-        """Answer the register that the pointer names, again and again."""
+        """Read the register at the pointer repeatedly."""
         self._answers()
         return (self._read(self._pointer).to_bytes(2, "big") * (n // 2 + 1))[:n]
 
@@ -213,7 +212,7 @@ class OPT3001:
             return self.device_id
         value = self._registers.get(register, 0)
         if register == CONFIGURATION:
-            # Reading lets go of what is latched (table 2) and of the conversion-ready flag.
+            # Reading clears the latched flags (table 2) and the conversion-ready flag.
             self._registers[CONFIGURATION] &= ~CRF
             if value & LATCH or self._end_of_conversion:
                 self._registers[CONFIGURATION] &= ~(FH | FL)
@@ -229,7 +228,7 @@ class OPT3001:
     # --- conversion
 
     def look(self) -> None:
-        """Take in that the world has got another light, or is going to."""
+        """React to a change of the light, now or soon."""
         self._look_again()
 
     @property
@@ -241,14 +240,14 @@ class OPT3001:
         return self._convert_us[self._registers[CONFIGURATION] & CT]
 
     def _begin(self) -> None:
-        """Start converting now; a conversion under way is aborted."""
+        """Start a conversion now; a running conversion is aborted."""
         self._begun_us = self._ended_us = self._clock.now_us
         if self._registers[CONFIGURATION] >> 12 == AUTOMATIC:
             self._begun_us += RANGE_US
         self._look_again()
 
     def _look_again(self) -> None:
-        """Let the next conversion happen, and as many as the fault count asks for."""
+        """Schedule the next conversion, and as many as the fault count requires."""
         self._steady = FAULT_COUNTS[self._registers[CONFIGURATION] & FC] + 1
         self._schedule()
 
@@ -269,7 +268,7 @@ class OPT3001:
         self._handle = self._clock.call_at(self._begun_us + (ended + 1) * span, self._end)
 
     def _catch_up(self) -> None:
-        """Count the conversions that were passed over: they ended as the last one did."""
+        """Count the skipped conversions, which had the same result as the last one."""
         count = (self._clock.now_us - self._begun_us) // self._span_us
         ended_us = self._begun_us + count * self._span_us
         if self._registers[CONFIGURATION] & M_CONTINUOUS and count > 0:
@@ -285,7 +284,7 @@ class OPT3001:
         self._schedule()
 
     def _convert(self, ended_us: int) -> None:
-        """Take the result of the conversion that ends then, and compare it."""
+        """Set the result of the conversion that ends then; compare it with the limits."""
         if self.slow or ended_us <= self._ended_us:
             return
         self._ended_us = ended_us
@@ -310,12 +309,12 @@ class OPT3001:
 
     @property
     def _low_limit(self) -> int:
-        """The low limit; its two top bits are no part of it in end-of-conversion mode."""
+        """The low limit; in end-of-conversion mode its two top bits are not part of it."""
         limit = self._registers[LOW_LIMIT]
         return limit & 0x3FFF if self._end_of_conversion else limit
 
     def _mean_lx(self, begun_us: int, ended_us: int) -> float:
-        """Return the illuminance averaged over the integration."""
+        """Return the illuminance averaged over the integration time."""
         knots = [begun_us / US_PER_S]
         knots += [t for t in self._changes if knots[0] < t < ended_us / US_PER_S]
         knots.append(ended_us / US_PER_S)
@@ -328,7 +327,7 @@ class OPT3001:
         if self.stuck is not None:
             return self.stuck, False
         number = self._registers[CONFIGURATION] >> 12
-        # At 100 ms the lowest ranges resolve 0.08 lx only.
+        # With an integration time of 100 ms the lowest ranges resolve only 0.08 lx.
         step = LEAST_LX * (1 if self._registers[CONFIGURATION] & CT else 8)
         codes = round(measured_lx / step) * round(step / LEAST_LX)
         if self.dazzled:

@@ -1,4 +1,4 @@
-"""What a person touches or looks at: button, cable, LED."""
+"""The parts that a person uses: button, cable, LED."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from coldtrail_simulator.models import currents
 from coldtrail_simulator.wires import Terminal
 
 BOUNCE_US = 5 * US_PER_MS
-"""Contacts bounce for this long at most."""
+"""Longest time for which contacts bounce."""
 
 
 class Button:
-    """A push button between its pin and a supply rail, with contacts that bounce.
+    """A push button between its pin and a supply rail, with bouncing contacts.
 
     Args:
-        active: level of the pin while it is pressed.
+        active: level of the pin while the button is pressed.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Button:
         self._active = active
 
     def press(self, us: int) -> None:
-        """Press it now and let go after ``us``."""
+        """Press the button now and release it after ``us``."""
         self._journal.note(self.name, ms=us // US_PER_MS)
         self._bounce(self._active)
         self._clock.call_after(us, lambda: self._bounce(None))
@@ -54,7 +54,7 @@ class Button:
 
 
 class Cable:
-    """A USB cable: 5 V on VBUS, which the pin sees through a divider."""
+    """A USB cable: 5 V on VBUS, divided for the pin."""
 
     def __init__(self, journal: Journal, terminal: Terminal, *, name: str = "vbus") -> None:
         self._journal = journal
@@ -62,12 +62,12 @@ class Cable:
         self.name = name
 
     def plug(self) -> None:
-        """Plug it in."""
+        """Plug the cable in."""
         self._journal.note(self.name, level=1)
         self._terminal.drive(1)
 
     def unplug(self) -> None:
-        """Pull it out."""
+        """Pull the cable out."""
         self._journal.note(self.name, level=0)
         self._terminal.drive(None)
 

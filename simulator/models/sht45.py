@@ -12,14 +12,14 @@ from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models import currents
 from coldtrail_simulator.wires import Nak
 
-# Commands (table 8) with the measurement's duration, typical and longest, in us (table 5), and
-# its repeatability, one standard deviation: degC (table 2) and %RH (table 1).
+# For each command (table 8) the typical and the longest duration in us (table 5), and the
+# repeatability as one standard deviation: degC (table 2) and %RH (table 1).
 _MEASURE = {
     0xFD: (6_900, 8_300, 0.04 / 3, 0.08 / 3),
     0xF6: (3_700, 4_500, 0.07 / 3, 0.15 / 3),
     0xE0: (1_300, 1_600, 0.10 / 3, 0.25 / 3),
 }
-"""The datasheet's repeatability is three standard deviations."""
+"""The datasheet states three standard deviations."""
 _SERIAL = 0x89
 _RESET = 0x94
 _RESET_US = 1 * US_PER_MS
@@ -40,7 +40,7 @@ class SHT45:
     """One sensor.
 
     Args:
-        ambient_c: the air's temperature in degC at a time in seconds.
+        ambient_c: the temperature of the air in degC at a time in seconds.
         humidity: its relative humidity in percent.
     """
 
@@ -81,15 +81,15 @@ class SHT45:
         self._answer = b""
         self._pending: Callable[[], bytes] | None = None
         self.silent = False
-        """Fault: it acknowledges nothing."""
+        """Fault: the part does not acknowledge."""
         self.slow = False
-        """Fault: a measurement takes ten times as long as it may."""
+        """Fault: a measurement takes ten times its maximum time."""
         self.wrong_crc = False
-        """Fault: every checksum it sends is wrong."""
+        """Fault: every checksum is wrong."""
         self.stuck: tuple[int, int] | None = None
-        """Fault: it sends these ticks of temperature and humidity whatever it measures."""
+        """Fault: the part always sends these ticks of temperature and humidity."""
         self.holds_bus = False
-        """Fault: it keeps SDA low, and with it the bus of everybody."""
+        """Fault: the part holds SDA low, which blocks the bus for all parts."""
 
     def power_on(self) -> None:
         """Supply the part."""
@@ -98,7 +98,7 @@ class SHT45:
         self._busy_for(_POWER_UP_US)
 
     def power_off(self) -> None:
-        """Take the supply away."""
+        """Remove the supply."""
         self.powered = False
         self.load.become(OFF)
         self._forget()
@@ -111,7 +111,7 @@ class SHT45:
         self._ready_us = self._clock.now_us + us
 
     def write(self, data: bytes) -> None:
-        """Take a command; NAK while it measures (section 4.1)."""
+        """Accept a command; NAK during a measurement (section 4.1)."""
         if not self.powered or self.silent or self._clock.now_us < self._ready_us:
             raise Nak
         if not data:
@@ -132,7 +132,7 @@ class SHT45:
             raise Nak
 
     def read(self, n: int) -> bytes:
-        """Hand out the result; NAK when there is none yet (section 4.1)."""
+        """Send the result; NAK when there is none yet (section 4.1)."""
         if not self.powered or self.silent or self._clock.now_us < self._ready_us:
             raise Nak
         if self._pending:
@@ -143,12 +143,12 @@ class SHT45:
         return answer[:n].ljust(n, b"\xff")
 
     def _measure(self, noise_c: float, noise_rh: float) -> bytes:
-        """Measure at the moment the conversion ended and note what the firmware is given."""
+        """Measure at the end of the conversion and note the values that the firmware receives."""
         t_s = self._ready_us / US_PER_S
         true_c, true_rh = self._ambient_c(t_s), self._humidity(t_s)
         celsius = true_c + self._offset_c + self._rng.gauss(0, noise_c)
         percent = true_rh + self._offset_rh + self._rng.gauss(0, noise_rh)
-        # Section 4.6 the other way round.
+        # The inverse of the formulas in section 4.6.
         ticks = round((celsius + 45) / 175 * 65535), round((percent + 6) / 125 * 65535)
         t_ticks, rh_ticks = (max(0, min(65535, value)) for value in self.stuck or ticks)
         if not self.wrong_crc:

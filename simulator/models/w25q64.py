@@ -18,7 +18,7 @@ PAGE = 256
 JEDEC = bytes((0xEF, 0x40, 0x17))
 DEVICE = 0x16
 
-# AC characteristics, section 9.6: typical and longest.
+# AC characteristics, section 9.6: typical and maximum times.
 PROGRAM_US = (400, 3_000)
 ERASE_US = {SECTOR: (45_000, 400_000), 32768: (120_000, 1_600_000), 65536: (150_000, 2_000_000)}
 CHIP_ERASE_US = (20_000_000, 100_000_000)
@@ -31,7 +31,7 @@ WRITE_AFTER_POWER_US = 5 * US_PER_MS
 
 
 class Op(IntEnum):
-    """Instructions, tables 8.1.2 and 8.1.3, as far as one data line carries them."""
+    """Instructions that use one data line (tables 8.1.2 and 8.1.3)."""
 
     WRITE_STATUS_1 = 0x01
     PAGE_PROGRAM = 0x02
@@ -69,10 +69,10 @@ WHILE_BUSY = (Op.READ_STATUS_1, Op.READ_STATUS_2, Op.READ_STATUS_3)
 BUSY = 0x01
 WEL = 0x02
 SRP = 0x80
-CMP = 0x40  # of register 2
-LOCK_BITS = 0x38  # ..., one-time programmable
-SRL = 0x01  # ..., until the power goes
-WPS = 0x04  # of register 3
+CMP = 0x40  # in register 2
+LOCK_BITS = 0x38  # in register 2, one-time programmable
+SRL = 0x01  # in register 2, set until the next power loss
+WPS = 0x04  # in register 3
 WRITABLE: dict[int, int] = {
     Op.WRITE_STATUS_1: 0xFC,
     Op.WRITE_STATUS_2: 0x7B,
@@ -81,11 +81,11 @@ WRITABLE: dict[int, int] = {
 
 
 class W25Q64:
-    """One part. ``array`` holds the cells, and the faults that can be put into them."""
+    """One part. ``array`` holds the cells and their faults."""
 
     modes: tuple[int, ...] = (0, 3)
     max_hz = 50_000_000
-    """With Read Data (03h), the slowest instruction."""
+    """The limit of Read Data (03h), the slowest instruction."""
 
     def __init__(
         self, clock: Clock, rng: random.Random, journal: Journal, *, name: str = "flash"
@@ -96,25 +96,25 @@ class W25Q64:
         self.name = name
         self.array = NorArray(rng, SIZE, SECTOR, PAGE)
         self.unique_id = rng.getrandbits(64).to_bytes(8, "big")
-        # This specimen's speed between typical and 1.5 times that; the longest times are those of
-        # a worn part at its temperature limit.
+        # This specimen takes the typical times or up to 1.5 times as long. The maximum times are
+        # those of a worn part at its temperature limit.
         self._pace = 1 + rng.random() / 2
         self.worn = False
-        """Fault: every operation takes the longest time."""
+        """Fault: every operation takes its maximum time."""
         self.hangs = False
         """Fault: the next program or erase never ends."""
         self.absent = False
         """Fault: there is no part, or its lines are broken."""
         self.jedec = JEDEC
-        """What it says it is: another maker's part has another id."""
+        """The JEDEC id that the part reports; parts of other makers have another one."""
         self.latches = True
-        """Fault when not: a write enable does not set the latch."""
+        """Fault if False: a write enable does not set the latch."""
         self.wp_low = False
-        """Whether /WP is held low, with which SRP locks the status registers."""
+        """Whether /WP is held low, which locks the status registers together with SRP."""
         self.registers: dict[int, int] = dict.fromkeys(WRITABLE, 0)
-        """The bits of the three status registers that can be written; they outlast the power."""
+        """The writable bits of the three status registers, which survive a power loss."""
         self.on_write: Callable[[int], object] = lambda _: None
-        """Called as a program or erase begins, with the us that it is going to take."""
+        """Called when a program or erase starts, with its duration in us."""
         self.load = Load(clock, currents.W25Q64)
         self._powered = False
         self._under_way: tuple[Handle, int, int, Callable[[Tear], None], str] | None = None
@@ -134,7 +134,7 @@ class W25Q64:
     # ---- power ----
 
     def power_on(self) -> None:
-        """Supply the part: after 20 us it answers, after 5 ms it programs and erases (9.4)."""
+        """Supply the part: it answers after 20 us, and programs and erases after 5 ms (9.4)."""
         if not self._powered:
             self._powered = True
             self._reset()
@@ -142,7 +142,7 @@ class W25Q64:
             self._on_us = self._clock.now_us
 
     def power_off(self) -> None:
-        """Take the supply away: an operation under way tears."""
+        """Remove the supply: a running operation is torn."""
         if not self._powered:
             return
         self._powered = False
@@ -160,7 +160,7 @@ class W25Q64:
                 tear = self._rng.choice((Tear.PREFIX, Tear.SUBSET, Tear.MIXED, Tear.THRESHOLD))
             act(tear)
             self._journal.note("flash_torn", name=self.name, tear=tear.value)
-        # The temperature of the next power cycle decides how weak bits read.
+        # The temperature at the next power-on decides how weak bits read.
         self.array.mood = self._rng.choice(list(Mood))
 
     def _draw(self) -> None:
@@ -173,7 +173,7 @@ class W25Q64:
 
     @property
     def busy(self) -> bool:
-        """Whether a program, an erase or a status write is under way."""
+        """Whether a program, an erase or a status write is running."""
         return self._under_way is not None
 
     def _start(
@@ -199,7 +199,7 @@ class W25Q64:
     # ---- bus ----
 
     def select(self) -> None:
-        """Begin an instruction."""
+        """Start an instruction."""
         now = self._clock.now_us
         self._selected = (
             self._powered and not self.absent and now >= self._on_us + SELECT_AFTER_POWER_US
@@ -210,17 +210,18 @@ class W25Q64:
             self._draw()
 
     def transfer(self, out: bytes) -> bytes:
-        """Take bytes and answer as many; what the part does not drive reads as ones."""
+        """Take bytes and answer as many; undriven bits read as ones."""
         if not self._selected:
             return b"\xff" * len(out)
         taken = len(self._in)
         self._in += out
         if not taken and self._ignores(out[0]):
-            # What it ignores it ignores to the end, even should it become ready meanwhile.
+            # An ignored instruction is ignored to its end, even if the part becomes ready
+            # meanwhile.
             self._selected = False
             return b"\xff" * len(out)
         head, answer = self._answer(self._in[0])
-        # The answer begins once the instruction, address and dummy bytes are in.
+        # The answer begins after the instruction, the address and the dummy bytes.
         quiet = min(max(0, head - taken), len(out))
         return b"\xff" * quiet + answer(len(out) - quiet)
 
@@ -270,7 +271,7 @@ class W25Q64:
         return bytes(self.array.read(address, n))
 
     def deselect(self) -> None:
-        """End an instruction: those that change something act now."""
+        """End an instruction; those that change something take effect now."""
         if self._powered:
             self._act()
             self._selected = False
@@ -315,7 +316,7 @@ class W25Q64:
         elif op == Op.PAGE_PROGRAM and len(frame) > 4:
             data = frame[4:]
             if len(data) > PAGE:
-                # The page buffer is a ring: the last 256 bytes count (8.2.13).
+                # The page buffer is a ring, so the last 256 bytes are programmed (8.2.13).
                 skipped = len(data) - PAGE
                 address = address // PAGE * PAGE + (address + skipped) % PAGE
                 data = data[skipped:]
@@ -331,9 +332,9 @@ class W25Q64:
             self._start(CHIP_ERASE_US, lambda tear: self._erase(0, SIZE, tear))
 
     def _protects(self, op: int, address: int) -> bool:
-        """Whether the block protect bits forbid it (7.1.3 to 7.1.7)."""
+        """Whether the block protect bits prevent the operation (7.1.3 to 7.1.7)."""
         if self.registers[Op.WRITE_STATUS_3] & WPS:
-            return True  # each block has its own lock, and powers up locked
+            return True  # each block has its own lock, and all are locked at power-up
         first, end = self._protected()
         if op in (Op.CHIP_ERASE, Op.CHIP_ERASE_60):
             return first < end
@@ -357,7 +358,7 @@ class W25Q64:
 
     @property
     def _is_locked(self) -> bool:
-        """Whether the status registers refuse to be written (table 7.1.8)."""
+        """Whether the status registers cannot be written (table 7.1.8)."""
         by_pin = self.registers[Op.WRITE_STATUS_1] & SRP and self.wp_low
         return bool(by_pin or self.registers[Op.WRITE_STATUS_2] & SRL)
 

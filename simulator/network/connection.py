@@ -1,4 +1,4 @@
-"""The real connection to the broker behind a link. Nothing here knows of virtual time."""
+"""The real connection to the broker behind a link. This module does not use virtual time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from coldtrail_simulator.network.medium import FarSide
 from coldtrail_simulator.network.mqtt_packet import PUBLISH, Packet, take_packet
 
 SLICE_S = 0.25
-"""How often a wait looks whether those who should answer still live."""
+"""Real seconds between two checks whether broker and gateway still run."""
 
 
 class Connection:
-    """One TCP connection, closed until ``open``; every answer is due within ``limit_s``."""
+    """One TCP connection, closed until ``open``. Every answer must arrive within ``limit_s``."""
 
     def __init__(self, far_side: FarSide | None, limit_s: float) -> None:
         self._far_side = far_side
@@ -25,18 +25,18 @@ class Connection:
         self._real: socket.socket | None = None
         self._from_broker = bytearray()
         self.ended = False
-        """Whether the broker has closed it."""
+        """Whether the broker has closed the connection."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it has been opened, and not been closed from this end."""
+        """Whether it was opened and has not been closed from this end."""
         return self._real is not None
 
     def open(self, host: str, port: int) -> None:
         """Connect.
 
         Raises:
-            OSError: nobody listens there.
+            OSError: the connection is refused.
             RunInvalidError: there is no answer in time.
         """
         try:
@@ -46,11 +46,11 @@ class Connection:
         self._real.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def secure(self, context: ssl.SSLContext, name: str | None) -> bytes:
-        """Begin TLS and return the server's certificate (DER, empty without one).
+        """Start TLS and return the server's certificate (DER, empty without one).
 
         Raises:
-            OSError: the handshake fails; ssl.SSLError among them.
-            RunInvalidError: it is not over in time.
+            OSError: the handshake fails; this includes ssl.SSLError.
+            RunInvalidError: the handshake does not end in time.
         """
         if self._real is None:
             raise ConnectionResetError
@@ -62,7 +62,7 @@ class Connection:
         return secure.getpeercert(binary_form=True) or b""
 
     def close(self) -> None:
-        """Close it; a second time does nothing."""
+        """Close the connection; a second call has no effect."""
         if self._real:
             self._real.close()
             self._real = None
@@ -71,7 +71,7 @@ class Connection:
         """Send bytes; after the end of the connection they are dropped.
 
         Raises:
-            RunInvalidError: the broker does not take them in time.
+            RunInvalidError: the broker does not accept them in time.
         """
         if self._real is None:
             return
@@ -87,7 +87,7 @@ class Connection:
         """Return the server's answer to the first message of a TLS handshake.
 
         Raises:
-            RunInvalidError: it does not come in time.
+            RunInvalidError: the answer does not arrive in time.
         """
         if self._real is None:
             return b""
@@ -104,14 +104,15 @@ class Connection:
     def collect(
         self, expected: list[Expected], *, to_the_end: bool = False, any_message: bool = False
     ) -> list[tuple[Expected, Packet]]:
-        """Read until every expected packet is there, or the connection has ended.
+        """Read until every expected packet has arrived, or the connection has ended.
 
-        Returns them in the order asked for; with ``any_message`` also publications that were not
-        asked for, in the order of arrival and before the rest. ``to_the_end`` reads on until the
-        broker has closed the connection.
+        Returns the packets in the order of ``expected``. With ``any_message`` it also returns
+        other publications, in the order of arrival and before the rest. ``to_the_end`` reads until
+        the broker has closed the connection.
 
         Raises:
-            RunInvalidError: one does not come in time, or another packet comes in its place.
+            RunInvalidError: a packet does not arrive in time, or another packet arrives in its
+                place.
         """
         came: dict[int, Packet] = {}
         others: list[tuple[Expected, Packet]] = []
@@ -134,7 +135,7 @@ class Connection:
         return others + [(expected[i], came[i]) for i in sorted(came)]
 
     def _read(self, deadline: float, what: str) -> Packet | None:
-        """Return the next packet from the broker; None when there is none yet or any more."""
+        """Return the next packet, or None if there is none yet or the connection ended."""
         packet = take_packet(self._from_broker)
         if packet or self._real is None:
             return packet
@@ -158,7 +159,7 @@ class Connection:
         """Wait until the gateway has published more than ``before`` messages on a topic.
 
         Raises:
-            RunInvalidError: it does not in time.
+            RunInvalidError: the gateway does not do so in time.
         """
         far_side = self._far_side
         if far_side and not far_side.await_confirmation(topic, before, self._limit_s):

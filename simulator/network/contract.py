@@ -1,6 +1,6 @@
-"""The few numbers and names of the uplink contract that the simulator has to know.
+"""The numbers and names of the uplink contract that the simulator uses.
 
-They mirror ``firmware/uplink.cddl`` and ``firmware/UPLINK.md``; a test holds them to both.
+They repeat ``firmware/uplink.cddl`` and ``firmware/UPLINK.md``; a test compares them with both.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from enum import IntEnum
 
 PREFIX = "coldtrail/1/"
-"""What every topic of the contract begins with."""
+"""The beginning of every topic of the contract."""
 UP, CONFIRMATION, COMMAND = "up", "confirmation", "command"
-"""What a topic of a tracker ends with."""
+"""The last part of a tracker's topics."""
 
 
 def topic(tracker: str, ending: str) -> str:
-    """Return a topic of a tracker; "+" for the tracker makes it a filter for all of them."""
+    """Return a topic of a tracker; with "+" for the tracker a filter for all trackers."""
     return f"{PREFIX}{tracker}/{ending}"
 
 
 class Envelope(IntEnum):
-    """Places in the array of a COSE_Mac0."""
+    """Indices into the array of a COSE_Mac0."""
 
     PAYLOAD = 2
 
@@ -38,7 +38,7 @@ class Profile(IntEnum):
 
 
 class Rule(IntEnum):
-    """Places in the array of a rule."""
+    """Indices into the array of a rule."""
 
     CHANNEL = 2
     COMPARISON = 3
@@ -68,8 +68,8 @@ UNITS = {
     Channel.ACCELERATION_Y: (1, "mg"),
     Channel.ACCELERATION_Z: (1, "mg"),
 }
-"""How many of the integers on the air make one of the unit, and the unit."""
+"""How many steps of the integer on the wire make one unit, and the name of the unit."""
 
 LOWER_LIMIT = frozenset((1, 2))
 UPPER_LIMIT = frozenset((3, 4))
-"""Comparisons of a rule: met below (<, <=) and above (>, >=) its threshold."""
+"""Comparisons of a rule: a lower limit for < and <=, an upper limit for > and >=."""

@@ -1,4 +1,4 @@
-"""Packets that the broker is expected to send in reply (OASIS MQTT 3.1.1, chapter 3)."""
+"""Packets that the broker is expected to send (OASIS MQTT 3.1.1, chapter 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coldtrail_simulator.network.mqtt_packet import PUBLISH, TYPE_NAMES, Packet
 
 @dataclass(frozen=True)
 class Expected:
-    """A packet that has to come, and its name for a message."""
+    """A packet that must arrive, and its name for messages."""
 
     name: str
     matches: Callable[[Packet], bool]
@@ -19,12 +19,12 @@ class Expected:
 
 
 def of_type(kind: int) -> Expected:
-    """Return any packet of a type."""
+    """Expect any packet of a type."""
     return Expected(TYPE_NAMES[kind], lambda packet: packet.type == kind)
 
 
 def acknowledgement(kind: int, number: int) -> Expected:
-    """Return the packet of a type that acknowledges a number."""
+    """Expect the packet of a type that acknowledges a packet id."""
 
     def matches(packet: Packet) -> bool:
         return packet.type == kind and packet.number(0) == number
@@ -33,7 +33,7 @@ def acknowledgement(kind: int, number: int) -> Expected:
 
 
 def message(topic: str, what: str, *, from_gateway: bool = False) -> Expected:
-    """Return a publication on a topic, and what it is."""
+    """Expect a publication on a topic; ``what`` names it."""
 
     def matches(packet: Packet) -> bool:
         return packet.type == PUBLISH and packet.publication()[0] == topic
@@ -42,5 +42,5 @@ def message(topic: str, what: str, *, from_gateway: bool = False) -> Expected:
 
 
 def confirmation_topic(topic: str) -> str:
-    """Return where the gateway confirms what was published on ``topic`` (…/up)."""
+    """Return the topic on which the gateway confirms messages on ``topic`` (…/up)."""
     return topic.removesuffix(UP) + CONFIRMATION

@@ -1,14 +1,14 @@
 """One connection to the broker: real TCP with modelled latency.
 
-A chunk of bytes reaches the broker's end of the connection a seeded latency
-after the modem sent it. Whole MQTT 3.1.1 packets are taken from there to the real broker, and
-while an answer is outstanding there virtual time stands still. The answer then reaches the modem
-a seeded latency later, in an order that the standard allows and the host's load cannot change.
+A chunk of bytes reaches the broker's end of the connection a seeded latency after the modem has
+sent it. There, whole MQTT 3.1.1 packets are sent to the real broker. Virtual time stops while an
+answer of the broker is outstanding. The answer reaches the modem after another seeded latency, in
+an order that the standard allows and that does not depend on the load of the host.
 
-What is waited for (OASIS MQTT 3.1.1, chapter 3): CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK,
-UNSUBACK, PINGRESP, the end of the connection after DISCONNECT; after SUBSCRIBE also the retained
-messages that are known to exist, and after a block for the gateway the confirmation it publishes.
-An answer that does not come within 20 s makes the run invalid, not different.
+The expected answers (OASIS MQTT 3.1.1, chapter 3) are CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK,
+UNSUBACK, PINGRESP, and the end of the connection after DISCONNECT. After SUBSCRIBE these include
+the retained messages that are known, and after a block the confirmation of the gateway. If an
+answer does not arrive within 20 s the run is invalid.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ from coldtrail_simulator.network.mqtt_packet import (
     take_packet,
 )
 
-# RFC 5246, 7.4, with keys of 2,048 bits: hello with its extensions; a key exchange or a verified
-# certificate with its signature, change of cipher and the finish. Certificates come on top.
+# Sizes by RFC 5246, 7.4, with keys of 2,048 bits: a hello with its extensions; a key exchange or a
+# signed certificate verification, with change of cipher and finish. Certificates are added.
 HELLO, KEY_EXCHANGE = 220, 360
 RECORD = 29
-"""What a record of TLS 1.2 adds to its data: header, explicit nonce and tag of AES-GCM."""
+"""Overhead of a TLS 1.2 record in bytes: header, explicit nonce and tag of AES-GCM."""
 
 PING = bytes([PINGREQ << 4, 0])
 
@@ -64,34 +64,34 @@ class Endpoint(Protocol):
     """The modem's end of a connection; called at virtual times only."""
 
     def opened(self) -> None:
-        """The connection stands."""
+        """The connection is open."""
 
     def refused(self, reason: str) -> None:
-        """There is no connection: "name" unknown, "connection" refused, or "handshake" failed."""
+        """Opening failed: "name" is unknown, "connection" was refused, or "handshake" failed."""
 
     def data(self, data: bytes) -> None:
         """Bytes have arrived."""
 
     def closed(self) -> None:
-        """The other end has closed the connection, or lost it."""
+        """The broker's end was closed or lost."""
 
 
 @dataclass(frozen=True)
 class Handshake:
-    """What the modem brings to a TLS handshake.
+    """The modem's part of a TLS handshake.
 
-    ``name`` is asked for by SNI, and checked as the context says; ``judge`` says whether the
-    server's certificate (DER) passes what the context does not look at.
+    ``name`` is sent as SNI, and checked if the context requires it. ``judge`` returns whether the
+    server's certificate (DER) passes the checks that the context does not make.
     """
 
     context: ssl.SSLContext
     name: str | None
     judge: Callable[[bytes], bool]
     certificate: int = 0
-    """Size of the modem's own certificate, DER."""
+    """Size of the modem's own certificate (DER) in bytes."""
 
     def sizes(self, server: int) -> tuple[int, int]:
-        """Return the bytes up and down, for a server's certificate of that size (DER)."""
+        """Return the bytes up and down, for a server's certificate of this size (DER)."""
         up = HELLO + self.certificate + (KEY_EXCHANGE if self.certificate else 0)
         return up + KEY_EXCHANGE, HELLO + server + KEY_EXCHANGE
 
@@ -105,15 +105,15 @@ class Link:
     handshake: Handshake | None = None
     _: KW_ONLY
     on_end: Callable[[Link], object]
-    """Called once nothing can reach the broker over it any more."""
+    """Called when no more data can reach the broker over this connection."""
     sent: int = 0
-    """Bytes the modem has handed over."""
+    """Bytes sent by the modem."""
     acked: int = 0
     """Bytes of them that have arrived."""
     paused: bool = False
-    """Coverage is lost: nothing moves either way."""
+    """Coverage is lost: no data moves in either direction."""
     _dead: bool = False
-    """Nothing reaches the broker any more."""
+    """No more data reaches the broker."""
     _frozen: bool = False
     _connected: bool = False
     """The broker has accepted a CONNECT."""
@@ -139,13 +139,13 @@ class Link:
         return RECORD if self.handshake else 0
 
     def send(self, data: bytes) -> None:
-        """Hand bytes to the network."""
+        """Send bytes from the modem."""
         self.sent += len(data)
         self.medium.on_packet(len(data) + self._overhead, 0)
         self.arrive_after(self.medium.one_way_us(), lambda: self._arrived(data))
 
     def close(self) -> None:
-        """End the connection in good order: what was sent still arrives, nothing comes back."""
+        """Close the modem's end: sent data still arrives, but no data comes back."""
         self._gone = True
         if not self.paused:
             self.arrive_after(self.medium.one_way_us(), self.drop)
@@ -153,20 +153,20 @@ class Link:
             self.drop()
 
     def abort(self) -> None:
-        """Forget the connection at once, as a modem does that loses its power."""
+        """Drop the connection at once, as a modem does at a loss of power."""
         self._gone = True
         self.drop()
 
     def freeze(self) -> None:
-        """Nothing moves either way any more, and nobody is told."""
+        """Stop all data in both directions without notice to either end."""
         self._dead = self._frozen = True
 
     def pause(self) -> None:
-        """Coverage is lost: nothing moves either way."""
+        """Stop all data in both directions, because coverage is lost."""
         self.paused = True
 
     def resume(self) -> None:
-        """Coverage is back: what waited moves on."""
+        """Move the waiting data, because coverage is back."""
         if not self.paused:
             return
         self.paused = False
@@ -177,10 +177,10 @@ class Link:
         for deliver in down:
             self.deliver_after(self.medium.one_way_us(), deliver)
 
-    # --- moments: in order each way, whatever the latency drawn
+    # --- scheduled actions: in order in each direction, for any latency
 
     def arrive_after(self, us: int, arrive: Callable[[], None]) -> None:
-        """Do something at the broker's end, unless the connection is dead by then."""
+        """Schedule an action at the broker's end; skipped if the connection is dead by then."""
 
         def now() -> None:
             if self.paused:
@@ -192,7 +192,7 @@ class Link:
         self.medium.clock.call_at(self._up_us, now)
 
     def deliver_after(self, us: int, deliver: Callable[[], None]) -> None:
-        """Do something at the modem's end, unless the modem has closed it by then."""
+        """Schedule an action at the modem's end; skipped if the modem has closed it by then."""
 
         def now() -> None:
             if self.paused:
@@ -206,7 +206,7 @@ class Link:
     # --- the broker's side
 
     def connect(self, target: tuple[str, int] | None) -> None:
-        """Open the real connection, now; None stands for an address out of reach."""
+        """Open the real connection now; None means an unreachable address."""
         medium, endpoint = self.medium, self.endpoint
         try:
             if target is None:
@@ -220,7 +220,7 @@ class Link:
         medium.counts.connections += 1
         latency_us = medium.one_way_us()
         if self.handshake:
-            # RFC 5246, figure 1: two round trips after TCP's own.
+            # RFC 5246, figure 1: two round trips in addition to those of TCP.
             latency_us += sum(medium.one_way_us() for _ in range(4))
             if not self._shake_hands(self.handshake):
                 self.drop()
@@ -232,7 +232,7 @@ class Link:
     def _shake_hands(self, handshake: Handshake) -> bool:
         try:
             server = self._real.secure(handshake.context, handshake.name)
-        except OSError as error:  # ssl.SSLError, too
+        except OSError as error:  # includes ssl.SSLError
             self.medium.journal.note("handshake-failed", why=getattr(error, "reason", None))
             return False
         self.medium.on_packet(*handshake.sizes(len(server)))
@@ -248,7 +248,7 @@ class Link:
         self.on_end(self)
 
     def lose(self) -> None:
-        """Close the real connection and tell the modem, as from the other end."""
+        """Close the real connection and inform the modem, as if the broker had closed it."""
         if not self._real.is_open:
             return
         self.drop()
@@ -256,7 +256,7 @@ class Link:
         self.deliver_after(self.medium.one_way_us(), self.endpoint.closed)
 
     def settle(self) -> None:
-        """Take in what the broker has sent without being asked."""
+        """Process unsolicited data from the broker."""
         if not self._connected:
             return
         self._real.write(PING)
@@ -277,13 +277,13 @@ class Link:
             while not self._dead and (packet := take_packet(self._from_modem)):
                 self._forward(packet)
         except MalformedError:
-            # The broker gets to see it, too, and ends the connection.
+            # The broker must receive it as well, so that it ends the connection.
             self._real.write(bytes(self._from_modem))
             self._real.collect([], to_the_end=True)
             self.lose()
 
     def _pass_hello(self) -> None:
-        """Pass on the beginning of a TLS handshake that is not the modem's own."""
+        """Forward the start of a TLS handshake that the modem model does not make itself."""
         hello = self._from_modem
         if not self._real.is_open or len(hello) < tls_flight.record_size(hello):
             return
@@ -318,7 +318,8 @@ class Link:
         medium.counts.messages_up += packet.type == PUBLISH
         medium.journal.note("mqtt-up", packet=packet.name, bytes=len(raw), **note)
         self._real.write(raw)
-        # A confirmation comes after the command that replaces one whose outcome the block tells.
+        # If the block reports the outcome of a command, its replacement is published before the
+        # confirmation.
         came = self._real.collect(
             expected, to_the_end=packet.type == DISCONNECT, any_message=confirmed is not None
         )
@@ -377,10 +378,10 @@ class Link:
         ]
 
     def _take_over_keep_alive(self, packet: Packet) -> bytes:
-        """Let the broker's keep-alive run on virtual time, here, instead of on the host's.
+        """Remove the keep-alive from CONNECT and enforce it here, in virtual time.
 
-        The server closes a connection on which it has heard nothing for one and a half times the
-        keep-alive (3.1.2.10).
+        A server closes a connection after one and a half times the keep-alive without a packet
+        (3.1.2.10).
         """
         at = packet.body + packet.text(0)[1] + 2
         seconds = int.from_bytes(packet.raw[at : at + 2], "big")

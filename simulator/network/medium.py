@@ -1,4 +1,4 @@
-"""What every connection of one modem shares: its latency, its counts, and the far side."""
+"""Common to all connections of one modem: latency, counters, and the side beyond the broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 from coldtrail_simulator.clock import US_PER_S, Clock
 from coldtrail_simulator.journal import Journal
 
-# LTE-M in good coverage: some ten milliseconds each way, more to wake a radio that was idle.
+# LTE-M in good coverage: tens of milliseconds in each direction, more to wake an idle radio.
 ONE_WAY_US = (50_000, 180_000)
 WAKE_RADIO_US = (250_000, 900_000)
 RADIO_IDLE_US = 10 * US_PER_S
@@ -21,27 +21,27 @@ ANSWER_LIMIT_S = 20.0
 
 
 class FarSide(Protocol):
-    """What the network has to know of those beyond the broker."""
+    """What the network needs to know about clients beyond the broker."""
 
     def retained(self, topic_filter: str) -> list[str]:
-        """Return the topics with a retained message, as far as one is known, that match."""
+        """Return the matching topics that are known to have a retained message."""
 
     def confirms(self, topic: str, payload: bytes) -> bool:
-        """Return whether the gateway is going to publish a confirmation for this message."""
+        """Return whether the gateway will publish a confirmation for this message."""
 
     def confirmations(self, topic: str) -> int:
-        """Return how many messages have been seen on a confirmation topic."""
+        """Return how many messages were received on a confirmation topic."""
 
     def await_confirmation(self, topic: str, more_than: int, limit_s: float) -> bool:
-        """Wait in real time until more messages have been seen; False when the limit passes."""
+        """Wait in real time for more messages than ``more_than``; return False at the limit."""
 
     def check(self) -> None:
-        """Raise RunInvalidError if broker or gateway should be running and is not."""
+        """Raise RunInvalidError if broker or gateway has ended unexpectedly."""
 
 
 @dataclass
 class Counts:
-    """What went over the connections; bytes are TCP payload."""
+    """Counters of all connections; bytes are TCP payload."""
 
     connections: int = 0
     bytes_up: int = 0
@@ -53,12 +53,12 @@ class Counts:
 
 
 class Medium:
-    """The radio and the internet behind it, as far as they take time.
+    """The latency of the radio and of the internet behind it.
 
     Args:
-        far_side: what is known of broker, gateway and retained messages; without it only the
-            broker's own answers are waited for.
-        answer_limit_s: real seconds after which an answer that is due makes the run invalid.
+        far_side: state of broker, gateway and retained messages; without it only the broker's own
+            answers are expected.
+        answer_limit_s: real seconds after which an outstanding answer makes the run invalid.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Medium:
         self._rng = rng
         self._last_traffic_us = -RADIO_IDLE_US
         self.on_packet: Callable[[int, int], object] = lambda _up, _down: None
-        """Told the bytes of each packet as it leaves the modem or reaches it: up, down."""
+        """Called with the bytes (up, down) of each packet when it leaves or reaches the modem."""
 
     def one_way_us(self) -> int:
-        """Return the latency of what is sent now."""
+        """Return the latency of data sent now."""
         latency = self._rng.randint(*ONE_WAY_US)
         if self.clock.now_us - self._last_traffic_us >= RADIO_IDLE_US:
             latency += self._rng.randint(*WAKE_RADIO_US)
@@ -93,5 +93,5 @@ class Medium:
         return self._rng.randint(*LOOK_UP_US)
 
     def gateway_us(self) -> int:
-        """Return how long a gateway takes for one block."""
+        """Return the time that a gateway takes for one block."""
         return self._rng.randint(*GATEWAY_US)

@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 control packets as they are on the wire (OASIS standard, chapters 2 and 3)."""
+"""MQTT 3.1.1 control packets in their wire format (OASIS standard, chapters 2 and 3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_NAMES = (
 
 
 class MalformedError(ValueError):
-    """Bytes that are no MQTT packet."""
+    """The bytes are not an MQTT packet."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Packet:
 
     raw: bytes
     body: int
-    """Where the variable header begins."""
+    """Offset of the variable header."""
 
     @property
     def type(self) -> int:
@@ -44,7 +44,7 @@ class Packet:
         return int.from_bytes(field_, "big")
 
     def text(self, at: int) -> tuple[str, int]:
-        """Return the string at an offset of the variable header, and the offset behind it."""
+        """Return the string at an offset of the variable header, and the offset after it."""
         end = at + 2 + self.number(at)
         text = self.raw[self.body + at + 2 : self.body + end]
         if len(text) < end - at - 2:
@@ -72,7 +72,7 @@ class Packet:
 
 
 def take_packet(stream: bytearray) -> Packet | None:
-    """Take the first whole packet off a stream; None if it is not whole yet.
+    """Remove and return the first complete packet of a stream; None if it is incomplete.
 
     Raises:
         MalformedError: a remaining length of more than four bytes (2.2.3).

@@ -1,6 +1,6 @@
-"""The internet as a modem finds it: names, and connections to a real broker.
+"""The internet as seen by a modem: names, and connections to a real broker.
 
-Each connection is a link (link.py): its packets are real, only their times are the simulator's.
+Each connection is a link (link.py): its packets are real, only their times are simulated.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from coldtrail_simulator.network.medium import ANSWER_LIMIT_S, FarSide, Medium
 
 
 class Network(Medium):
-    """The way from the modem to the broker, and the names it is known by.
+    """The network between the modem and the broker, with the broker's names.
 
     Args:
-        resolve: what stands in for the internet's names: host as the tracker knows it to real
-            host and port. A host that is not listed is taken as it is if it is a loopback
-            address; any other name is unknown, any other address unreachable.
-        far_side: what is known of broker, gateway and retained messages; without it only the
-            broker's own answers are waited for.
+        resolve: replaces DNS: the host and port that the tracker uses, mapped to a real host and
+            port. A host that is not listed must be a loopback address; any other name is unknown
+            and any other address unreachable.
+        far_side: state of broker, gateway and retained messages; without it only the broker's own
+            answers are expected.
     """
 
     def __init__(
@@ -44,7 +44,10 @@ class Network(Medium):
     def open(
         self, host: str, port: int, endpoint: Endpoint, handshake: Handshake | None = None
     ) -> Link:
-        """Start to open a connection, for TLS with a handshake; the endpoint hears the outcome."""
+        """Start to open a connection; the endpoint gets the result.
+
+        With a ``handshake`` the connection uses TLS.
+        """
         link = Link(self, endpoint, handshake, on_end=self._forget)
         self._links.append(link)
         target = self._resolve.get(host)
@@ -61,15 +64,15 @@ class Network(Medium):
         return link
 
     def broker_down(self) -> None:
-        """The broker has died: every connection to it ends now, the modem hears it shortly."""
+        """End every connection, because the broker has died; the modem learns it later."""
         for link in list(self._links):
             link.lose()
 
     def settle(self) -> None:
-        """Take in what the broker sent without being asked, after a change on the far side.
+        """Process unsolicited data from the broker after a change on the far side.
 
-        A broker answers a client in order, so all it had sent before is there when the answer
-        to a ping is.
+        A broker answers a client in order, so when the answer to a ping has arrived, all earlier
+        data has arrived as well.
         """
         for link in list(self._links):
             link.settle()
@@ -80,13 +83,13 @@ class Network(Medium):
             link.drop()
 
     def freeze(self) -> bool:
-        """Let every connection be half open from now on; return whether there is one."""
+        """Make every connection half-open from now on; return whether there is one."""
         for link in self._links:
             link.freeze()
         return bool(self._links)
 
     def summary(self) -> dict[str, int]:
-        """Return the counts as plain values."""
+        """Return the counters as plain values."""
         return asdict(self.counts)
 
     def _forget(self, link: Link) -> None:

@@ -1,4 +1,4 @@
-"""The first answer of a TLS 1.2 server, which is in the clear (RFC 5246, 6.2.1, 7.3, 7.4)."""
+"""The first answer of a TLS 1.2 server, which is not encrypted (RFC 5246, 6.2.1, 7.3, 7.4)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ HEADER = 5
 
 
 def record_size(data: bytes | bytearray) -> int:
-    """Return the size of the record at the beginning, 0 while that is not known."""
+    """Return the size of the record at the beginning, or 0 if it is not known yet."""
     return HEADER + int.from_bytes(data[3:HEADER], "big") if len(data) >= HEADER else 0
 
 
 def is_complete(data: bytes | bytearray) -> bool:
-    """Return whether an answer ends here: with ServerHelloDone, or with an alert."""
+    """Return whether the answer is complete: it ends with ServerHelloDone or an alert."""
     messages = b""
     at = 0
     while 0 < (size := record_size(data[at:])) <= len(data) - at:

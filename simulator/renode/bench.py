@@ -1,22 +1,21 @@
-"""The bench protocol: what an emulated chip asks of the board around it.
+"""The bench protocol between an emulated chip and the board around it.
 
 The emulator (Renode, with the models in ``boards/nrf52840dk_bg95/renode``) is the client and
-connects to a loopback TCP port. It sends a request and waits for the reply; there is never more
-than one under way, so while the board takes its time (a broker's answer is due) the chip waits.
-Little-endian:
+connects to a loopback TCP port. It sends a request and waits for the reply. Only one request is
+pending at a time, so the chip waits while the board is busy, for example with an answer of a
+broker. Numbers are little-endian:
 
     request  u8 operation, u8 unit, u16 length, u32 argument, u64 now, then `length` bytes
     reply    u8 status, u8 flags, u16 outages, u16 length, u16 0, u64 due, u64 levels, then
              `length` bytes
 
-``now`` is the emulator's virtual time in microseconds: the board's clock moves to it before the
-operation is done. ``due`` is when the board wants to hear next: the chip sends a TICK then, or
-after TICK_US at the latest, so that the board moves on while the chip sleeps, pins change at
-their moment and a power cut is noticed at its own.
-``levels`` has a bit for each pin, P0.00 first: what an input there reads.
-Bits of ``flags``: 0 the chip has supply, 1 there is 5 V at VBUS. ``outages`` counts the moments
-the supply went away (modulo 65536): when it has changed, all that the chip had in its registers
-and RAM is gone, however short the outage was.
+``now`` is the emulator's virtual time in microseconds. The board's clock moves to it before the
+operation. ``due`` is the time of the board's next event. The chip sends a TICK then, or after
+TICK_US at the latest, so that pins and power of the board change at the right time while the chip
+sleeps. ``levels`` has one bit for each pin, P0.00 first: the level at an input. In ``flags``, bit
+0 means that the chip has supply, bit 1 that VBUS has 5 V. ``outages`` counts losses of supply
+(modulo 65536). After a change of ``outages`` the chip has lost all registers and RAM, even if the
+outage was short.
 
     operation  unit, argument, bytes                        status, bytes of the reply
     HELLO      0, VERSION                                   0
@@ -24,16 +23,16 @@ and RAM is gone, however short the outage was.
     PINS       port, 0, u32 masks: drives low, drives high, 0
                pulls up, pulls down
     I2C_START  controller, Hz, u8 scl, sda, address << 1 |  0 acknowledged, 1 not, 2 SDA is held;
-               read                                         of a read the first byte
+               read                                         the first byte of a read
     I2C_WRITE  controller, 0, all bytes of a write          0, 1
     I2C_NEXT   controller, 0                                0; the next byte of a read
     I2C_STOP   controller, 0                                0
     SPI        mode 0..3, Hz, u8 sck, mosi, miso, bytes out 0, 1 it never ends; as many bytes in
     ADC        pin, full scale in uV, u8 bits               0; u16 code
     BAUD       UART, baud                                   0
-    RESET      0, RESETREAS as the firmware is to find it   0
-    OFF        0, 0: the chip has gone to System OFF        0
-    NVMC       1 write, 2 erase, address; u32 us it takes   0
+    RESET      0, RESETREAS that the firmware will find     0
+    OFF        0, 0: the chip has entered System OFF        0
+    NVMC       1 write, 2 erase, address; u32 duration in us 0
 """
 
 from __future__ import annotations
@@ -53,13 +52,13 @@ REQUEST = struct.Struct("<BBHIQ")
 REPLY = struct.Struct("<BBHHxxQQ")
 TICK_US = 10_000
 POWERED, VBUS = 1, 2
-"""Bits of the reply's flags."""
+"""Bits in the flags of a reply."""
 SEND_LIMIT_S = 20.0
-"""A peer that takes no bytes for so long is gone."""
+"""Seconds after which a peer that accepts no bytes counts as gone."""
 
 
 class BenchOp(enum.IntEnum):
-    """Operations; Bench.cs holds the same numbers."""
+    """Operations; Bench.cs uses the same numbers."""
 
     HELLO = 0
     TICK = 1
@@ -77,33 +76,33 @@ class BenchOp(enum.IntEnum):
 
 
 class ProtocolError(RunInvalidError):
-    """What has arrived is no request; the message says what it was."""
+    """The received bytes are not a valid request; the message describes them."""
 
 
 class Board(Protocol):
-    """What answers the requests; all calls come from the server's thread."""
+    """Answers the requests; all calls come from the server's thread."""
 
     def request(
         self, op: int, unit: int, argument: int, now_us: int, data: bytes
     ) -> tuple[int, bytes]:
-        """Do an operation; return status and bytes of the reply."""
+        """Do an operation; return (status, bytes of the reply)."""
 
     def reply(self, status: int, answer: bytes) -> bytes:
-        """Return the whole reply as it is to be sent now."""
+        """Return the complete reply with the present state."""
 
     @property
     def holds(self) -> bool:
-        """Whether the emulator is to wait for its reply until ``go_on``."""
+        """Whether the emulator must wait for its reply until ``go_on``."""
 
     def received(self, data: bytes) -> None:
         """Take bytes from the chip's UART."""
 
 
 class Server:
-    """Serves one emulator, in a thread of its own.
+    """Serves one emulator in its own thread.
 
-    ``done`` is set when no more requests will be served; ``failure`` then says why, unless it
-    was closed.
+    ``done`` is set when the server has ended. ``failure`` is then the reason, unless it was
+    closed.
     """
 
     def __init__(self, board: Board) -> None:
@@ -139,10 +138,10 @@ class Server:
         self._waker.send(b"!")
 
     def join_uart(self, port: int, limit_s: float) -> None:
-        """Connect to the TCP port that the chip's UART is.
+        """Connect to the TCP port of the chip's UART.
 
         Raises:
-            RunInvalidError: nobody listens there.
+            RunInvalidError: the port does not accept the connection.
         """
         try:
             uart = socket.create_connection(("127.0.0.1", port), limit_s)
@@ -159,7 +158,7 @@ class Server:
         self.call(joined)
 
     def send_uart(self, data: bytes) -> bool:
-        """Send bytes to the chip's UART; return whether there is one."""
+        """Send bytes to the chip's UART; return whether it is connected."""
         if self._uart is None:
             return False
         try:
@@ -170,7 +169,7 @@ class Server:
         return True
 
     def close(self) -> None:
-        """Serve no more; a second time does nothing."""
+        """Stop serving; a second call has no effect."""
         if not self._closing:
             self._closing = True
             self.call(lambda: None)
@@ -237,7 +236,7 @@ class Server:
                 self.go_on()
 
     def go_on(self) -> None:
-        """Send the reply that an emulator has been waiting for, if there is one."""
+        """Send the reply that the emulator waits for, if there is one."""
         held, self._held = self._held, None
         if held and self._bench:
             try:

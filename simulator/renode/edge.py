@@ -1,8 +1,7 @@
-"""The edge of an emulated nRF52840: what its pins, buses and converter meet on the board.
+"""The pins, buses and ADC inputs of an emulated nRF52840, connected to the board.
 
-The chip itself runs elsewhere (Renode); this is the place its requests arrive at, and what
-``wiring.build`` wires the parts to. Nothing here takes time of its own: how long a transfer
-lasts is counted by the emulated chip.
+The chip runs elsewhere (Renode) and sends requests to this module; ``wiring.build`` connects the
+parts to it. Nothing here takes virtual time: the emulated chip counts the duration of transfers.
 """
 
 from __future__ import annotations
@@ -19,33 +18,33 @@ PORT_PINS = 32
 ADC_PINS = (2, 3, 4, 5, 28, 29, 30, 31)
 """AIN0 to AIN7 (product specification, pin assignments)."""
 READ_AHEAD = 64
-"""What a part that has no ``stream`` is asked for: more than it has to say."""
+"""Bytes that are read ahead from a part without ``stream``; more than any part sends."""
 ACK, NAK, STUCK = range(3)
-"""How a part, or the bus, answers."""
+"""Answers of a part or of the bus."""
 
 
 class TcpUart:
-    """The board's end of a UART: bytes in both directions, paced by the emulated chip."""
+    """The board's end of a UART: bytes in both directions, at the rate of the emulated chip."""
 
     def __init__(self) -> None:
         self.device: UARTDevice | None = None
         self.baud = 0
-        """Rate at which the chip sends and receives."""
+        """Present rate of the chip in baud."""
         self.write: Callable[[bytes], object] = len
-        """Takes what goes to the chip."""
+        """Sends bytes to the chip."""
 
     def send(self, data: bytes) -> None:
-        """Let the part send bytes to the chip."""
+        """Send bytes from the part to the chip."""
         self.write(data)
 
     def receive(self, data: bytes) -> None:
-        """Hand the part what the chip has sent."""
+        """Pass bytes from the chip to the part."""
         if self.device:
             self.device.receive(data)
 
 
 class Transfers:
-    """What an I2C controller that handles single bytes does on a bus: no length is known ahead."""
+    """I2C transfers of a controller that handles single bytes, so lengths are unknown."""
 
     def __init__(self, bus: I2CBus) -> None:
         self._bus = bus
@@ -53,7 +52,7 @@ class Transfers:
         self._reading: Iterator[int] = iter(())
 
     def start(self, address: int, *, read: bool) -> tuple[int, bytes]:
-        """Address a part; return how it answers and, of a read, its first byte."""
+        """Address a part; return its answer and, for a read, the first byte."""
         self.stop()
         if self._bus.stuck:
             return STUCK, b""
@@ -72,7 +71,7 @@ class Transfers:
             return NAK, b""
 
     def write(self, data: bytes) -> int:
-        """Give the part that was addressed all bytes of a write; return how it answers."""
+        """Write all bytes to the addressed part; return its answer."""
         try:
             self._bus.devices[self._address].write(data)
         except (Nak, KeyError):
@@ -80,11 +79,11 @@ class Transfers:
         return ACK
 
     def next(self) -> bytes:
-        """Return the next byte of a read; a part with no more to say leaves SDA high."""
+        """Return the next byte of a read; a part without more data leaves SDA high."""
         return bytes((next(self._reading, 0xFF),))
 
     def stop(self) -> None:
-        """End a read: no further byte is wanted."""
+        """End a read."""
         close = getattr(self._reading, "close", None)
         self._reading = iter(())
         if close:
@@ -92,7 +91,7 @@ class Transfers:
 
 
 class ChipEdge:
-    """Pins, buses and analog inputs of the chip, as the parts of the board see them.
+    """Pins, buses and analog inputs of the chip for the parts of the board.
 
     ``wiring.build`` fills ``i2c``, ``spi``, ``uart_pins`` and ``analog``.
     """
@@ -128,11 +127,11 @@ class ChipEdge:
 
     @property
     def levels(self) -> int:
-        """What an input at each pin reads, bit by bit; an open one reads anything."""
+        """Levels at all pins as a bit mask; a floating pin has a random level."""
         return self._high | self._floating & self._rng.getrandbits(PINS)
 
     def drive(self, port: int, low: int, high: int, up: int, down: int) -> None:
-        """Bring what the chip drives and pulls at a port's pins to their nets; bit masks."""
+        """Apply the outputs and pulls of a port's pins, as bit masks, to their nets."""
         for n in range(port * PORT_PINS, min((port + 1) * PORT_PINS, PINS)):
             bit = 1 << n - port * PORT_PINS
             terminal = self._terminals[n]
@@ -140,7 +139,7 @@ class ChipEdge:
             terminal.pull(1 if up & bit else 0 if down & bit else None)
 
     def let_go(self) -> None:
-        """Drive nothing, as a chip without supply."""
+        """Release all pins, as a chip without supply does."""
         for port in (0, 1):
             self.drive(port, 0, 0, 0, 0)
         for transfers in self._transfers.values():
@@ -149,7 +148,7 @@ class ChipEdge:
     def i2c_start(
         self, unit: int, pins: tuple[int, int], address: int, *, read: bool
     ) -> tuple[int, bytes]:
-        """Address a part on the bus at these pins; pins that lead nowhere find nobody."""
+        """Address a part on the bus at these pins; without a bus no part answers."""
         bus = self.i2c.get(pins) or I2CBus(self._clock)
         if unit in self._transfers:
             self._transfers[unit].stop()
@@ -157,17 +156,17 @@ class ChipEdge:
         return self._transfers[unit].start(address, read=read)
 
     def transfers(self, unit: int) -> Transfers:
-        """Return what a controller has under way."""
+        """Return the transfers of a controller."""
         return self._transfers.setdefault(unit, Transfers(I2CBus(self._clock)))
 
     def spi_transfer(self, pins: tuple[int, int, int], mode: int, hz: int, out: bytes) -> bytes:
-        """Clock bytes over the bus at these pins; nobody there leaves the line high."""
+        """Transfer bytes on the bus at these pins; without a part the line stays high."""
         bus = self.spi.get(pins) or SPIBus(self._clock)
         bus.mode, bus.hz = mode, hz
         return bus.transfer(out)
 
     def convert(self, pin: int, full_uv: int, bits: int) -> int:
-        """Return the code of one conversion, single-ended, and tell the part what it means."""
+        """Return the code of one single-ended conversion, and inform the part of its meaning."""
         source = self.analog.get(pin)
         volts = source.volts() if source else self._rng.uniform(0, full_uv / 1e6)
         top = (1 << bits) - 1

@@ -1,8 +1,8 @@
-"""One run of a board whose chip is emulated elsewhere, on that chip's virtual time.
+"""One run of a board with an externally emulated chip, on that chip's virtual time.
 
-The chip executes the firmware as machine code in an emulator; everything on the board beside it
-is the simulator's own parts, wired as the board's file says. Emulator and board talk over one
-loopback connection, with the protocol described in ``emulation_server``.
+The chip executes the firmware as machine code in an emulator. The other parts of the board are the
+simulator's models, wired as in the board file. Emulator and board communicate over one loopback
+connection with the protocol described in ``bench``.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from coldtrail_simulator.renode.edge import NAK, ChipEdge
 from coldtrail_simulator.wires import Net
 
 CONNECT_LIMIT_S = 60.0
-"""An emulator that has not connected by then does not come any more."""
+"""Real seconds to wait for an emulator to connect."""
 SILENCE_LIMIT_S = 60.0
-"""An emulator that asks nothing for so long, in real time, has stopped."""
+"""Real seconds without a request after which an emulator counts as stopped."""
 CALL_LIMIT_S = 60.0
 LOOK_S = 0.02
 WORKING_US = 20_000
-"""A chip that works uses a bus at least so often, mostly."""
+"""A working chip usually accesses a bus at least this often."""
 STALLED = 1
 """Status of an SPI transfer that never ends."""
 
@@ -52,26 +52,26 @@ REASONS = {
     0x10000: "system off",
     0x100000: "vbus",
 }
-"""Bits of RESETREAS by the names the journal has for them; none is power-on."""
+"""Bits of RESETREAS with their names in the journal; no bit means power-on."""
 
 T = TypeVar("T")
 
 
 class Emulation:
-    """A tracker in its world, with a chip that is emulated elsewhere.
+    """A tracker in its world, with an externally emulated chip.
 
-    It has what a ``Simulation`` has: ``clock``, ``journal``, ``rng``, ``parts``. They belong to
-    the thread that serves the emulator: whoever touches them from another does it in ``do``.
+    It has the attributes of a ``Simulation``: ``clock``, ``journal``, ``rng``, ``parts``. They
+    belong to the thread that serves the emulator; other threads must access them through ``do``.
 
-    ``port`` is where the emulator has to connect. ``join_uart`` connects the part on UART 0 with
-    the TCP port that the emulator offers for it.
+    ``port`` is the port for the emulator. ``join_uart`` connects the part on UART 0 with the
+    emulator's TCP port.
 
     Args:
         board: the constants of a board file, as ``board.load`` returns them.
-        world: what the sensors measure.
-        seed: decides everything that is left to chance.
-        out: folder for ``journal.jsonl``; none without it.
-        factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
+        world: the quantities that the sensors measure.
+        seed: determines all random choices.
+        out: folder for ``journal.jsonl``, or None.
+        factories: create parts in addition to or instead of ``wiring.FACTORIES``.
 
     Raises:
         BoardFileError: the board cannot be wired.
@@ -92,7 +92,7 @@ class Emulation:
         self._bench = Bench(self.clock, self.journal, world, seed)
         self.chip = ChipEdge(self.clock, self.rng("chip"))
         self.parts = wiring.build(board, self.chip, self._bench, factories or {})
-        # VBUS is a pin of the chip's regulator, not of its ports.
+        # VBUS is a pin of the chip's regulator and not a GPIO.
         self._vbus = Net("VBUS")
         self.parts["vbus"] = Cable(self.journal, self._vbus.attach("vbus"))
         self._switched = {name for name, entry in boards.parts(board).items() if "supply" in entry}
@@ -102,7 +102,7 @@ class Emulation:
         self.off = False
         """Whether the chip is in System OFF."""
         self.on_nvmc: Callable[[str, int, int], object] = lambda *_: None
-        """Called when the chip's own flash begins a "write" or "erase", with address and time."""
+        """Called when a "write" or "erase" of the chip's flash starts (address, us)."""
         self._until_us = 0
         self._greeted = False
         self._worked_us = -WORKING_US
@@ -116,16 +116,16 @@ class Emulation:
         self.port = self._server.port
 
     def rng(self, name: str) -> random.Random:
-        """Return the random numbers of one part of the run."""
+        """Return the random number generator of one part of the run."""
         return self._bench.rng(name)
 
     # --- from any thread
 
     def do(self, fn: Callable[[], T]) -> T:
-        """Call ``fn`` between two requests of the emulator and return what it returns.
+        """Call ``fn`` between two requests of the emulator and return its result.
 
         Raises:
-            RunInvalidError: nobody serves any more; and whatever ``fn`` raises.
+            RunInvalidError: the server has ended. Exceptions of ``fn`` are passed on.
         """
         if self._server.is_own_thread:
             return fn()
@@ -136,7 +136,7 @@ class Emulation:
         def call() -> None:
             try:
                 result.append(fn())
-            except BaseException as error:  # noqa: BLE001 -- raised where it was asked for
+            except BaseException as error:  # noqa: BLE001 -- raised in the calling thread
                 errors.append(error)
             finally:
                 finished.set()
@@ -155,15 +155,15 @@ class Emulation:
         return result[0]
 
     def power_on(self) -> None:
-        """Put the battery in."""
+        """Insert the battery."""
         self.do(self._power_on)
 
     def power_off(self) -> None:
-        """Take the battery out, in the middle of anything."""
+        """Remove the battery at any moment."""
         self.do(self._power_off)
 
     def power_cut(self, us: int) -> None:
-        """Take the battery out and put it back after ``us``."""
+        """Remove the battery and insert it after ``us``."""
 
         def cut() -> None:
             self.clock.call_after(us, self._power_on)
@@ -180,10 +180,10 @@ class Emulation:
         self.do(self.parts["vbus"].unplug)
 
     def join_uart(self, port: int, limit_s: float = 10.0) -> None:
-        """Connect the part on UART 0 with the emulator's TCP port for it.
+        """Connect the part on UART 0 with the emulator's TCP port.
 
         Raises:
-            RunInvalidError: nobody listens there.
+            RunInvalidError: the port does not accept the connection.
         """
         self._server.join_uart(port, limit_s)
 
@@ -191,7 +191,7 @@ class Emulation:
         """Wait until an emulator has connected.
 
         Raises:
-            RunInvalidError: none has, within the limit.
+            RunInvalidError: no emulator has connected within the limit.
         """
         if not self._server.connected.wait(limit_s):
             raise RunInvalidError(
@@ -201,11 +201,11 @@ class Emulation:
 
     @property
     def awake(self) -> bool:
-        """Whether the firmware works, as far as its use of the SPI bus tells."""
+        """Whether the firmware is working, judged by its use of the SPI bus."""
         return self.powered and self.clock.now_us - self._worked_us < WORKING_US
 
     def hang(self) -> None:
-        """Let the firmware wait for its hardware for ever, from its next SPI transfer on."""
+        """Let the firmware wait endlessly at its next SPI transfer."""
 
         def fail() -> None:
             self._hangs = True
@@ -213,12 +213,12 @@ class Emulation:
         self.do(fail)
 
     def run(self, until_us: int, silence_s: float = SILENCE_LIMIT_S) -> None:
-        """Let the emulator's virtual time pass until that moment, where it stands still.
+        """Advance the emulator's virtual time to ``until_us``, where it stops.
 
-        ``silence_s``: real seconds without a request after which it is given up.
+        ``silence_s``: real seconds without a request after which the run is invalid.
 
         Raises:
-            RunInvalidError: the emulator is gone, stands still or never came.
+            RunInvalidError: the emulator has ended, has stopped or has never connected.
         """
         self.await_emulator()
         self._let_pass(until_us)
@@ -233,9 +233,10 @@ class Emulation:
                 raise RunInvalidError("The emulation is closed.")
 
     def release(self) -> None:
-        """Let virtual time pass on its own from now on; an emulator that waits obeys nobody else.
+        """Let virtual time run freely from now on.
 
-        Before anything is asked of the emulator itself.
+        This must precede any command to the emulator itself, because an emulator that waits for a
+        reply executes no commands.
         """
         self._let_pass(NEVER)
 
@@ -248,12 +249,12 @@ class Emulation:
         self.do(let)
 
     def check(self) -> None:
-        """Raise why the run proves nothing any more, if it does not."""
+        """Raise the reason if the run is no longer valid."""
         if self._server.failure:
             raise self._server.failure
 
     def close(self) -> None:
-        """Let the emulator go and close every file; a second time does nothing."""
+        """Release the emulator and close every file; a second call has no effect."""
         self._server.close()
         self.journal.close()
 
@@ -279,7 +280,7 @@ class Emulation:
             return
         self.powered = False
         self._outages += 1
-        # The parts first: what the chip's pins do as it dies must not reach them.
+        # The parts first: changes of the chip's pins during a power loss must not reach them.
         for part in self.parts.values():
             if hasattr(part, "power_off"):
                 part.power_off()
@@ -293,22 +294,22 @@ class Emulation:
     # --- requests, in the server's thread
 
     def received(self, data: bytes) -> None:
-        """Hand what the chip has sent to the part on its UART."""
+        """Pass bytes from the chip to the part on its UART."""
         if self.powered:
             self.chip.uarts[0].receive(data)
 
     @property
     def holds(self) -> bool:
-        """Whether the emulator has come as far as ``run`` lets it: time stands still there."""
+        """Whether the emulator has reached the time limit of ``run``."""
         return self.clock.now_us >= self._until_us and self._greeted
 
     def request(
         self, op: int, unit: int, argument: int, now_us: int, data: bytes
     ) -> tuple[int, bytes]:
-        """Move to the emulator's time, do one operation and return status and bytes.
+        """Move to the emulator's time, do one operation and return (status, bytes).
 
         Raises:
-            ProtocolError: there is no such operation, or its bytes are not its form.
+            ProtocolError: the operation is unknown, or its bytes are malformed.
         """
         clock = self.clock
         handler = self._ops.get(op)
@@ -317,19 +318,19 @@ class Emulation:
         self._heard_s = time.monotonic()
         clock.advance_to(now_us)
         try:
-            # A chip that has lost its supply since the last reply asks in vain.
+            # Ignore requests of a chip that has lost its supply since the last reply.
             told = op == BenchOp.HELLO or self._told == self._outages
             answer = handler(unit, argument, data) if told else (NAK, b"")
         except (struct.error, IndexError, KeyError) as error:
             raise ProtocolError(
                 f"The emulator's operation {BenchOp(op).name} has not its form: {error!r}."
             ) from error
-        # Whoever connects is let go on to where its time begins to count.
+        # A new connection may proceed to the point where its time starts.
         self._greeted = op != BenchOp.HELLO
         return answer
 
     def reply(self, status: int, answer: bytes) -> bytes:
-        """Return the reply, with supply and pins as they are now."""
+        """Return the reply with the present supply and pin levels."""
         self._told = self._outages
         flags = (POWERED if self.powered else 0) | (VBUS if self._vbus.level else 0)
         return (

@@ -1,4 +1,4 @@
-"""Compares the samples that the gateway exports with what the sensor models answered."""
+"""Compares the samples that the gateway exports with the readings of the sensor models."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.network.contract import UNITS, Channel
 
 TOGETHER_S = 2.0
-"""Measurements that are closer together than this belong to one sample, as long as no sensor
-occurs twice. The battery, which is measured several times for a sample, may."""
+"""Measurements within this many seconds belong to one sample, unless a sensor occurs twice.
+
+Only the battery may occur twice, because it is measured several times for a sample.
+"""
 
 
 COLUMNS = {
@@ -25,25 +27,25 @@ COLUMNS = {
     "acc_y_mg": Channel.ACCELERATION_Y,
     "acc_z_mg": Channel.ACCELERATION_Z,
 }
-"""Columns of the CSV export and the channels they hold."""
+"""Columns of the CSV export and their channels."""
 SCALE_C = -45, 130
-"""The ambient sensor's: at its ends it gives no reading."""
+"""Scale of the ambient sensor in degC; at its ends there is no reading."""
 BATTERY_CONVERSIONS = 4
-"""The tracker takes the mean of so many, rounded down to a millivolt."""
+"""The tracker takes the mean of so many conversions, rounded down to a millivolt."""
 
 
 @dataclass
 class Taken:
-    """One sample as the sensors answered it."""
+    """One sample as measured by the sensors."""
 
     t_s: float
     values: list[int | None] = field(default_factory=lambda: [None] * len(Channel))
-    """One for each channel, as the integer on the air."""
+    """One value for each channel, as the integer on the wire."""
     payloads: list[int | None] = field(default_factory=list)
-    """What the probe answered; it is asked again where an answer does not fit the one before."""
+    """Readings of the probe; it is read again if a reading differs too much from the last."""
 
     def fits(self, stored: Sequence[int | None]) -> bool:
-        """Tell whether that is what was answered; of the probe's answers, any."""
+        """Return whether these values were measured; each of the probe's readings counts."""
         payload = Channel.PAYLOAD_TEMPERATURE
         answered = list(self.values)
         answered[payload] = stored[payload]
@@ -52,27 +54,27 @@ class Taken:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The journal (taken) compared with the export (stored)."""
+    """The comparison of the journal (taken) with the export (stored)."""
 
     taken: int
     stored: int
     missing: tuple[float, ...]
-    """Seconds of the run at which a sample was taken that is not stored."""
+    """Times of the run, in seconds, of samples that were taken but are not stored."""
     invented: int
-    """Stored samples that no sensor answered."""
+    """Number of stored samples that no sensor has measured."""
     unplaced: int
-    """Stored samples without a time."""
+    """Number of stored samples without a time."""
     worst_s: float
-    """Largest difference between the time stored and the time taken, in seconds."""
+    """Largest difference between stored and true time, in seconds."""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing or invented and every time holds within a second."""
+        """Whether no sample is missing or invented, and every time is correct within a second."""
         return not (self.missing or self.invented or self.unplaced) and self.worst_s <= 1.0
 
 
 def samples_taken(notes: Iterable[Mapping[str, Any]]) -> list[Taken]:
-    """Group the sensors' answers in the journal into samples; the probe is asked first."""
+    """Group the sensor readings in the journal into samples; a sample starts with the probe."""
     samples: list[Taken] = []
     battery: list[float] = []
     answered: set[str] = set()
@@ -131,7 +133,7 @@ def _scaled(text: str, factor: int) -> int | None:
 
 
 def compare(taken: Sequence[Taken], stored: Sequence[Taken]) -> Comparison:
-    """Match both in order; a sample matches only with equal values."""
+    """Match both in order; samples match only if their values are equal."""
     missing: list[float] = []
     invented = unplaced = 0
     worst = 0.0

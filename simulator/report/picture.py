@@ -1,4 +1,4 @@
-"""The picture of a shipment: what the gateway holds, drawn over the journey."""
+"""The picture of a shipment: the gateway's data over time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Curve = Sequence[tuple[float, float]]
 
 @dataclass
 class Drawing:
-    """What is drawn; times in hours since the start of the scenario."""
+    """The content of the picture; times in hours since the start of the scenario."""
 
     title: str
     payload: Curve
@@ -69,7 +69,7 @@ def _label(
     size: float,
     colour: str,
 ) -> None:
-    """Write beside a moment, at the lower (0) or upper (1) edge, on the side with room for it."""
+    """Label a time at the lower (0) or upper (1) edge, on the side with enough space."""
     late = at > 0.85 * drawing.end_h
     axes.annotate(
         text, (at, edge), (-4 if late else 4, dy),

@@ -1,4 +1,4 @@
-"""The results of a shipment: summary.json, the CSV, the picture, and lines for people."""
+"""The results of a shipment: summary.json, the CSV, the picture, and lines of text."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from coldtrail_simulator.world.scenario import ReIce
 
 HOUR_US = 3600 * US_PER_S
 GERUNDS = {"re_ice": "re-icing"}
-"""Kinds of events as a person calls them, where the kind is no word."""
+"""Names of event kinds for people, where the kind is not a usual word."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of one shipment; hours count from the scenario's start."""
+    """The figures of one shipment; hours are counted from the start of the scenario."""
 
     scenario: str
     seed: int
@@ -64,18 +64,18 @@ class Summary:
     virtual_h: float
     energy: dict[str, Any] | None
     timeline: list[tuple[float, str]]
-    """Hour and words of each press of the button, signal of the LED, and alarm."""
+    """Hour and text of each button press, LED signal and alarm."""
 
     @property
     def good(self) -> bool:
-        """Whether taken, stored and confirmed agree and the archive verifies."""
+        """Whether taken, stored and confirmed samples agree and the archive is verified."""
         return (
             self.chain_ok and self.samples_taken == self.samples_stored == self.samples_confirmed
         )
 
 
 class Evidence:
-    """What the gateway exports and verifies for a shipment, by its own commands."""
+    """The gateway's export and verification of a shipment, made with its own commands."""
 
     def __init__(self, shipment: Shipment) -> None:
         """Export and verify.
@@ -101,7 +101,7 @@ class Evidence:
 
     @property
     def start(self) -> datetime:
-        """When the scenario began."""
+        """The start of the scenario."""
         return self.shipment.scenario.scenario.start
 
     def hours(self, time_utc: str) -> float:
@@ -125,7 +125,7 @@ class Evidence:
         ]
 
     def comparison(self) -> Comparison:
-        """Compare with the sensors' journal."""
+        """Compare the export with the journal of the sensors."""
         return compare(samples_taken(self.shipment.notes), samples_stored(self.rows, self.start))
 
     def first_above(self, limit: float) -> float | None:
@@ -148,13 +148,13 @@ def limits(shipment: Shipment) -> tuple[float | None, float | None]:
 
 
 def first_call(shipment: Shipment, evidence: Evidence) -> float | None:
-    """Return the hour at which the first block after the first alarm left the tracker."""
+    """Return the hour at which the tracker sent the first block after the first alarm."""
     alarms = evidence.alarms()
     if not alarms:
         return None
     for note in shipment.of("mqtt-up"):
         hour: float = note["us"] / HOUR_US
-        # The alarm's own time is known within a second.
+        # The time of the alarm is known within a second.
         if note["packet"] == "PUBLISH" and hour > alarms[0][0] - 1 / 3600:
             return hour
     return None
@@ -243,7 +243,7 @@ def _rounded(hours: float | None) -> float | None:
 
 
 def lines(summary: Summary, traffic: Mapping[str, int], out: Path) -> list[str]:
-    """Return the result of a run for people, a line each."""
+    """Return the result of a run as lines of text."""
     verdict = "all three agree" if summary.good else "they do NOT agree"
     counts = (
         f"{summary.samples_taken} taken, {summary.samples_stored} stored, "

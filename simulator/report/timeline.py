@@ -1,4 +1,4 @@
-"""What a person at the box did and saw: presses of the button, signals of the LED, alarms."""
+"""The timeline of a shipment: button presses, LED signals, alarms."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from coldtrail_simulator.clock import US_PER_S
 
 TOGETHER_S = 1.0
-"""Flashes that are closer to each other belong to one signal."""
+"""Flashes within this many seconds belong to one signal."""
 
 
 def timeline(
     notes: Iterable[Mapping[str, Any]], alarms: Sequence[tuple[float, str]]
 ) -> list[tuple[float, str]]:
-    """Return hour and words of each press, signal of the LED and alarm, in order.
+    """Return hour and text of each button press, LED signal and alarm, in order.
 
     Args:
         notes: the journal.
-        alarms: hour and words of each.
+        alarms: hour and text of each alarm.
     """
     notes = list(notes)
     presses = [
@@ -31,7 +31,7 @@ def timeline(
 
 
 def _signals(notes: Iterable[Mapping[str, Any]]) -> list[tuple[float, str]]:
-    """Return second and words of each signal of the LED."""
+    """Return second and text of each LED signal."""
     signals: list[list[tuple[float, str, bool]]] = []
     for note in notes:
         if note["kind"] != "led":

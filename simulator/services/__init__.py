@@ -1,1 +1,1 @@
-"""The programs around a run: broker, gateway, clock server; where to find or fetch them."""
+"""The programs around a run: broker, gateway, clock server; they are found or fetched here."""

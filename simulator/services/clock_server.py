@@ -1,4 +1,4 @@
-"""The clock that the gateway asks for the virtual time."""
+"""The clock server, from which the gateway reads the virtual time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 class ClockServer:
-    """Tells the gateway the virtual time: a line "?" is answered with UTC milliseconds.
+    """Gives the gateway the virtual time: a line "?" is answered with UTC milliseconds.
 
-    A thread answers, because the simulator's own is waiting for the gateway when it asks; the
-    time stands still then, so the answer does not depend on the host.
+    A thread answers, because the simulator's own thread waits for the gateway meanwhile. Virtual
+    time is stopped then, so the answer does not depend on the host.
     """
 
     def __init__(self, utc_ms: Callable[[], int]) -> None:
@@ -22,7 +22,8 @@ class ClockServer:
                 while self.rfile.readline(16) == b"?\n":
                     self.wfile.write(b"%d\n" % utc_ms())
 
-        # Not in the results' folder: the name of a socket must be short (unix(7): 108 bytes).
+        # Not in the folder of the results, because the path of a socket is limited to 108 bytes
+        # (unix(7)).
         self._folder = tempfile.TemporaryDirectory(prefix="coldtrail-")
         path = Path(self._folder.name) / "clock"
         self.address = f"unix:{path}"

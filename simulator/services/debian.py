@@ -1,7 +1,7 @@
 """Fetches programs from Debian into the user's cache, without root.
 
-apt downloads and authenticates the packages with a configuration of its own; they are unpacked in
-the cache, and a program is run by the loader that came with it. The machine stays as it was.
+apt downloads and authenticates the packages with its own configuration. They are unpacked in the
+cache, and a program is started with the loader from its package. The machine is not changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORK_PREFIX = "fetch-"
 RELEASE = "trixie"
 """The first Debian release whose micropython is new enough."""
 
-# The .gpg name is the older one; both hold the same keys.
+# Older releases use the name .gpg; both files contain the same keys.
 KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
@@ -47,7 +47,7 @@ LOAD_TIMEOUT_S = 150
 
 
 def architecture() -> str:
-    """Return Debian's name of this machine's architecture, or "unknown" without dpkg."""
+    """Return Debian's name for this machine's architecture, or "unknown" without dpkg."""
     dpkg = shutil.which("dpkg")
     return _architecture(dpkg) if dpkg else "unknown"
 
@@ -65,7 +65,7 @@ def _command(home: Path, package: str) -> tuple[str, ...]:
     loaders = sorted((home / "lib").glob("ld-linux*.so*"))
     if not loaders:
         raise ToolError(f"the packages of {package} hold no loader")
-    # The cache lists the machine's own libraries, of another release.
+    # The loader's cache lists the machine's own libraries, which are of another release.
     options = ("--inhibit-cache", "--library-path", str(home / "lib"))
     return (str(loaders[0]), *options, str(home / "bin" / package))
 
@@ -78,24 +78,24 @@ def fetched(
 ) -> tuple[str, ...]:
     """Return the argv prefix of a package's program, from the cache or else from a mirror.
 
-    Processes that fetch at the same time take turns; one that is killed leaves nothing that a
-    later one would take for a program.
+    Only one process at a time fetches a program. A killed process leaves nothing that a later one
+    would use as a program.
 
     Args:
         package: the name of the package and of its program.
-        arch: Debian's name of the architecture.
-        check: is called with the new program's argv prefix before it is kept; it raises
-            ``ToolError`` for a program that does not work.
-        release: Debian's name of the release.
+        arch: Debian's name for the architecture.
+        check: called with the new program's argv prefix before it is stored; it raises
+            ``ToolError`` if the program does not work.
+        release: Debian's name for the release.
 
     Raises:
-        ToolError: why it could not be fetched.
+        ToolError: the reason why it could not be fetched.
     """
     home = _home(package, arch, release)
     if not home.is_dir():
         try:
             with _lock():
-                if not home.is_dir():  # else another process was faster
+                if not home.is_dir():  # otherwise another process has fetched it
                     _fetch(package, arch, check, release)
         except OSError as error:
             raise ToolError(str(error).removesuffix(".")) from error
@@ -110,7 +110,8 @@ def _fetch(
     with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=TOOLS_DIR) as folder:
         work = Path(folder)
         new = _unpack(_Apt(work, arch, release), work, package)
-        # Checked before it gets its name: a folder that exists is one that works.
+        # Check it before it gets its name, because an existing folder must contain a working
+        # program.
         check(_command(new, package))
         new.rename(_home(package, arch, release))
 
@@ -128,10 +129,10 @@ def _lock() -> Iterator[None]:
 
 @contextmanager
 def _shown(what: str) -> Iterator[int | None]:
-    """Say what is loaded: as a line, or on a terminal as a bar.
+    """Show what is downloaded: as a line, or on a terminal as a progress bar.
 
     Yields:
-        a file descriptor for apt's reports of its progress (APT::Status-Fd), or None.
+        a file descriptor for apt's progress reports (APT::Status-Fd), or None.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -158,11 +159,10 @@ def _follow(reports: Iterable[str], bar: Progress, task: TaskID) -> None:
 
 
 class _Apt:
-    """An apt with its own state, sources and package index, in a directory that goes away.
+    """An apt with its own state, sources and package index, in a temporary directory.
 
     Raises:
-        ToolError: apt is not here, or no mirror of this machine delivers an index that Debian
-            has signed.
+        ToolError: apt is missing, or no mirror of this machine has an index signed by Debian.
     """
 
     def __init__(self, work: Path, arch: str, release: str) -> None:
@@ -181,7 +181,8 @@ class _Apt:
         self._update(arch, release, keyring)
 
     def _configuration(self, arch: str) -> str:
-        # Proxies and the like are the machine's; hooks, preferences and relaxed checks are not.
+        # Use the machine's settings such as proxies, but not its hooks, preferences or relaxed
+        # checks.
         inherited = [
             line
             for line in run(["apt-config", "dump"], timeout=RUN_TIMEOUT_S).splitlines()
@@ -201,7 +202,7 @@ class _Apt:
             "Dir::Cache": self._work / "cache",
             "APT::Architecture": arch,
             "APT::Architectures": arch,
-            "APT::Sandbox::User": "",  # its user could not reach a private folder
+            "APT::Sandbox::User": "",  # the sandbox user could not access a private folder
             "APT::Get::AllowUnauthenticated": "0",
             "Acquire::AllowInsecureRepositories": "0",
             "Acquire::AllowWeakRepositories": "0",
@@ -227,15 +228,16 @@ class _Apt:
                 failures.append(error)
             else:
                 return
-        raise failures[0]  # the likeliest mirror's
+        raise failures[0]  # the error of the first mirror
 
     def run(self, *argv: str, timeout: float = RUN_TIMEOUT_S, cwd: Path | None = None) -> str:
         return run(argv, timeout=timeout, env=self._env, cwd=cwd)
 
     def closure(self, package: str) -> list[str]:
-        """Return the package and the libraries it needs, directly or not.
+        """Return the package and the libraries that it needs, directly or indirectly.
 
-        What is no library (the broker's service manager, user management) is for installing.
+        Other dependencies (the broker's service manager, user management) are only for
+        installation.
         """
         unwanted = "recommends suggests conflicts breaks replaces enhances".split()
         options = [f"--no-{relation}" for relation in unwanted]
@@ -251,10 +253,11 @@ class _Apt:
         return chosen
 
     def download(self, packages: Sequence[str]) -> list[Path]:
-        """Download packages, the first with what it needs; apt compares each with the index."""
+        """Download packages, the first with its dependencies; apt verifies them by its index."""
         folder = Path(tempfile.mkdtemp(dir=self._work))
         listed = self.run("apt-get", "-q", "download", "--print-uris", *packages, cwd=folder)
-        # A line: the address in quotes, the file's name, its size in bytes, its hash.
+        # Each line has the address in quotes, the name of the file, its size in bytes and its
+        # hash.
         size = sum(int(line.split()[-2]) for line in listed.splitlines())
         what = f"fetching {packages[0]}, {size / 1e6:.1f} MB"
         self._load(what, "download", *packages, cwd=folder)
@@ -273,12 +276,12 @@ class _Apt:
 
 
 def machine_mirrors(*apt_options: str) -> list[str]:
-    """Return the addresses of Debian's own archive in apt's configuration, likeliest first.
+    """Return the addresses of Debian's archive in apt's configuration, most likely first.
 
-    apt reads its configuration itself, so one-line and deb822 sources, disabled entries and
-    mirror lists all mean here what they mean to apt.
+    apt itself reads its configuration, so one-line and deb822 sources, disabled entries and mirror
+    lists are interpreted correctly.
     """
-    # Without release information: a machine whose index was never updated counts too.
+    # Without release information, so that a machine whose index was never updated also works.
     query = [
         "indextargets",
         "--no-release-info",
@@ -290,7 +293,7 @@ def machine_mirrors(*apt_options: str) -> list[str]:
     for place, line in enumerate(run(command, timeout=RUN_TIMEOUT_S).splitlines()):
         uri, release, component = line.split("|")
         if release in DEBIAN_SUITES and component == "main" and not uri.startswith("cdrom:"):
-            # A vendor's archive may look the same, but seldom calls itself Debian.
+            # The archive of a vendor may look the same, but rarely has Debian in its address.
             ranked.append(("debian" not in uri.lower(), place, uri))
     return list(dict.fromkeys(uri for *_, uri in sorted(ranked)))
 
@@ -307,7 +310,7 @@ def _flatten(root: Path, home: Path, package: str) -> None:
     (home / "lib").mkdir()
     for program in root.glob(f"usr/*bin/{package}"):
         shutil.copy2(program, home / "bin" / package)
-    # Depth matters: below the library folder are character-set modules by the hundred.
+    # Limit the depth: below the library folder are hundreds of character-set modules.
     for pattern in ("lib/*-linux-*/*.so*", "usr/lib/*-linux-*/*.so*"):
         for library in root.glob(pattern):
             shutil.copy2(library, home / "lib" / library.name, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""A real broker of the simulator's own: mosquitto on a loopback port."""
+"""A real broker for the simulator: mosquitto on a loopback port."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from coldtrail_simulator.services.process import Process, ServiceError, free_por
 
 POLL_S = 0.01
 ANSWER_S = 1.0
-LARGE = 2**27
-"""Bytes; no packet comes near it."""
+PACKET = 2**14
+"""Bytes; a block and its topic are at most a quarter of it."""
 PORT_TRIALS = 5
 
 
 class Broker:
     """A mosquitto on loopback for anonymous clients, without persistence.
 
-    It takes a free port when it first starts, and the same one after every restart.
+    It uses a free port at the first start, and the same port after every restart. When it ends, it
+    loses retained messages, sessions and queued messages, as a broker without a disk does.
 
-    It forgets everything when it ends, as a broker without a disk does: retained messages,
-    sessions and queued messages.
-
-    With an ``authority`` (a folder as `coldtrail provision ca --broker` makes it) it listens on
-    ``secure_port``, too: for trackers with a certificate, each with its own topics and no other.
+    With an ``authority`` (a folder of certificates made by `packing.certify`) it also listens on
+    ``secure_port``, for trackers with a certificate, each of which may use only its own topics;
+    and on ``gateway_port``, as 127.0.0.1, for the gateway with its certificate.
     """
 
     def __init__(self, work: Path, authority: Path | None = None) -> None:
         self.host = "127.0.0.1"
         self.port = 0
         self.secure_port = 0
+        self.gateway_port = 0
         self._authority = authority
         self._work = work
         self._process: Process | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers a client.
+        """Start the broker and wait until it answers a client.
 
         Raises:
-            ServiceError: it does not start.
+            ServiceError: the broker does not start.
             ToolError: there is no mosquitto.
         """
         argv = tools.mosquitto()
@@ -55,39 +55,41 @@ class Broker:
             port = self.port or free_port()
             if self._authority and not self._process:
                 self.secure_port = self.secure_port or free_port()
+                self.gateway_port = self.gateway_port or free_port()
             process = self._launch(argv, port)
             if process.running:
                 self._process, self.port = process, port
                 return
             if self.port:
                 break
-            self.secure_port = 0
+            self.secure_port = self.gateway_port = 0
         raise ServiceError(
             f"The broker did not start (it said: {process.last_words()}); see {process.log}."
         )
 
     def _launch(self, argv: list[str], port: int) -> Process:
-        # Another program may have taken the port meanwhile, even another broker: ours is known
-        # by a limit that it tells its clients.
-        limit = LARGE + secrets.randbelow(LARGE)
+        # Another program, even another broker, may have taken the port meanwhile. This broker is
+        # recognised by a random packet limit, which it reports to its clients.
+        limit = PACKET + secrets.randbelow(PACKET)
         config = self._work / "mosquitto.conf"
         config.write_text(
-            # Started by root, it would otherwise become a user who may not read these files.
+            # If started by root, it would otherwise change to a user without access to these
+            # files.
             f"user {getpass.getuser()}\n"
             f"listener {port} {self.host}\n"
             "allow_anonymous true\n"
             "persistence false\n"
             "set_tcp_nodelay true\n"
-            "max_queued_messages 0\n"  # a gateway that is down for days loses nothing
+            "max_queued_messages 0\n"  # a gateway that is down for days must lose nothing
             f"max_packet_size {limit}\n"
             "log_type error\nlog_type warning\nlog_type information\n"
             "connection_messages false\n"
-            "log_dest stderr\n"  # 2.0.11 keeps what goes to stdout in a buffer
+            "log_dest stderr\n"  # version 2.0.11 buffers what it writes to stdout
             + self._secure_listener()
         )
         process = Process("broker", [*argv, "-c", str(config)], self._work / "broker.log")
         deadline = time.monotonic() + START_LIMIT_S
-        # Not by its log, whose words and buffering differ between versions.
+        # Not by its log, whose text and buffering depend on the version.
         while process.running and _packet_limit(self.host, port) != limit:
             if time.monotonic() > deadline:
                 process.kill()
@@ -100,43 +102,45 @@ class Broker:
         rules = self._work / "mosquitto.acl"
         rules.touch(0o600)
         rules.write_text(
-            # The first rule is for clients without a name, on the other port: gateway and MQTT
-            # watch. With per_listener_settings instead, mosquitto would queue nothing for a
-            # gateway that is away.
+            # The first rule is for clients without a name, on the other port: the MQTT watch. With
+            # per_listener_settings instead, mosquitto would not queue messages for an absent
+            # gateway.
             "topic readwrite #\n"
             f"pattern write {topic('%u', UP)}\n"
             f"pattern read {topic('%u', CONFIRMATION)}\n"
             f"pattern read {topic('%u', COMMAND)}\n"
+            "user GATEWAY\ntopic readwrite #\n"
         )
-        return (
-            f"acl_file {rules}\n"
-            f"listener {self.secure_port} {self.host}\n"
+        listeners = "".join(
+            f"listener {port} {self.host}\n"
             f"cafile {self._authority / 'ca.pem'}\n"
-            f"certfile {self._authority / 'broker.pem'}\n"
-            f"keyfile {self._authority / 'broker.key'}\n"
+            f"certfile {self._authority / name}.pem\n"
+            f"keyfile {self._authority / name}.key\n"
             "require_certificate true\n"
             "use_identity_as_username true\n"
+            for port, name in ((self.secure_port, "broker"), (self.gateway_port, "local"))
         )
+        return f"acl_file {rules}\n{listeners}"
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.running
 
     def stop(self) -> None:
-        """End it in good order."""
+        """End the broker in an orderly way."""
         if self._process:
             self._process.stop()
             self._process = None
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """End the broker with SIGKILL."""
         if self._process:
             self._process.kill()
             self._process = None
 
 
 def _packet_limit(host: str, port: int) -> int | None:
-    """Return the largest packet that a broker takes, as its CONNACK (MQTT 5) says; else None."""
+    """Return the packet limit in a broker's CONNACK (MQTT 5); None without an answer."""
     answers: list[Properties | None] = []
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.on_connect = lambda *answer: answers.append(answer[-1])

@@ -1,4 +1,4 @@
-"""A client of the broker that watches what the gateway publishes."""
+"""An MQTT client that watches the messages of the gateway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from coldtrail_simulator.network.contract import COMMAND, CONFIRMATION, topic
 from coldtrail_simulator.services.process import ServiceError
 
-START_LIMIT_S = 300.0  # of a hang: a busy host takes half a minute
+START_LIMIT_S = 300.0  # only for a hang: a busy host takes half a minute
 
 CONFIRMATIONS = topic("+", CONFIRMATION)
 COMMANDS = topic("+", COMMAND)
@@ -21,7 +21,7 @@ MARKER = topic("watch", "marker")
 
 
 class MqttWatch:
-    """A client of the broker that knows the retained messages and the gateways' presence."""
+    """An MQTT client that tracks retained messages and the presence of gateways."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = host, port
@@ -32,10 +32,10 @@ class MqttWatch:
         self._client: mqtt.Client | None = None
 
     def start(self, limit_s: float = START_LIMIT_S) -> None:
-        """Connect, and return when everything retained has been received, within ``limit_s``.
+        """Connect, and return when all retained messages have been received, within ``limit_s``.
 
         Raises:
-            ServiceError: the broker refuses, or does not answer.
+            ServiceError: the broker refuses or does not answer.
         """
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.on_connect = lambda client, *_: client.subscribe(
@@ -53,7 +53,7 @@ class MqttWatch:
             ) from error
         self._client = client
         client.loop_start()
-        # A broker sends a subscriber what it retains before anything published later.
+        # A broker sends its retained messages to a subscriber before later publications.
         if not self._wait(lambda: self._seen[MARKER] > markers, limit_s):
             self.stop()
             raise ServiceError(
@@ -62,7 +62,7 @@ class MqttWatch:
             )
 
     def stop(self) -> None:
-        """Disconnect and forget what is retained."""
+        """Disconnect and forget the retained messages."""
         if self._client:
             self._client.disconnect()
             self._client.loop_stop()
@@ -93,29 +93,29 @@ class MqttWatch:
             ]
 
     def payload(self, topic: str) -> bytes:
-        """Return what is retained on a topic; nothing if nothing is."""
+        """Return the retained message of a topic, b"" without one."""
         with self._changed:
             return bytes(self._retained.get(topic, b""))
 
     def retain(self, topic: str, payload: bytes) -> None:
-        """Retain a message at the broker, as any client may that can connect to it."""
+        """Retain a message at the broker, as any client may."""
         if self._client:
             self._client.publish(topic, payload, qos=1, retain=True)
 
     def seen(self, topic: str) -> int:
-        """Return how many messages have come on a topic."""
+        """Return how many messages were received on a topic."""
         with self._changed:
             return self._seen[topic]
 
     def wait_seen(self, topic: str, more_than: int, limit_s: float) -> bool:
-        """Wait until more messages than that have come on a topic."""
+        """Wait until more than ``more_than`` messages were received on a topic."""
         return self._wait(lambda: self._seen[topic] > more_than, limit_s)
 
     def presences(self, state: str) -> int:
-        """Return how often a gateway has said that it is ``online`` or ``offline``."""
+        """Return how often a gateway has reported the state ``online`` or ``offline``."""
         with self._changed:
             return self._online[state]
 
     def wait_presence(self, state: str, more_than: int, limit_s: float) -> bool:
-        """Wait until a gateway has said so more often than that."""
+        """Wait until a gateway has reported a state more than ``more_than`` times."""
         return self._wait(lambda: self._online[state] > more_than, limit_s)

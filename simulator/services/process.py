@@ -1,4 +1,4 @@
-"""Programs that are run as child processes, to their end or beside the simulation."""
+"""Child processes: programs that run to their end, or beside the simulation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ STOP_LIMIT_S = 10.0
 
 
 class ToolError(RuntimeError):
-    """A program is not here, cannot be run or fails; the message is one sentence."""
+    """A program is missing, cannot be run or fails; the message is one sentence."""
 
 
 class ServiceError(RuntimeError):
-    """A service cannot be had; the message is one sentence that says what to do."""
+    """A service is not available; the message is one sentence with a solution."""
 
 
 def run(
@@ -73,7 +73,7 @@ class Process:
             self._child = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
-        # A simulation under way keeps to one core; what it starts need not.
+        # A running simulation uses one core; its child processes may use all.
         os.sched_setaffinity(self._child.pid, CORES)
 
     @property
@@ -81,7 +81,7 @@ class Process:
         return self._child.poll() is None
 
     def output(self) -> str:
-        """Return what this process, not one before it, has written so far."""
+        """Return the output of this process, without that of an earlier one."""
         return self.log.read_bytes()[self._begin :].decode(errors="replace").strip()
 
     def last_words(self) -> str:
@@ -103,7 +103,7 @@ class Process:
 
 
 def free_port() -> int:
-    """Return a TCP port on loopback that nobody listens on at the moment."""
+    """Return a loopback TCP port that is free at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,7 +1,7 @@
-"""The services beyond the network: a real broker, a real gateway, and a client that watches both.
+"""The services of a run: a real broker, a real gateway, and a client that watches both.
 
-They run on the host's time. A run stays deterministic because the simulator waits until each of
-them has finished what a step of virtual time set off. Every wait has a limit, and every process is
+They run in real time. A run is still deterministic, because after each step of virtual time the
+simulator waits until all services have processed it. Every wait has a limit, and every process is
 ended by its id.
 """
 
@@ -27,18 +27,18 @@ from coldtrail_simulator.services.process import STOP_LIMIT_S, Process, ServiceE
 
 
 class Services:
-    """Broker, gateway, clock server and MQTT watch of one run; a context that ends them all.
+    """Broker, gateway, clock server and MQTT watch of one run; a context manager that ends them.
 
     After ``kill_broker`` call the network's ``broker_down``, after any start its ``settle``.
 
     Args:
         work: a folder for configuration and logs.
-        utc_ms: the virtual time in milliseconds since 1970, asked from another thread.
+        utc_ms: returns the virtual time in milliseconds since 1970; called from another thread.
         database: the gateway's ``--db``.
-        broker_url: a broker that is running already; otherwise one is started.
-        gateway_command: what starts the gateway, before its options.
-        authority: as ``Broker`` takes it; trackers then come by TLS.
-        start_limit_s: real seconds within which broker and gateway have to be there.
+        broker_url: a running broker; otherwise one is started.
+        gateway_command: the command that starts the gateway, without its options.
+        authority: as in ``Broker``; trackers and gateway then connect with TLS.
+        start_limit_s: real seconds within which broker and gateway must be available.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Services:
         self.broker = None if broker_url else Broker(work, authority)
         self._mqtt_watch: MqttWatch | None = None
         self._url = broker_url
+        self._authority = authority
         self._database = database
         self._work = work
         self._utc_ms = utc_ms
@@ -70,7 +71,7 @@ class Services:
         self.close()
 
     def close(self) -> None:
-        """End everything, whatever else goes wrong."""
+        """End all services, even if one of them raises."""
         with ExitStack() as last_to_first:
             if self.broker:
                 last_to_first.callback(self.broker.stop)
@@ -92,7 +93,7 @@ class Services:
 
     @property
     def tracker_address(self) -> tuple[str, int]:
-        """Host and port of the broker, for trackers."""
+        """Host and port of the broker for trackers."""
         if self.broker and self.broker.secure_port:
             return self.broker.host, self.broker.secure_port
         return self.broker_address
@@ -109,13 +110,13 @@ class Services:
     # --- the broker
 
     def start_broker(self) -> None:
-        """Start the broker, or start it again, and wait for all who use it.
+        """Start or restart the broker, and wait for all its clients.
 
-        Returns when the watch is connected and a gateway that runs is online, which says that
-        it has published its confirmations again.
+        Returns when the watch is connected and a running gateway is online, which means that the
+        gateway has published its confirmations again.
 
         Raises:
-            ServiceError: broker or gateway do not come up.
+            ServiceError: broker or gateway do not start.
         """
         if self.broker:
             self.broker.start()
@@ -128,10 +129,10 @@ class Services:
             self.start_gateway()
 
     def kill_broker(self) -> None:
-        """End our own broker with SIGKILL.
+        """End the broker with SIGKILL.
 
         Raises:
-            ServiceError: the broker is not ours.
+            ServiceError: the broker was not started here.
         """
         if not self.broker:
             raise ServiceError(
@@ -145,10 +146,10 @@ class Services:
     # --- the gateway
 
     def start_gateway(self) -> None:
-        """Start the gateway and wait until it is online; without a broker, when there is one.
+        """Start the gateway and wait until it is online, if there is a broker.
 
         Raises:
-            ServiceError: it ends or is not online in time.
+            ServiceError: the gateway ends or is not online in time.
         """
         self._gateway_due = self._mqtt_watch is not None and not self._broker_there
         if self._gateway_due:
@@ -156,16 +157,29 @@ class Services:
         if self._clock is None:
             self._clock = ClockServer(self._utc_ms)
         online = self.watch.presences("online")
-        options = ["--broker", self.broker_url, "--db", self._database]
+        options = [*self._gateway_broker(), "--db", self._database]
         argv = [*self._command, *options, "--clock", self._clock.address]
         self._gateway = Process("gateway", argv, self._work / "gateway.log")
         self.wait_gateway_online(online, self._start_limit_s)
 
+    def _gateway_broker(self) -> list[str]:
+        if not (self.broker and self._authority):
+            return ["--broker", self.broker_url]
+        url = f"mqtts://{self.broker.host}:{self.broker.gateway_port}"
+        options = ["--broker", url]
+        for option, name in (
+            ("--ca", "ca.pem"),
+            ("--cert", "gateway.pem"),
+            ("--key", "gateway.key"),
+        ):
+            options += [option, str(self._authority / name)]
+        return options
+
     def wait_gateway_online(self, more_than: int, limit_s: float) -> None:
-        """Wait until a gateway has said ``online`` more often than that.
+        """Wait until a gateway has reported ``online`` more than ``more_than`` times.
 
         Raises:
-            ServiceError: it has ended, or the limit has passed.
+            ServiceError: the gateway has ended, or the limit has passed.
         """
         deadline = time.monotonic() + limit_s
         gateway = self._gateway
@@ -188,7 +202,8 @@ class Services:
         offline = watched.presences("offline") if watched else 0
         gateway.kill()
         if watched:
-            # Its last will; a gateway started before that would be taken for the old one.
+            # Wait for its last will, which could otherwise be taken for that of a gateway started
+            # later.
             watched.wait_presence("offline", offline, STOP_LIMIT_S)
 
     @property
@@ -197,7 +212,7 @@ class Services:
 
     @property
     def watch(self) -> MqttWatch:
-        """The client that knows what the broker retains.
+        """The client that tracks the broker's retained messages.
 
         Raises:
             ServiceError: the broker has not been started.
@@ -208,7 +223,7 @@ class Services:
 
     @property
     def clock_address(self) -> str:
-        """The gateway's ``--clock``.
+        """The address for the gateway's ``--clock``.
 
         Raises:
             ServiceError: the gateway has not been started.
@@ -217,23 +232,23 @@ class Services:
             raise ServiceError("The gateway has not been started.")
         return self._clock.address
 
-    # --- what the network asks (network.FarSide)
+    # --- answers to the network (network.FarSide)
 
     def retained(self, topic_filter: str) -> list[str]:
-        """Return the topics with a retained message that match."""
+        """Return the matching topics with a retained message."""
         return self.watch.retained(topic_filter)
 
     def confirms(self, topic: str, payload: bytes) -> bool:
-        """Return whether the gateway confirms this: it runs, and it is a tracker's block."""
-        del payload  # taken for authentic; a subclass may look closer
+        """Return whether the gateway runs and will confirm this message, a block."""
+        del payload  # assumed to be authentic; a subclass may check it
         return self.gateway_running and mqtt.topic_matches_sub(topic_of("+", UP), topic)
 
     def confirmations(self, topic: str) -> int:
-        """Return how many messages have been seen on a confirmation topic."""
+        """Return how many messages were received on a confirmation topic."""
         return self.watch.seen(topic)
 
     def await_confirmation(self, topic: str, more_than: int, limit_s: float) -> bool:
-        """Wait until more messages have been seen."""
+        """Wait until more messages were received."""
         deadline = time.monotonic() + limit_s
         while not self.watch.wait_seen(topic, more_than, 0.2):
             self.check()
@@ -242,7 +257,7 @@ class Services:
         return True
 
     def check(self) -> None:
-        """Raise RunInvalidError if the broker or the gateway has ended by itself."""
+        """Raise RunInvalidError if the broker or the gateway has ended unexpectedly."""
         if self.broker and not self.broker.running:
             raise RunInvalidError(
                 f"The run is invalid: the broker has ended by itself; see {self._work}/broker.log."

@@ -2,8 +2,8 @@
 
 Each is taken from its environment variable, else from ``PATH``, else from Debian.
 
-Every function returns an argv prefix. Finding it may cost seconds once; after that it is a
-lookup, because the simulator starts the interpreter hundreds of times in a run.
+Every function returns an argv prefix. The first call may take seconds; later calls use a cache,
+because the simulator starts the interpreter hundreds of times in a run.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ class UnsupportedMachineError(ToolError):
 
 @dataclass(frozen=True)
 class InterpreterFacts:
-    """What a MicroPython says about itself."""
+    """The properties that a MicroPython reports."""
 
     version: tuple[int, ...]
     maxsize: int
 
 
 def micropython() -> list[str]:
-    """Return the argv prefix of a MicroPython of this machine's own word size.
+    """Return the argv prefix of a MicroPython with this machine's word size.
 
     Raises:
-        ToolError: none is here and none could be fetched.
+        ToolError: it was not found and could not be fetched.
     """
     return list(_micropython(_variable("MICROPYTHON"), _path()))
 
@@ -65,7 +65,7 @@ def micropython32() -> list[str]:
     """Return the argv prefix of the 32-bit reference MicroPython (31-bit small integers).
 
     Raises:
-        ToolError: none is here and none could be fetched, or this machine cannot run it.
+        ToolError: it was not found and could not be fetched, or this machine cannot run it.
     """
     return list(_micropython32(_variable("MICROPYTHON32"), _path()))
 
@@ -74,9 +74,9 @@ def mosquitto() -> list[str]:
     """Return the argv prefix of the mosquitto broker.
 
     Raises:
-        ToolError: none is here and none could be fetched.
+        ToolError: it was not found and could not be fetched.
     """
-    # Debian installs it where the PATH of an ordinary user does not look.
+    # Debian installs it in a folder that is not in the PATH of ordinary users.
     path = os.pathsep.join([_path(), "/usr/sbin", "/usr/local/sbin"])
     return list(_mosquitto(_variable("MOSQUITTO"), path))
 
@@ -89,7 +89,7 @@ def _path() -> str:
     return os.environ.get("PATH", os.defpath)
 
 
-# Each is remembered for what it was looked up by.
+# Each result is cached under the values that it was found with.
 
 
 @functools.cache
@@ -147,7 +147,7 @@ def _what_to_do(package: str, arch: str, reason: str) -> str:
 
 
 def probe(argv: Sequence[str]) -> InterpreterFacts:
-    """Run an interpreter and return what it says about itself.
+    """Run an interpreter and return its properties.
 
     Raises:
         ToolError: it does not run, or is not MicroPython.
@@ -193,7 +193,7 @@ def _dotted(version: Sequence[int]) -> str:
 
 
 def _mosquitto_version(argv: Sequence[str]) -> str:
-    # Asked for help, it exits with an error code.
+    # With -h mosquitto exits with an error code.
     first = run([*argv, "-h"], timeout=RUN_TIMEOUT_S, any_exit=True).partition("\n")[0]
     if not first.startswith("mosquitto version "):
         raise ToolError(f"{shlex.join(argv)} is not mosquitto")
@@ -218,7 +218,7 @@ FINDERS = {
 
 
 def main(names: Sequence[str]) -> int:
-    """Find or fetch the tools named, or all of them; return the exit code."""
+    """Find or fetch the named tools, or all of them; return the exit code."""
     unknown = [name for name in names if name not in FINDERS]
     if unknown:
         print(f"Unknown tool {unknown[0]}: choose from {', '.join(FINDERS)}.", file=sys.stderr)
@@ -231,7 +231,7 @@ def main(names: Sequence[str]) -> int:
             print(f"{name:14} {version(argv):8} {argv[-1]}", flush=True)
         except ToolError as error:
             print(error, file=sys.stderr)
-            # Without being asked for by name, what this machine cannot run is no failure.
+            # A tool that this machine cannot run is an error only if it was requested by name.
             if names or not isinstance(error, UnsupportedMachineError):
                 code = 1
     return code

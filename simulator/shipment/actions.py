@@ -1,4 +1,4 @@
-"""What a scenario's events do to the tracker and to the world beyond it."""
+"""Carries out the events of a scenario on the tracker and on the services."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from coldtrail_simulator.world.scenario import (
 
 AWAKE_US = 400 * US_PER_MS
 COMMAND_US = 200 * US_PER_MS
-"""How long a command takes to be carried out, about."""
+"""Approximate time that a command takes, in microseconds."""
 LOOK_US = 20 * US_PER_MS
 
 
 class Actions:
-    """What a scenario's events do to the tracker and to the world beyond it."""
+    """Carries out the events of a scenario on the tracker and on the services."""
 
     def __init__(
         self, simulation: Tracker, services: Services, network: Network, gateway_user: GatewayUser
@@ -51,7 +51,7 @@ class Actions:
         self._rng = simulation.rng("actions")
 
     def do(self, event: Event) -> None:
-        """Let an event happen now; those of the world have happened in the world already."""
+        """Carry out an event now; the world handles its own events itself."""
         self._simulation.journal.note("event", event=event.kind)
         match event:
             case PowerCut():
@@ -91,7 +91,7 @@ class Actions:
         elif event.during == "flash_write":
             self._cut_in_write(event.share, off_us)
         elif event.during == "awake" and self._simulation.awake:
-            # Anywhere in what it does now: most wakes are over within half a second.
+            # At any point of the present wake: most wakes end within half a second.
             self._cut_within(AWAKE_US, off_us)
         elif event.during == "after_call" and self._modem is not Power.UNPOWERED:
             self._cut_after_call(off_us)

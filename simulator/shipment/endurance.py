@@ -1,4 +1,4 @@
-"""How long the battery lasts: what each part drew in a run, and what that means in days."""
+"""The battery life: the charge of each part in a run, and what it means in days."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ US_PER_H = 3_600_000_000
 
 @dataclass(frozen=True)
 class Supply:
-    """A board's battery and what draws from it without being a part with states.
+    """A board's battery, and the loads that are not parts with states.
 
-    ``usable`` is the part of the capacity that can be used, ``self_discharge`` the part of it
-    that goes by itself in a month.
+    ``usable`` is the usable fraction of the capacity, ``self_discharge`` the fraction that is lost
+    in a month.
     """
 
     capacity_mah: float
@@ -31,12 +31,12 @@ class Supply:
 
     @property
     def usable_mah(self) -> float:
-        """Charge that a tracker gets out of it."""
+        """Usable charge in mAh."""
         return self.capacity_mah * self.usable
 
     @property
     def self_discharge_ua(self) -> float:
-        """Self-discharge as a current."""
+        """Self-discharge as a current in microamperes."""
         return self.capacity_mah * 1000 * self.self_discharge / HOURS_A_MONTH
 
 
@@ -44,7 +44,7 @@ def supply(board: str) -> Supply:
     """Read ``supply.toml`` of a board.
 
     Raises:
-        BoardFileError: there is none, or a figure is missing.
+        BoardFileError: the file is missing or incomplete.
     """
     path = BOARDS / board / "supply.toml"
     try:
@@ -69,7 +69,7 @@ def supply(board: str) -> Supply:
 
 @dataclass(frozen=True)
 class PartCharge:
-    """What one part drew in a run."""
+    """The charge of one part in a run."""
 
     name: str
     spells: tuple[Spell, ...]
@@ -81,7 +81,7 @@ class PartCharge:
 
 
 def loads(parts: Mapping[str, Any]) -> list[PartCharge]:
-    """Return what the parts of a run have drawn so far, those with states that is."""
+    """Return the charge of each part with states so far."""
     return [
         PartCharge(name, tuple(part.load.spells()))
         for name, part in parts.items()
@@ -95,11 +95,11 @@ CONTENTS = {
     "connections without TLS": "AT+QIOPEN",
     "searches for a position": "AT+QGPS=1",
 }
-"""What costs energy in a run, by the command that the modem is given for it."""
+"""Activities that cost energy, by the modem command that starts them."""
 
 
 def contents(notes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return how often a journal has each of ``CONTENTS``."""
+    """Return how often each of ``CONTENTS`` occurs in a journal."""
     commands = [note["command"] for note in notes if note["kind"] == "at"]
     return {
         what: sum(each.startswith(command) for each in commands)
@@ -108,13 +108,13 @@ def contents(notes: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 class Endurance:
-    """The battery's account of one run.
+    """The energy balance of one run.
 
     Args:
-        parts: what the parts with states drew.
+        parts: the charge of the parts with states.
         fitted: the names of all parts on the board.
-        us: how long the run took in virtual time.
-        had: what the run contained, for whoever reads the account.
+        us: duration of the run in virtual time.
+        had: the activities in the run, for the report.
 
     Raises:
         BoardFileError: a part has neither states with currents nor an entry in supply.toml.
@@ -147,7 +147,7 @@ class Endurance:
 
     @property
     def average_ua(self) -> float:
-        """What the battery loses, self-discharge included."""
+        """Average current of the battery in microamperes, including self-discharge."""
         return sum(self.average_of(part) for part in self.parts)
 
     def average_of(self, part: PartCharge) -> float:
@@ -155,17 +155,17 @@ class Endurance:
         return part.charge_uah * US_PER_H / self.us
 
     def share_of(self, charge_uah: float) -> float:
-        """Return a charge as a part of the whole."""
+        """Return a charge as a fraction of the total."""
         return charge_uah / (self.average_ua * self.us / US_PER_H)
 
     @property
     def days(self) -> float:
-        """How long the battery lasts when everything goes on as in the run."""
+        """The battery life in days if the tracker continues as in the run."""
         return self.battery.usable_mah * 1000 / self.average_ua / 24
 
     @property
     def assumed(self) -> float:
-        """Return which part of the charge rests on assumptions instead of datasheets."""
+        """Return the fraction of the charge that is based on assumptions instead of datasheets."""
         return self.share_of(
             sum(
                 spell.charge_uah
@@ -176,12 +176,12 @@ class Endurance:
         )
 
     def ranked(self) -> list[PartCharge]:
-        """Return the parts that drew anything, the thirstiest first."""
+        """Return the parts with a charge, largest first."""
         drew = [part for part in self.parts if part.charge_uah > 0]
         return sorted(drew, key=lambda part: -part.charge_uah)
 
     def summary(self) -> dict[str, Any]:
-        """Return the account as plain values, for summary.json."""
+        """Return the balance as plain values, for summary.json."""
         return {
             "average_ua": round(self.average_ua, 2),
             "days": round(self.days, 1),
@@ -209,7 +209,7 @@ class Endurance:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield the table, a line each."""
+        """Yield the lines of the table."""
         battery = self.battery
         yield (
             f"Energy: {self.average_ua:.0f} uA on average, {self.days:.0f} days on a battery of "

@@ -1,4 +1,4 @@
-"""A user of the gateway who sends commands to the tracker, and an intruder who forges them."""
+"""A user of the gateway who sends commands, and an intruder who forges them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class GatewayUser:
     """Sends commands. No virtual time passes: when a call returns, its command is retained.
 
     Args:
-        tracker: the id of the tracker that is spoken to.
+        tracker: the id of the tracker that receives the commands.
         services: the broker and the gateway.
-        out: where profiles are made before they are sent.
+        out: folder for the profiles that are sent.
         database: the gateway's ``--db``.
-        run: runs the ``coldtrail`` command with these arguments.
+        run: runs the ``coldtrail`` command with the given arguments.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class GatewayUser:
         """Run ``coldtrail gateway command``; ``configure`` takes the name of a profile.
 
         Raises:
-            RunInvalidError: the gateway does not send it; and what ``run`` raises.
+            RunInvalidError: the gateway does not send it. Exceptions of ``run`` are passed on.
         """
         arguments = list(arguments)
         if arguments[0] == "configure":
@@ -55,16 +55,16 @@ class GatewayUser:
         seen, before = watch.seen(self._topic), watch.payload(self._topic)
         options = ("--db", self._database, "--clock", self._services.clock_address)
         self._run("gateway", "command", self._tracker, *arguments, *options)
-        # Behind one that has no outcome yet, it waits its turn.
+        # A command waits in the gateway while an earlier one has no outcome.
         if before in (b"", self._foreign):
             self._await(seen)
             self._sent.append(watch.payload(self._topic))
 
     def intrude(self, what: str) -> None:
-        """Retain a foreign command at the broker: "forge" one, or "replay" the first.
+        """Retain a foreign command at the broker: "forge" one, or "replay" the first one.
 
         Raises:
-            RunInvalidError: there has been none, or the broker does not take it.
+            RunInvalidError: there is no command to replay, or the broker does not accept it.
         """
         if not self._sent:
             raise RunInvalidError(

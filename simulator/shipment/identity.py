@@ -1,7 +1,7 @@
-"""Identities of simulated trackers: derived from the seed, and marked as such.
+"""Identities of simulated trackers: derived from the seed, and marked as simulated.
 
-Everything here can be computed by anybody from the seed, so these keys protect nothing; the
-registration says ``"test": true`` and the tracker id begins with ``SIM-``.
+The keys can be computed from the seed, so they protect nothing. The registration therefore has
+``"test": true``, and the tracker id begins with ``SIM-``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KEY_VERSION = 1
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a simulated tracker is, and the shipment it travels with."""
+    """The identity of a simulated tracker, and its shipment."""
 
     tracker: str
     uplink_key: bytes
@@ -34,9 +34,9 @@ class Identity:
         apn: str = "iot.example",
         options: Mapping[int, object] | None = None,
     ) -> bytes:
-        """Return ``identity.cbor`` as the tracker reads it; the broker is ``host``:``port``.
+        """Return ``identity.cbor`` for the tracker; the broker is ``host``:``port``.
 
-        ``options`` holds its optional fields, by their keys: 9 and above.
+        ``options`` has the optional fields by their keys: 9 and above.
         """
         return cbor2.dumps(
             {
@@ -55,7 +55,7 @@ class Identity:
         )
 
     def write_registration(self, path: Path) -> None:
-        """Write what ``coldtrail gateway register`` takes, readable by the owner alone."""
+        """Write the file for ``coldtrail gateway register``, readable by its owner only."""
         document = {
             "coldtrail": "registration/1",
             "trackers": [
@@ -80,7 +80,7 @@ class Identity:
 
 
 def simulated(seed: int, scenario: str) -> Identity:
-    """Return the identity that ``seed`` gives the tracker of a scenario."""
+    """Return the identity of a scenario's tracker for ``seed``."""
 
     def key(purpose: str) -> bytes:
         text = f"coldtrail simulated tracker, seed {seed}, {purpose}"

@@ -16,33 +16,34 @@ from coldtrail_simulator.paths import FIRMWARE
 from coldtrail_simulator.shipment.identity import Identity
 
 TLS, FLIGHTS = 9, 10
-"""Key of the identity's file."""
+"""Key in identity.cbor."""
 CERTIFICATES = ("ca.pem", "client.pem", "client.key")
 COMMAND_LIMIT_S = 60
 BROKER_NAME = "broker.example"
+GATEWAY_NAME = "GATEWAY"
 PORTS = (1883, 8883)
-"""Of a broker without and with TLS, as the tracker has them."""
+"""Ports of a broker without and with TLS, as seen by the tracker."""
 
 
 class ShipmentError(RuntimeError):
-    """The shipment cannot be run; the message is one sentence that says what to do."""
+    """The shipment cannot be run; the message is one sentence with a solution."""
 
 
 @dataclass(frozen=True)
 class Flashed:
-    """A tracker that was provisioned and flashed: it boots an image of its chip's flash."""
+    """A provisioned and flashed tracker, which boots from an image of its chip's flash."""
 
     image: Path
     identity: Identity
     registration: Path
-    """The file for its gateway."""
+    """The registration file for the gateway."""
 
 
 def command(*arguments: str) -> str:
-    """Run the ``coldtrail`` command and return what it prints.
+    """Run the ``coldtrail`` command and return its output.
 
     Raises:
-        ShipmentError: it fails; the message is the command's own.
+        ShipmentError: the command fails; the message is its own.
     """
     done = subprocess.run(
         [sys.executable, "-m", "coldtrail_boards", *arguments],
@@ -59,15 +60,21 @@ def command(*arguments: str) -> str:
 
 
 def certify(folder: Path, tracker: str, start: datetime) -> None:
-    """Make an authority with certificates for a broker and a tracker, valid as a scenario starts.
+    """Create an authority with certificates for broker and tracker, valid at a scenario's start.
+
+    And for the same broker as a gateway on this machine reaches it (``local``), and the gateway.
 
     Raises:
-        ShipmentError: it cannot be made.
+        ShipmentError: it cannot be created.
     """
-    # A real broker judges the tracker's by the host's clock.
+    # A real broker checks the tracker's certificate with the clock of the host.
     since = min(start, datetime.now(UTC)) - timedelta(days=1)
-    options = ["--broker", BROKER_NAME, "--tracker", tracker, "--from", f"{since:%Y-%m-%d}"]
-    command("provision", "ca", str(folder), *options)
+    issue = ("provision", "ca", str(folder), "--from", f"{since:%Y-%m-%d}")
+    command(*issue, "--broker", "127.0.0.1", "--tracker", GATEWAY_NAME)
+    for kind in ("pem", "key"):
+        (folder / f"broker.{kind}").rename(folder / f"local.{kind}")
+        (folder / f"client.{kind}").rename(folder / f"gateway.{kind}")
+    command(*issue, "--broker", BROKER_NAME, "--tracker", tracker)
 
 
 def build_volume(
@@ -79,12 +86,13 @@ def build_volume(
     authority: Path | None = None,
     flights: Sequence[Sequence[int]] = (),
 ) -> None:
-    """Put firmware, board file, profile and identity on a tracker's file system.
+    """Write firmware, board file, profile and identity to a tracker's file system.
 
-    With an ``authority`` (see ``certify``) also what it needs for TLS; ``flights`` are planned.
+    With an ``authority`` (see ``certify``) it includes the files for TLS; ``flights`` are planned
+    flights.
 
     Raises:
-        ShipmentError: there is no such profile.
+        ShipmentError: the profile does not exist.
     """
     install(volume, package(FIRMWARE))
     install(volume, {"board.py": boards.path_of(board)})
@@ -101,10 +109,10 @@ def build_volume(
 
 
 def clear(out: Path) -> None:
-    """Make ``out`` an empty folder; one with anything but a run's results in it is left alone.
+    """Make ``out`` an empty folder, unless it contains other files than the results of a run.
 
     Raises:
-        ShipmentError: it is no folder of ours.
+        ShipmentError: it contains other files.
     """
     if out.exists():
         if any(out.iterdir()) and not (out / "journal.jsonl").exists():
@@ -113,5 +121,5 @@ def clear(out: Path) -> None:
             )
         shutil.rmtree(out)
     out.mkdir(parents=True)
-    # What marks the folder as a run's, also after one that was broken off.
+    # This file marks the folder as that of a run, even if the run is interrupted.
     (out / "journal.jsonl").touch()

@@ -1,6 +1,6 @@
-"""A shipment in progress: a tracker with its modem, and the real broker and gateway around it.
+"""A shipment in progress: a tracker with its modem, and the real broker and gateway.
 
-Its owner advances virtual time, and may trigger an event or inspect something in between.
+The caller advances virtual time, and may trigger events and inspect the tracker in between.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ T = TypeVar("T", bound=Tracker)
 
 
 class Session(Generic[T]):
-    """A shipment in progress; it runs from the start of the ``with`` block to its end.
+    """A shipment in progress, from the start to the end of the ``with`` block.
 
     Args:
-        world: where it travels.
-        identity: who the tracker is.
-        registration: the file that makes it known to the gateway.
-        fit: builds the tracker, with the factories it is given for parts that reach beyond it.
-        out: where broker, gateway and their database leave what they write.
-        broker_url: a broker that is running; one of our own without it.
-        authority: certificates, where the tracker is to use TLS.
+        world: the world of the journey.
+        identity: the identity of the tracker.
+        registration: the registration file for the gateway.
+        fit: creates the tracker, with the given factories for parts that reach beyond it.
+        out: folder for the files of broker, gateway and database.
+        broker_url: a running broker; otherwise one is started.
+        authority: the certificates if the tracker uses TLS.
 
     Raises:
         ShipmentError, BoardFileError, ServiceError, ToolError: it cannot be set up.
@@ -91,11 +91,11 @@ class Session(Generic[T]):
 
     @property
     def network(self) -> Network:
-        """The way from the modem to the broker."""
+        """The network between the modem and the broker."""
         return self._links[0]
 
     def confirmation(self) -> bytes:
-        """Return the gateway's newest confirmation, a COSE_Mac0; empty when there is none."""
+        """Return the gateway's newest confirmation, a COSE_Mac0; b"" without one."""
         return self.services.watch.payload(topic(self.identity.tracker, CONFIRMATION))
 
     def _hang_up(self) -> None:
@@ -120,7 +120,7 @@ class Session(Generic[T]):
 
 
 class Cells:
-    """The coverage of the world's legs, as a modem finds it."""
+    """The coverage of the world's legs, for the modem model."""
 
     TECHNOLOGIES: ClassVar = {"LTE-M": "CAT-M1", "NB-IoT": "CAT-NB1", "GSM": "GSM"}
 
@@ -133,17 +133,18 @@ class Cells:
         if leg.coverage == "none":
             return None
         rsrp = leg.signal_dbm
-        # A carrier's 50 resource elements of one symbol, 10 MHz wide, over one of them: 28 dB.
+        # The carrier has 50 resource elements in one symbol (10 MHz), which is 28 dB more than one
+        # element.
         return Cell(self.TECHNOLOGIES[leg.coverage], rsrp=rsrp, rssi=rsrp + 28)
 
 
 def satellites(world: World, t_s: float) -> Fix | None:
-    """Return the position as satellites see it, or None where none are in view."""
+    """Return the position from satellites, or None without reception."""
     return Fix(*world.position(t_s)) if world.leg(t_s).satellites else None
 
 
 class Moment:
-    """The virtual UTC. It can be asked before there is a run, and from other threads."""
+    """The virtual UTC. It may be read before the run, and from other threads."""
 
     def __init__(self, start_ms: int) -> None:
         self._start_ms = start_ms

@@ -1,6 +1,6 @@
-"""One shipment from end to end: a scenario, a tracker, the real broker and gateway around it.
+"""One shipment from end to end: a scenario, a tracker, the real broker and gateway.
 
-All its results lie in one folder: the tracker's volume, the journal, the console's output, the
+All results are in one folder: the tracker's volume, the journal, the console's output, the
 gateway's database and the logs. The gateway is used only through its commands.
 """
 
@@ -29,10 +29,10 @@ from coldtrail_simulator.world.scenario import CableIn, Scenario
 from coldtrail_simulator.world.world import World
 
 STEP_S = 900
-"""Virtual seconds between two reports of the progress."""
+"""Virtual seconds between two progress reports."""
 
 Progress = Callable[[float], None]
-"""Told the virtual hours that have passed."""
+"""Called with the virtual hours that have passed."""
 
 
 @dataclass
@@ -82,17 +82,17 @@ def run(
     speed: float = 1,
     flashed: Flashed | None = None,
 ) -> Shipment:
-    """Run a scenario and leave its results in ``out``, which is emptied first.
+    """Run a scenario and write its results to ``out``, which is emptied first.
 
-    ``broker_url`` names a broker that is running; ``argv`` and ``heap_kib`` another interpreter
-    and the size of its heap. ``console`` is told the pseudo-terminal that is the tracker's
-    console, and given what runs behind it; the run then keeps real time, or ``speed`` times that.
-    Without a cable among the scenario's events it is in from the start. ``flashed`` travels
-    instead of one made for the run.
+    ``broker_url`` is a running broker. ``argv`` and ``heap_kib`` select another interpreter and
+    the size of its heap. ``console`` is called with the pseudo-terminal of the tracker's console
+    and with the process behind it; the run then follows real time, multiplied by ``speed``. If the
+    scenario has no cable event, the cable is connected from the start. ``flashed`` is used instead
+    of a tracker made for the run.
 
     Raises:
         ShipmentError, BoardFileError, ServiceError, ToolError: it cannot be run.
-        RunInvalidError: it proves nothing.
+        RunInvalidError: the run proves nothing.
     """
     begun = time.monotonic()
     header = scenario.scenario

@@ -20,28 +20,28 @@ from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.services import tools
 
 LISTEN_S = 0.25
-"""An attached console looks up at least this often while nothing happens,"""
+"""Longest real time between two checks of an attached console while the tracker is idle."""
 LEAD_S = 0.01
-"""and this often while the firmware works; so far it may get ahead of real time."""
+"""The same while the firmware works, and the largest lead of virtual over real time."""
 
 
 class Simulation:
     """A tracker in its world.
 
-    Others join the run by its ``clock`` (``call_at``), its ``journal`` and ``rng``; what is on
-    the board is in ``parts``, by the names of the board's file, and the chip's faults and pins
-    are in ``chip``.
+    Other parts of the run use its ``clock`` (``call_at``), ``journal`` and ``rng``. The parts of
+    the board are in ``parts``, by their names in the board file; the chip's faults and pins are in
+    ``chip``.
 
     Args:
         board: the constants of a board file, as ``board.load`` returns them.
-        volume: the tracker's file system, a folder with the firmware on it.
-        world: what the sensors measure.
-        seed: decides everything that is left to chance.
-        out: folder for ``journal.jsonl`` and ``console.log``; none without it.
-        factories: build parts that ``wiring.FACTORIES`` does not know, or differently.
+        volume: the tracker's file system, a folder with the firmware.
+        world: the quantities that the sensors measure.
+        seed: determines all random choices.
+        out: folder for ``journal.jsonl`` and ``console.log``, or None.
+        factories: create parts in addition to or instead of ``wiring.FACTORIES``.
         argv: the MicroPython to run; ``tools.micropython()`` by default.
-        heap_kib: size of its heap; its own default when None.
-        speed: virtual seconds a real one, while a console is attached.
+        heap_kib: size of its heap; None for its default.
+        speed: virtual seconds for each real second while a console is attached.
 
     Raises:
         BoardFileError: the board cannot be wired.
@@ -91,37 +91,37 @@ class Simulation:
         self._switched = {name for name, entry in boards.parts(board).items() if "supply" in entry}
 
     def rng(self, name: str) -> random.Random:
-        """Return the random numbers of one part of the run."""
+        """Return the random number generator of one part of the run."""
         return self._bench.rng(name)
 
     def power_on(self) -> None:
-        """Put the battery in."""
+        """Insert the battery."""
         for name, part in self.parts.items():
             if name not in self._switched and hasattr(part, "power_on"):
                 part.power_on()
         self.chip.power_on()
 
     def power_off(self) -> None:
-        """Take the battery out, in the middle of anything."""
-        # The parts first: what the chip's pins do as it dies must not reach them.
+        """Remove the battery at any moment."""
+        # The parts first: changes of the chip's pins during a power loss must not reach them.
         for part in self.parts.values():
             if hasattr(part, "power_off"):
                 part.power_off()
         self.chip.power_off()
 
     def power_cut(self, us: int) -> None:
-        """Take the battery out and put it back after ``us``."""
+        """Remove the battery and insert it after ``us``."""
         self.clock.call_after(us, self.power_on)
         self.power_off()
 
     def plug(self) -> str:
-        """Plug the cable in; return the terminal's name, where there is one."""
+        """Plug the cable in; return the name of the terminal, if there is one."""
         self.parts["vbus"].plug()
         return self.console.plug()
 
     def unplug(self) -> None:
-        """Pull the cable, in the middle of anything."""
-        # In this order: who sees the port vanish may look at the pin at once.
+        """Pull the cable at any moment."""
+        # In this order, because a program that sees the port vanish may read the pin at once.
         self.parts["vbus"].unplug()
         self.console.unplug()
 
@@ -131,18 +131,18 @@ class Simulation:
         return self.chip.state == "running"
 
     def hang(self) -> None:
-        """Let the firmware compute for ever, from its next reading over SPI on."""
+        """Let the firmware compute endlessly from its next SPI read on."""
         self.chip.hang_next.add(Op.SPI_READ)
 
     def do(self, action: Callable[[], Any]) -> Any:
-        """Call something between two steps of the run, and return its result."""
+        """Call ``action`` between two steps of the run, and return its result."""
         return action()
 
     def run(self, until_us: int) -> None:
-        """Let virtual time pass until that moment; as fast as it goes, or with a console in step.
+        """Advance virtual time to ``until_us``, as fast as possible or in step with a console.
 
         Raises:
-            RunInvalidError: nothing can be concluded from the run.
+            RunInvalidError: the run proves nothing.
         """
         clock, chip = self.clock, self.chip
         with self._interpreter:
@@ -155,7 +155,7 @@ class Simulation:
                     clock.step(until_us)
 
     def _run_in_step(self, until_us: int) -> None:
-        """Let virtual time pass ``speed`` times as fast as real time, and take what is typed."""
+        """Advance virtual time at ``speed`` times real time, and read typed input."""
         clock, chip = self.clock, self.chip
         start_s, start_us = time.monotonic(), clock.now_us
         heard_s = 0.0
@@ -176,7 +176,7 @@ class Simulation:
                 clock.step(until_us)
 
     def close(self) -> None:
-        """End every process and close every file; a second time does nothing."""
+        """End every process and close every file; a second call has no effect."""
         if not self._closed:
             self._closed = True
             self.chip.close()

@@ -15,12 +15,12 @@ from coldtrail_simulator.world.live import LiveWorld
 from coldtrail_simulator.world.scenario import Door, Drop, Event, Tilt
 
 LOOK_S = 0.5
-"""Virtual seconds between two checks of a condition that is waited for."""
+"""Virtual seconds between two checks of a condition."""
 DAY_S = 86_400
 
 
 class Steering:
-    """Drives a session whose tracker travels through a LiveWorld."""
+    """Drives a session with a LiveWorld."""
 
     def __init__(self, session: Session[Tracker], world: LiveWorld) -> None:
         self._session = session
@@ -36,13 +36,13 @@ class Steering:
     # ---- time
 
     def let(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Advance virtual time by ``seconds``."""
         self._tracker.run(self._tracker.clock.now_us + round(seconds * US_PER_S))
 
     def until(
         self, condition: Callable[[], object], limit_s: float, look_s: float = LOOK_S
     ) -> bool:
-        """Let time pass until ``condition`` holds; return whether it does within ``limit_s``."""
+        """Advance time until ``condition`` holds; return whether it does within ``limit_s``."""
         end_s = self.now_s + limit_s
         while not condition():
             left_s = end_s - self.now_s
@@ -54,7 +54,7 @@ class Steering:
     # ---- changes
 
     def do(self, event: Event) -> None:
-        """Let an event of a scenario happen now, whatever its time says."""
+        """Carry out an event of a scenario now, independent of its own time."""
         self._tracker.do(partial(self._do, event))
 
     def _do(self, event: Event) -> None:
@@ -63,7 +63,7 @@ class Steering:
         self._session.actions.do(event)
 
     def set(self, name: str, value: Any) -> None:
-        """Let a quantity or condition of the world (live.py) be ``value`` from now on."""
+        """Set a quantity or condition of the world (live.py) to ``value`` from now on."""
         self._tracker.do(partial(self._set, name, value))
 
     def _set(self, name: str, value: Any) -> None:
@@ -71,17 +71,17 @@ class Steering:
         self._look({"lux": Door, "acceleration": Tilt}.get(name))
 
     def _look(self, kind: type[Any] | None) -> None:
-        """Tell the part that measures it, which converts only when something has changed."""
+        """Inform the part that measures the quantity, which converts only after a change."""
         if kind is Door:
             self._tracker.parts["light"].look()
         elif kind in (Drop, Tilt):
             self._tracker.parts["accelerometer"].look()
 
     def set_battery(self, millivolts: float) -> None:
-        """Give the battery the charge at which it rests at that voltage.
+        """Set the battery to the charge with this open-circuit voltage.
 
         Raises:
-            ValueError: no charge has it.
+            ValueError: no charge has this voltage.
         """
         battery: Battery = self._tracker.parts["battery"]
         curve = battery.curve
@@ -95,6 +95,6 @@ class Steering:
     # ---- inspection
 
     def notes(self, kind: str, since_s: float = 0.0, **fields: Any) -> list[dict[str, Any]]:
-        """Return the journal's notes of a kind from a moment on."""
+        """Return the journal's notes of a kind from ``since_s`` on."""
         found = self._tracker.journal.of(kind, **fields)
         return [note for note in found if note["us"] >= since_s * US_PER_S]

@@ -1,4 +1,4 @@
-"""What every simulated tracker offers, whether its chip runs here or in Renode."""
+"""The common interface of simulated trackers, with the chip simulated here or in Renode."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from coldtrail_simulator.journal import Journal
 
 
 class Tracker(Protocol):
-    """A board with its firmware, in virtual time: Simulation here, Emulation in Renode.
+    """A board with its firmware, in virtual time: a Simulation, or an Emulation with Renode.
 
-    Where the chip runs in a thread or process of its own, only ``run`` lets time pass, and what
-    touches clock and parts goes through ``do``.
+    If the chip runs in its own thread or process, time passes only in ``run``, and clock and parts
+    may be used only through ``do``.
     """
 
     clock: Clock
     journal: Journal
     parts: dict[str, Any]
-    """What is on the board, by the names of the board's file."""
+    """The parts of the board, by their names in the board file."""
 
     @property
     def awake(self) -> bool:
-        """Whether the firmware runs at this moment, as far as can be told."""
+        """Whether the firmware runs at the moment, as far as is known."""
 
     def rng(self, name: str) -> random.Random:
-        """Return the random numbers of one part of the run."""
+        """Return the random number generator of one part of the run."""
 
     def power_on(self) -> None:
-        """Put the battery in."""
+        """Insert the battery."""
 
     def power_off(self) -> None:
-        """Take the battery out, in the middle of anything."""
+        """Remove the battery at any moment."""
 
     def power_cut(self, us: int) -> None:
-        """Take the battery out and put it back after ``us``."""
+        """Remove the battery and insert it after ``us``."""
 
     def plug(self) -> object:
         """Plug the cable in."""
@@ -45,13 +45,13 @@ class Tracker(Protocol):
         """Pull the cable."""
 
     def hang(self) -> None:
-        """Let the firmware compute, or wait for its hardware, for ever."""
+        """Let the firmware compute, or wait for its hardware, endlessly."""
 
     def do(self, action: Callable[[], Any]) -> Any:
-        """Call something between two steps of the run, and return its result."""
+        """Call ``action`` between two steps of the run, and return its result."""
 
     def run(self, until_us: int) -> None:
-        """Let virtual time pass until that moment."""
+        """Advance virtual time to ``until_us``."""
 
     def close(self) -> None:
         """End every process and close every file."""

@@ -1,4 +1,4 @@
-"""Errors in a scenario file, worded in one sentence with the names that stand in the file."""
+"""Errors in a scenario file as one sentence, with the names used in the file."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ class ScenarioError(ValueError):
 
 
 def sentence(error: ValidationError) -> str:
-    """Say what the first fault is, in the words of the file."""
+    """Return one sentence about the first fault, with the names used in the file."""
     faults = error.errors(include_url=False)
-    # A misspelt key is also a missing one: the spelling is the news.
+    # A misspelt key also causes a missing one; report the misspelt key.
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
     table, key = _place(first["loc"])
     match first["type"]:
@@ -34,13 +34,13 @@ def sentence(error: ValidationError) -> str:
 
 
 def _place(loc: tuple[Any, ...]) -> tuple[str, str]:
-    """Split pydantic's path into the table as TOML writes it, and the key within."""
+    """Split pydantic's path into the table, as written in TOML, and the key in it."""
     if not loc:
         return "", ""
     table, rest = str(loc[0]), list(loc[1:])
     if rest and isinstance(rest[0], int):
         number = rest.pop(0) + 1
-        # An event's path goes on with its kind.
+        # The path of an event continues with its kind.
         kind = f" ({rest.pop(0)})" if table == "event" and rest else ""
         return f"[[{table}]] {number}{kind}", _dotted(rest)
     return f"[{table}]", _dotted(rest)

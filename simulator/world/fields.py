@@ -1,4 +1,4 @@
-"""What all tables of a scenario file share: ranges of quantities, and no unknown key."""
+"""Common to all tables of a scenario file: ranges of quantities, and a strict base model."""
 
 from typing import Annotated
 
@@ -10,6 +10,6 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Table(BaseModel):
-    """A table of a scenario file. It never changes, and refuses a key that it does not know."""
+    """A table of a scenario file. It is immutable and rejects unknown keys."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,7 +1,7 @@
 """A world that can be changed while a shipment is in progress.
 
-The scenario gives the start. A change holds from its time on and leaves the past as it was: a
-model that is asked late finds the world of that time.
+It starts as the scenario. A change applies from its time on and does not affect earlier times: a
+model that asks later about an earlier time gets the earlier value.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from coldtrail_simulator.world.scenario import Leg, Scenario
 from coldtrail_simulator.world.world import World
 
 QUANTITIES = ("payload_c", "ambient_c", "humidity", "lux", "acceleration")
-"""As the sensors ask for them: °C, °C, percent, lux, (x, y, z) in g."""
+"""Quantities of the sensors: degC, degC, percent, lux, (x, y, z) in g."""
 CONDITIONS = ("coverage", "satellites", "signal_dbm")
-"""Of the leg in force, by their names in a scenario file."""
+"""Conditions of the current leg, with their names in a scenario file."""
 
 
 class Track:
-    """What one quantity was set to, and when; None: as the scenario has it."""
+    """The changes of one quantity with their times; None means the value of the scenario."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._values: list[Any] = []
 
     def set(self, t_s: float, value: Any) -> None:
-        """From ``t_s`` on it is ``value``; never earlier than the change before."""
+        """Set ``value`` from ``t_s`` on; not before the latest change."""
         self._times.append(t_s)
         self._values.append(value)
 
     def at(self, t_s: float) -> Any:
-        """Return what it was set to at that time."""
+        """Return the value set at that time."""
         position = bisect_right(self._times, t_s)
         return self._values[position - 1] if position else None
 
@@ -47,10 +47,10 @@ class LiveWorld(World):
         self._conditions_set = False
 
     def set(self, name: str, value: Any, t_s: float) -> None:
-        """Let a quantity or a condition of the leg be ``value`` from ``t_s`` on, None: unset it.
+        """Set a quantity or a condition of the leg from ``t_s`` on; None removes the setting.
 
         Raises:
-            KeyError: there is no such quantity.
+            KeyError: the name is unknown.
         """
         self._tracks[name].set(t_s, value)
         if name == "lux":
@@ -61,7 +61,7 @@ class LiveWorld(World):
             self._conditions_set = True
 
     def leg(self, t_s: float) -> Leg:
-        """Return the leg in force, with what was changed of it."""
+        """Return the current leg with its changes."""
         leg = super().leg(t_s)
         if not self._conditions_set:
             return leg
@@ -69,13 +69,13 @@ class LiveWorld(World):
         return leg.model_copy(update={k: v for k, v in changed.items() if v is not None})
 
     def payload_c(self, t_s: float) -> float:
-        """Return the temperature of the payload; the box goes on behind one that was set."""
+        """Return the temperature of the payload; the box model continues meanwhile."""
         modelled = super().payload_c(t_s)
         held: float | None = self._tracks["payload_c"].at(t_s)
         return modelled if held is None else held
 
     def ambient_c(self, t_s: float) -> float:
-        """Return the temperature of the air around the box."""
+        """Return the temperature of the air around the box in degC."""
         held: float | None = self._tracks["ambient_c"].at(t_s)
         return super().ambient_c(t_s) if held is None else held
 

@@ -1,12 +1,13 @@
-"""How the box moves: which face is up, and what a drop does to what is in it.
+"""The motion of the box: the face that is up, drops and flights.
 
-A drop of height h (freely falling, air left out) lasts sqrt(2 h / g) and ends at sqrt(2 g h). The
-landing is a half-sine pulse, as shock tests of packages use them (ASTM D4169, IEC 60068-2-27); its
-area is the change of velocity, so its peak is pi/2 * dv / duration. The box rebounds once.
+A drop of height h (free fall without air) lasts sqrt(2 h / g) and ends at sqrt(2 g h). The landing
+is a half-sine pulse, as in shock tests of packages (ASTM D4169, IEC 60068-2-27). Its area is the
+change of velocity, so its peak is pi/2 * dv / duration. The box rebounds once.
 
-A flight is felt as a floor that shakes, and as a push along it: the engines, the brakes, and
-gravity where the floor is inclined. The figures are assumed, of an airliner: a run of 40 s at
-0.25 g, 10 degrees of pitch at first, 2.5 in cruise, 20 to 80 mg RMS of vibration on each axis.
+A flight is modelled as vibration of the floor, and as acceleration along it: from the engines, the
+brakes, and gravity while the floor is inclined. The figures are assumptions for an airliner: a
+take-off run of 40 s at 0.25 g, a pitch of 10 degrees at first and 2.5 in cruise, 20 to 80 mg RMS
+of vibration on each axis.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ FACES: dict[str, Vector] = {
     "z+": (0.0, 0.0, 1.0),
     "z-": (0.0, 0.0, -1.0),
 }
-"""What an accelerometer at rest reads with that axis up."""
+"""The reading of an accelerometer at rest with that axis up, in g."""
 UPRIGHT = "z+"
 TURN_S = 1.0
-"""How long it takes to lay the box on another face."""
+"""Seconds to turn the box to another face."""
 RESTITUTION = 0.3
 SKEW = (0.25, -0.15, 0.1)
-"""A box lands on an edge: the shock is not along one axis, in g for each g of it."""
+"""A box lands on an edge, so a shock has parts along other axes, relative to its size."""
 
 TAXI_OUT_S = 600
 TAXI_IN_S = 300
 RUN_S = 40
 ENGINES = ((47.3, 173.0), (61.9, 131.0), (83.1, 97.0))
-"""Two frequencies along each axis, in Hz and in radians a second; their amplitudes are the RMS."""
+"""Two frequencies for each axis, in Hz and in radians per second; amplitudes give the RMS."""
 
 
 class Turn:
-    """From ``at_s`` on the box is laid on another face; at rest there from at_s + TURN_S on."""
+    """The box is turned to another face from ``at_s`` on, until at_s + TURN_S."""
 
     def __init__(self, at_s: float, face: str) -> None:
         self.at_s = at_s
@@ -50,7 +51,7 @@ class Turn:
 
 
 class Fall:
-    """The box is let go at ``at_s`` and falls ``height_m``."""
+    """The box is released at ``at_s`` and falls ``height_m``."""
 
     def __init__(self, at_s: float, height_m: float, pulse_ms: float) -> None:
         fall_s = math.sqrt(2 * height_m / G)
@@ -64,10 +65,10 @@ class Fall:
         self.at_s = at_s
         self.end_s = again + pulse_s
         self.pulses = ((landing, pulse_s, first), (again, pulse_s, second))
-        """Begin, duration and peak in g of the shocks."""
+        """Begin, duration and peak in g of each shock."""
 
     def feel(self, t_s: float, up: Vector) -> Vector:
-        """Return what is felt during the drop, in g."""
+        """Return the acceleration during the drop, in g."""
         for begin, duration, peak in self.pulses:
             if begin <= t_s < begin + duration:
                 g = 1 + peak * math.sin(math.pi * (t_s - begin) / duration)
@@ -106,7 +107,7 @@ class FlightMotion:
         self._felt = [(push, shake) for _, push, shake in knots]
 
     def feel(self, t_s: float, up: Vector) -> Vector:
-        """Return what is felt during the flight, in g."""
+        """Return the acceleration during the flight, in g."""
         position = bisect_right(self._times, t_s)
         (push, shake), (push_to, shake_to) = self._felt[position - 1 : position + 1]
         begin, end = self._times[position - 1 : position + 1]
@@ -122,7 +123,7 @@ class FlightMotion:
 
 
 class Motion:
-    """All that happens to the box on one journey."""
+    """All motion of the box on one journey."""
 
     def __init__(
         self, turns: Sequence[Turn], drops: Sequence[Fall], flights: Sequence[FlightMotion] = ()
@@ -134,13 +135,13 @@ class Motion:
         spans = [(turn.at_s, turn.at_s + TURN_S) for turn in self._turns]
         spans += [(drop.at_s, drop.end_s) for drop in self._drops]
         self.spans = sorted(spans)
-        """Spans of seconds within which an interrupt may come of the acceleration.
+        """Spans of seconds within which the acceleration may cause an interrupt.
 
-        Not those of flights: nothing in one comes near a shock.
+        Flights are left out, because their vibration is far below a shock.
         """
 
     def up(self, t_s: float) -> Vector:
-        """Return what is felt at rest as the box lies at that time, in g."""
+        """Return the acceleration of the box at rest in its position at that time, in g."""
         position = bisect_right(self._begins, t_s)
         if not position:
             return FACES[UPRIGHT]
@@ -158,7 +159,7 @@ class Motion:
         return x, y, z
 
     def acceleration(self, t_s: float) -> Vector:
-        """Return what an accelerometer in the box feels at that time, in g."""
+        """Return the acceleration in the box at that time, in g."""
         up = self.up(t_s)
         for drop in self._drops:
             if drop.at_s <= t_s < drop.end_s:

@@ -1,7 +1,7 @@
 """A scenario: the journey of one shipment, as a TOML file.
 
-The models here are the schema. Times named ``…_h`` count in hours from the scenario's start; they
-and all other quantities carry their unit in the name. Unknown keys are refused.
+The models here are the schema. Times named ``…_h`` are hours from the scenario's start. They and
+all other quantities carry their unit in the name. Unknown keys are rejected.
 """
 
 import tomllib
@@ -46,13 +46,13 @@ FAULTS = {
     ),
     "battery": ("out_of_range",),
 }
-"""What can be wrong with each sensor, as its model has it."""
+"""The faults of each sensor, as in its model."""
 
 Coverage = Literal["LTE-M", "NB-IoT", "GSM", "none"]
 
 
 class Header(Table):
-    """[scenario]: what it is, and what travels."""
+    """[scenario]: its description, and the properties of the shipment."""
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
     title: str
@@ -61,7 +61,7 @@ class Header(Table):
     duration_h: Positive = Field(le=24 * 365)
     board: str = Field(pattern=r"^[a-z0-9_]+$")
     profile: str
-    tls: bool = False  # the broker wants a certificate of the tracker's
+    tls: bool = False  # the broker requires a certificate of the tracker
 
     @field_validator("start")
     @classmethod
@@ -72,7 +72,7 @@ class Header(Table):
 
 
 class Daily(Table):
-    """Air that warms and cools once a day: a cosine over the local solar time."""
+    """Air temperature with a daily cycle: a cosine over the local solar time."""
 
     mean_c: Celsius
     swing_c: float = Field(default=0, ge=0, le=60)  # warmest minus coldest
@@ -80,14 +80,14 @@ class Daily(Table):
 
 
 class Knot(Table):
-    """A point of a table, joined to its neighbours by straight lines."""
+    """A point of a table; values between points are interpolated linearly."""
 
     at_h: Hours  # from the start of the leg
     c: Celsius
 
 
 class Leg(Table):
-    """[[leg]]: from from_h until the next leg, the shipment is here."""
+    """[[leg]]: the place and conditions of the shipment from from_h until the next leg."""
 
     from_h: Hours
     place: str = Field(min_length=1)
@@ -96,10 +96,10 @@ class Leg(Table):
     ambient: Daily | None = None
     ambient_table: list[Knot] = Field(default=[])
     dew_point_c: float = Field(default=8, ge=-80, le=40)
-    light_lx: float = Field(default=300, ge=0, le=80000)  # what an open box would see
+    light_lx: float = Field(default=300, ge=0, le=80000)  # illuminance outside the box
     coverage: Coverage
     signal_dbm: int = Field(default=-85, ge=-140, le=-40)
-    satellites: bool = True  # whether the box can receive any
+    satellites: bool = True  # whether the box has satellite reception
 
     @model_validator(mode="after")
     def _has_one_ambient(self) -> Self:
@@ -112,7 +112,7 @@ class Leg(Table):
 
 
 class _Event(Table):
-    """What happens at at_h, or at `times` moments that the seed draws from at_h to until_h."""
+    """An event at at_h, or at `times` random times between at_h and until_h."""
 
     at_h: Hours
     until_h: Hours | None = None
@@ -135,7 +135,7 @@ class ReIce(_Event):
 
 
 class Door(_Event):
-    """The box stands open; light falls in, that of the leg unless lux says otherwise."""
+    """The box is open; its light is that of the leg, or lux."""
 
     kind: Literal["door"]
     for_min: Positive
@@ -145,7 +145,7 @@ class Door(_Event):
 class Drop(_Event):
     """The box is dropped; its packing makes the landing a pulse of pulse_ms.
 
-    From then on its insulation lets leaks times as much heat through (a vacuum that is lost).
+    Afterwards its insulation lets through `leaks` times as much heat (a lost vacuum).
     """
 
     kind: Literal["drop"]
@@ -155,7 +155,7 @@ class Drop(_Event):
 
 
 class Tilt(_Event):
-    """Another face is up for for_h: an axis of the tracker, upright is z+."""
+    """Another face is up for for_h: an axis of the tracker; upright is z+."""
 
     kind: Literal["tilt"]
     face: Literal["x+", "x-", "y+", "y-", "z-"]
@@ -163,9 +163,9 @@ class Tilt(_Event):
 
 
 class Flight(_Event):
-    """An aircraft takes off with the box, and touches down after for_h.
+    """An aircraft with the box takes off, and touches down after for_h.
 
-    ``planned``: the tracker was provisioned with the leg, from off-block to on-block.
+    ``planned``: the tracker was provisioned with this flight, from off-block to on-block.
     """
 
     kind: Literal["flight"]
@@ -174,11 +174,12 @@ class Flight(_Event):
 
 
 class PowerCut(_Event):
-    """The battery is gone for off_s.
+    """The battery is removed for off_s.
 
-    During "awake": from a seeded moment of the next wake on; "after_call": of what the tracker
-    does once the next call has ended, when it carries a command out; "flash_write": within the
-    next program or erase of the flash, when ``share`` of it is done, or at a seeded moment.
+    During "awake" the cut is at a seeded moment of the next wake. During "after_call" it is in the
+    work that follows the next call, when a command is carried out. During "flash_write" it is
+    within the next program or erase of the flash, when ``share`` of it is done, or at a seeded
+    moment.
     """
 
     kind: Literal["power_cut"]
@@ -188,21 +189,21 @@ class PowerCut(_Event):
 
 
 class BrokerDown(_Event):
-    """The broker is killed, and started again after for_h."""
+    """The broker is killed, and restarted after for_h."""
 
     kind: Literal["broker_down"]
     for_h: Positive
 
 
 class GatewayDown(_Event):
-    """The gateway is killed (SIGKILL), and started again after for_h."""
+    """The gateway is killed (SIGKILL), and restarted after for_h."""
 
     kind: Literal["gateway_down"]
     for_h: Positive
 
 
 class SensorFailure(_Event):
-    """A sensor has a fault for for_h; a probe whose cable is pulled is open."""
+    """A sensor has a fault for for_h; a probe with a pulled cable is open."""
 
     kind: Literal["fault"]
     sensor: Literal["probe", "ambient", "light", "accelerometer", "battery"]
@@ -218,7 +219,7 @@ class SensorFailure(_Event):
 
 
 class Hang(_Event):
-    """A task of the firmware computes for ever."""
+    """A task of the firmware computes endlessly."""
 
     kind: Literal["hang"]
 
@@ -231,7 +232,7 @@ class ButtonPress(_Event):
 
 
 class CableIn(_Event):
-    """The cable is in for for_h: the tracker has its console, and stays awake for it."""
+    """The cable is connected for for_h: the tracker has its console and stays awake."""
 
     kind: Literal["cable"]
     for_h: Positive
@@ -245,7 +246,7 @@ class Command(_Event):
 
 
 class Intruder(_Event):
-    """An intruder at the broker retains a forged command, or the first one again."""
+    """An intruder retains a forged command at the broker, or the first command again."""
 
     kind: Literal["intruder"]
     what: Literal["forge", "replay"]
@@ -258,13 +259,13 @@ Event = Happening | BrokerDown | GatewayDown | Command | Intruder
 
 
 class Twin(Table):
-    """[twin]: the same journey without the events of these kinds."""
+    """[twin]: the control run, without the events of these kinds."""
 
     without: list[str] = Field(min_length=1)
 
 
 class Variation(Table):
-    """[variation]: how far each leg may differ from the file, either way, as the seed decides."""
+    """[variation]: how far each leg may differ from the file in either direction, by the seed."""
 
     ambient_c: float = Field(default=0, ge=0, le=20)
     swing_c: float = Field(default=0, ge=0, le=20)
@@ -320,7 +321,7 @@ class Scenario(Table):
         return self
 
     def without_intervention(self) -> Self:
-        """Return the twin: this scenario without the events that [twin] names.
+        """Return the control run: this scenario without the events named in [twin].
 
         Raises:
             ScenarioError: the scenario has no [twin].
@@ -340,7 +341,7 @@ class Scenario(Table):
 
 
 def shipped() -> list[str]:
-    """Return the names of the scenarios that come with the simulator."""
+    """Return the names of the scenarios that ship with the simulator."""
     return sorted(path.stem for path in SCENARIOS.glob("*.toml"))
 
 
@@ -348,7 +349,7 @@ def load(name_or_file: str) -> Scenario:
     """Return a shipped scenario by its name, or one from a .toml file.
 
     Raises:
-        ScenarioError: it is not there, or not a scenario.
+        ScenarioError: the file does not exist, or is not a scenario.
     """
     path = Path(name_or_file)
     if path.suffix != ".toml":

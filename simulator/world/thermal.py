@@ -33,7 +33,7 @@ STEP_S = 30
 
 
 class Shipper(Table):
-    """[shipper]: the passive box, as Box models it.
+    """[shipper]: the passive box, modelled by Box.
 
     The defaults are a box of vacuum panels, validated for 72 hours, with 40 kg of vials and 4.5 kg
     of a paraffin that melts below 5 °C.
@@ -62,13 +62,14 @@ class Shipper(Table):
 
 
 class Box:
-    """The state of a shipper; step() moves it on by STEP_S seconds."""
+    """The thermal state of a shipper; step() advances it by STEP_S seconds."""
 
     def __init__(self, shipper: Shipper) -> None:
-        """Pack the box: the wall begins at the temperature of the payload.
+        """Pack the box: the wall starts at the temperature of the payload.
 
         Raises:
-            ScenarioError: a lump is so light, or so well connected, that a step would overshoot.
+            ScenarioError: a heat capacity is so small, or a conductance so large, that a step
+                would overshoot.
         """
         s = self._shipper = shipper
         self._span = s.pcm_latent_j_per_kg + s.pcm_j_per_kg_k * (
@@ -91,14 +92,14 @@ class Box:
                     f"{2 * conductance * STEP_S:g} J/K."
                 )
         self.leaks = 1.0
-        """How many times its heat the insulation lets through; 1 while it is whole."""
+        """Factor on the heat through the insulation; 1 while it is intact."""
         self.payload_c = s.payload_c
         self.wall_c = s.payload_c
         self._enthalpy = self._enthalpy_at(s.pcm_c)
 
     @property
     def pcm_c(self) -> float:
-        """Temperature of the PCM."""
+        """Temperature of the PCM in degC."""
         s, h = self._shipper, self._enthalpy
         if h < 0:
             return s.pcm_melts_from_c + h / s.pcm_j_per_kg_k
@@ -108,12 +109,12 @@ class Box:
 
     @property
     def melted(self) -> float:
-        """Share of the PCM that is liquid, 0 to 1."""
+        """Liquid fraction of the PCM, 0 to 1."""
         return min(max(self._enthalpy / self._span, 0.0), 1.0)
 
     @property
     def enthalpy_j(self) -> float:
-        """Heat content of the whole box, above an arbitrary zero."""
+        """Heat content of the whole box in J, above an arbitrary zero."""
         s = self._shipper
         return (
             s.payload_j_per_k * self.payload_c
@@ -122,11 +123,11 @@ class Box:
         )
 
     def replace_pcm(self, pcm_c: float) -> None:
-        """Put in fresh PCM of this temperature."""
+        """Replace the PCM by fresh PCM of this temperature."""
         self._enthalpy = self._enthalpy_at(pcm_c)
 
     def step(self, ambient_c: float, *, is_open: bool = False) -> None:
-        """Let STEP_S seconds pass in air of this temperature."""
+        """Advance by STEP_S seconds in air of this temperature."""
         s, pcm_c = self._shipper, self.pcm_c
         payload_pcm = s.payload_pcm_w_per_k * (pcm_c - self.payload_c)
         payload_wall = s.payload_wall_w_per_k * (self.wall_c - self.payload_c)
@@ -138,7 +139,10 @@ class Box:
         self._enthalpy += (pcm_wall - payload_pcm) * STEP_S / s.pcm_kg
 
     def _enthalpy_at(self, temperature_c: float) -> float:
-        """Return the enthalpy in J/kg; within the melting range the PCM counts as just frozen."""
+        """Return the enthalpy in J/kg.
+
+        A PCM with a temperature in its melting range counts as just frozen.
+        """
         s = self._shipper
         if temperature_c <= s.pcm_melts_from_c:
             return s.pcm_j_per_kg_k * (temperature_c - s.pcm_melts_from_c)

@@ -1,4 +1,4 @@
-"""The world around the tracker: where it is, how warm it is, who can hear it, what happens."""
+"""The world around the tracker: position, temperature, coverage, events."""
 
 import math
 import random
@@ -22,17 +22,17 @@ _DAY_S = 86400
 
 
 class World:
-    """One journey: a scenario with everything that it leaves to the seed decided.
+    """One journey: a scenario with all its random choices made.
 
-    Times are seconds since the scenario's start. The temperature of the payload is integrated as
-    it is asked for, so payload_c must be asked at times that do not decrease.
+    Times are seconds since the scenario's start. The temperature of the payload is integrated on
+    request, so payload_c must be called with times that do not decrease.
     """
 
     def __init__(self, scenario: Scenario, seed: int | str) -> None:
-        """Decide.
+        """Make the random choices.
 
         Raises:
-            ScenarioError: the shipper's figures do not make a box.
+            ScenarioError: the figures of the shipper are not valid.
         """
         rng = random.Random(f"{seed}/world")
         vary = scenario.variation
@@ -75,9 +75,9 @@ class World:
         self.motions = self._motion.spans
 
     def happen(self, event: Event, t_s: float) -> None:
-        """Let an event happen that the scenario does not have; it changes nothing before ``t_s``.
+        """Add an event that is not in the scenario; it has no effect before ``t_s``.
 
-        Events that are not of the world (a command, say) change nothing here.
+        Events that do not concern the world (a command, for example) have no effect here.
         """
         self.events.append((t_s, event))
         match event:
@@ -95,7 +95,7 @@ class World:
                 self._re_icings.append((t_s, event))
 
     def leg(self, t_s: float) -> Leg:
-        """Return the leg in force."""
+        """Return the current leg."""
         return self.legs[bisect_right(self._starts, t_s) - 1]
 
     def position(self, t_s: float) -> tuple[float, float]:
@@ -104,15 +104,15 @@ class World:
         return leg.latitude, leg.longitude
 
     def coverage(self, t_s: float) -> Coverage:
-        """Return what the modem can register on."""
+        """Return the coverage that the modem finds."""
         return self.leg(t_s).coverage
 
     def ambient_c(self, t_s: float) -> float:
-        """Return the temperature of the air around the box."""
+        """Return the temperature of the air around the box in degC."""
         leg = self.leg(t_s)
         if leg.ambient is None:
             return _interpolate(leg, t_s / 3600 - leg.from_h)
-        # Local solar time: 15 degrees of longitude an hour.
+        # Local solar time: 15 degrees of longitude are one hour.
         local_h = (self._start_of_day_s + t_s) / 3600 + leg.longitude / 15
         phase = math.cos(2 * math.pi * (local_h - leg.ambient.warmest_at) / 24)
         return leg.ambient.mean_c + leg.ambient.swing_c / 2 * phase
@@ -120,15 +120,15 @@ class World:
     def humidity(self, t_s: float) -> float:
         """Return the relative humidity of that air in percent.
 
-        The dew point belongs to the air, so that it dries as it warms: Magnus formula with the
-        constants of WMO-No. 8, annex 4.B.
+        The dew point is a property of the air, so warmer air has a lower relative humidity: Magnus
+        formula with the constants of WMO-No. 8, annex 4.B.
         """
         t, dew = self.ambient_c(t_s), self.leg(t_s).dew_point_c
         ratio = math.exp(17.62 * dew / (243.12 + dew) - 17.62 * t / (243.12 + t))
         return 100 * min(ratio, 1.0)
 
     def is_open(self, t_s: float) -> bool:
-        """Tell whether the box stands open."""
+        """Return whether the box is open."""
         return any(start <= t_s < end for start, end, _ in self._openings)
 
     def lux(self, t_s: float) -> float:
@@ -139,12 +139,12 @@ class World:
         return 0.0
 
     def acceleration(self, t_s: float) -> motion.Vector:
-        """Return what an accelerometer in the box feels, in g."""
+        """Return the acceleration in the box, in g."""
         return self._motion.acceleration(t_s)
 
     @property
     def planned_flights(self) -> list[list[int]]:
-        """From off-block to on-block, in Unix seconds, as the tracker is told."""
+        """Off-block and on-block times in Unix seconds, as provisioned on the tracker."""
         zero = self.scenario.scenario.start.timestamp()
         flights = [
             motion.FlightMotion(t, event.for_h * 3600)
@@ -154,7 +154,7 @@ class World:
         return [[round(zero + f.off_block_s), round(zero + f.on_block_s)] for f in flights]
 
     def payload_c(self, t_s: float) -> float:
-        """Return the temperature of the payload, at the last whole step of the integration."""
+        """Return the payload temperature in degC at the last whole integration step."""
         while (self._steps + 1) * STEP_S <= t_s:
             now = self._steps * STEP_S
             while self._re_icings and self._re_icings[0][0] <= now:
@@ -170,7 +170,7 @@ def _either_way(rng: random.Random, most: float) -> float:
 
 
 def movements(events: list[tuple[float, Event]]) -> motion.Motion:
-    """Return how the box moves in these events."""
+    """Return the motion of the box for these events."""
     turns, drops, flights = [], [], []
     for t, event in events:
         if isinstance(event, Tilt):

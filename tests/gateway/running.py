@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from coldtrail_simulator.services.process import Process
+from coldtrail_gateway.store.database import Store
+from coldtrail_simulator.services import tools
+from coldtrail_simulator.services.process import Process, free_port
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, opened
-from tests.support.host import PATIENCE_S
+from tests.support.host import PATIENCE_S, until
 
+CONFIRMATION = "coldtrail/1/+/confirmation"
 PRESENCE = "coldtrail/1/gateway/main"
 
 
@@ -114,13 +120,19 @@ class Client:
 class Gateway:
     """`coldtrail gateway serve` in a process of its own."""
 
-    def __init__(self, folder: Path, broker: str, *options: str, db: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: str,
+        *options: str,
+        db: str | None = None,
+        command: Sequence[str] = ("-m", "coldtrail_gateway", "serve"),
+        log: str = "gateway.log",
+    ) -> None:
         self.database = db or str(folder / "gateway.db")
-        self.log = folder / "gateway.log"
+        self.log = folder / log
         arguments = ["--broker", broker, "--db", self.database, *options]
-        self._start = lambda: Process(
-            "gateway", [sys.executable, "-m", "coldtrail_gateway", "serve", *arguments], self.log
-        )
+        self._start = lambda: Process("gateway", [sys.executable, *command, *arguments], self.log)
         self.process = self._start()
 
     def __enter__(self) -> Self:
@@ -151,3 +163,50 @@ class Gateway:
     def said(self) -> str:
         """Return its log."""
         return self.log.read_text()
+
+
+def running(
+    folder: Path,
+    url: str,
+    *options: str,
+    db: str | None = None,
+    trackers: Sequence[str] = ("CT-1",),
+) -> Gateway:
+    """Start a gateway that knows some trackers and wait until it is online."""
+    file = registration(folder, trackers)
+    coldtrail("gateway", "register", file, "--db", db or folder / "gateway.db")
+    served = Gateway(folder, url, *options, db=db)
+    until(lambda: "online" in served.said(), served.said)
+    return served
+
+
+@contextmanager
+def mosquitto_with(folder: Path, *lines: str) -> Iterator[int]:
+    """Run a Mosquitto for anonymous clients with these lines in its configuration; yield its port.
+
+    Else it is as its packagers leave it.
+    """
+    port = free_port()
+    file = folder / "own.conf"
+    user = f"user {getpass.getuser()}"
+    file.write_text(
+        "\n".join([user, f"listener {port} 127.0.0.1", "allow_anonymous true", *lines, ""])
+    )
+    broker = Process("broker", [*tools.mosquitto(), "-c", str(file)], folder / "own.log")
+
+    def answers() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+    try:
+        until(answers, broker.output)
+        yield port
+    finally:
+        broker.stop()
+
+
+def archived(gateway: Gateway, tracker: str = "CT-1") -> list[bytes]:
+    """Return a tracker's blocks in the order in which they were archived."""
+    with Store(gateway.database, create=False) as store, store.read() as tables:
+        return [row.sealed for row in tables.archive.of(tracker)]

@@ -1,5 +1,6 @@
 """TLS from end to end: the tracker's modem, a mosquitto that wants certificates, the gateway."""
 
+import re
 import shutil
 import ssl
 import subprocess
@@ -56,6 +57,9 @@ def test_a_shipment_whose_broker_wants_certificates(tmp_path: Path) -> None:
     assert comparison.complete, comparison
     assert held.chain_ok, held.verdict
     assert all(done.confirms(int(row["block"])) for row in held.rows)
+    # The gateway, too, comes with a certificate of the same authority.
+    said = (tmp_path / "out" / "gateway.log").read_text()
+    assert re.search(r"broker mqtts://127\.0\.0\.1:\d+: connected", said)
     commands = [note["command"] for note in done.of("at")]
     assert not [command for command in commands if command.startswith("AT+QIOPEN")]
     # Certificates and key are uploaded once, and opened with the host's name and dates judged.

@@ -117,7 +117,7 @@ PARTS = {
             "provision",
             "profiles",
             "files logdump quantities",
-            "errors",
+            "errors printable",
             "__init__",
         ),
         leave_out=BOARD_FILES,

@@ -1,7 +1,7 @@
-"""What a test may ask of the machine it runs on: to wait for something, and to be busy.
+"""Waiting for a condition, and full load, independent of the speed of the machine.
 
-How long something takes says how busy the machine is, not what is wrong. So no test sets a limit
-of its own to what the host does: it waits here, and only what hangs for many minutes fails.
+How long something takes depends on the load of the machine and does not indicate a fault. A test
+therefore sets no time limits of its own: it waits here, and fails only after many minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import psutil
 
 PATIENCE_S = 900.0
-"""After so long something hangs. A guard, never a measure: nothing here takes a tenth of it."""
+"""Seconds after which a wait counts as a hang; every wait here takes less than a tenth of it."""
 
 POLL_S = 0.01
 
@@ -25,10 +25,10 @@ BURN = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
 
 
 def until(condition: Callable[[], object], what: object = "it") -> None:
-    """Wait in real time until a condition holds; ``what`` may be a function that says more.
+    """Wait in real time until a condition holds; ``what`` is text or a function that returns text.
 
     Raises:
-        AssertionError: it does not hold after ``PATIENCE_S``.
+        AssertionError: the condition does not hold after ``PATIENCE_S``.
     """
     end = time.monotonic() + PATIENCE_S
     while not condition():
@@ -40,10 +40,10 @@ def until(condition: Callable[[], object], what: object = "it") -> None:
 
 @contextlib.contextmanager
 def full_load() -> Iterator[None]:
-    """Keep every core busy twice over, from the beginning to the end.
+    """Keep every core busy with two processes during the ``with`` block.
 
     Raises:
-        AssertionError: a load has ended meanwhile, or burns no more.
+        AssertionError: a load process has ended or uses no more CPU time.
     """
     burners = [
         subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(2 * (os.cpu_count() or 1))
@@ -59,7 +59,7 @@ def full_load() -> Iterator[None]:
 
 
 def _see_burn(burners: list[subprocess.Popen[bytes]]) -> None:
-    """Wait until each has used the processor once more."""
+    """Wait until each process has used more CPU time."""
     used = [_cpu_s(burner) for burner in burners]
     until(lambda: all(map(operator.gt, map(_cpu_s, burners), used)), "more of the load")
 

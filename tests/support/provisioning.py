@@ -1,4 +1,4 @@
-"""The contract of what may be provisioned, firmware/provisioning.toml, as the tests read it."""
+"""The rules for provisioned values (firmware/provisioning.toml) as test cases."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ TABLE: Final[dict[str, dict[str, Any]]] = tomllib.loads(FILE.read_text(encoding=
 
 
 def values(name: str, what: str) -> list[Any]:
-    """Return the ``good`` or the ``bad`` values of a field, as they stand in CBOR.
+    """Return the ``good`` or the ``bad`` values of a field as CBOR values.
 
-    Null is among the good ones of a field that may be null, else among the bad ones.
+    Null is a good value of an optional field and a bad value of every other field.
     """
     entry = TABLE[name]
     found = [bytes.fromhex(value) if entry.get("hex") else value for value in entry[what]]
@@ -28,4 +28,4 @@ CASES: Final = [
     for what in ("good", "bad")
     for place, value in enumerate(values(name, what))
 ]
-"""Every field's name, a value of it, and whether the field may hold it."""
+"""Field name, value, and whether the field allows it, for all fields."""

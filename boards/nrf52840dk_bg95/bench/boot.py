@@ -1,4 +1,4 @@
-"""On the bench: the one UART stays the console's, and there is no modem."""
+"""On the bench: the only UART carries the console, and there is no modem."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import wiring
 from coldtrail.ports.nrf52840_uart import UART
 
 wiring.MODEM = None
-# The image has a module `board` of its own, which would be found before any file of that name.
+# The image has its own module `board`, which would be found before a file of that name.
 sys.modules["board"] = wiring
-# The interpreter's own UART cannot be polled, so that whoever waits for input would wait for ever.
+# The interpreter's own UART object does not support polling, so a wait for input would never end.
 os.dupterm(UART(0, 115200), 0)

@@ -1,8 +1,8 @@
-// The board around the chip: one loopback connection to the simulator, which has its parts.
+// The board around the chip: one loopback connection to the simulator, which models the other parts.
 //
-// Every bus transfer, change of an output and conversion is asked there, together with the
-// virtual time; the reply brings the levels at all pins. The protocol is described in
-// simulator/emulation_server.py. While the simulator takes its time, virtual time stands still.
+// Every bus transfer, change of an output and conversion is a request with the virtual time; the reply
+// contains the levels of all pins. simulator/renode/bench.py describes the protocol. Virtual time
+// stops while a reply is outstanding.
 using System;
 using System.IO;
 using System.Net.Sockets;
@@ -24,8 +24,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
     public static class Processor
     {
-        // Lets time pass for the processor that is executing, without executing: what it would spend in
-        // a loop that waits costs nothing then. It takes no interrupt meanwhile.
+        // Advances the processor's time without executing instructions, so a waiting loop costs no
+        // host time. The processor takes no interrupt meanwhile.
         public static void Skip(IMachine machine, ulong microseconds)
         {
             ICPU cpu;
@@ -36,7 +36,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         }
     }
 
-    // A call at a moment of virtual time, exact to the microsecond.
+    // A scheduled call in virtual time, exact to the microsecond.
     public class Alarm
     {
         public Alarm(IMachine machine, IPeripheral owner, string name, Action action)
@@ -52,7 +52,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public void After(ulong microseconds)
         {
-            // Each of these is a search among all timers; the limit sets the value to 0.
+            // Each assignment searches all timers. Setting the limit also sets the value to 0.
             timer.Limit = Math.Max(1, microseconds);
             if(!Pending)
             {
@@ -85,8 +85,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             tick = new Alarm(machine, this, "tick", () => Ask(Operation.Tick, 0, 0, null));
         }
 
-        // Connects to the simulator's bench port, before the machine is started; with port 0 the chip is
-        // alone: its inputs read 0 and nobody acknowledges.
+        // Connects to the simulator's bench port; call it before the machine is started. Port 0 means
+        // no board: inputs read 0 and no part acknowledges.
         public void Connect(int port)
         {
             if(port == 0)
@@ -123,7 +123,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             }
         }
 
-        // Asks the board; without one, when it is gone or the supply is, the answer is null and `missing`.
+        // Sends a request to the board. Without a board or supply, the answer is null with the status
+        // `missing`.
         public byte[] Ask(Operation operation, byte unit, uint argument, byte[] data, byte missing = 0)
         {
             byte status;
@@ -157,7 +158,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 {
                     this.Log(LogLevel.Error, "The board is gone: {0} The chip is halted.", e.Message);
                     stream = null;
-                    // Not here: somebody who waits for this thread may hold what it takes.
+                    // Halting here could deadlock, because a waiting thread may hold the lock that it
+                    // needs.
                     machine.LocalTimeSource.ExecuteInNearestSyncedState(_ => cpu.IsHalted = true);
                     return null;
                 }
@@ -179,7 +181,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 answer = lost ? null : answer;
                 var now = Now;
                 var next = Math.Min(Math.Max(due, now + ShortestTick), now + LongestTick);
-                // One that comes sooner brings the same due moment again.
+                // An earlier TICK receives the same due time again.
                 if(!tick.Pending || next < aimed)
                 {
                     aimed = next;
@@ -227,7 +229,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         {
         }
 
-        // Virtual microseconds since the machine was made.
+        // Virtual microseconds since the machine was created.
         public ulong Now
         {
             get
@@ -293,7 +295,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private const uint Version = 1;
         private const ulong ShortestTick = 20;
         private const ulong LongestTick = 10000;
-        // A broker's answer may take 20 s; the simulator gives up before this does.
+        // An answer of a broker may take 20 s. The simulator's own limit is shorter than this one.
         private const int LimitMilliseconds = 120000;
     }
 }

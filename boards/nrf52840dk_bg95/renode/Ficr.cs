@@ -1,4 +1,4 @@
-// FICR: what the factory has written. The identity is this machine's own parameter.
+// FICR: the factory configuration. The identity is a parameter of this machine.
 using System.Collections.Generic;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Logging;

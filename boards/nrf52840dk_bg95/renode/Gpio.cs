@@ -1,6 +1,6 @@
-// GPIO: one port. What it drives and pulls goes to the board, what it reads comes from there.
-// An input that is not connected (PIN_CNF.INPUT, its value after a reset) reads 0. SENSE, LATCH
-// and DETECT are modelled; the registers stand at base + 0x500, as the port is registered.
+// GPIO: one port. Its outputs and pulls are sent to the board, which returns its input levels. A
+// disconnected input (PIN_CNF.INPUT, its value after a reset) reads 0. SENSE, LATCH and DETECT are
+// modelled. The port is registered at base + 0x500, where its registers begin.
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
@@ -25,7 +25,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public override void Reset()
         {
-            // A wake from System OFF leaves the pins as they were.
+            // A wake from System OFF does not change the pins.
             if(Keeps != null && Keeps())
             {
                 return;
@@ -35,12 +35,12 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Drive(true);
         }
 
-        // Levels as the pins have them, for GPIOTE, whose channels connect their input themselves.
+        // The levels at the pins, for GPIOTE, whose channels connect their inputs themselves.
         public uint Levels { get { return (uint)(bench.Levels >> (port * 32)) & all; } }
 
         public bool Detect { get; private set; }
 
-        // Whether the reset under way leaves the pins alone.
+        // Whether the present reset keeps the configuration of the pins.
         public Func<bool> Keeps { get; set; }
 
         public long Size { get { return 0x300; } }
@@ -148,7 +148,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             {
                 var sense = configuration[i] >> 16 & 3;
                 var level = levels >> i & 1;
-                // An input that is not connected senses nothing.
+                // A disconnected input senses nothing.
                 var connected = (configuration[i] & Disconnected) == 0;
                 met |= connected && (sense == 2 && level == 1 || sense == 3 && level == 0) ? 1u << i : 0;
             }

@@ -1,4 +1,4 @@
-// GPIOTE: channels in event mode and the PORT event. Channels in task mode are refused.
+// GPIOTE: channels in event mode and the PORT event. Channels in task mode are rejected.
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
 

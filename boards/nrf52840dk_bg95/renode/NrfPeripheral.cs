@@ -1,5 +1,5 @@
-// What the peripherals of the nRF52840 have in common (product specification, "Peripheral
-// interface"): tasks that are triggered by writing 1, events, and interrupts for them.
+// Common to the peripherals of the nRF52840 (product specification, "Peripheral interface"): tasks
+// that are triggered by writing 1, events, and their interrupts.
 using System;
 using System.Collections.Generic;
 using Antmicro.Renode.Core;
@@ -31,7 +31,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public GPIO IRQ { get; private set; }
 
-        // What brings the next events: a firmware that polls for them in a loop need not execute it.
+        // The alarm of the next events. A firmware loop that polls for them is skipped until then.
         protected Alarm Awaited { get; set; }
 
         protected class Event
@@ -49,7 +49,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 .WithReservedBits(1, 31);
         }
 
-        // `bit` is the event's place in INTENSET and INTENCLR.
+        // `bit` is the event's bit in INTENSET and INTENCLR.
         protected Event DefineEvent(long offset, string name, int bit)
         {
             var e = new Event { Bit = bit };
@@ -59,9 +59,10 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     {
                         if(!e.Set && Awaited != null && Awaited.Pending)
                         {
-                            // Asked for the second time since something happened: then all that the firmware
-                            // looks for it has looked for, and sees events in the order they come in.
-                            // The last moment before the event it lives through.
+                            // The firmware reads this event a second time without a change in between.
+                            // It has then polled everything it waits for, so time can be skipped
+                            // without changing the order of events. The last moment before the event
+                            // is executed normally.
                             var left = Awaited.Remaining;
                             if(e.Asked == happened && left > ShortestWait)
                             {
@@ -73,7 +74,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     },
                     writeCallback: (_, value) =>
                     {
-                        // Only the hardware sets an event.
+                        // Firmware can clear an event but not set it.
                         e.Set &= value;
                         UpdateInterrupt();
                     })
@@ -97,7 +98,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 writeCallback: (_, value) => Interrupts = interrupts & ~(uint)value);
         }
 
-        // A register that keeps what is written and does nothing.
+        // A register that stores its value without any effect.
         protected IValueRegisterField Keep(long offset, string name, uint reset = 0)
         {
             IValueRegisterField field;
@@ -146,7 +147,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private ulong happened = 1;
         private readonly List<Event> events = new List<Event>();
 
-        // So far an interrupt may be late.
+        // Largest delay of an interrupt.
         private const ulong LongestSkip = 50;
         private const ulong ShortestWait = 3;
     }

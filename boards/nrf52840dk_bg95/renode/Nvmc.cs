@@ -1,9 +1,9 @@
-// The chip's flash where the firmware writes it, and its controller.
+// The part of the chip's flash that the firmware writes, and its controller.
 //
-// NOR rules (product specification, NVMC): a write clears bits and needs CONFIG.WEN; it is a whole
-// aligned word; a word takes two writes between erases; an erase sets a page of 4 KiB and needs
-// CONFIG.EEN. Writes and erases take their time, and what loses power half way is torn: any of
-// the bits on their way have changed.
+// NOR rules (product specification, NVMC): a write clears bits of a whole aligned word and needs
+// CONFIG.WEN. A word allows two writes between erases. An erase sets a page of 4 KiB and needs
+// CONFIG.EEN. Writes and erases take time. A power loss during one leaves it torn: a random subset of
+// its bits has changed.
 using System;
 using System.Collections.Generic;
 using System.IO;
@@ -16,7 +16,7 @@ using Antmicro.Renode.Peripherals.Memory;
 
 namespace Antmicro.Renode.Peripherals.Coldtrail
 {
-    // A region of flash under those rules. It is no place to execute code from.
+    // A region of flash with these rules. Code cannot be executed from it.
     public class NorFlash : IBytePeripheral, IWordPeripheral, IDoubleWordPeripheral, IMultibyteWritePeripheral, IKnownSize
     {
         public NorFlash(IMachine machine, int size)
@@ -73,7 +73,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             return bytes;
         }
 
-        // A programmer's way in, as `sysbus LoadBinary` has it: no rules apply.
+        // Access for a programmer, used by `sysbus LoadBinary`, without these rules.
         public void WriteBytes(long offset, byte[] array, int startingIndex, int count, IPeripheral context = null)
         {
             Array.Copy(array, startingIndex, Cells, offset, count);
@@ -87,7 +87,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         public Nvmc Controller { get; set; }
         public byte[] Cells { get; private set; }
-        // Writes of each word since its page was erased.
+        // Number of writes of each word since the erase of its page.
         public byte[] Writes { get; private set; }
     }
 
@@ -107,7 +107,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             DefineRegisters();
         }
 
-        // Puts a file into flash as a programmer would, before the machine is started. No name, no file.
+        // Loads a file into flash as a programmer does, before the machine is started; nothing without
+        // a name.
         public void Load(string file, uint address)
         {
             if(String.IsNullOrEmpty(file))
@@ -228,7 +229,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Begin(flash, offset, old, EraseMicroseconds, 2);
         }
 
-        // The array holds the result at once; should the power fail before `end`, it is torn.
+        // The array has the result at once. A power loss before `end` tears it afterwards.
         private void Begin(NorFlash flash, long offset, byte[] old, ulong microseconds, byte kind)
         {
             var now = bench.Now;
@@ -241,7 +242,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             bench.Ask(Operation.Nvmc, kind, address, BitConverter.GetBytes((uint)microseconds));
         }
 
-        // The processor executes from the flash that is busy: it stands still.
+        // The processor stops, because it executes from the busy flash.
         private void Stall()
         {
             Processor.Skip(machine, ready - bench.Now);
@@ -257,7 +258,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 {
                     var at = change.Offset + i;
                     var moving = (byte)(change.Old[i] ^ change.Flash.Cells[at]);
-                    // What was to change and has not yet.
+                    // The bits that have not changed yet.
                     var left = change.Start >= now ? moving : (byte)(moving & random.Next(256));
                     change.Flash.Cells[at] ^= left;
                 }
@@ -290,7 +291,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private const uint Wen = 1;
         private const uint Een = 2;
         private const int WritesPerWord = 2;
-        // tWRITE and tERASEPAGE, the longest (product specification, NVMC electrical).
+        // Maximum of tWRITE and tERASEPAGE (product specification, NVMC electrical).
         private const ulong WriteMicroseconds = 41;
         private const ulong EraseMicroseconds = 85000;
     }

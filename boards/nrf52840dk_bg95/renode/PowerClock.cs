@@ -1,5 +1,5 @@
-// POWER and CLOCK, which share their registers, and with them what a reset is: its reason, what
-// it keeps, System OFF and its wakes, and the loss of the supply.
+// POWER and CLOCK, which share their registers, and resets: their reasons, what they keep, System OFF
+// and its wakes, and the loss of supply.
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
@@ -35,7 +35,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             DefineRegisters();
         }
 
-        // Resets the chip for a reason that RESETREAS is to name.
+        // Resets the chip; `reason` is the bit that RESETREAS then contains.
         public void Restart(uint reason)
         {
             cause = reason;
@@ -64,15 +64,15 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             bench.Ask(Operation.Reset, 0, reasons, null);
         }
 
-        // Why the chip is being reset, for those that keep something in some resets; 0 when the supply
-        // comes. A reset that nobody here has asked for is the processor's own (AIRCR.SYSRESETREQ).
+        // The reason of the present reset, for peripherals that some resets do not clear; 0 at
+        // power-on. A reset without a request here is the processor's own (AIRCR.SYSRESETREQ).
         public uint Cause { get { return cold ? 0 : cause == 0 ? SoftReset : cause; } }
         public bool SystemOff { get; private set; }
         public bool LowFrequency { get; private set; }
         public bool HighFrequency { get; private set; }
 
         public event Action LowFrequencyChanged;
-        // No clock runs any more: in System OFF, or without a supply.
+        // All clocks have stopped, in System OFF or without supply.
         public event Action Stopped;
 
         public void StartLowFrequency()
@@ -173,7 +173,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             }
             Stop();
             bench.Ask(Operation.Off, 0, 0, null);
-            // A level that is sensed as it goes off wakes it at once; a cable that is in does not.
+            // A sensed level wakes the chip at once; a cable that is already connected does not.
             Wake();
         }
 

@@ -1,7 +1,7 @@
-// RTC: a 24-bit counter that wraps with EVENTS_OVRFLW. It counts only while the low-frequency
-// clock runs. An event is generated only where INTEN or EVTEN has it, and a CC that is set to the
-// counter's value or the one behind it matches only after a whole round: what the specification
-// does not promise does not happen.
+// RTC: a 24-bit counter that wraps with EVENTS_OVRFLW. It counts only while the low-frequency clock
+// runs. An event is generated only if it is enabled in INTEN or EVTEN. A CC equal to the counter or to
+// its next value matches only one round later. Behaviour that the specification does not guarantee
+// does not occur.
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
@@ -125,7 +125,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             match[n] = now + (distance < nearest ? distance + Mask + 1 : distance);
         }
 
-        // Gives the events of all that has been counted since the last look.
+        // Generates the events of all counts since the last call.
         private void Account()
         {
             var now = Count;
@@ -181,12 +181,13 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                     at = Math.Min(at, match[i]);
                 }
             }
-            // The moment the counter reaches it, rounded up to microseconds.
+            // The time at which the counter reaches the value, rounded up to microseconds.
             var units = (at - passed) * (prescaler + 1);
             var due = begun + units / Hertz * Second + (units % Hertz * Second + Hertz - 1) / Hertz;
             if(next.Pending && due == aimed)
             {
-                // Most writes do not change it, and setting a timer costs the host most of a tick.
+                // Most writes do not change the time, and setting a timer takes the host most of a
+                // tick.
                 return;
             }
             aimed = due;
@@ -223,7 +224,8 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
 
         private bool started;
         private bool running;
-        // Counted up to `begun`, with the rounds it has made; and up to where events were given.
+        // The count at `begun`, including completed rounds, and the count up to which events were
+        // generated.
         private ulong passed;
         private ulong begun;
         private ulong seen;

@@ -1,5 +1,5 @@
-// SAADC: single-ended conversions of the inputs that the board has something at. Differential
-// inputs, oversampling, limits and the internal timer are refused.
+// SAADC: single-ended conversions of the inputs that the board uses. Differential inputs,
+// oversampling, limits and the internal timer are rejected.
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
@@ -94,7 +94,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             {
                 if(positive[i].Value != 0)
                 {
-                    // TACQ and the conversion's 2 us.
+                    // TACQ and 2 us for the conversion.
                     microseconds += AcquireMicroseconds[config[i].Value >> 16 & 7] + 2;
                 }
             }
@@ -132,7 +132,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             {
                 Refuse("CH.CONFIG", "differential mode is not modelled: taken as single-ended.");
             }
-            // Full scale: 0.6 V, or a quarter of the supply, over the gain.
+            // Full scale: 0.6 V or a quarter of the supply, divided by the gain.
             var reference = (settings & 1 << 12) != 0 ? supply / 4 : 600000;
             var full = reference * GainDivisors[settings >> 8 & 7] / 4;
             var bits = (int)(8 + 2 * (resolution.Value & 3));
@@ -141,7 +141,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                 var answer = bench.Ask(Operation.Adc, Inputs[input - 1], full, new[] { (byte)bits });
                 return answer == null ? (ushort)0 : BitConverter.ToUInt16(answer, 0);
             }
-            // VDD, and VDDH / 5, which the board connects to it.
+            // VDD and VDDH / 5; the board connects VDDH to VDD.
             var volts = input == 9 ? supply : input == 0xD ? supply / 5 : 0;
             return (ushort)Math.Min((1ul << bits) - 1, ((ulong)volts << bits) / full);
         }
@@ -158,7 +158,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private const int Channels = 8;
         private static readonly byte[] Inputs = { 2, 3, 4, 5, 28, 29, 30, 31 };
         private static readonly ulong[] AcquireMicroseconds = { 3, 5, 10, 15, 20, 40, 40, 40 };
-        // Four over the gains 1/6, 1/5, 1/4, 1/3, 1/2, 1, 2, 4.
+        // Four divided by the gains 1/6, 1/5, 1/4, 1/3, 1/2, 1, 2, 4.
         private static readonly uint[] GainDivisors = { 24, 20, 16, 12, 8, 4, 2, 1 };
     }
 }

@@ -1,5 +1,5 @@
-// SPIM: a whole EasyDMA buffer goes to the board in one request, and END comes when its bits have
-// passed. EasyDMA reaches RAM only: a transfer from flash is refused.
+// SPIM: a whole EasyDMA buffer is sent to the board in one request, and END follows after the time of
+// its bits. EasyDMA accesses only RAM: a transfer from flash is rejected.
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;
@@ -95,14 +95,15 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             {
                 sysbus.ReadBytes(txPointer.Value, sending).CopyTo(request, 3);
             }
-            // CONFIG has CPHA in bit 1 and CPOL in bit 2; the usual mode number has them as 1 and 2.
+            // CONFIG has CPHA in bit 1 and CPOL in bit 2; in the usual mode number their values are 1
+            // and 2.
             var mode = (byte)(config.Value >> 1 & 1 | config.Value >> 1 & 2);
             var hertz = (uint)(frequency.Value / 0x02000000 * 125000);
             byte status;
             var answer = bench.Ask(Operation.Spi, mode, hertz, request, out status);
             if(status == Bench.Stalled)
             {
-                // A fault that the board asks for: END comes when the watchdog has long bitten.
+                // A fault requested by the board: END never occurs within the watchdog's time.
                 end.After(Never);
                 return;
             }

@@ -1,5 +1,5 @@
 // The other end of a UART as a TCP port: plain bytes, one client at a time. Renode's own socket
-// terminal listens on every interface; this one on loopback only.
+// terminal listens on every interface, this one only on loopback.
 using System;
 using System.IO;
 using System.Net;
@@ -28,7 +28,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             new Thread(Serve) { IsBackground = true, Name = "UART port" }.Start();
         }
 
-        // What is sent while nobody is connected is lost, as on any line.
+        // Bytes sent without a connected client are lost, as on a real line.
         public void Send(byte value)
         {
             var peer = stream;
@@ -76,14 +76,14 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
                         {
                             var bytes = new byte[n];
                             Array.Copy(buffer, bytes, n);
-                            // The machine's timers are set by itself, between two of its steps.
+                            // Only the machine may set its timers, between two of its steps.
                             machine.LocalTimeSource.ExecuteInNearestSyncedState(_ => Array.ForEach(bytes, received));
                         }
                     }
                 }
                 catch(IOException)
                 {
-                    // The client is gone; the next may come.
+                    // The client has disconnected; wait for the next one.
                 }
                 catch(SocketException)
                 {

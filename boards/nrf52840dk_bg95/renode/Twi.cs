@@ -1,7 +1,7 @@
-// TWI, the master that handles single bytes. The address goes out with STARTTX or STARTRX, so
-// that an absent part is not acknowledged (ANACK) even where no byte follows. The bytes of a
-// write reach the part together, with the STOP or the repeated START behind them; should it refuse
-// them, DNACK is reported there, and not at the byte.
+// TWI, the master that handles single bytes. The address is sent with STARTTX or STARTRX, so an absent
+// part causes ANACK even if no byte follows. The bytes of a write reach the part together, at the
+// following STOP or repeated START. If the part rejects them, DNACK is reported then and not at the
+// byte.
 using System;
 using System.Collections.Generic;
 using Antmicro.Renode.Core;
@@ -36,7 +36,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Task(0x000, "STARTRX", () => Start(true));
             Task(0x008, "STARTTX", () => Start(false));
             Task(0x014, "STOP", Stop);
-            // Between two bytes it waits for the firmware anyway.
+            // No effect: between two bytes the controller waits for the firmware in any case.
             Task(0x01C, "SUSPEND", () => { });
             Task(0x020, "RESUME", Resume);
             stopped = DefineEvent(0x104, "STOPPED", 1);
@@ -81,7 +81,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             acknowledged = status == Bench.Acknowledged;
             if(status == Bench.Stuck)
             {
-                // Somebody holds SDA: no START can be made, and nothing happens any more.
+                // A part holds SDA, so no START is possible and no event follows.
                 phase = Phase.Held;
                 return;
             }
@@ -145,7 +145,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Wait(2);
         }
 
-        // Hands over what was written, or ends a read; false when the part refuses it.
+        // Sends the written bytes to the part, or ends a read; false if the part rejects it.
         private bool Flush()
         {
             var bytes = written.ToArray();

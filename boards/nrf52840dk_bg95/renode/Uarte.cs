@@ -1,5 +1,5 @@
-// UARTE: a byte takes its time at the rate set, in both directions. The receiver has the
-// hardware's small FIFO; what finds it full is lost with ERRORSRC.OVERRUN. No flow control.
+// UARTE: a byte takes its time at the configured rate, in both directions. The receiver has the
+// hardware's small FIFO; bytes beyond it are lost with ERRORSRC.OVERRUN. There is no flow control.
 using System;
 using System.Collections.Generic;
 using Antmicro.Migrant;
@@ -27,7 +27,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             base.Reset();
             lock(line)
             {
-                // What is on the line while the chip restarts reaches nobody.
+                // Bytes on the line during a restart of the chip are lost.
                 line.Clear();
                 moving = false;
             }
@@ -38,7 +38,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             receiving = transmitting = false;
         }
 
-        // A byte from the other end; bytes follow each other at the rate of the line.
+        // Receives a byte from the other end; bytes are spaced at the rate of the line.
         public void WriteChar(byte value)
         {
             bool first;
@@ -54,7 +54,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             }
         }
 
-        // Makes the other end of the line a TCP port on loopback.
+        // Opens a loopback TCP port as the other end of the line.
         public void Listen(int port)
         {
             if(tcp != null)
@@ -144,7 +144,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
         private void SetRate(uint value)
         {
             rate = value;
-            // BAUDRATE is the rate in units of 16 MHz / 2^32, rounded; the nearest usual one is meant.
+            // BAUDRATE is the rate in units of 16 MHz / 2^32, rounded, so take the nearest usual rate.
             var baud = value * 16e6 / 4294967296.0;
             var best = (uint)baud;
             foreach(var usual in Rates)
@@ -219,7 +219,7 @@ namespace Antmicro.Renode.Peripherals.Coldtrail
             Drain();
         }
 
-        // Moves what has arrived to memory, as far as a transfer is under way.
+        // Moves received bytes to memory while a transfer is active.
         private void Drain()
         {
             while(receiving && fifo.Count > 0)

@@ -1,5 +1,5 @@
-// WDT: once started nothing but a reset stops it, and not even the processor's own reset does. Its
-// registers are locked while it runs. It counts through sleep (CONFIG.SLEEP as after a reset).
+// WDT: once started, only a reset stops it, but not the processor's own reset. Its registers are
+// locked while it runs. It counts during sleep (CONFIG.SLEEP as after a reset).
 using System;
 using Antmicro.Renode.Core;
 using Antmicro.Renode.Core.Structure.Registers;

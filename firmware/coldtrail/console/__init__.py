@@ -1,10 +1,11 @@
-"""The console: the port's own standard input and output, one command a line.
+"""The console on the port's standard input and output: one command on each line.
 
-A terminal gets echo, a prompt and the usual keys (backspace, Ctrl-U, Ctrl-C). A program begins
-with Ctrl-A: then there is neither, and each answer ends with EOT, after NAK where the command
-failed; a question ends with ENQ. Ctrl-B gives the terminal back.
+A person at a terminal gets echo, a prompt and the usual keys (backspace, Ctrl-U, Ctrl-C). A
+program first sends Ctrl-A. The console then sends neither echo nor prompt: each answer ends with
+EOT, preceded by NAK when the command failed, and each question ends with ENQ. Ctrl-B returns to
+terminal mode.
 
-What each command does lies in a module of its own, imported for it and given back.
+The module of a command is imported when the command is typed, and unloaded afterwards.
 """
 
 import asyncio
@@ -20,8 +21,8 @@ from coldtrail.decimal import decimal
 from memory import forget
 
 _LINE = const(160)
-_CHUNK = const(128)  # what the ESP32's UART takes at once
-_TURN = const(32)  # bytes typed after which others have a turn
+_CHUNK = const(128)  # the size of the ESP32's UART buffer
+_TURN = const(32)  # bytes typed after which other tasks run
 _ASK_S = const(60)
 _WRONG_MS = const(3_000)
 
@@ -43,15 +44,15 @@ _MODULES = (
     ("radio", "modem at gnss"),
     ("act", "shipment reboot selftest repl"),
 )
-# Those with nothing behind them.
+# Commands that take no arguments.
 _PLAIN = "status alarms profile config time power version sensors reboot repl"
 
 
 class Console:
-    """One terminal's session. ``on_air``: the command under way uses the modem."""
+    """The session of one terminal. ``on_air``: the current command uses the modem."""
 
     def __init__(self, session):
-        """Serve whoever sits at the cable; ``session`` as in cable_session.py."""
+        """Serve the terminal at the cable; ``session`` as in cable_session.py."""
         self.session = session
         self.port = session.port
         self.recorder = session.recorder
@@ -62,7 +63,7 @@ class Console:
         self._reader = asyncio.StreamReader(self._stdin)
         self._more = select.poll()
         self._more.register(self._stdin, select.POLLIN)
-        self._read = 0  # bytes since others had a turn
+        self._read = 0  # bytes since other tasks last ran
         self._line = bytearray()
         self._overlong = False
         self._last = 0
@@ -77,7 +78,7 @@ class Console:
     # ---- input ----
 
     async def run(self):
-        """Take lines and obey them, without end."""
+        """Read lines and execute them, without end."""
         print("\ncoldtrail %s, tracker %s: type help" % (VERSION, self.recorder.identity.tracker))
         self._prompt()
         while True:
@@ -99,14 +100,14 @@ class Console:
                 await self._take()
 
     async def stop(self):
-        """End the command under way."""
+        """Cancel the current command and wait until it has ended."""
         task = self._task
         if task is not None:
             task.cancel()
             try:
                 await task
             except asyncio.CancelledError:
-                pass  # before it could say so itself
+                pass  # it was cancelled before it could report that itself
             self._task = None
 
     async def _next(self):
@@ -125,14 +126,14 @@ class Console:
             await asyncio.sleep_ms(_WRONG_MS)  # a port without input
 
     def _edit(self, byte):
-        """Take a byte into the line; return whether it ends it."""
+        """Add a byte to the line; return whether the byte ends the line."""
         last, self._last = self._last, byte
         if byte == 10 and last == 13:
             return False
         if byte in (10, 13):
             return True
         if self._escape or byte == _ESCAPE:
-            # ESC [ ... letter, or ESC and one character.
+            # Keys that send ESC [ ... letter, or ESC and one character, are ignored.
             after = {0: 1, 1: 2 if byte in b"[O" else 0, 2: 0 if 64 <= byte < 127 else 2}
             self._escape = after[self._escape]
         elif byte in (_BACKSPACE, _DELETE):
@@ -159,7 +160,7 @@ class Console:
             sys.stdout.write("> ")
 
     async def _take(self):
-        """Take the line: an answer to a question, or a command."""
+        """Use the line as the answer to a question, or start it as a command."""
         self._echo("\n")
         line, self._line = self._line.decode(), bytearray()
         overlong, self._overlong = self._overlong, False
@@ -168,7 +169,7 @@ class Console:
             self._asked.set()
             return
         if self._task is not None:
-            # One command at a time; what is typed meanwhile waits in the port's buffer.
+            # Only one command runs at a time; further input waits in the port's buffer.
             try:
                 await self._task
             except asyncio.CancelledError:
@@ -202,7 +203,7 @@ class Console:
             self.session.tired = not self.session.calling
         except (OSError, ValueError) as error:
             reason = "%s" % (error if error.args else type(error).__name__)
-        except Exception as error:  # a command's own fault must not end the console
+        except Exception as error:  # a faulty command must not end the console
             sys.print_exception(error)
             reason = type(error).__name__
         source = do = None
@@ -227,7 +228,7 @@ class Console:
     async def ask(self, question, hidden=False, limit_s=_ASK_S):
         """Return the line typed in answer, without echo if ``hidden``.
 
-        Ctrl-D on an empty line is an answer of its own. ValueError after ``limit_s``.
+        Ctrl-D on an empty line is returned as a character. Raises ValueError after ``limit_s``.
         """
         self._asked = asyncio.Event()
         self._hidden = hidden
@@ -242,13 +243,13 @@ class Console:
         return self._answer
 
     async def allow(self):
-        """Ask for the code where one is provisioned and a shipment is under way; ValueError."""
+        """Ask for the code if one is provisioned and a shipment is active. Raises ValueError."""
         code = self.recorder.identity.code
         if code is None or self.state.shipment is None:
             return
         given = hashlib.sha256((await self.ask("code: ", True)).encode()).digest()
         difference = 0
-        # Takes the same time wherever the two differ.
+        # Compare every byte, so that the time does not depend on where the two differ.
         for a, b in zip(given, hashlib.sha256(code.encode()).digest()):
             difference |= a ^ b
         if difference:
@@ -258,7 +259,7 @@ class Console:
     # ---- output ----
 
     def put(self, name, value, unit="", places=0):
-        """Add a value to the answer; an integer in units of 10 ** -``places``."""
+        """Add a value to the answer; an integer is in units of 10 ** -``places``."""
         if self.json:
             text = json.dumps(value) if value is None or not places else decimal(value, places)
             self._object.append('"%s": %s' % (name, text))
@@ -268,30 +269,30 @@ class Console:
             self._object.append("%-14s %s" % (name.replace("_", " "), _words(value, unit, places)))
 
     def end_answer(self, failed):
-        """Tell a program that this was all."""
+        """Mark the end of the answer for a program."""
         if self._machine:
             sys.stdout.write((_NAK if failed else "") + _EOT)
 
     def end_row(self):
-        """Write what was put: an object of its own line, or a line each."""
+        """Write the values collected by ``put``: one JSON object, or one line for each value."""
         if self._object:
             text = "{" + ", ".join(self._object) + "}" if self.json else "\n".join(self._object)
             self._object = []
             print(text)
 
     async def row(self, text, *pairs):
-        """Write a line of a list: ``text``, or an object of the (name, value[, places])."""
+        """Write one line of a list: ``text``, or with JSON the (name, value[, places]) pairs."""
         if self.json:
             for pair in pairs:
                 self.put(pair[0], pair[1], "", pair[2] if len(pair) > 2 else 0)
             self.end_row()
         else:
             print(text)
-        # So much goes out in a few ms; then whoever else has work to do.
+        # One line leaves the port within a few ms. Then let other tasks run.
         await asyncio.sleep_ms(0)
 
     async def send(self, data):
-        """Write bytes that a terminal's line ends are no part of, and let others work between."""
+        """Write bytes without translating line ends; other tasks run between pieces."""
         view = memoryview(data)
         for start in range(0, len(data), _CHUNK):
             sys.stdout.buffer.write(view[start : start + _CHUNK])

@@ -1,4 +1,4 @@
-"""`shipment`, `reboot`, `selftest`, `repl`: what leaves its mark on the log."""
+"""`shipment`, `reboot`, `selftest`, `repl`: commands that write to the log."""
 
 import asyncio
 import sys
@@ -7,13 +7,13 @@ from micropython import const
 
 from memory import forget
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _SERVICE = const(20)
 _BY_CONSOLE = const(3)
 
 
 async def do_shipment(console, words):
-    """Begin or end a shipment, or show which one is under way."""
+    """Start or stop a shipment, or show the active one."""
     recorder, state = console.recorder, console.state
     if not words:
         console.put("shipment", state.shipment)
@@ -46,17 +46,17 @@ async def do_shipment(console, words):
 
 
 async def do_reboot(console):
-    """Start anew; the log goes on."""
+    """Restart the tracker; the log is kept."""
     await console.allow()
     print("starting anew")
     console.end_answer(False)
-    # What was printed is to leave the chip before the chip's reset ends it.
+    # Let the printed text leave the chip before the reset.
     await asyncio.sleep_ms(50)
     console.port.restart()
 
 
 async def do_selftest(console, words):
-    """Check every part."""
+    """Start the self-test."""
     if words not in ([], ["gnss"]):
         raise ValueError("type selftest or selftest gnss")
     session = console.session
@@ -74,7 +74,7 @@ async def do_selftest(console, words):
 
 
 async def do_repl(console):
-    """Run statements one by one, until Ctrl-D or `exit`; sampling goes on."""
+    """Run Python statements until Ctrl-D or `exit`; sampling continues meanwhile."""
     recorder, state = console.recorder, console.state
     if not recorder.identity.service:
         raise ValueError("this tracker is not provisioned for service mode")
@@ -90,7 +90,7 @@ async def do_repl(console):
 
 
 def _note(console, on):
-    """Record that service mode begins or ends, in a block that ends with it."""
+    """Record the start or the end of service mode, and seal the block after it."""
     t = console.port.since_boot(console.state.boot_rtc)[0]
     console.recorder.record(_SERVICE, [t, on])
     console.recorder.seal()
@@ -102,7 +102,7 @@ async def _prompt(console, names):
         line = await console.ask("... " if lines else ">>> ", False, 600)
         if line == "\x04" or (not lines and line.strip() in ("exit", "exit()")):
             return
-        # A block ends with an empty line, as at MicroPython's own prompt.
+        # An empty line ends a compound statement, as at MicroPython's own prompt.
         if lines and line:
             lines += line + "\n"
             continue
@@ -120,7 +120,7 @@ def _run(source, names):
     try:
         code = compile(source, "<console>", "eval")
     except SyntaxError:
-        exec(compile(source, "<console>", "exec"), names)  # noqa: S102 -- a prompt is for that
+        exec(compile(source, "<console>", "exec"), names)  # noqa: S102 -- a prompt must do this
         return
     value = eval(code, names)  # noqa: S307
     if value is not None:

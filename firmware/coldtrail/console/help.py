@@ -1,4 +1,4 @@
-"""`help`: what there is to type."""
+"""`help`: the list of commands."""
 
 _HELP = (
     ("help [COMMAND]", "this list, or the lines of one command"),

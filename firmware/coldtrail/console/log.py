@@ -1,15 +1,17 @@
-"""`log`: the newest records, some by number, and the export of the sealed blocks.
+"""`log`: recent records, records by number, and the export of the sealed blocks.
 
-An export is a line of bytes for each block that the log still has:
+An export is one line of bytes for each block that is still in the log:
 
     RS, body with its special bytes escaped, LF
-    body: kind "h", "b" or "e", number (u32, little-endian), payload, CRC-32 of all that, going on
-          from the CRC-32 of the line before, so that none is missed
+    body: kind "h", "b" or "e", number (u32, little-endian), payload, CRC-32 of the preceding
+          bytes of the body, continued from the CRC-32 of the line before, so that a missing
+          line is detected
 
-``h`` begins: JSON with the tracker, its chain and the first and the next number. ``b`` is a sealed
-block, by the number of its record. ``e`` ends: how many blocks went out. EOT, LF, CR, DLE and RS
-become DLE and the byte XOR 64, so that a terminal's line ends and what the tracker prints
-meanwhile stay apart from them: two bytes in a hundred.
+Kind ``h`` is the first line: JSON with the tracker, its chain, and the first and the next record
+number. Kind ``b`` is a sealed block with its record number. Kind ``e`` is the last line, with the
+number of blocks sent. Each of the bytes EOT, LF, CR, DLE and RS is sent as DLE and the byte XOR
+64. Neither the line ends of a terminal nor other output of the tracker can then be confused with
+data. This costs two bytes in a hundred.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ from micropython import const
 
 from coldtrail.contract import cbor
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _BLOCK = const(28)
 _CHECKPOINT = const(30)
 _BLOCK_HEAD_SIZE = const(9)
@@ -33,12 +35,12 @@ _TYPES = (
     "radio cell service repeated - - - - - - block confirmed checkpoint"
 ).split()
 _MOST = const(1000)
-_TURN = const(16)  # records looked at before others have a turn
-_SPECIAL = b"\x10\x04\x0a\x0d\x1e"  # the escape itself comes first
+_TURN = const(16)  # records read before other tasks run
+_SPECIAL = b"\x10\x04\x0a\x0d\x1e"  # DLE must be escaped first
 
 
 async def do_log(console, words):
-    """Show or send what the log holds."""
+    """Show the log or export it."""
     log, state = console.recorder.log, console.state
     what = words[0] if words else ""
     if not what:
@@ -70,7 +72,7 @@ def _number(word, most=0xFFFFFFFF):
 
 
 async def _records(console, log, first, last):
-    # One at a time: what others record meanwhile takes the view away.
+    # Read one record at a time: a record written meanwhile makes a view invalid.
     for number in range(max(first, log.first), min(last, log.next - 1) + 1):
         try:
             kind, payload = log.read(number)

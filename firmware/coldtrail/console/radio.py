@@ -1,4 +1,4 @@
-"""`modem`, `at`, `gnss`: the modem by hand. It is off again when the cable is pulled."""
+"""`modem`, `at`, `gnss`: use the modem by hand. Unplugging the cable switches it off."""
 
 from micropython import const
 
@@ -12,12 +12,12 @@ _REGISTER_MS = const(60_000)
 _LINES = const(64)
 _GNSS_S = const(120)
 
-# The modem's files hold the tracker's certificate and key, these settings the passwords.
+# The modem's files hold the tracker's certificate and key; the other settings hold passwords.
 _SECRET = ("+QF", "+QICSGP", "+CGAUTH", "+QSSLCFG", "+CPIN", "+CLCK", "+CPWD")
 
 
 async def _on(console):
-    """Return the modem's driver, switched on."""
+    """Return the driver of the modem, which is switched on. Raises ValueError, OSError."""
     session = console.session
     if not getattr(board, "MODEM", None):
         raise ValueError("there is no modem on this board")
@@ -38,7 +38,7 @@ async def _on(console):
 
 
 async def do_modem(console, words):
-    """Switch the modem; show card, network and signal."""
+    """Switch the modem on or off; show its card, network and signal."""
     if words == ["off"]:
         if console.session.calling:
             raise ValueError("a call is under way: it ends with the modem off")
@@ -80,7 +80,7 @@ async def do_modem(console, words):
 
 
 async def do_at(console, words):
-    """Send a command and show every line of its answer."""
+    """Send an AT command and show every line of the answer."""
     command = " ".join(words)
     if not command:
         raise ValueError("type at and a command, such as at AT+CSQ")
@@ -112,7 +112,7 @@ async def do_at(console, words):
 
 
 async def do_gnss(console, words):
-    """Look for a position; the log keeps none of it."""
+    """Search for a position and show it; it is not logged."""
     limit_s = _GNSS_S
     if words:
         if len(words) > 1 or not words[0].isdigit() or not 1 <= int(words[0]) <= 600:

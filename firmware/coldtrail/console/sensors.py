@@ -1,4 +1,4 @@
-"""`sensors`: a measurement beside those of the shipment; `calibrate`: corrections in force."""
+"""`sensors`: a measurement outside the shipment's samples; `calibrate`: the corrections."""
 
 import os
 
@@ -10,7 +10,7 @@ from coldtrail.sensing import sampler
 from drivers import fault_text
 from memory import forget
 
-_FILE = "calibration.cbor"  # as start.py reads it
+_FILE = "calibration.cbor"  # the name that start.py reads
 _NEW = "calibration.new"
 _NAMES = "payload ambient humidity light battery".split()
 _PLACES = (2, 2, 1, 2, 0, 0, 0, 0)
@@ -19,10 +19,10 @@ _POINTS = const(8)
 
 
 def _reading(console):
-    """Measure as for a sample, but leave nothing in the log but an event that stood."""
+    """Measure as for a sample; only a motion event that was pending is logged."""
     tracker = console.session.tracker
     reading = sampler.read(console.port, sampler.repeats())
-    # What the accelerometer had kept for the next sample would be lost with its driver.
+    # The accelerometer may hold an event for the next sample, which would be lost with its driver.
     tracker.record_motion(tracker.rounded_now())
     console.port.release_all()
     return reading
@@ -58,7 +58,7 @@ async def do_sensors(console):
                 text, ("channel", _channel(channel)), ("value", value, places),
                 ("raw", raw, places), ("unit", _UNITS[channel]), ("status", fault),
             )  # fmt: skip
-    forget("drivers", "fault_text")  # this module is given back after its command
+    forget("drivers", "fault_text")  # the module is unloaded after its command
 
 
 # ---- calibrate ----
@@ -104,7 +104,7 @@ async def do_calibrate(console, words):
     entry = [channel, words[2], words[3], now, due, []]
     for old in entries:
         if old[0] == channel:
-            # Of one calibration the points belong together; another certificate begins anew.
+            # The points of one certificate belong together; a new certificate starts with none.
             if old[1:3] == entry[1:3]:
                 entry[5] = [point for point in old[5] if point[0] != raw]
             entries.remove(old)
@@ -116,7 +116,7 @@ async def do_calibrate(console, words):
     data = cbor.encode(entries)
     from coldtrail.sensing import calibration
 
-    calibration.load(data)  # ValueError says what is wrong with it, and nothing is written
+    calibration.load(data)  # raises ValueError before anything is written
     del calibration
     forget("coldtrail.sensing", "calibration")
     with open(_NEW, "wb") as file:
@@ -130,7 +130,7 @@ async def do_calibrate(console, words):
 
 
 def _scaled(text, places):
-    """Return a decimal number as an integer in units of 10 ** -``places``."""
+    """Return a decimal number as an integer in units of 10 ** -``places``. Raises ValueError."""
     sign = -1 if text[:1] == "-" else 1
     whole, _, part = text.lstrip("-").partition(".")
     if not whole.isdigit() or len(whole) > 6 or (part and not part.isdigit()):
@@ -141,7 +141,7 @@ def _scaled(text, places):
 
 
 def _unix(date):
-    """Return the Unix second at which a day such as 2027-01-31 begins."""
+    """Return the Unix second at which a day such as 2027-01-31 begins. Raises ValueError."""
     parts = date.split("-")
     if len(date) != 10 or len(parts) != 3 or not all(part.isdigit() for part in parts):
         raise ValueError("'%s' is not a date such as 2027-01-31" % date)

@@ -21,7 +21,7 @@ _SUBJECTS = (
 ).split()
 _SOURCES = "? network satellites gateway".split()
 
-# Flags of a rule's state (alarms.py).
+# Flags in the state of a rule (alarms.py).
 _BREACH = 4
 _LATCHED = 8
 
@@ -31,12 +31,12 @@ def _faults(state):
 
 
 async def do_status(console):
-    """Show what the receiving clerk wants to know."""
+    """Show the verdict and what else a receiving clerk needs."""
     state, log, port = console.state, console.recorder.log, console.port
     engine = state.engine
     tracker = console.session.tracker
     now = port.since_boot(state.boot_rtc)[0]
-    # As the button's verdict: red, or green and red by turns.
+    # The verdict that the button shows: red, or green and red alternating.
     verdict = "alarm" if engine.alarmed else "good"
     if state.faults or state.shipment is None or tracker.is_overdue(now):
         verdict += ", but see faults, shipment and calibrations"
@@ -62,7 +62,7 @@ def _judged(state):
 
 
 async def do_alarms(console):
-    """Show every rule with what it has seen, then the faults."""
+    """Show every rule with its state, then the faults."""
     if not console.state.profile.rules and not console.json:
         print("the profile has no rules")
     for rule, flags in _judged(console.state):
@@ -88,7 +88,7 @@ async def do_alarms(console):
 
 
 async def do_profile(console):
-    """Show the profile in force; another comes by command of the gateway or by provisioning."""
+    """Show the active profile. Only a gateway command or provisioning changes it."""
     profile = console.recorder.profile
     console.put("profile", profile.name)
     console.put("digest", profile.digest.hex())
@@ -103,7 +103,7 @@ async def do_profile(console):
 
 
 async def do_config(console):
-    """Show who the tracker is and whom it calls; no key, code, PIN or password."""
+    """Show the identity and the gateway; never a key, code, PIN or password."""
     identity = console.recorder.identity
     console.put("tracker", identity.tracker)
     console.put("key_version", identity.kid)
@@ -120,7 +120,7 @@ async def do_config(console):
 
 
 async def do_time(console):
-    """Show what time it is, and how surely."""
+    """Show the current time and its uncertainty."""
     state = console.state
     t, ms = console.port.since_boot(state.boot_rtc)
     sync = state.sync
@@ -131,16 +131,19 @@ async def do_time(console):
         return
     since = (t - sync[0]) * 1000 + ms - sync[1]
     console.put("utc", _utc(sync[2] + (sync[3] + since) // 1000))
-    # Two crystals' tolerances apart, if the worst comes to the worst.
+    # In the worst case the tolerances of two crystals add up.
     console.put("uncertainty_ms", sync[4] + since * 2 * board.RTC_PPM // 1000000, "ms")
     console.put("source", _SOURCES[sync[5]])
     console.put("last_sync_s", since // 1000, "s ago")
 
 
 def _utc(unix):
-    """Return Unix seconds as text; the epochs of MicroPython's own functions differ by port."""
+    """Return Unix seconds as text.
+
+    MicroPython's own time functions are not used, because their epoch depends on the port.
+    """
     days, rest = unix // 86400, unix % 86400
-    # Days since 1 March of year 0: the leap day comes last.
+    # Days since 1 March of year 0, so that the leap day is the last day of a year.
     era = days + 719468
     year = (era * 4 + 3) // 146097
     day = era - 146097 * year // 4
@@ -156,7 +159,7 @@ def _utc(unix):
 
 
 async def do_power(console):
-    """Show battery and cable."""
+    """Show the battery and the cable."""
     console.put("cable", console.port.cable())
     if "battery" not in board.SENSORS:
         console.put("battery_mv", None)
@@ -176,7 +179,7 @@ async def do_power(console):
 
 
 async def do_version(console):
-    """Show what runs here."""
+    """Show the versions of the firmware."""
     console.put("firmware", VERSION)
     console.put("micropython", ".".join([str(n) for n in sys.implementation.version[:3]]))
     console.put("board", board.NAME)

@@ -1,4 +1,4 @@
-"""Block: the records of the log as columns, sealed (firmware/uplink.cddl, `block`)."""
+"""Block: the log's records as columns, in a sealed message (firmware/uplink.cddl, `block`)."""
 
 from micropython import const
 
@@ -7,23 +7,23 @@ from coldtrail.contract.cose import BLOCK
 from coldtrail.contract.limits import NUMBER, check, check_all
 from coldtrail.contract.mac0 import Mac0
 
-SAMPLE = const(1)  # record type; every other is the type of an event
+SAMPLE = const(1)  # record type; every other record type is an event type
 _CLOCK_SYNC = const(4)
 
 _VERSION = const(1)
-_LARGEST = const(1349)  # bytes of payload that make a sealed block of 1,400
+_LARGEST = const(1349)  # bytes of payload in a sealed block of 1,400 bytes
 _SAMPLES = const(96)
 _EVENTS = const(64)
 _CHANNELS = const(8)
 _COLUMNS = const(10)  # times, status, channels
-_FIXED = const(33)  # bytes: keys 0 to 5 and the map's head, without the integers
+_FIXED = const(33)  # bytes: keys 0 to 5 and the head of the map, without the integers
 _RESERVE = const(26)  # bytes: the longest `sync` and `urgent`, each with its key
 
 _SECONDS = const(1073741823)
 _LONGEST_INTERVAL = const(86400)
 _VALUE = const(16777215)
 
-# What a field may hold, as in limits.py.
+# Limits of fields, in the notation of limits.py.
 _UINT32 = (0, 4294967295)
 _TIME = (0, _SECONDS)
 _READING = (-_VALUE, _VALUE)
@@ -39,9 +39,9 @@ _NAMED = {
     "a": _AXIS,
     "p": (list, 0, 8, (_READING, _AXIS)),
 }
-# The fields of each type of event: a name of the above, smallest..largest, text (s) or bytes (b)
-# of at most, or exactly, so many bytes; after a question mark what may be left out. In words,
-# because it stays in memory and would take twice as much in tuples.
+# The fields of each event type: a name from _NAMED, an integer range smallest..largest, text of at
+# most (s) or bytes of exactly (b) a length. The field after a question mark is optional. The table
+# is text because it stays in memory and tuples would take twice as much.
 _FIELDS = """
 2 t -90000000..90000000 -180000000..180000000 u 1..2
 3 0..0 n 1..5 t s16
@@ -79,7 +79,7 @@ def _limits(field):
 
 
 def _check_event(name, event_type, values):
-    """Raise ValueError unless `values` are the fields of such an event."""
+    """Raise ValueError unless `values` are valid fields of this event type."""
     line = _FIELDS.find("\n%d " % event_type)
     if line < 0:
         raise ValueError("%s is unknown" % name)
@@ -99,13 +99,13 @@ class Builder:
     """Collects records, in log order, until they fill a block.
 
     chain: 8 bytes. number: of the block, from 1. previous: 16 bytes, `digest` of the block before
-    it (zeros for block 1). boot: boot number of every record. first_sequence: sequence number of
-    the first record. interval: seconds between samples, one for the whole block. shipment: id of
-    1 to 32 bytes of UTF-8, or None. ValueError for anything else.
+    (zeros for block 1). boot: boot number of every record. first_sequence: sequence number of the
+    first record. interval: seconds between samples, the same for the whole block. shipment: id of
+    1 to 32 bytes of UTF-8, or None. Any other value raises ValueError.
 
-    Two attributes may be set until `seal`: `urgent` (something somebody must act on) and `sync`,
-    the newest clock sync of this boot: (t, ms, unix, unix_ms, uncertainty, source) or None. A
-    sync that is the last one among the block's own events is not written a second time.
+    Two attributes may be set until `seal`. `urgent`: True when a person must act. `sync`: the
+    newest clock sync of this boot as (t, ms, unix, unix_ms, uncertainty, source), or None. A sync
+    equal to the last clock-sync event of the block is not written a second time.
     """
 
     def __init__(self, chain, number, previous, boot, first_sequence, interval, shipment):
@@ -127,9 +127,9 @@ class Builder:
         self._first = 0
         self._last = 0
         self._values: list = [None] * _CHANNELS
-        # Entries of times, status and channels as they will stand in the block, but row by row. A
-        # column begins with the row of its first entry worth one; silent ones before that take a
-        # byte each in the block and none here.
+        # The values of times, status and channels, encoded as in the block but stored row by row.
+        # A column starts with the row of its first non-silent value. Each silent value before that
+        # takes one byte in the block and none here.
         self._rows = Encoder(bytearray(0), grow=True)
         self._begins: list = [None] * _COLUMNS
         self._lengths = [0] * _COLUMNS
@@ -145,16 +145,16 @@ class Builder:
             self._fixed_size += 1 + head_size(len(shipment.encode())) + len(shipment.encode())
 
     def add(self, record_type, payload):
-        """Take a record, type and payload as in the log; return False, taking nothing, if full.
+        """Add a record (type and payload as in the log); return False, adding nothing, if full.
 
-        ValueError: the type is unknown, or the payload is not what the contract allows.
+        Raises ValueError when the type is unknown or the payload violates the contract.
         """
         if record_type == SAMPLE:
             return self._add_sample(payload)
         values = decode(payload, 3)
         _check_event("record type %d" % record_type, record_type, values)
         count = self._event_count + 1
-        # The payload's one-byte array head gives way to another one and the type.
+        # The one-byte array head of the payload is replaced by a longer array head and the type.
         size = 1 + head_size(count) + self._events.length + len(payload) + 1
         if count > _EVENTS or self._fixed_size + self._samples_size + size > _LARGEST:
             return False

@@ -1,7 +1,8 @@
-"""Deterministic CBOR (RFC 8949, 4.2.1), the part of it the uplink contract uses.
+"""Deterministic CBOR (RFC 8949, 4.2.1), limited to what the uplink contract uses.
 
-Integers, byte and text strings, arrays, maps with unsigned integer keys, false, true and null.
-Floats, tags inside data, other simple values and indefinite lengths are neither written nor read.
+Supported are integers, byte and text strings, arrays, maps with unsigned integer keys, false, true
+and null. Floats, tags inside data, other simple values and indefinite lengths are neither written
+nor read.
 """
 
 from micropython import const
@@ -22,11 +23,11 @@ _LONGEST = const(4096)  # bytes
 
 
 class CborError(ValueError):
-    """Not the deterministic CBOR of this module, or more than a buffer holds."""
+    """The data is not deterministic CBOR as supported here, or a buffer is too small."""
 
 
 def head_size(argument):
-    """Return the bytes a head with this argument (0 to 2**64 - 1) takes: 1, 2, 3, 5 or 9."""
+    """Return the size in bytes of a head with this argument (0 to 2**64 - 1): 1, 2, 3, 5 or 9."""
     if argument < 24:
         return 1
     if argument < 0x100:
@@ -37,15 +38,15 @@ def head_size(argument):
 
 
 def int_size(value):
-    """Return the bytes an integer takes."""
+    """Return the encoded size of an integer in bytes."""
     return head_size(value if value >= 0 else -1 - value)
 
 
 class Encoder:
     """Writes data items one after the other into `buffer`, a bytearray.
 
-    `length` is the number of bytes written. What does not fit raises CborError, unless the
-    encoder may `grow` its buffer.
+    `length` is the number of bytes written. Raises CborError when the buffer is full, unless the
+    encoder may `grow` it.
     """
 
     def __init__(self, buffer, grow=False):
@@ -54,7 +55,7 @@ class Encoder:
         self._grow = grow
 
     def reserve(self, size):
-        """Leave out `size` bytes for the caller to fill; return where they begin."""
+        """Skip `size` bytes, which the caller fills, and return their offset."""
         start = self.length
         missing = start + size - len(self.buffer)
         if missing > 0:
@@ -65,7 +66,7 @@ class Encoder:
         return start
 
     def written(self):
-        """Return a view of what has been written."""
+        """Return a view of the bytes written so far."""
         return memoryview(self.buffer)[: self.length]
 
     def head(self, major, argument):
@@ -86,7 +87,7 @@ class Encoder:
             argument >>= 8
 
     def raw(self, items):
-        """Write bytes that are encoded items already."""
+        """Write bytes that are already encoded items."""
         at = self.reserve(len(items))
         self.buffer[at : self.length] = items
 
@@ -125,7 +126,7 @@ class Encoder:
         self.buffer[self.reserve(1)] = NULL
 
     def item(self, value):
-        """Write None, a bool, an int, bytes, a str, or a list, tuple or dict of such."""
+        """Write None, a bool, an int, bytes, a str, or a list, tuple or dict of these."""
         if value is None:
             self.null()
         elif value is False or value is True:
@@ -150,7 +151,7 @@ class Encoder:
 
 
 def encode(value):
-    """Return the encoding of a small value, of the types `Encoder.item` takes."""
+    """Return the encoding of a small value of a type that `Encoder.item` accepts."""
     encoder = Encoder(bytearray(_GROWTH), grow=True)
     encoder.item(value)
     return bytes(encoder.written())
@@ -161,7 +162,7 @@ def _text(utf8):
         text = str(utf8, "utf-8")
     except UnicodeError:
         raise CborError("text is not UTF-8")
-    # MicroPython lets overlong forms, surrogates and what is beyond Unicode pass.
+    # MicroPython accepts overlong forms, surrogates and code points beyond Unicode.
     size = 0
     for character in text:
         point = ord(character)
@@ -218,7 +219,7 @@ class _Decoder:
             return _text(self.take(argument))
         if depth == 0:
             raise CborError("nested too deeply")
-        # Every element takes a byte at least: no list is made for a count that cannot be true.
+        # Each element takes at least one byte. Check before a list is allocated for a false count.
         if argument > len(self.buffer) - self.at:
             raise CborError("ends within an item")
         if major == ARRAY:
@@ -236,10 +237,10 @@ class _Decoder:
 
 
 def decode(buffer, max_depth=8):
-    """Return the one item that `buffer` (at most 4,096 bytes) holds.
+    """Return the single item in `buffer` (at most 4,096 bytes).
 
-    Raises CborError when it is not deterministically encoded, not of this module's types, nested
-    deeper than `max_depth` arrays and maps, incomplete, or followed by anything.
+    Raises CborError when the item is not encoded deterministically, has an unsupported type, is
+    nested deeper than `max_depth` arrays and maps, is incomplete, or is followed by more bytes.
     """
     if len(buffer) > _LONGEST:
         raise CborError("%d bytes are more than %d" % (len(buffer), _LONGEST))

@@ -1,4 +1,4 @@
-"""Confirmation: which blocks the gateway keeps (firmware/uplink.cddl, `confirmation`)."""
+"""Confirmation: the blocks that the gateway has stored (firmware/uplink.cddl)."""
 
 from micropython import const
 
@@ -19,10 +19,11 @@ _FIELDS = (
 
 
 def parse(payload):
-    """Return (chain, watermark, hash, ranges, unix, ms) of a payload whose MAC has been verified.
+    """Return (chain, watermark, hash, ranges, unix, ms) of a payload with a verified MAC.
 
-    Blocks 1 to watermark and those of ranges, a list of at most 16 [first, last], are kept; unix
-    and ms are the gateway's time. Raises ValueError for anything the contract does not allow.
+    The gateway has stored blocks 1 to watermark and those in ranges, a list of at most 16 [first,
+    last] pairs. unix and ms are the gateway's time. Raises ValueError for anything else than the
+    contract allows.
     """
     document = decode(payload, 3)
     if not isinstance(document, dict) or sorted(document) != list(range(len(_FIELDS))):
@@ -35,7 +36,7 @@ def parse(payload):
     kept = watermark
     for pair in ranges:
         check_all("confirmation, range", pair, (NUMBER, NUMBER))
-        # Ranges that touch the watermark or each other would be one.
+        # Ranges that touch the watermark or each other must be merged.
         check("confirmation, range", pair[0], (kept + 2, pair[1]))
         kept = pair[1]
     return chain, watermark, digest, ranges, unix, ms

@@ -1,6 +1,6 @@
 """COSE_Mac0 (RFC 9052, 6.2) with HMAC 256/256 (RFC 9053, 3.1), the envelope of every message.
 
-Here it is opened; mac0.py makes it.
+This module opens messages; mac0.py makes them.
 """
 
 from hashlib import sha256
@@ -22,11 +22,11 @@ _SHA256_BLOCK = const(64)  # bytes
 
 
 class CoseError(ValueError):
-    """Not a message of the uplink contract, or not authentic."""
+    """The message violates the uplink contract or is not authentic."""
 
 
 def hmac_sha256(key, *parts):
-    """Return HMAC-SHA-256 (RFC 2104), 32 bytes, over the parts as if they were one string."""
+    """Return the HMAC-SHA-256 (RFC 2104), 32 bytes, over the concatenated parts."""
     if len(key) > _SHA256_BLOCK:
         key = sha256(key).digest()
     pad = bytearray(_SHA256_BLOCK)
@@ -44,7 +44,7 @@ def hmac_sha256(key, *parts):
 
 
 def _same(a, b):
-    # Takes the same time wherever the two differ.
+    # Compare every byte, so that the time does not depend on where the two differ.
     difference = len(a) ^ len(b)
     for x, y in zip(a, b):
         difference |= x ^ y
@@ -58,7 +58,7 @@ def headers(kid, content_type):
 
 def tag(key, protected, direction, tracker_id, payload):
     """Return the MAC, 32 bytes; ``protected``: the encoded headers."""
-    # MAC_structure, RFC 9052, 6.3; its last item, the payload, is hashed where it lies.
+    # The MAC_structure of RFC 9052, 6.3. Its last item, the payload, is hashed without a copy.
     structure = Encoder(bytearray(96), grow=True)
     structure.array(4)
     structure.text("MAC0")
@@ -71,8 +71,8 @@ def tag(key, protected, direction, tracker_id, payload):
 def open_mac0(message, key_for_kid, content_type, direction, tracker_id):
     """Return the payload of an authentic message.
 
-    key_for_kid(kid) returns the key of a key version, or None. Raises CoseError for anything but
-    a message that `Mac0` makes from these very arguments.
+    key_for_kid(kid) returns the key of a key version, or None. Raises CoseError unless the message
+    is exactly what `Mac0` makes from the same arguments.
     """
     if not len(message) or message[0] != 0xC0 | _MAC0:
         raise CoseError("not a tagged COSE_Mac0")
@@ -102,5 +102,5 @@ def open_mac0(message, key_for_kid, content_type, direction, tracker_id):
 
 
 def digest(message):
-    """Return the first 16 bytes of SHA-256 over a message; each block holds that of the last."""
+    """Return the first 16 bytes of SHA-256 over a message, as in the next block's `previous`."""
     return sha256(message).digest()[:16]

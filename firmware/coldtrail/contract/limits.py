@@ -1,15 +1,15 @@
-"""What a field of the contract may hold (firmware/uplink.cddl).
+"""Limits of the contract's fields, as a notation and its check (firmware/uplink.cddl).
 
-An integer: (smallest, largest), with a third item None also null. Text, bytes or an array: (type,
-shortest, longest), lengths of the first two in bytes; for an array also what the items of each of
-its items may hold.
+An integer: (smallest, largest), or (smallest, largest, None) when null is allowed. Text, bytes or
+an array: (type, shortest, longest), where the length of text and bytes is in bytes. For an array,
+a fourth element gives the limits of the fields in each of its items.
 """
 
 NUMBER = (1, 4294967295)  # of a block
 
 
 def check(name, value, allowed):
-    """Raise ValueError unless `value` is what `allowed` says, in the notation of this module."""
+    """Raise ValueError unless `value` is within `allowed`, in the notation of this module."""
     kind = allowed[0]
     if not isinstance(kind, int):
         fits = isinstance(value, kind)
@@ -22,7 +22,7 @@ def check(name, value, allowed):
     elif value is None:
         fits = allowed[-1] is None
     else:
-        # To CPython, True is an integer too.
+        # In CPython, bool is a subclass of int.
         fits = isinstance(value, int) and not isinstance(value, bool)
         fits = fits and kind <= value <= allowed[1]
     if not fits:
@@ -30,7 +30,7 @@ def check(name, value, allowed):
 
 
 def check_all(name, values, allowed):
-    """`check` every one of an array of values, all of which must be there."""
+    """`check` each value of an array, which must have exactly these fields. Raises ValueError."""
     if not isinstance(values, (list, tuple)) or len(values) != len(allowed):
         raise ValueError("%s: not an array of %d" % (name, len(allowed)))
     for i in range(len(allowed)):

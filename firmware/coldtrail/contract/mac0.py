@@ -1,4 +1,4 @@
-"""Makes a COSE_Mac0 (cose.py). Imported for it, and given back."""
+"""Makes a COSE_Mac0 (cose.py). Imported for each message, then unloaded."""
 
 from micropython import const
 
@@ -6,17 +6,17 @@ from coldtrail.contract.cbor import BYTES, Encoder, encode, head_size
 from coldtrail.contract.cose import CoseError, headers, tag
 
 _MAC0 = const(17)  # CBOR tag
-_OVERHEAD = const(48)  # bytes of a message beyond its payload and the payload's head
+_OVERHEAD = const(48)  # bytes of a message besides its payload and the payload's head
 
 
 class Mac0(Encoder):
-    """A COSE_Mac0 that is written where it will stand, so that a payload is never copied.
+    """A COSE_Mac0 whose payload is written in place, so that it is never copied.
 
     The caller writes the payload with the encoder's methods, then calls `seal`.
     """
 
     def __init__(self, kid, content_type, size):
-        """kid: key version, 1 to 255. content_type: BLOCK, ... size: that of the payload."""
+        """kid: key version, 1 to 255. content_type: BLOCK, ... size: bytes of the payload."""
         if not 1 <= kid <= 255:
             raise CoseError("key version %d is not 1 to 255" % kid)
         super().__init__(bytearray(_OVERHEAD + head_size(size) + size))

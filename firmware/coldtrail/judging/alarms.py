@@ -1,46 +1,47 @@
 """Alarm rules, judged sample by sample: a deterministic fold over the log.
 
-What a sample stands for: the time until the next sample of the same boot, at most 1.5 times the
-sampling interval in force between the two (3 * interval // 2 seconds). The rest is a gap, and so
-is the time without a reading and the time between the last sample of a boot and the first of the
-next: neither good nor bad, it adds nothing and it ends nothing. How long a sample stands is known
-only when the next one arrives, so the latest sample has not counted yet.
+Time. A sample stands for the time until the next sample of the same boot, but for at most 1.5
+times the sampling interval (3 * interval // 2 seconds, with the interval between the two samples).
+The rest is a gap. Time without a reading and the time between two boots are gaps as well. A gap
+adds no time and ends nothing. The time of a sample is known when the next sample arrives, so the
+latest sample does not count yet.
 
-A *run* begins with a reading beyond the threshold and lasts until a reading is back within, by the
-hysteresis. Readings between the threshold and the hysteresis belong to the run; the time they
-stand for does not count as beyond.
+A *run* begins with a reading beyond the threshold and lasts until a reading is back within the
+limit by the hysteresis. Readings between the threshold and the hysteresis belong to the run, but
+their time does not count as beyond.
 
 A run becomes a *breach*, with a start and an end, at the first sample at which
-  instant      it exists: at its first reading;
-  consecutive  the time known to be beyond in this run has reached the delay;
-  cumulative   the time known to be beyond since the engine was reset has reached the delay, so
-               that after the delay every further run is a breach from its first reading on.
-A reading that is back within still makes known what its predecessor stood for: where this reaches
-the delay exactly, the breach starts and ends at the same sample.
+  instant      the run exists, which is its first reading;
+  consecutive  the time beyond the threshold in this run has reached the delay;
+  cumulative   the time beyond the threshold since the reset of the engine has reached the
+               delay; every later run is then a breach from its first reading on.
 
-A *trend* breach begins when the threshold is expected to be met within the notice, and ends when
-it no longer is (see trend.py); the threshold itself need never be met.
+The reading that ends a run also adds the time of the sample before it. If that time completes the
+delay, the breach starts and ends at the same sample.
 
-A breach also ends when its sensor is lost, and with the shipment. A run that is no breach yet
-outlives a lost sensor: a probe that fails now and then must not hide what it shows in between.
+A *trend* breach begins when the reading is expected to cross the threshold within the notice, and
+ends when this is no longer expected (see trend.py). The threshold itself need not be crossed.
 
-A sensor that was at the end of its range has no reading, but it is known on which side of every
-threshold it is: more than a part can tell is greater than all, less than it can tell is smaller.
-`judged` puts the contract's outermost number there, which no part reads and which an alarm's
-record names as such. A slope cannot be taken from it: to a trend it is neither a reading nor the
-loss of its sensor.
+A breach also ends when its sensor is lost, and at the end of the shipment. A run that is not yet a
+breach continues when the sensor is lost, because a probe with intermittent faults must not hide an
+excursion.
 
-Rules on events (channels 8 and 9: shock, free fall) are instant, and no sample bears on them: an
-event beyond the threshold is a breach that starts and ends with it.
+Sensor at the end of its range. There is no reading, but it is known to be above or below every
+threshold. `judged` replaces it by the largest or smallest number of the contract, which no part
+can measure and which the alarm record contains as well. Because a slope cannot be computed from
+this number, a trend rule counts it neither as a reading nor as the loss of the sensor.
 
-An alarm latches until it is acknowledged after its end, or another shipment begins.
+Rules on events (channels 8 and 9: shock, free fall) are instant and do not depend on samples. An
+event beyond the threshold is a breach that starts and ends with the event.
+
+An alarm is latched until it is acknowledged after its end, or until the next shipment begins.
 """
 
 from micropython import const
 
 from coldtrail.judging.trend import Trend
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _INSTANT = const(1)
 _CONSECUTIVE = const(2)
 _CUMULATIVE = const(3)
@@ -51,37 +52,37 @@ _SENSOR_LOST = const(2)
 _SHIPMENT_STOPPED = const(3)
 _RULES_REPLACED = const(4)
 
-# State of a rule: a list of integers.
+# Indices into the state of a rule, a list of integers.
 _FLAGS = const(0)
-_BEYOND = const(1)  # s known to be beyond in this run
-_TOTAL = const(2)  # s known to be beyond since the reset
-_LATEST = const(3)  # latest reading that was beyond
+_BEYOND = const(1)  # seconds counted as beyond in this run
+_TOTAL = const(2)  # seconds counted as beyond since the reset
+_LATEST = const(3)  # latest reading beyond the threshold
 _MINIMUM = const(4)  # of the readings of this run
 _MAXIMUM = const(5)
 _SIZE = const(6)
 
-_RUN = const(1)  # a run is going on
-_OUT = const(2)  # the latest sample was beyond
+_RUN = const(1)  # a run is active
+_OUT = const(2)  # the latest sample was beyond the threshold
 _BREACH = const(4)  # the run is a breach
-_LATCHED = const(8)  # there is or was a breach that nobody has acknowledged
+_LATCHED = const(8)  # there is or was a breach that has not been acknowledged
 
-_EVENTS = const(8)  # channels from here on are those of events
+_EVENTS = const(8)  # the first channel of events
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _ABOVE_RANGE = const(14)
 _BEYOND_RANGE = const(16777215)
 
 
 def judged(status, values):
-    """Return the readings of a sample as they are judged; ``values``: of 8 channels."""
+    """Return the readings of 8 channels with sensors at the end of their range replaced."""
     if not status & 0xFFFFF:
         return values
     values = list(values)
     for sensor in range(5):
         code = status >> 4 * sensor & 15
         if code >= _ABOVE_RANGE:
-            # Probe, ambient and battery have their own number, light has channel 3; the
-            # accelerometer reads the end of its range.
+            # Probe, ambient and battery have the number of their channel, light has channel 3. The
+            # accelerometer never reports this: it reads the end of its range.
             channel = sensor + (sensor == 2)
             values[channel] = _BEYOND_RANGE if code == _ABOVE_RANGE else -_BEYOND_RANGE
     return values
@@ -93,11 +94,12 @@ class Engine:
     A rule is a tuple (id, kind, channel, comparison, threshold, duration, hysteresis, window), as
     `rule` in uplink.cddl.
 
-    A change is a tuple: ("start", index of the rule, reading that met it, seconds, t), where
-    seconds is the time beyond so far (kind trend: the time to breach), or ("end", index, cause,
-    minimum, maximum, seconds beyond, t) over the readings of the breach.
+    A change is one of two tuples. ("start", rule index, reading beyond the threshold, seconds, t):
+    seconds is the time beyond so far, for a trend rule the time to breach. ("end", rule index,
+    cause, minimum, maximum, seconds beyond, t): minimum and maximum of the readings of the breach.
 
-    ``states``: one list a rule, whose first item has flags (4: the run is a breach; 8: latched).
+    ``states``: one list for each rule. Its first item has flags (4: the run is a breach; 8:
+    latched).
     """
 
     def __init__(self, rules):
@@ -105,20 +107,20 @@ class Engine:
         self.reset()
 
     def reset(self):
-        """Begin a shipment: no alarm, no totals, no history."""
-        self.before = False  # an alarm of the log that nobody has acknowledged, by whatever rules
+        """Start a shipment: clear alarms, totals and history."""
+        self.before = False  # an unacknowledged alarm from the log, possibly of other rules
         self._t = None
         self.states = [[0] * _SIZE for _ in self.rules]
-        self._trends = {}  # by index of the rule
+        self._trends = {}  # by rule index
         for index, rule in enumerate(self.rules):
             if rule[1] == _TREND:
                 self._trends[index] = Trend(rule[4], rule[3] > 2, rule[5], rule[7])
 
     def restart(self, passed=None):
-        """Begin a boot: it leaves a gap in what is counted, and in a trend all that was before.
+        """Start a boot: the time before it is a gap, and trends lose their history.
 
-        passed: seconds from the zero of the last boot's times to that of this one's, where the
-        chip's counter ran on and so tells; the trends then go on.
+        passed: seconds between the zero of the last boot's times and that of this boot's times, if
+        the counter of the chip continued to run; trends then keep their history.
         """
         self._t = None
         for trend in self._trends.values():
@@ -128,14 +130,14 @@ class Engine:
                 trend.shift(passed)
 
     def acknowledge(self):
-        """Take note that somebody has seen what is over; nobody has seen how what goes on ends."""
+        """Acknowledge the breaches that have ended; an active breach stays latched."""
         self.before = self.standing
         for state in self.states:
             if not state[_FLAGS] & _BREACH:
                 state[_FLAGS] &= ~_LATCHED
 
     def within(self, values):
-        """Tell whether each reading that a rule wants is there, and none is beyond."""
+        """Return whether every channel with a rule has a reading, and none is beyond."""
         for rule in self.rules:
             if rule[2] < _EVENTS:
                 value = values[rule[2]]
@@ -154,10 +156,10 @@ class Engine:
         return changes
 
     def sample(self, t, interval, values):
-        """Judge what `judged` returns (integers, None where absent) and return the changes.
+        """Judge the readings from `judged` (integers, or None) and return the changes.
 
-        t: seconds since boot, ascending. interval: sampling interval in force since the previous
-        sample, in seconds.
+        t: seconds since boot, ascending. interval: sampling interval since the previous sample, in
+        seconds.
         """
         stood = 0 if self._t is None else min(t - self._t, 3 * interval // 2)
         self._t = t
@@ -169,7 +171,7 @@ class Engine:
         return changes
 
     def stop(self, t, cause=_SHIPMENT_STOPPED):
-        """End every run, with the shipment or because of ``cause``. Return the changes."""
+        """End every run, because of the end of the shipment or ``cause``; return the changes."""
         changes = []
         for index in range(len(self.rules)):
             self._end(index, cause, t, changes)
@@ -177,12 +179,12 @@ class Engine:
 
     @property
     def alarmed(self):
-        """True when there is a breach, or was one that nobody has acknowledged."""
+        """True when a breach is active or has not been acknowledged."""
         return self.before or any(state[_FLAGS] & _LATCHED for state in self.states)
 
     @property
     def standing(self):
-        """True while a breach is going on."""
+        """True while a breach is active."""
         return any(state[_FLAGS] & _BREACH for state in self.states)
 
     def _judge(self, index, t, stood, value, changes):
@@ -245,7 +247,7 @@ class Engine:
         return saved
 
     def load(self, saved):
-        """Take over what save() returned under the same rules.
+        """Restore the state that save() returned.
 
         Raises ValueError when it was saved under other rules.
         """
@@ -260,7 +262,7 @@ class Engine:
 
 
 def _excess(rule, value):
-    """Return how far ``value`` is beyond: above 0 when it is.
+    """Return how far ``value`` is beyond the threshold; above 0 means beyond.
 
     An inclusive comparison (even code) begins one unit earlier.
     """

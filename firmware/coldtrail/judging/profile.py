@@ -1,4 +1,4 @@
-"""The profile: what the box needs, provisioned as CBOR (`profile` in uplink.cddl)."""
+"""The profile: the limits of a shipment, provisioned as CBOR (`profile` in uplink.cddl)."""
 
 import hashlib
 from collections import namedtuple
@@ -8,9 +8,9 @@ from micropython import const
 from coldtrail.contract.cbor import decode
 from coldtrail.sensing.sampler import SENSORS
 
-MAX_TREND_RULES = const(2)  # each costs up to 100 bytes of every checkpoint
-_EVENTS = (8, 9)  # channels of events, which the accelerometer measures
-_MIN_BUCKETS = const(16)  # as in trend.py: a window needs a sample in each
+MAX_TREND_RULES = const(2)  # each takes up to 100 bytes of every checkpoint
+_EVENTS = (8, 9)  # event channels, which the accelerometer measures
+_MIN_BUCKETS = const(16)  # as in trend.py: each bucket of a window needs a sample
 
 # The smallest and the largest reading of each channel (firmware/ranges.toml).
 _RANGES = (
@@ -38,7 +38,7 @@ _RULE = (
 )
 
 
-# A tuple type and no class of its own: an instance would keep this whole module in memory.
+# This is a namedtuple, because an instance of a class would keep the whole module in memory.
 Profile = namedtuple(
     "Profile",
     (
@@ -63,13 +63,13 @@ Profile = namedtuple(
 def wanted(profile):
     """Return the channels that a Profile requires or judges, ascending.
 
-    A rule on what no sensor measures would look like one that was never broken.
+    A rule on a channel without a sensor would otherwise look like a rule that was never broken.
     """
     return sorted(set(profile.required) | {rule[2] for rule in profile.rules})
 
 
 def missing(required, fitted):
-    """Return those of the channels in ``required`` that no sensor in ``fitted`` measures."""
+    """Return the channels in ``required`` that no sensor in ``fitted`` measures."""
     measured = []
     for _, name, channels in SENSORS:
         if name in fitted:
@@ -80,7 +80,7 @@ def missing(required, fitted):
 
 
 def named(channels):
-    """Return channels in the words of a profile's file."""
+    """Return the names of channels, as used in a profile's file, separated by commas."""
     names = (
         "payload ambient humidity light battery "
         "acceleration_x acceleration_y acceleration_z shock free_fall"
@@ -91,13 +91,15 @@ def named(channels):
 def load(data):
     """Return the Profile in `data`. Raises ValueError with one sentence that names the fault.
 
-    name; digest: first 8 bytes of SHA-256 over the profile's bytes; interval (of sampling),
-    upload_interval, each with its alarm_… twin, and start_delay, in seconds; rules: tuple of
-    tuples for alarms.Engine; required: tuple of channels; overwrite: True when a log full of
-    unconfirmed data gives up the oldest; position_interval, in seconds, 0: only on command;
-    urgent_faults: tuple of subjects that call at once; zone_start: True when judging begins with
-    the first reading in the zone, at the latest after start_delay; flight_limit: seconds of radio
-    silence after a take-off at most, 0: take-off is not looked for.
+    name, digest: the first 8 bytes of SHA-256 over the profile's bytes.
+    interval (of sampling), upload_interval, the same two with alarm_, start_delay: in seconds.
+    rules: tuple of tuples for alarms.Engine. required: tuple of channels.
+    overwrite: True when a log full of unconfirmed data discards the oldest.
+    position_interval: in seconds; 0 means only on command.
+    urgent_faults: tuple of fault subjects that cause an immediate call.
+    zone_start: True when judging begins with the first reading within the limits, and no later
+    than start_delay. flight_limit: longest radio silence after a take-off in seconds; 0 means that
+    take-offs are not detected.
     """
     fields = decode(data)
     if not isinstance(fields, dict):
@@ -164,7 +166,7 @@ def _rule(values, interval):
 
 
 def _number(value, name, low, high):
-    # A bool is an int to Python, but no number to CBOR.
+    # In Python a bool is an int, in CBOR it is not a number.
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise ValueError("in the profile, %s must be %d to %d." % (name, low, high))
     return value

@@ -1,28 +1,30 @@
-"""Time to breach: when a slowly drifting reading will cross a threshold, if it goes on like this.
+"""Time to breach: when a slowly drifting reading will cross a threshold if the drift continues.
 
-The window of a trend rule is kept as the means of 16 equal buckets of time, so memory does not
-depend on the sampling interval, and noise and quantisation are averaged out before a slope is
-taken. The slope is the median over all pairs of buckets (Theil 1950, Sen 1968), taken over the
-whole window and over its recent half; the smaller one counts. A step, such as an opened box leaves
-behind, tilts the first only while it lies 6 to 10 buckets back, and the second only while it lies
-3 to 5 buckets back: it never tilts both, and a rise that has ended tilts the second no more.
+The window of a trend rule is stored as the means of 16 time buckets of equal length. Memory does
+therefore not depend on the sampling interval, and noise and quantisation are averaged before the
+slope is computed. The slope is the median over all pairs of buckets (Theil 1950, Sen 1968). It is
+computed over the whole window and over its recent half, and the smaller one is used. A step, for
+example after the box was opened, increases the first slope only while the step is 6 to 10 buckets
+old, and the second only while it is 3 to 5 buckets old. It never increases both, and after a rise
+has ended the second slope falls back.
 """
 
 from micropython import const
 
 BUCKETS = const(16)
-_ENOUGH = const(12)  # buckets with a reading, below which nothing is concluded
+_ENOUGH = const(12)  # buckets with a reading; with fewer there is no result
 _RECENT_ENOUGH = const(6)  # the same for the recent half
-_STABLE = const(3)  # evaluations in a row that must agree before the verdict changes
-_SCALE = const(256)  # slopes are in 1/256 unit a bucket: 0.01 degC in half an hour is 256
+_STABLE = const(3)  # consecutive evaluations that must agree before `near` changes
+_SCALE = const(256)  # slopes are in 1/256 unit for each bucket: 0.01 degC in half an hour is 256
 
 
 def time_to_breach(history, width, threshold, rising):
-    """Return the seconds until the trend of `history` meets `threshold`, None when it never does.
+    """Return the seconds until the trend of `history` meets `threshold`, None for never.
 
-    `history` holds one integer, or None, for each bucket of `width` seconds, oldest first, in the
-    unit of `threshold`; "now" is the end of the last one. `rising`: a breach lies above the
-    threshold, else below. The result is 0 when the trend has already met it and still moves away.
+    `history` has one integer, or None, for each bucket of `width` seconds, oldest first, in the
+    unit of `threshold`. The end of the last bucket is the present. `rising`: the breach is above
+    the threshold, else below. The result is 0 when the trend is beyond the threshold and still
+    moves away from it.
     """
     points = []
     for i in range(len(history)):
@@ -35,7 +37,7 @@ def time_to_breach(history, width, threshold, rising):
     slope = min(_slope(points), _slope(recent))
     if slope <= 0:
         return None
-    # The height of the line at the middle of bucket 0, then at the end of the last one.
+    # The value of the line at the middle of bucket 0, then at the end of the last bucket.
     level = _median([y - slope * x for x, y in recent])
     level += slope * (2 * len(history) - 1) // 2
     return max(0, -level) * width // slope
@@ -58,9 +60,9 @@ def _median(numbers):
 class Trend:
     """Watches one channel for one trend rule.
 
-    near: True while the breach is expected within the notice, by 3 evaluations in a row (one is
-    made whenever a bucket closes); it takes 3 that say otherwise to withdraw it.
-    seconds: time to breach at the latest evaluation, None when no breach is in sight.
+    near: True while a breach is expected within the notice. It changes after 3 consecutive
+    evaluations that disagree with it; a bucket is evaluated when it closes. seconds: time to
+    breach at the latest evaluation, None when no breach is expected.
     """
 
     def __init__(self, threshold, rising, notice, window):
@@ -72,9 +74,9 @@ class Trend:
         self.restart()
 
     def restart(self):
-        """Forget the history, because times before and after are not comparable."""
+        """Clear the history, because times before and after a restart are not comparable."""
         self.seconds = None
-        self._zero = 0  # of this boot's times, in those that the buckets count
+        self._zero = 0  # the zero of this boot's times, on the time axis of the buckets
         self._streak = 0
         self._bucket = 0
         self._sum = 0
@@ -82,11 +84,11 @@ class Trend:
         self._history: list = [None] * BUCKETS
 
     def shift(self, seconds):
-        """Take times that count from ``seconds`` later on, as a boot's do."""
+        """Add ``seconds`` to the offset between this boot's times and the buckets."""
         self._zero += seconds
 
     def withdraw(self):
-        """Take the verdict back; the history stays."""
+        """Reset `near`; the history is kept."""
         self.near = False
         self._streak = 0
 
@@ -122,7 +124,7 @@ class Trend:
         return counts + self._history
 
     def load(self, saved):
-        """Take over what save() returned."""
+        """Restore the state that save() returned."""
         near, self._zero, self._streak, self._bucket, self._sum, self._count = saved[:6]
         self.near = bool(near)
         self._history = saved[6:]

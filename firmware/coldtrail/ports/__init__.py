@@ -1,1 +1,1 @@
-"""The port layer: one module a chip, the only code that knows ``machine`` beyond bus objects."""
+"""The port layer, one module for each chip: only it uses ``machine`` beyond bus objects."""

@@ -1,26 +1,29 @@
-"""The battery behind its divider. Given back after a sample."""
+"""The battery voltage behind a divider. Unloaded after a sample."""
 
 from micropython import const
 
 from drivers.fault import RANGE, SensorFault
 
-# Below it neither chip would run on its regulator (ESP32 datasheet, 2.3 V), above it is no lithium
-# cell: it is a divider that has come loose.
+# Below the lower limit neither chip could run on its regulator (ESP32 datasheet, 2.3 V). No
+# lithium cell exceeds the upper limit, so a higher reading means a broken divider.
 _LOWEST_MV = const(2300)
 _HIGHEST_MV = const(4500)
 
 
 class Battery:
-    """Measured on one pin, with the chip's own calibration."""
+    """A voltage measured on one pin, with the calibration of the chip."""
 
     def __init__(self, read_uv, numerator, denominator):
-        """Measure with ``read_uv()``; battery = reading * numerator / denominator."""
+        """Store the divider: battery = ``read_uv()`` * numerator / denominator."""
         self._read_uv = read_uv
         self._numerator = numerator
         self._denominator = denominator
 
     def measure(self):
-        """Return the voltage in mV, the mean of four conversions; SensorFault out of range."""
+        """Return the voltage in mV, the mean of four conversions.
+
+        Raises SensorFault when it is outside 2300...4500 mV.
+        """
         total = 0
         for _ in range(4):
             total += self._read_uv()

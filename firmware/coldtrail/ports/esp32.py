@@ -1,6 +1,6 @@
 """ESP32: RTC counter, wake causes, deep sleep.
 
-What is asked for once a wake lies in modules of its own, which are given back.
+Functions that are needed once in a wake are in modules of their own, which are unloaded.
 """
 
 import time
@@ -12,24 +12,24 @@ from micropython import const
 from coldtrail.ports.wired import Wired
 from memory import forget
 
-# The ESP32 feeds its task watchdog in seconds; the longest single step is a cold mount of the log.
+# The longest single step is a cold mount of the log. The task watchdog counts in seconds.
 _WATCHDOG_MS = const(30_000)
 
 
 class Port(Wired):
-    """What the tracker asks of a board."""
+    """The interface of a board to the tracker."""
 
     def __init__(self, board):
-        """Take the chip over from reset; ``board`` is the board file's module."""
+        """Initialise the chip after a reset; ``board`` is the board file's module."""
         self._rtc = machine.RTC()
         from coldtrail.ports import esp32_sleep
 
-        # Pads that were held through deep sleep stay so until they are configured anew.
+        # Pads that were held in deep sleep remain held until they are configured again.
         esp32_sleep.hold(board, False)
-        self.boot_cause = esp32_sleep.boot_cause()  # as in ``records``, None: woken from sleep
+        self.boot_cause = esp32_sleep.boot_cause()  # as in ``records``; None after deep sleep
         del esp32_sleep
         forget("coldtrail.ports", "esp32_sleep")
-        # In deep sleep the pad floats, and a resistor takes a sensor's supply away.
+        # In deep sleep a resistor switches off a sensor's supply; this switches it on again.
         super().__init__(board)
 
     # ---- time and memory ----
@@ -39,40 +39,41 @@ class Port(Wired):
         return machine.WDT(timeout=_WATCHDOG_MS)
 
     def counter(self):
-        """Return the RTC counter as (seconds, milliseconds); it runs on in deep sleep.
+        """Return the RTC counter as (seconds, milliseconds) since power-on.
 
-        Nobody sets it: it counts from power-on.
+        The counter is never set, and it continues to run in deep sleep.
         """
         ms = time.time_ns() // 1000000
         return ms // 1000, ms % 1000
 
     def retained(self):
-        """Return what ``retain`` kept through deep sleep; anything after a power loss."""
+        """Return the data that ``retain`` stored; its content is undefined after a power loss."""
         return self._rtc.memory()
 
     def retain(self, data):
-        """Keep ``data`` (at most 2 KiB) in RTC memory through deep sleep."""
+        """Store ``data`` (at most 2 KiB) in RTC memory, which survives deep sleep."""
         self._rtc.memory(data)
 
     # ---- boot and wake ----
 
     def woken_by_button(self):
-        """Return whether the button is what ended the sleep."""
+        """Return whether the button ended the sleep."""
         if machine.wake_reason() != machine.EXT1_WAKE:
             return False
-        # It may have been let go while the chip booted; what else wakes this way stays as it is.
+        # The button may have been released during the boot. Then it was the button if no other pin
+        # of this wake source is high.
         pins = [pin for pin in self._board.WAKE_ANY_HIGH if pin != self._board.BUTTON]
         return self.button() or not any(Pin(pin, Pin.IN).value() for pin in pins)
 
     def cable(self):
-        """Return whether there is power on the cable."""
+        """Return whether the cable supplies power."""
         return bool(Pin(self._board.VBUS, Pin.IN).value())
 
     def deep_sleep(self, ms, masked=()):
-        """Sleep until ``ms`` before the next task, less the time a boot takes, or a wake source.
+        """Sleep until a boot can end in ``ms`` milliseconds, or until a wake source is active.
 
-        ``ms`` None: there is nothing to do. The interrupts of the sensors named in ``masked`` do
-        not wake. Does not return: a wake is a reset.
+        ``ms`` None: no task is scheduled. The interrupts of the sensors named in ``masked`` do not
+        wake the chip. Does not return, because a wake is a reset.
         """
         if self._flash:
             self._flash.power_down()
@@ -81,11 +82,11 @@ class Port(Wired):
         esp32_sleep.sleep(self._board, ms, masked)
 
     def reset(self):
-        """Boot anew; does not return."""
+        """Reset the chip. Does not return."""
         machine.reset()
 
     def restart(self):
-        """Boot anew, as a boot that was asked for; does not return."""
+        """Restart the program, so that the boot cause is "commanded". Does not return."""
         from coldtrail.ports import esp32_sleep
 
         esp32_sleep.restart()
@@ -93,7 +94,7 @@ class Port(Wired):
     # ---- parts ----
 
     def modem(self):
-        """Return the modem's driver; the modem is left as it is."""
-        # A session mostly waits; the slower clock leaves the UART's as it is.
+        """Return the driver of the modem; the state of the modem does not change."""
+        # A session mostly waits, so run slower. The UART's clock does not change.
         machine.freq(80_000_000)
         return super().modem()

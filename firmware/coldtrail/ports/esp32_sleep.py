@@ -1,11 +1,11 @@
-"""ESP32: causes of a boot, deep sleep and what ends it. Imported at both ends of a wake."""
+"""ESP32: boot causes, deep sleep and wake sources. Imported at both ends of a wake."""
 
 import esp32
 import machine
 from machine import Pin
 from micropython import const
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _POWER_ON = const(1)
 _WATCHDOG = const(3)
 _COMMANDED = const(4)
@@ -15,11 +15,11 @@ _IDLE_MS = const(86_400_000)
 
 
 def boot_cause():
-    """Return why the chip booted (``records``), or None when it woke from deep sleep."""
+    """Return the boot cause (as in ``records``), or None after deep sleep."""
     cause = machine.reset_cause()
     if cause == machine.DEEPSLEEP_RESET:
         return None
-    if cause == machine.PWRON_RESET:  # the port counts a brown-out among these
+    if cause == machine.PWRON_RESET:  # the ESP32 port also reports a brown-out as this
         return _POWER_ON
     if cause == machine.WDT_RESET:
         return _WATCHDOG
@@ -29,17 +29,17 @@ def boot_cause():
 
 
 def hold(board, held):
-    """Hold the outputs that must not float in deep sleep, or let go of them."""
-    # The stubs lack both calls; the ESP32 port documents them.
+    """Hold the outputs that must not float in deep sleep, or release them."""
+    # The type stubs lack both calls, which the ESP32 port documents.
     for pin, level in board.HELD:
         Pin(pin, Pin.OUT, value=level, hold=held)  # type: ignore[call-arg]
     esp32.gpio_deep_sleep_hold(held)  # type: ignore[attr-defined]
 
 
 def sleep(board, ms, masked):
-    """Sleep until a boot can be over in ``ms``, or for a day where that is None.
+    """Sleep until a boot can end in ``ms`` milliseconds, or for a day when ``ms`` is None.
 
-    Button, cable and the interrupt of a sensor not in ``masked`` end it sooner.
+    Button, cable or the interrupt of a sensor that is not in ``masked`` ends the sleep earlier.
     """
     ms = _IDLE_MS if ms is None else max(1, ms - board.BOOT_MS)
     lines = [board.SENSORS.get(name, {}).get(role) for name in masked for role in ("int", "int1")]
@@ -52,5 +52,5 @@ def sleep(board, ms, masked):
 
 
 def restart():
-    """Start the program anew; the next boot's cause says that it was asked for."""
+    """Restart the program, so that the next boot cause is "commanded"."""
     machine.soft_reset()

@@ -1,6 +1,7 @@
-"""nRF52840: what the tracker asks of it, and how it sleeps.
+"""nRF52840: the interface of a board to the tracker, including sleep.
 
-A wake is no reset here: the chip idles with its RAM (System ON), and ``deep_sleep`` returns.
+On this chip a wake is not a reset: the chip idles with its RAM powered (System ON), and
+``deep_sleep`` returns.
 """
 
 import time
@@ -13,7 +14,7 @@ from coldtrail.ports import nrf52840_registers as registers
 from coldtrail.ports.nrf52840_uart import UART
 from coldtrail.ports.wired import Wired
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _POWER_ON = const(1)
 _WATCHDOG = const(3)
 _COMMANDED = const(4)
@@ -22,21 +23,21 @@ _OTHER = const(5)
 _WATCHDOG_MS = const(30_000)  # the longest single step is a cold mount of the log
 _LOOK_MS = const(1_000)
 _TICKS = const(10)
-_SUPPLY_MS = const(2)  # a sensor's own supply has risen
-_MARK = const(0x43)  # none that a bootloader takes for its own
-_PIECE = const(256)  # as much as the flash is given at once
+_SUPPLY_MS = const(2)  # rise time of a sensor's own supply
+_MARK = const(0x43)  # a value that no bootloader uses
+_PIECE = const(256)  # bytes that are sent to the flash at once
 
 
 class SPI:
-    """The bus for its drivers, with all that EasyDMA sends and receives in RAM.
+    """An SPI bus that keeps all data for EasyDMA in RAM.
 
-    It reads no flash, where the constants of a ROMFS lie: the interpreter would then send nothing
-    and say nothing. And where it only writes, the interpreter has what comes back put at address
-    0, which the product specification does not allow (6.25.2).
+    EasyDMA cannot read flash, where the constants of a ROMFS are; the interpreter would then send
+    nothing and report no error. When it only writes, the interpreter also stores the received
+    bytes at address 0, which the product specification forbids (6.25.2).
     """
 
     def __init__(self, spi):
-        """Use ``spi``, the interpreter's."""
+        """Wrap ``spi``, the interpreter's bus."""
         self._spi = spi
         self._buffer = memoryview(bytearray(_PIECE))
         self.readinto = spi.readinto
@@ -44,7 +45,7 @@ class SPI:
         self.deinit = spi.deinit
 
     def write(self, data):
-        """Send ``data``, from wherever it lies."""
+        """Send ``data``, which may be in RAM or in flash."""
         for start in range(0, len(data), _PIECE):
             piece = self._buffer[: min(_PIECE, len(data) - start)]
             piece[:] = data[start : start + len(piece)]
@@ -52,18 +53,18 @@ class SPI:
 
 
 class Port(Wired):
-    """What the tracker asks of a board."""
+    """The interface of a board to the tracker."""
 
     def __init__(self, board):
-        """Take the chip over from reset; ``board`` is the board file's module."""
+        """Initialise the chip after a reset; ``board`` is the board file's module."""
         registers.start_crystal()
         self._seconds = registers.Seconds()
         self._watchdog = None
         self._kept = b""
         reasons = registers.reset_reasons()
-        self.boot_cause = _cause(reasons)  # as in ``records``; None once it has slept
+        self.boot_cause = _cause(reasons)  # as in ``records``; None after the first sleep
         registers.mark(0)
-        self._by_button = bool(reasons & registers.OFF)  # VBUS has a reason of its own
+        self._by_button = bool(reasons & registers.OFF)  # a wake by VBUS has its own reason
         super().__init__(board)
         self._supply(True)
 
@@ -76,38 +77,39 @@ class Port(Wired):
         return self._watchdog
 
     def counter(self):
-        """Return the seconds and milliseconds since the boot."""
+        """Return (seconds, milliseconds) since the boot."""
         return self._seconds.now()
 
     def retained(self):
-        """Return what ``retain`` kept."""
+        """Return the data that ``retain`` stored."""
         return self._kept
 
     def retain(self, data):
-        """Keep ``data`` through the sleep, in which the RAM lives on."""
+        """Store ``data``; the RAM keeps its content during sleep."""
         self._kept = data
 
     # ---- boot and wake ----
 
     def woken_by_button(self):
-        """Return whether the button is what ended the sleep, or System OFF."""
+        """Return whether the button ended the sleep or System OFF."""
         return self._by_button
 
     def cable(self):
-        """Return whether there is power on the cable."""
+        """Return whether the cable supplies power."""
         return registers.vbus()
 
     def deep_sleep(self, ms, masked=()):
-        """Idle for ``ms``, or until button, cable or a sensor's interrupt; the heap is kept.
+        """Idle for ``ms`` milliseconds, or until button, cable or a sensor's interrupt.
 
-        The interrupts of the sensors named in ``masked`` do not wake. ``ms`` None: there is
-        nothing to do; unless one of the two wakes at once, the chip goes off, does not return,
-        and button or cable boot it.
+        The heap is kept. The interrupts of the sensors named in ``masked`` do not wake the chip.
+        ``ms`` None: no task is scheduled, so the chip enters System OFF and does not return;
+        button or cable boot it. If one of the two is active already, the function returns at once.
         """
         if self._flash:
             self._flash.power_down()
         self._rest()
-        # A cable that is in already does not end System OFF: only its coming does (5.3.3).
+        # A cable that is already connected does not end System OFF; only its connection does
+        # (5.3.3).
         if ms is None and not self.button() and not registers.vbus():
             self.led(0, 0)
             Pin(self._board.BUTTON, Pin.IN)
@@ -118,7 +120,7 @@ class Port(Wired):
         self._supply(True)
 
     def _idle(self, ms, masked):
-        """Wait until it is over or something wakes; return whether that was the button."""
+        """Wait for the time or a wake source; return whether the button ended the wait."""
         button = Pin(self._board.BUTTON, Pin.IN)
         wakes = [(button, 1)]
         for name, wiring in self._board.SENSORS.items():
@@ -138,16 +140,16 @@ class Port(Wired):
                 looked = now
                 self.watchdog().feed()
                 self.counter()
-            # Each until an interrupt: that of the interpreter's ticks comes every millisecond, and
-            # whatever wakes stands for longer than these few.
+            # Each call returns at an interrupt. The interpreter's tick interrupts every
+            # millisecond, and a wake source stays active for longer than these few calls.
             for _ in range(_TICKS):
                 machine.lightsleep()
 
     def _rest(self):
-        """Leave the buses and take their supply from the sensors that have one of their own.
+        """Release the buses, and switch off the supply of sensors that have their own.
 
-        A UART's receiver would keep the fast clock running, and a pin that is still driven would
-        supply such a sensor through its input.
+        The receiver of a UART would keep the fast clock running, and a pin that is still driven
+        would supply such a sensor through its input.
         """
         for kind, number in list(self._buses):
             if kind != "I2C":
@@ -160,24 +162,24 @@ class Port(Wired):
             if "supply" in wiring:
                 Pin(wiring["cs"], Pin.IN)
                 Pin(wiring["supply"], Pin.OUT, value=on)
-                registers.drive_high(wiring["supply"])  # a MAX31865 wants 3.5 mA
+                registers.drive_high(wiring["supply"])  # a MAX31865 draws 3.5 mA
                 waits = on
         if waits:
             time.sleep_ms(_SUPPLY_MS)
 
     def reset(self):
-        """Boot anew; does not return."""
+        """Reset the chip. Does not return."""
         machine.reset()
 
     def restart(self):
-        """Boot anew, as a boot that was asked for; does not return."""
+        """Reset the chip, so that the boot cause is "commanded". Does not return."""
         registers.mark(_MARK)
         machine.reset()
 
     # ---- parts ----
 
     def bus(self, kind, number):
-        """Return the bus, made when first asked for."""
+        """Return the bus, which is created on first use."""
         if (kind, number) in self._buses:
             return self._buses[kind, number]
         if kind == "UART":
@@ -191,10 +193,10 @@ class Port(Wired):
 
 
 def _cause(reasons):
-    """Return why the chip booted (``records``).
+    """Return the boot cause (as in ``records``).
 
-    Power-on, brown-out and reset pin cannot be told apart; the end of System OFF is as good as a
-    power-on, for neither RAM nor counter outlive it.
+    Power-on, brown-out and the reset pin cannot be distinguished. The end of System OFF counts as
+    a power-on, because neither RAM nor the counter survives it.
     """
     if reasons & registers.DOG:
         return _WATCHDOG

@@ -1,7 +1,7 @@
-"""nRF52840: the registers that MicroPython has no words for, by name.
+"""nRF52840: functions on registers that MicroPython does not support.
 
-Sections are those of the product specification v1.7. Every access goes through ``mem32``; nothing
-here keeps an interrupt, for those belong to the interpreter, as do RTC1 and its ticks.
+Section numbers are those of the product specification v1.7. Every access uses ``mem32``. No
+interrupt is used here, because interrupts belong to the interpreter, as do RTC1 and its ticks.
 """
 
 import time
@@ -12,7 +12,7 @@ from machine import mem32
 from micropython import const
 from uctypes import addressof
 
-# POWER, 5.3.7, and CLOCK, 5.4.3: one peripheral.
+# POWER (5.3.7) and CLOCK (5.4.3) are one peripheral.
 _LFCLKSTART = const(0x40000008)
 _LFCLKSTOP = const(0x4000000C)
 _RESETREAS = const(0x40000400)
@@ -25,7 +25,7 @@ _LFCLKSRC = const(0x40000518)
 _XTAL = const(1)  # LFCLKSRC.SRC, LFCLKSTAT.SRC
 _SRC = const(3)
 _RUNNING = const(0x10000)  # LFCLKSTAT.STATE
-_LOOKS = const(1000)  # some ms; it stops within one period
+_LOOKS = const(1000)  # some ms; the clock stops within one period
 _VBUSDETECT = const(1)
 
 # RESETREAS
@@ -45,8 +45,8 @@ _PRESCALER = const(0x40024508)
 
 _OVRFLW = const(0x2)  # EVTENSET
 _PRESCALE = const(31)  # 32,768 Hz / (31 + 1) = 1,024 a second
-_TASK_US = const(100)  # three periods of 32,768 Hz: each task takes up to one and a half
-_WRAP_S = const(16384)  # after which the counter of 24 bits begins anew
+_TASK_US = const(100)  # three periods of 32,768 Hz; each task takes up to one and a half
+_WRAP_S = const(16384)  # the 24-bit counter overflows after this time
 
 # WDT, 6.36.4.
 _WDT_START = const(0x40010000)
@@ -75,13 +75,13 @@ _OVERSAMPLE = const(0x400075F4)
 _RESULT_PTR = const(0x4000762C)
 _RESULT_MAXCNT = const(0x40007630)
 
-# GAIN 1/6, REFSEL 0.6 V, TACQ 40 us, which suits a divider of up to 800 kilo-ohm; single-ended.
+# GAIN 1/6, REFSEL 0.6 V, single-ended. TACQ is 40 us, for a divider of up to 800 kilo-ohm.
 _CONFIG = const(0x50000)
-_STEPS = const(28125)  # 3.6 V in uV / 4096 * 32: no product is beyond 31 bits
+_STEPS = const(28125)  # 3.6 V in uV / 4096 * 32; no product exceeds 31 bits
 _12_BIT = const(2)
 _AIN_PINS = (2, 3, 4, 5, 28, 29, 30, 31)
 
-# GPIO, 6.9.2: P0; P1 lies 0x300 behind it.
+# GPIO P0 (6.9.2). The registers of P1 follow 0x300 later.
 _LATCH = const(0x50000520)
 _PIN_CNF = const(0x50000700)
 _PORT = const(0x300)
@@ -96,7 +96,7 @@ _LIMIT_MS = const(10)
 
 
 def _until(address, mask, value):
-    """Wait until the bits ``mask`` of a register are ``value``; OSError(ETIMEDOUT)."""
+    """Wait until the bits ``mask`` of a register equal ``value``. Raises OSError(ETIMEDOUT)."""
     start = time.ticks_ms()
     while mem32[address] & mask != value:
         if time.ticks_diff(time.ticks_ms(), start) > _LIMIT_MS:
@@ -104,15 +104,15 @@ def _until(address, mask, value):
 
 
 def start_crystal():
-    """Let the crystal make the 32,768 Hz that RTCs and watchdog count (CLOCK, 5.4.2).
+    """Use the crystal for the 32,768 Hz clock of RTCs and watchdog (CLOCK, 5.4.2).
 
-    The interpreter starts them from the RC oscillator, which is off by up to 2 %. Until the
-    crystal runs, a quarter of a second, the RC oscillator goes on in its place.
+    The interpreter starts the clock from the RC oscillator, whose error is up to 2 %. The RC
+    oscillator continues until the crystal runs, which takes a quarter of a second.
     """
     if mem32[_LFCLKSTAT] & (_RUNNING | _SRC) == _RUNNING | _XTAL:
         return
-    # The source cannot be changed while the clock runs. It is what the interpreter's ticks count:
-    # no time can be told until it runs again.
+    # The source can only be changed while the clock is stopped. The interpreter's ticks count this
+    # clock, so time cannot be measured until it runs again.
     mem32[_LFCLKSTOP] = 1
     for _ in range(_LOOKS):
         if not mem32[_LFCLKSTAT] & _RUNNING:
@@ -122,24 +122,24 @@ def start_crystal():
 
 
 class Seconds:
-    """Seconds since it was made, on RTC2: 24 bits of 1/1,024 s, and their overflows (6.22)."""
+    """Seconds since its creation, from RTC2: 24 bits of 1/1,024 s, and the overflows (6.22)."""
 
     def __init__(self):
         """Start the counter at 0."""
         mem32[_RTC_STOP] = 1
         mem32[_RTC_CLEAR] = 1
-        mem32[_PRESCALER] = _PRESCALE  # only while it is stopped (6.22.2)
+        mem32[_PRESCALER] = _PRESCALE  # possible only while the counter is stopped (6.22.2)
         mem32[_EVENTS_OVRFLW] = 0
-        mem32[_EVTENSET] = _OVRFLW  # else there is no such event (6.22.7)
+        mem32[_EVTENSET] = _OVRFLW  # without this there is no overflow event (6.22.7)
         self._overflows = 0
         mem32[_RTC_START] = 1
         time.sleep_us(_TASK_US)
 
     def now(self):
-        """Return (seconds, milliseconds); to be called at least every 4.5 hours.
+        """Return (seconds, milliseconds). Must be called at least every 4.5 hours.
 
-        An overflow between the look at the event and that at the counter would give a time 4.5
-        hours early: where the event is there behind the counter, both are looked at again.
+        An overflow between the reads of event and counter would give a time that is 4.5 hours too
+        early. If the event is set after the counter was read, both are therefore read again.
         """
         while True:
             if mem32[_EVENTS_OVRFLW]:
@@ -151,10 +151,10 @@ class Seconds:
 
 
 class Watchdog:
-    """The WDT, which nothing stops once it runs (6.36)."""
+    """The WDT, which cannot be stopped once it runs (6.36)."""
 
     def __init__(self, timeout_ms):
-        """Arm it, also for the time in which the CPU sleeps; a debugger's halt holds it."""
+        """Start the WDT. It counts while the CPU sleeps, and pauses while a debugger halts it."""
         if not mem32[_RUNSTATUS]:
             mem32[_CRV] = timeout_ms * 4096 // 125 - 1
             mem32[_WDT_CONFIG] = _RUN_IN_SLEEP
@@ -163,15 +163,16 @@ class Watchdog:
         self.feed()
 
     def feed(self):
-        """Begin the time anew."""
+        """Restart the timeout."""
         mem32[_RR0] = _RELOAD
 
 
 def reset_reasons():
-    """Return the bits of RESETREAS (5.3.7.8), 0 for power-on, brown-out and the reset pin.
+    """Return the bits of RESETREAS (5.3.7.8); 0 for power-on, brown-out and the reset pin.
 
-    The interpreter has cleared the bit that it calls ``reset_cause``, whose number it is, but for
-    RESETPIN, which it calls 0. The others are cleared here: they add up until somebody does.
+    The interpreter has already cleared the one bit that it reports as ``reset_cause``; that value
+    is the number of the bit, except for RESETPIN, which it reports as 0. The other bits are
+    cleared here, because they accumulate until software clears them.
     """
     others = mem32[_RESETREAS]
     mem32[_RESETREAS] = others
@@ -180,17 +181,17 @@ def reset_reasons():
 
 
 def mark(value):
-    """Keep a byte through a reset by software, but none by power, pin or watchdog (5.3.7.14)."""
+    """Store a byte that survives only a software reset (GPREGRET, 5.3.7.14)."""
     mem32[_GPREGRET] = value
 
 
 def marked():
-    """Return the byte that ``mark`` kept."""
+    """Return the byte that ``mark`` stored."""
     return mem32[_GPREGRET] & 0xFF
 
 
 def vbus():
-    """Return whether there is power on VBUS (USBREGSTATUS, 5.3.7.12)."""
+    """Return whether VBUS is powered (USBREGSTATUS, 5.3.7.12)."""
     return bool(mem32[_USBREGSTATUS] & _VBUSDETECT)
 
 
@@ -205,7 +206,7 @@ def _cnf(pin):
 
 
 def drive_high(pin):
-    """Let an output give 5 mA and more instead of 1 (DRIVE H0H1, 6.9.2.10)."""
+    """Let an output drive 5 mA and more instead of 1 mA (DRIVE H0H1, 6.9.2.10)."""
     mem32[_cnf(pin)] = mem32[_cnf(pin)] & ~_CNF_DRIVE | _H0H1
 
 
@@ -215,9 +216,9 @@ def sense_high(pin):
 
 
 def system_off():
-    """Enter System OFF (5.3.3): a sensed pin or power on VBUS ends it, with a reset.
+    """Enter System OFF (5.3.3). A sensed pin or power on VBUS ends it with a reset.
 
-    Where a debugger is attached the CPU runs on; then the watchdog ends it.
+    With a debugger attached the CPU continues to run; the watchdog then resets it.
     """
     for latch in (_LATCH, _LATCH + _PORT):
         mem32[latch] = 0xFFFFFFFF
@@ -227,7 +228,7 @@ def system_off():
 
 
 def microvolts(pin):
-    """Return the voltage at an AIN pin, 0 to 3.6 V, from one conversion of 12 bits (6.23)."""
+    """Return the voltage at an AIN pin, 0 to 3.6 V in microvolts, from one conversion (6.23)."""
     result = bytearray(4)
     mem32[_ADC_ENABLE] = 1
     try:
@@ -250,5 +251,5 @@ def microvolts(pin):
         mem32[_CH0_PSELP] = 0
         mem32[_ADC_ENABLE] = 0
     value = result[0] | result[1] << 8
-    # What lies below ground by an offset is read as a negative number.
+    # An offset can make a voltage near ground negative.
     return 0 if value >= 0x8000 else value * _STEPS // 32

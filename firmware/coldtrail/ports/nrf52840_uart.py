@@ -1,6 +1,6 @@
-"""nRF52840: the UART with a buffer that a whole answer fits into.
+"""nRF52840: a UART with a receive buffer that holds a whole answer.
 
-The interpreter's own buffer has 64 bytes, which are 17 ms at 38,400 baud, and cannot be polled.
+The interpreter's own buffer has 64 bytes, which is 17 ms at 38,400 baud, and cannot be polled.
 """
 
 import io
@@ -9,36 +9,36 @@ import machine
 from micropython import const
 
 _SIZE = const(2048)
-_PIECE = const(64)  # written at once: the interpreter waits until it is out
-_POLL = const(3)  # MP_STREAM_POLL, and its flags
+_PIECE = const(64)  # bytes in one write: the interpreter blocks until they are sent
+_POLL = const(3)  # MP_STREAM_POLL and its flags
 _READABLE = const(1)
 _WRITABLE = const(4)
 
 
 class UART(io.IOBase):
-    """A stream that does not block in reading; at its pins, which the image gives it."""
+    """A stream whose reads do not block. Its pins are fixed in the image."""
 
     def __init__(self, number, baudrate):
-        """Receive from now on."""
+        """Start to receive."""
         self._number = number
         self._ring = bytearray(_SIZE)
         self._head = self._tail = 0
-        self.lost = 0  # bytes for which there was no room
+        self.lost = 0  # bytes that did not fit into the buffer
         self.init(baudrate)
 
     def init(self, baudrate, rxbuf=_SIZE):
-        """Turn to another rate; what was received before is gone."""
+        """Change the rate; received bytes are discarded."""
         self._uart = machine.UART(self._number, baudrate, timeout=0, timeout_char=0)
         self._head = self._tail = 0
-        # Within the interrupt: what runs meanwhile may take longer than the 64 bytes last.
+        # Receive in the interrupt, because other code may run for longer than 64 bytes take.
         self._uart.irq(self._receive, machine.UART.IRQ_RX, True)
 
     def deinit(self):
-        """Stop; the receiver would keep the high-frequency clock running."""
+        """Stop, because the receiver would keep the high-frequency clock running."""
         self._uart.deinit()
 
     def _receive(self, uart):
-        """Take what has come. Runs in the interrupt: nothing may be allocated."""
+        """Store the received bytes. This runs in an interrupt, so it must not allocate memory."""
         while uart.any():
             byte = uart.readchar()
             head = self._head
@@ -50,14 +50,14 @@ class UART(io.IOBase):
                 self._head = behind
 
     def ioctl(self, request, flags):
-        """Tell whether it can be read and written; see MicroPython's ``io.IOBase``."""
+        """Return whether the stream can be read and written; see MicroPython's ``io.IOBase``."""
         if request == _POLL:
             ready = _WRITABLE if self._head == self._tail else _WRITABLE | _READABLE
             return flags & ready
         return 0
 
     def readinto(self, buffer):
-        """Take what there is into ``buffer``; return how many bytes, None for none."""
+        """Copy the received bytes into ``buffer``; return their number, or None without any."""
         head, tail = self._head, self._tail
         if head == tail:
             return None

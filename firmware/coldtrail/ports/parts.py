@@ -1,15 +1,15 @@
-"""Makes the drivers of a board's parts, and frees its bus. Imported for that alone."""
+"""Creates the drivers of a board's parts, and frees its I2C bus. Unloaded after use."""
 
 import time
 
 import machine
 from machine import Pin
 
-_PERIOD_US = 5  # half a clock at 100 kHz, which every part on the bus can follow
+_PERIOD_US = 5  # half a clock period at 100 kHz, which every part on the bus supports
 
 
 def make(port, chip, wiring):
-    """Return the driver of the sensor that the board file wires so."""
+    """Return the driver of a sensor, as wired in the board file. Raises ValueError."""
     part = wiring["part"]
     if part == "SHT45":
         from drivers.sht45 import SHT45
@@ -52,7 +52,7 @@ def modem(port, board):
 
 
 def cut_modem(board):
-    """Take the modem's supply away, whatever it was doing; where there is none, nothing."""
+    """Switch off the modem's supply in any state. Does nothing without a modem."""
     wiring = getattr(board, "MODEM", None)
     if wiring:
         for role in ("supply", "pwrkey", "reset_n"):
@@ -60,7 +60,7 @@ def cut_modem(board):
 
 
 def unique_id():
-    """Return the chip's own number: on an ESP32 its MAC, on an nRF52840 8 bytes of its factory."""
+    """Return the chip's unique id: an ESP32's MAC, or the 8 bytes of an nRF52840's factory id."""
     found = machine.unique_id()
     if not found:
         from coldtrail.ports import nrf52840_registers
@@ -70,10 +70,11 @@ def unique_id():
 
 
 def free(pins):
-    """Clock a part off an I2C bus that holds SDA because it waits for the rest of a byte.
+    """Free an I2C bus on which a part holds SDA because it expects the rest of a byte.
 
-    Nine clocks and a stop (UM10204, 3.1.16): bounded, whether it lets go or not. Not every chip
-    has an open drain for its own pins, so a line is driven low, or it is an input.
+    Sends nine clocks and a stop (UM10204, 3.1.16), so the time is limited even if the part does
+    not release SDA. Not every chip has open-drain pins, so each line is either driven low or an
+    input.
     """
     scl, sda = pins["scl"], pins["sda"]
     Pin(sda, Pin.IN)

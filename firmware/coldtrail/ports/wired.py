@@ -1,6 +1,6 @@
-"""What every chip has in common: buses and parts as the board file wires them.
+"""Common to every chip: buses and parts, as wired in the board file.
 
-What is not asked for at every wake lies in parts.py, which is given back.
+Functions that are not needed at every wake are in parts.py, which is unloaded after use.
 """
 
 import machine
@@ -10,10 +10,10 @@ from memory import forget
 
 
 class Wired:
-    """Buses, parts, button and LED; a chip's ``Port`` adds time, memory, wakes and sleep."""
+    """Buses, parts, button and LED. A chip's ``Port`` adds time, memory, wakes and sleep."""
 
     def __init__(self, board):
-        """Use the parts of ``board``, the board file's module."""
+        """Store ``board``, the board file's module, and supply its sensors."""
         self._board = board
         self._buses = {}
         self._sensors = {}
@@ -24,27 +24,27 @@ class Wired:
 
     def since_boot(self, boot_rtc):
         """Return (seconds, milliseconds) since the boot that began at ``boot_rtc`` seconds."""
-        seconds, ms = self.counter()  # type: ignore[attr-defined] # the chip's
+        seconds, ms = self.counter()  # type: ignore[attr-defined] # of the chip's class
         return seconds - boot_rtc, ms
 
     def button(self):
-        """Return whether the button is down."""
+        """Return whether the button is pressed."""
         return bool(Pin(self._board.BUTTON, Pin.IN).value())
 
     def led(self, green, red):
-        """Light the two colours."""
+        """Set the two colours of the LED."""
         Pin(self._board.LED_GREEN, Pin.OUT, value=green)
         Pin(self._board.LED_RED, Pin.OUT, value=red)
 
     def interrupted(self, name):
-        """Return whether a sensor's interrupt line is active: an event stands in the part."""
+        """Return whether a sensor's interrupt line is active: the part has an event."""
         wiring = self._board.SENSORS[name]
         if "int1" in wiring:
             return bool(Pin(wiring["int1"], Pin.IN).value())
         return not Pin(wiring["int"], Pin.IN).value()
 
     def bus(self, kind, number):
-        """Return the bus, made when first asked for."""
+        """Return the bus, which is created on first use."""
         bus = self._buses.get((kind, number))
         if bus is None:
             wiring = self._board.BUSES[kind, number]
@@ -54,13 +54,14 @@ class Wired:
         return bus
 
     def free_bus(self):
-        """Clock a part off the I2C bus that holds SDA; bounded, whether it lets go or not."""
+        """Free an I2C bus on which a part holds SDA. The time is limited in any case."""
         from coldtrail.ports import parts
 
         for kind, number in list(self._buses):
             if kind == "I2C":
                 parts.free(self._board.BUSES[kind, number]["pins"])
-                # The pins belong to the bus again: it is the peripheral that the drivers know.
+                # The pins belong to the bus again. Keep the object, because the drivers refer to
+                # it.
                 del self._buses[kind, number]
                 self.bus(kind, number)
 
@@ -72,12 +73,12 @@ class Wired:
         cs = Pin(wiring["cs"], Pin.OUT, value=1)
         self._flash = W25Q64(self.bus("SPI", wiring["spi"]), cs)
         forget("drivers", "w25q64_start")
-        # Where others use the rest of the part.
+        # The board may use the rest of the part for something else.
         self._flash.size = wiring.get("log_size", self._flash.size)
         return self._flash
 
     def modem(self):
-        """Return the modem's driver; the modem is left as it is."""
+        """Return the driver of the modem; the state of the modem does not change."""
         from coldtrail.ports import parts
 
         modem = parts.modem(self, self._board)
@@ -86,7 +87,7 @@ class Wired:
         return modem
 
     def sensor(self, name):
-        """Return the driver of a sensor, or None where the board has none of that name."""
+        """Return the driver of a sensor, or None when the board has none of that name."""
         driver = self._sensors.get(name)
         if driver is None and name in self._board.SENSORS:
             from coldtrail.ports import parts
@@ -96,18 +97,18 @@ class Wired:
         return driver
 
     def release(self, name):
-        """Give back a sensor's driver, unless it keeps an event; made anew when next asked for."""
+        """Unload a sensor's driver, unless it holds an event; ``sensor`` creates it again."""
         driver = self._sensors.get(name)
         if driver and not getattr(driver, "pending", None):
             del self._sensors[name], driver
             forget("drivers", self._board.SENSORS[name]["part"].lower())
 
     def kept(self, name):
-        """Return the driver of a sensor that keeps an event (``pending``), else None."""
+        """Return the driver of a sensor that holds an event (``pending``), else None."""
         return self._sensors.get(name)
 
     def release_all(self):
-        """Give back all drivers of sensors, their events too, and what makes them."""
+        """Unload the drivers of all sensors, with their events, and what creates them."""
         for name in list(self._sensors):
             del self._sensors[name]
             forget("drivers", self._board.SENSORS[name]["part"].lower())

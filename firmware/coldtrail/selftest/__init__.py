@@ -1,1 +1,1 @@
-"""Self-test: every part once, with its limits; imported when asked for."""
+"""Self-test: checks every part once against limits. Imported on request."""

@@ -1,4 +1,4 @@
-"""Self-test of LED and button, and its outcome on the LED. See run.py."""
+"""Self-test of LED and button, and the outcome on the LED. See run.py."""
 
 import asyncio
 import time
@@ -13,10 +13,10 @@ _RESULT_MS = const(5_000)
 
 
 async def pressed(port):
-    """Return after how many seconds the button was pressed, or None when it never was.
+    """Return after how many seconds the button was pressed, or None if it was not.
 
-    Both colours take turns until then. A button that is down already has to be let go first: one
-    that is stuck is never pressed.
+    The LED alternates between its colours meanwhile. A button that is already down must be
+    released first, so a stuck button never counts as pressed.
     """
     was, begun, waited = True, time.ticks_ms(), 0
     try:
@@ -35,7 +35,7 @@ async def pressed(port):
 
 
 async def show(port, failed):
-    """Show the outcome: green for 5 s, or as many red flashes as there are failed checks."""
+    """Show the outcome: green for 5 s, or one red flash for each failed check."""
     for _ in range(max(1, failed)):
         port.led(not failed, bool(failed))
         await asyncio.sleep_ms(2 * _BLINK_MS if failed else _RESULT_MS)

@@ -1,4 +1,4 @@
-"""Self-test of what is on the board itself: sensors, battery, flash. See run.py."""
+"""Self-test of the parts on the board: sensors, battery, flash. See run.py."""
 
 import time
 
@@ -10,24 +10,24 @@ from coldtrail.log.sectors import RETIRED, UNKNOWN
 from drivers import fault, fault_text
 from memory import forget
 
-# Sensor, then for each of its values: name, unit, decimal places, and what is plausible on a
-# packing line. The accelerometer has rows of its own.
+# For each sensor its values: name, unit, decimal places, and the range that is plausible on a
+# packing line. The accelerometer is checked separately.
 _PLAUSIBLE = (
     ("probe", (("probe", "degC", 2, -20000, 6000),)),  # from liquid nitrogen to a hot dock
     ("ambient", (("ambient", "degC", 2, -4000, 6000), ("humidity", "%RH", 1, 0, 1000))),
-    ("light", (("light", "lx", 2, 0, 8_386_560),)),  # the part's full scale
+    ("light", (("light", "lx", 2, 0, 8_386_560),)),  # the full scale of the part
 )
-_AT_REST_MG = const(150)  # gravity, less what offsets and an unsteady table make of it
+_AT_REST_MG = const(150)  # allowed deviation from 1 g, for offsets and an unsteady table
 
-_LEAST_CHARGE = const(3)  # of the steps of the battery's curve: 30 %
+_LEAST_CHARGE = const(3)  # index into the steps of the battery's curve: 30 %
 
-_SPARES = const(2)  # sectors that are tried
+_SPARES = const(2)  # number of sectors that are tested
 _ERASE_MS = const(400)  # W25Q64JV datasheet, section 9.6: tSE
 _PIECE = const(128)
 
 
 def results(port, recorder):
-    """Yield (name, ok, value, unit, limit) of every check; none takes longer than a second."""
+    """Yield (name, ok, value, unit, limit) of every check; no check takes longer than a second."""
     for sensor, rows in _PLAUSIBLE:
         if sensor in board.SENSORS:
             for result in _plausible(port, sensor, rows):
@@ -45,7 +45,7 @@ def results(port, recorder):
 
 
 def _measured(port, sensor):
-    """Return the values of a sensor, or what is wrong in words."""
+    """Return the values of a sensor as a tuple, or its fault as text."""
     try:
         found = port.sensor(sensor).measure()
         return found if isinstance(found, tuple) else (found,)
@@ -66,7 +66,7 @@ def _plausible(port, sensor, rows, words=None):
 
 
 def _accelerometer(port):
-    """Gravity as it lies, then the part's own test."""
+    """Check the measured gravity, then run the self-test of the part."""
     found = _measured(port, "accelerometer")
     limit = "%d to %d" % (1000 - _AT_REST_MG, 1000 + _AT_REST_MG)
     if isinstance(found, str):
@@ -102,9 +102,9 @@ def _accelerometer(port):
 
 
 def _flash(log):
-    """Say which part it is, then erase, write, read and erase sectors that hold nothing.
+    """Report the flash part, then erase, write, read and erase sectors without data.
 
-    Any maker's part is good that does what these checks want.
+    A part of any maker that passes these checks is good.
     """
     yield "flash chip", True, "%02x%02x%02x" % tuple(log.sectors.nor.jedec), "", "JEDEC id"
     spares = list(_spares(log))
@@ -115,7 +115,7 @@ def _flash(log):
     slowest = wrong = 0
     try:
         for sector in spares:
-            for inverse in (0, 0xFF):  # every bit has to become 0 once, and 1 again
+            for inverse in (0, 0xFF):  # each bit must become 0 once, and 1 again
                 slowest = max(slowest, _erase(log, sector))
                 wrong += _write(log, sector, inverse)
             slowest = max(slowest, _erase(log, sector))
@@ -129,10 +129,10 @@ def _flash(log):
 
 
 def _spares(log):
-    """Yield sectors that the newest header on the flash says are no part of the log.
+    """Yield sectors that do not belong to the log according to the newest header.
 
-    Those that it opens last. One that power loss leaves half erased is what an opening that was
-    cut short leaves, too: the log knows what to do with it.
+    These are the sectors that the log opens last. A power loss may leave one half erased. An
+    interrupted opening of a sector leaves the same state, so the log can handle it.
     """
     sectors = log.sectors
     found = 0
@@ -147,7 +147,7 @@ def _spares(log):
 
 
 def _erase(log, sector):
-    """Return how long it took in ms; OSError when bits are left."""
+    """Erase a sector and return the time in ms. Raises OSError when it is not blank afterwards."""
     sectors = log.sectors
     sectors.forget()
     begun = time.ticks_ms()
@@ -159,7 +159,7 @@ def _erase(log, sector):
 
 
 def _write(log, sector, inverse):
-    """Fill a sector with what differs from byte to byte and page to page; return what is wrong."""
+    """Fill a sector with a pattern that differs from page to page; return the wrong bytes."""
     sectors = log.sectors
     page = bytearray(sectors.nor.program_size)
     back = bytearray(_PIECE)
@@ -167,7 +167,7 @@ def _write(log, sector, inverse):
     for start in range(0, sectors.size, len(page)):
         address = sectors.address(sector, start)
         for i in range(len(page)):
-            # Nothing that a header could be taken for; and zeros would retire the sector.
+            # The pattern must not look like a header, and zeros would retire the sector.
             page[i] = (i * 37 + start // len(page) * 11 + sector) & 0xFF ^ inverse
         sectors.nor.program(address, page)
         for piece in range(0, len(page), _PIECE):

@@ -1,7 +1,7 @@
-"""Self-test by the button or from the console: its lines go to the cable. See run.py.
+"""Self-test by the button or from the console, with its output on the cable. See run.py.
 
-In three wakes: console, checks and session leave the heap in pieces, and none is as whole as that
-of a wake.
+It is divided over three wakes, because console, checks and session fragment the heap, and each of
+them needs the heap as it is after a wake.
 """
 
 import asyncio
@@ -11,13 +11,14 @@ import board
 
 
 def run(tracker, port, recorder, silent, as_json, gnss, failed=0, block=None, called=False):
-    """Make the checks up to the session; or, with a ``block``, the session; or what is behind it.
+    """Run one part of the self-test and return the arguments of the next wake, None at the end.
 
-    Where nothing may be sent (``silent``), and where a planned flight begins meanwhile, it ends
-    without the rest. Return the arguments for the next wake, or None when all is done. With
-    ``as_json`` each check is an object of its own: "check", "ok", "value", "unit", "limit"; the
-    last has "failed_checks", or "error". On a bench without a modem, nothing of the way to the
-    gateway is checked.
+    Without ``block`` it runs the checks before the session; with ``block`` the session; with
+    ``called`` the checks after the session. When nothing may be sent (``silent``), or when a
+    planned flight begins meanwhile, the self-test ends there. With ``as_json`` each check is a
+    JSON object with "check", "ok", "value", "unit" and "limit"; the last object has
+    "failed_checks" or "error". On a bench without a modem the connection to the gateway is not
+    checked.
     """
     report = _object if as_json else _line
     if not called and not getattr(board, "MODEM", None):

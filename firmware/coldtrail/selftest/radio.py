@@ -1,4 +1,4 @@
-"""Self-test of what reaches the outside: modem, SIM, registration, clock, GNSS (run.py)."""
+"""Self-test of the radio: modem, SIM, registration, clock, GNSS. See run.py."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from micropython import const
 import board
 from drivers.bg95.at import ModemError
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _CLOCK_SYNC = const(4)
 _NETWORK = const(1)
 
@@ -18,25 +18,25 @@ _POLL_MS = const(1_000)
 _REGISTER_MS = const(180_000)
 _GNSS_MS = const(120_000)
 
-_LEAST_DBM = const(-115)  # RSRP, in GSM RSSI: with less, a truck's steel is the end of it
-_CLOCK_MS = const(1_000)  # what the gateway's times may be off by
+_LEAST_DBM = const(-115)  # RSRP, in GSM RSSI; a weaker signal would not survive a steel truck
+_CLOCK_MS = const(1_000)  # largest error of the gateway's times
 
-_NEEDED = ("modem", "SIM", "registration")  # without one of these, there is nothing behind it
+_NEEDED = ("modem", "SIM", "registration")  # if one of these fails, the later checks cannot pass
 
 
 class Radio:
-    """The checks; each returns (value, unit, whether it passes) or raises OSError in words."""
+    """The checks. Each returns (value, unit, whether it passes) or raises OSError with text."""
 
     def __init__(self, port, recorder):
-        """Check the modem of ``port`` with the identity of ``recorder``, which must be free."""
+        """Check the modem of ``port``, which must not be in use, with ``recorder``'s identity."""
         self._port = port
         self._recorder = recorder
         self._modem = port.modem()
 
     async def results(self, report, gnss):
-        """Make them; return (how many failed, the block to be confirmed, 0 when none can be sent).
+        """Run the checks; return (number that failed, block to be confirmed, or 0 for none).
 
-        ``report`` as in run.py. The modem is off in the end.
+        ``report`` as in run.py. The modem is off afterwards.
         """
         rows = [
             ("modem", self._power, "answers"),
@@ -57,7 +57,7 @@ class Radio:
 
     async def _power(self):
         await self._modem.power_on(_POWER_ON_MS)
-        # The answer is the bare revision, and every revision of the family begins so.
+        # The answer is the revision alone, and every revision of this modem family begins with BG.
         return "BG" + str(await self._modem.at.command(b"AT+CGMR", b"BG"), "utf-8"), "", True
 
     async def _card(self):
@@ -66,7 +66,7 @@ class Radio:
             try:
                 number = await self._modem.at.command(b"AT+QCCID", b"+QCCID:")
                 return str(number, "utf-8"), "", True
-            except ModemError:  # also while the card is being read
+            except ModemError:  # this also happens while the modem reads the card
                 if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
                     raise ModemError("no card answers: insert one")
             await asyncio.sleep_ms(_POLL_MS)
@@ -82,7 +82,7 @@ class Radio:
         return str(dbm), "dBm", dbm >= _LEAST_DBM
 
     async def _clock(self):
-        """Record the time, and return by how much the clock has gone astray since the last."""
+        """Record the time; return the clock's deviation since the last synchronisation."""
         found = await self._modem.network_time()
         if found is None:
             raise ModemError("the network gives no time")
@@ -113,7 +113,7 @@ class Radio:
 
 
 async def _made(rows, report):
-    """Make the checks; return (how many failed, what is missing that the others need)."""
+    """Run the checks; return (number that failed, the failed check that others need)."""
     missing = None
     failed = 0
     for name, check, limit in rows:

@@ -1,21 +1,21 @@
-"""Self-test: whether a tracker is fit to travel. Imported when asked for, and given back.
+"""Self-test: whether a tracker is fit for a shipment. Imported on request, then unloaded.
 
     failed, block = await before(port, recorder, report, gnss=False)
-    ...                                   # if block: one session that publishes what is in the log
+    ...                                   # if block: one session that publishes the log
     failed += await after(port, recorder, report, block)
 
-make one check after the other and hand each result on as soon as it is known:
+Both functions run their checks one after the other and report each result at once:
 
     report(name, ok, value, unit, limit)
 
-``name``: which part ("probe", "flash erase", "SIM", ...). ``ok``: whether it passed. ``value``:
-what was measured, a decimal number as text where there is a ``unit``, else words. ``limit``: what
-passes, words. A check that needs one that failed is reported as failed, too: nothing was
-measured, its value says why.
+``name``: the part ("probe", "flash erase", "SIM", ...). ``ok``: whether it passed. ``value``: the
+measured value, a decimal number as text if there is a ``unit``, else words. ``limit``: the
+condition for passing, in words. If a check depends on one that failed, it is also reported as
+failed, and its value gives the reason.
 
-The modem is to be free. Whoever runs this goes on sampling and feeding the watchdog beside it: no
-step blocks for more than a second. The button's check waits up to 20 s for somebody to press it
-while both colours of the LED take turns.
+The modem must not be in use. The caller continues to sample and to feed the watchdog meanwhile: no
+step blocks for longer than a second. The check of the button waits up to 20 s for a press, while
+the LED alternates between its colours.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from memory import forget
 
 
 async def before(port, recorder, report, gnss=False):
-    """Check the way to the gateway; return (how many failed, the block to be confirmed).
+    """Check the connection to the gateway; return (number that failed, block to be confirmed).
 
-    Block 0: a session makes no sense. Whoever is short of memory gives this module back for the
-    session, which needs the most.
+    Block 0 means that a session cannot succeed. A caller that is short of memory unloads this
+    module before the session, which needs the most memory.
     """
     from coldtrail.selftest import radio
 
@@ -39,9 +39,9 @@ async def before(port, recorder, report, gnss=False):
 
 
 async def after(port, recorder, report, block):
-    """Tell whether the block was confirmed, and check the rest; return how many failed.
+    """Report whether the block was confirmed, and check the rest; return how many failed.
 
-    ``block`` None: there was no way to the gateway to be checked.
+    ``block`` None: the connection to the gateway was not checked.
     """
     failed = 0
     if block is not None:

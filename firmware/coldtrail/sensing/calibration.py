@@ -1,4 +1,4 @@
-"""The calibrations of the sensors, as provisioned in calibration.cbor."""
+"""The calibrations of the sensors, provisioned in calibration.cbor."""
 
 from micropython import const
 
@@ -14,8 +14,8 @@ def load(data):
     """Return the calibrations in the CBOR array ``data``, the file ``calibration.cbor``.
 
     A calibration is [channel, instrument, certificate, date, due, [[raw, offset], ...]], as in
-    event 16 of uplink.cddl: dates in Unix seconds, raw readings and offsets in the channel's unit.
-    Raises ValueError with one sentence that names the fault.
+    event 16 of uplink.cddl. Dates are in Unix seconds; raw readings and offsets are in the unit of
+    the channel. Raises ValueError with one sentence that names the fault.
     """
     calibrations = decode(data)
     if not isinstance(calibrations, list):

@@ -1,12 +1,12 @@
-"""Corrects a reading by the table of its calibration."""
+"""Corrects a reading by the points of its calibration."""
 
 
 def corrected(points, raw):
     """Return ``raw`` plus its offset.
 
-    ``points``: [[raw, offset], ...] with raw ascending, at least one, in the reading's unit. The
-    offset is linear between two points, rounded half away from zero, and constant beyond the
-    outermost.
+    ``points``: [[raw, offset], ...], at least one, in ascending order of raw, in the unit of the
+    reading. The offset is interpolated linearly between two points, rounded half away from zero,
+    and constant outside the range of the points.
     """
     below = points[0]
     for above in points:
@@ -15,7 +15,7 @@ def corrected(points, raw):
         below = above
     span = above[0] - below[0]
     if raw <= below[0] or raw >= above[0]:
-        # A point itself, or beyond the outermost.
+        # At a point, or outside the range of the points.
         return raw + (above[1] if raw >= above[0] else below[1])
     scaled = below[1] * span + (above[1] - below[1]) * (raw - below[0])
     offset = (2 * abs(scaled) + span) // (2 * span)

@@ -1,18 +1,19 @@
-"""What happens between samples: the box is opened, shaken, dropped.
+"""Events between samples: the box is opened, shaken or dropped.
 
-Light and accelerometer wake the tracker by their interrupt lines and keep what they saw until it
-is fetched. Each may do so 12 times an hour. Then it is masked until that hour is over, so that a
-loose lamp or a rattling lorry costs a known amount of energy: fault 12, its start and its end.
+The light sensor and the accelerometer wake the tracker by their interrupt lines and keep the event
+until it is read. Each may do so 12 times an hour. Then it is masked for the rest of that hour, so
+that a loose lamp or a vibrating lorry costs a limited amount of energy. Fault 12 records the start
+and the end of this.
 
-Imported when there is something to do, and given back. What stays is ``memory``, a list of
-integers, in the RTC memory during deep sleep.
+The module is imported when needed and then unloaded. Its state is ``memory``, a list of integers,
+which is kept in the RTC memory during deep sleep.
 """
 
 from micropython import const
 
 from drivers.fault import SensorFault
 
-# From records.py, so that the compiler puts them in place.
+# Constants of records.py, repeated so that the compiler can inline them.
 _FAULT = const(13)
 _STORM = const(12)
 _CHANNEL_LIGHT = const(3)
@@ -20,14 +21,14 @@ _CHANNEL_SHOCK = const(8)
 
 _BUDGET = const(12)
 _HOUR_S = const(3600)
-_USUAL_SHOCK_MG = const(4000)  # where the profile has no rule on shocks
+_USUAL_SHOCK_MG = const(4000)  # used when the profile has no rule on shocks
 
-# Sources: bits at the port. Their subjects (of faults) are 2 and 3.
+# Sources, as bits of the port. Their subjects in fault records are 2 and 3.
 LIGHT = const(1)
 MOTION = const(2)
 _SOURCES = (LIGHT, MOTION)
 
-# Memory; from memories.py.
+# Indices into ``memory``, from memories.py.
 _EVENTS_OPEN = const(0)
 _EVENTS_LIMIT = const(1)
 _EVENTS_TO_ARM = const(2)
@@ -38,7 +39,7 @@ _EVENTS_SIZE = const(9)
 
 
 def begin(recorder, memory, t):
-    """Begin anew after a boot, which lets every source in again."""
+    """Reset the memory after a boot; this unmasks every source."""
     memory[:] = [0] * _EVENTS_SIZE
     memory[_EVENTS_TO_ARM] = LIGHT | MOTION
     for source in _SOURCES:
@@ -47,7 +48,7 @@ def begin(recorder, memory, t):
 
 
 def arm(port, profile, memory, later=0):
-    """Arm the sources that are to be armed, but those in ``later``, as the profile wants it."""
+    """Arm the sources that need it, except those in ``later``, with the limits of the profile."""
     memory[_EVENTS_LIMIT] = _limit(profile.rules, _CHANNEL_LIGHT)
     for source in _SOURCES:
         if not memory[_EVENTS_TO_ARM] & source or later & source:
@@ -56,12 +57,12 @@ def arm(port, profile, memory, later=0):
             if _arm(port, profile, memory, source):
                 memory[_EVENTS_ARMED] |= source
         except SensorFault:
-            continue  # its sample says so; the next wake tries again
+            continue  # the next sample reports it; the next wake tries again
         memory[_EVENTS_TO_ARM] &= ~source
 
 
 def _arm(port, profile, memory, source):
-    """Arm a source; return whether it may wake the tracker now."""
+    """Arm a source; return whether it may now wake the tracker."""
     driver = port.sensor("light" if source == LIGHT else "accelerometer")
     if driver is None:
         return False
@@ -81,22 +82,22 @@ def _arm(port, profile, memory, source):
 
 
 def disarm(port, memory):
-    """Let nothing but clock and button wake the tracker: there is no shipment."""
+    """Disable the interrupts of both sources, because no shipment is active."""
     memory[_EVENTS_ARMED] = memory[_EVENTS_OPEN] = 0
-    memory[_EVENTS_TO_ARM] = LIGHT | MOTION  # when there is one again
+    memory[_EVENTS_TO_ARM] = LIGHT | MOTION  # for the next shipment
     for name in ("light", "accelerometer"):
         driver = port.sensor(name)
         if driver:
             try:
                 driver.arm()
             except SensorFault:
-                pass  # nobody listens
+                pass  # without a shipment the fault does not matter
 
 
 def look(port, recorder, memory, seen, t):
-    """Count what the sources in ``seen`` have latched; return whether to take a sample for it.
+    """Count the events of the sources in ``seen``; return whether they need a sample.
 
-    Also lets those in again whose hour is over. ``t``: now.
+    Also unmasks the sources whose hour is over. ``t``: now, in seconds since boot.
     """
     sample = False
     for source in _SOURCES:
@@ -118,12 +119,12 @@ def look(port, recorder, memory, seen, t):
                 memory[_EVENTS_MASKED] |= source
                 memory[_EVENTS_ARMED] &= ~source
                 recorder.record(_FAULT, [t, source + 1, _STORM, 1])
-    # What the accelerometer has seen is fetched with the sample, and arming anew would clear it.
+    # The accelerometer's event is read with the sample; arming it now would clear the event.
     arm(port, recorder.profile, memory, seen & MOTION)
     return sample
 
 
 def _limit(rules, channel):
-    """Return the least reading beyond a rule on a channel, 0 when there is no such rule."""
+    """Return the smallest reading beyond a rule on a channel, 0 without such a rule."""
     limits = [rule[4] + rule[3] % 2 for rule in rules if rule[2] == channel and rule[3] > 2]
     return min(limits) if limits else 0

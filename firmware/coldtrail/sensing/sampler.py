@@ -1,13 +1,13 @@
-"""Takes one sample: every fitted sensor once, absent values with the status that says why."""
+"""Takes one sample of every fitted sensor; a status gives the reason for an absent value."""
 
 from micropython import const
 
 from drivers.fault import BUS_STUCK, VALUE_STUCK, SensorFault
 
 CHANNELS = 8
-OVERDUE = const(1 << 20)  # status: a calibration is past its due date
+OVERDUE = const(1 << 20)  # status bit: a calibration is past its due date
 
-# Sensor number (its place in the status, four bits each), name at the port, channels.
+# Sensor number (its position in the status, four bits each), name at the port, channels.
 SENSORS = (
     (0, "probe", (0,)),
     (1, "ambient", (1, 2)),
@@ -16,38 +16,40 @@ SENSORS = (
     (4, "battery", (4,)),
 )
 
-# So many readings in a row that agree in every bit are no measurement. Each driver whose noise
-# makes that impossible offers the bits as ``raw``; figures in README.md.
+# So many bit-identical readings in a row mark a noisy sensor as stuck. A driver offers the bits as
+# ``raw`` if noise makes such a run impossible; README.md has the figures.
 STUCK = const(16)
 
-# 0.01 degC. The probe's converter has no checksum. What it reads is repeated at once where it
-# differs by more than this from the reading before, and of the two the nearer one counts. A
-# conversion takes 0.1 s. Within that even a bare element in moving air (63 % of a step in 4 s at
-# the fastest), taken from a box at 5 degC into a yard at 40 degC, moves by 0.9 degC: two in a row
-# that are further apart are not both a temperature. The payload itself, minutes slow, moves by
-# 0.1 degC between samples a minute apart, and the noise, 0.1 degC, differs by 0.7 degC at five
-# sigma: so it costs a conversion where something happens, and nothing where nothing does.
+# 0.01 degC. The converter of the probe has no checksum. A reading that differs by more than this
+# from the one before is repeated at once, and the nearer one of the two is used. A conversion
+# takes 0.1 s. Even a bare element in moving air (63 % of a step in 4 s at the fastest) that is
+# moved from a box at 5 degC into a yard at 40 degC changes by only 0.9 degC in that time. If two
+# consecutive conversions differ by more, at most one of them is a temperature. The payload itself
+# is slower: it changes by 0.1 degC between samples a minute apart. The noise of 0.1 degC gives a
+# difference of 0.7 degC at five sigma. The repetition therefore costs a conversion only when the
+# temperature really changes.
 _JUMP = const(100)
 
-# From memories.py, so that the compiler puts them in place.
+# Constants of memories.py, repeated so that the compiler can inline them.
 _REPEATS_LAST = const(10)
 _REPEATS_REPEATED = const(11)
 
 
 def repeats():
-    """Return the memory that ``read`` wants: the raw reading of each sensor, how often it came.
+    """Return the initial memory of ``read``.
 
-    And what ``_probe`` remembers.
+    For each sensor: its latest raw reading and how often it was repeated; then the state of
+    ``_probe``.
     """
     return [0] * (2 * len(SENSORS)) + [None, None]
 
 
 def read(port, memory):
-    """Measure and return [status, raw value of channel 0 ... 7], None for a value that is absent.
+    """Measure and return [status, raw value of channel 0 ... 7]; None for an absent value.
 
-    ``port.sensor(name)`` gives a driver with ``measure()`` (an integer, or a tuple of integers
-    for consecutive channels, in the channels' units) or None where none is fitted. One sensor's
-    fault leaves the others alone.
+    ``port.sensor(name)`` gives a driver with ``measure()`` (an integer, or a tuple of integers for
+    consecutive channels, in the units of the channels), or None when none is fitted. A fault of
+    one sensor does not affect the others.
     """
     status = 0
     memory[_REPEATS_REPEATED] = None
@@ -66,7 +68,7 @@ def read(port, memory):
             reading = (reading,)
         for channel, value in zip(channels, reading):
             values[channel] = value
-        # A call needs the memory for other things.
+        # Free the memory, which a call needs.
         driver = None
         port.release(name)
     return [status] + values
@@ -83,14 +85,14 @@ def _measure(port, driver):
 
 
 def _probe(driver, memory):
-    """Measure the payload; what does not fit the reading before has to be confirmed."""
+    """Measure the payload; a reading far from the one before is confirmed by another."""
     last, memory[_REPEATS_LAST] = memory[_REPEATS_LAST], None
     if last is None:
         last = driver.measure()
     try:
         reading = driver.measure()
     except SensorFault:
-        reading = None  # one conversion that fails is no more believed than one that jumps
+        reading = None  # a failed conversion is repeated like one that jumps
     if reading is None or abs(reading - last) > _JUMP:
         again = driver.measure()
         if reading is not None and abs(reading - last) < abs(again - last):
@@ -101,7 +103,7 @@ def _probe(driver, memory):
 
 
 def _watch(memory, at, raw):
-    """Raise SensorFault when ``raw`` has come too often in a row."""
+    """Raise SensorFault when ``raw`` was identical too often in a row."""
     if raw is None:
         return
     memory[at + 1] = memory[at + 1] + 1 if raw == memory[at] else 1
@@ -112,7 +114,7 @@ def _watch(memory, at, raw):
 
 
 def sample(port, memory, tables):
-    """Measure as ``read`` does, and correct by ``tables`` (see calibration.py)."""
+    """Measure as ``read`` does, and correct by ``tables`` {channel: points} (calibration.py)."""
     reading = read(port, memory)
     if tables:
         from coldtrail.sensing.correction import corrected
@@ -127,6 +129,6 @@ def sample(port, memory, tables):
 
 
 def faults(status):
-    """Yield (sensor number, code) for every sensor; code 0 means that it gave a reading."""
+    """Yield (sensor number, code) for every sensor; code 0 means a valid reading."""
     for number, _, _ in SENSORS:
         yield number, status >> 4 * number & 15

@@ -28,7 +28,8 @@ from _link import call, start  # noqa: E402
 
 gc.collect()
 start()
-random.seed(int.from_bytes(call(_OP_URANDOM, 0, 3), "little"))  # the port: from the chip's own
+# The ESP32 port also seeds it from the chip.
+random.seed(int.from_bytes(call(_OP_URANDOM, 0, 3), "little"))
 try:
     if _image:
         from _flash import boot

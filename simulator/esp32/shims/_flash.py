@@ -1,6 +1,7 @@
-"""The chip's own flash, where the volume is an image of all of it; starts as the port does.
+"""The chip's internal flash, when the volume is an image of all of it.
 
-ESP-IDF's partition table and MicroPython's esp32.Partition: a partition is a block device.
+It reads ESP-IDF's partition table, replaces MicroPython's esp32.Partition (each partition is a
+block device), and starts the firmware as the port does.
 """
 
 import struct
@@ -50,7 +51,7 @@ class Partition:
                 self.ioctl(6, block + n)
         else:
             address += offset
-        # Programming clears bits and sets none.
+        # Programming clears bits but cannot set them.
         _image.seek(address)
         old = _image.read(len(buf))
         _image.seek(address)
@@ -70,7 +71,7 @@ class Partition:
 
 
 def boot(image):
-    """Do what the port's own _boot.py does, then run boot.py."""
+    """Mount the volume as the port's _boot.py does, then run boot.py."""
     global _image
     _image = image
     uos.mount(Partition.find(Partition.TYPE_DATA, label="vfs")[0], "/")

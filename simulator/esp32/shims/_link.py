@@ -1,4 +1,4 @@
-"""The pipes to the simulator; simulator/esp32/protocol.py describes what runs over them."""
+"""The pipes to the simulator; simulator/esp32/protocol.py describes the protocol."""
 
 import sys
 from array import array
@@ -60,7 +60,7 @@ def now():
 
 
 def ticks_ms():
-    # What the last reply said still holds, as long as that is not long ago.
+    # The last reply is still valid if not much time has been spent since then.
     global _spent
     if _spent >= _FRESH_US:
         return call(_OP_TICKS_MS)

@@ -1,6 +1,6 @@
-"""What firmware seldom asks for, loaded when it does: here it would take heap, on the chip none.
+"""Functions that firmware seldom calls; loaded on use, because here they take heap.
 
-Functions named Class_method are methods of the classes in machine.
+A function named Class_method is a method of a class in machine.
 """
 
 import utime

@@ -1,4 +1,4 @@
-"""What asyncio takes from its C part, on virtual ticks (the C part reads the host's clock)."""
+"""The C part of asyncio, rewritten for virtual ticks (the C part reads the host's clock)."""
 
 from _link import now
 

@@ -1,4 +1,4 @@
-"""Module machine of the ESP32 port; every class stands for requests to the simulator."""
+"""Module machine of the ESP32 port; every class makes requests to the simulator."""
 
 from struct import pack
 
@@ -68,7 +68,7 @@ class Pin(_Peripheral):
             self.init(mode, pull, **options)
 
     def init(self, mode=None, pull=-1, value=None, drive=0, hold=None):
-        # mode | 16 * (pull + 1) | 256 * (value + 1) | 4096 * (hold + 1); 0 leaves a thing as it is
+        # mode | 16 * (pull + 1) | 256 * (value + 1) | 4096 * (hold + 1); 0 means no change
         flags = mode or 0
         if pull != -1:
             flags |= ((pull or 0) + 1) << 4

@@ -1,4 +1,4 @@
-"""Module select: UARTs and the console wait at the simulator, anything else by its ioctl."""
+"""Module select: UARTs and the console wait in the simulator, other streams by their ioctl."""
 
 import sys
 
@@ -52,7 +52,7 @@ class poll:
                     any_ready = any_ready or stream.ioctl(3, events)
             if any_ready:
                 op, timeout = _OP_POLL, 0
-            # Only the console is read without asking the simulator.
+            # Only input from the console can be read without a request to the simulator.
             if timeout == 0 and not lines & _STDIN:
                 got = ready() & lines if lines else 0
                 break

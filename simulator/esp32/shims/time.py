@@ -9,7 +9,7 @@ _OP_SLEEP_US = const(5)
 _OP_SLEEP_MS = const(6)
 _OP_RESUME = const(8)
 
-# Ticks have 30 bits on the chip; so they have on a 32-bit interpreter.
+# Ticks have 30 bits on the chip and on a 32-bit interpreter.
 if utime.ticks_add(0x3FFFFFFF, 1):
     from _rare import ticks_add, ticks_diff
 else:

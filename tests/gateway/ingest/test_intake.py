@@ -40,6 +40,12 @@ def confirmation(outcome: Kept | Refused, key: bytes = DOWNLINK) -> dict[int, An
     return document
 
 
+def documents(store: Store) -> dict[str, bytes]:
+    with store.read() as t:
+        trackers = [tracker.id for tracker in t.registry.trackers()]
+    return intake.documents(store, trackers, NOW_MS)
+
+
 def archived(store: Store) -> list[bytes]:
     with store.read() as t:
         return [row.sealed for row in t.archive.of("CT-1")]
@@ -121,10 +127,10 @@ def test_each_chain_has_its_own_confirmation(store: Store) -> None:
     first, second = old.block(), new.block()
     assert confirmation(take(store, first)[0])[1] == old.chain
     assert confirmation(take(store, second)[0])[1] == new.chain
-    assert opened(intake.documents(store, NOW_MS)["CT-1"])[1] == new.chain
+    assert opened(documents(store)["CT-1"])[1] == new.chain
     # A tracker that sends a block again wants to hear of that block's chain.
     assert confirmation(take(store, first)[0])[1] == old.chain
-    assert opened(intake.documents(store, NOW_MS)["CT-1"])[1] == old.chain
+    assert opened(documents(store)["CT-1"])[1] == old.chain
 
 
 def test_an_authentic_block_that_is_not_understood_is_kept_and_confirmed(store: Store) -> None:
@@ -146,7 +152,7 @@ def test_authentic_bytes_without_a_number_are_kept_and_the_state_told(store: Sto
 
 
 def test_before_the_first_block_there_is_no_confirmation(store: Store) -> None:
-    assert intake.documents(store, NOW_MS) == {}
+    assert documents(store) == {}
 
 
 def test_the_confirmation_is_under_the_key_version_used_last(store: Store) -> None:
@@ -258,13 +264,13 @@ def test_what_is_derived_is_rebuilt_from_the_archive(store: Store, database: str
     take(
         store, other.block(), other.block(), blocks[0], fork, *blocks[1:3], *blocks[5:7], blocks[8]
     )
-    before = intake.documents(store, NOW_MS)
+    before = documents(store)
     assert opened(before["CT-1"])[4] == [[6, 7], [9, 9]]
     databases.tamper(database, sa.update(schema.kept).values(last=schema.kept.c.last + 90))
-    assert intake.documents(store, NOW_MS) != before
+    assert documents(store) != before
     with store.write() as t:
         t.archive.rebuild()
-    assert intake.documents(store, NOW_MS) == before
+    assert documents(store) == before
     with store.read() as t:
         assert t.archive.state("CT-1", other.chain).kept == ((1, 2),)
 
@@ -293,7 +299,7 @@ def test_two_gateways_at_one_database(store: Store, database: str) -> None:
     with ThreadPoolExecutor(2) as pool:
         outcomes = [outcome for result in pool.map(serve, (1, 2)) for outcome in result]
     assert sum(isinstance(outcome, Kept) and outcome.new for outcome in outcomes) == len(arrivals)
-    for name, document in intake.documents(store, NOW_MS).items():
+    for name, document in documents(store).items():
         assert opened(document, name)[2] == 80
 
 
@@ -312,4 +318,4 @@ def test_many_trackers_in_one_commit(store: Store) -> None:
         assert isinstance(outcome, Kept)
         assert outcome.document is not None
         assert opened(outcome.document, arrival.tracker)[2] == 3
-    assert len(intake.documents(store, NOW_MS)) == 200
+    assert len(documents(store)) == 200

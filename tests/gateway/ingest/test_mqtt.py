@@ -21,20 +21,19 @@ from coldtrail_simulator.services.clock_server import ClockServer
 from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.process import free_port
 from tests.gateway import databases
-from tests.gateway.running import Client, Gateway, coldtrail, registration
+from tests.gateway.running import (
+    CONFIRMATION,
+    Client,
+    Gateway,
+    archived,
+    coldtrail,
+    registration,
+    running,
+)
 from tests.support.blocks.blockmaker import Maker, hash16, rows, sealed
 from tests.support.host import PATIENCE_S, until
 
-CONFIRMATION = "coldtrail/1/+/confirmation"
 PRESENCES = "coldtrail/1/gateway/+"
-
-
-@pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 @pytest.fixture(params=["mosquitto", "embedded"])
@@ -52,21 +51,8 @@ def gateway(tmp_path: Path, url: str) -> Iterator[Gateway]:
         yield served
 
 
-def running(folder: Path, url: str, *options: str, db: str | None = None) -> Gateway:
-    file = registration(folder)
-    coldtrail("gateway", "register", file, "--db", db or folder / "gateway.db")
-    served = Gateway(folder, url, *options, db=db)
-    until(lambda: "online" in served.said(), served.said)
-    return served
-
-
 def port(url: str) -> int:
     return int(url.rpartition(":")[2])
-
-
-def archived(gateway: Gateway, tracker: str = "CT-1") -> list[bytes]:
-    with Store(gateway.database, create=False) as store, store.read() as tables:
-        return [row.sealed for row in tables.archive.of(tracker)]
 
 
 def test_a_block_is_kept_then_confirmed_then_acknowledged(url: str, gateway: Gateway) -> None:
@@ -325,7 +311,7 @@ def test_what_cannot_be_served_ends_with_a_sentence(tmp_path: Path, mosquitto: B
 
 
 def test_a_broker_that_refuses_the_password(tmp_path: Path) -> None:
-    """A server that answers every CONNECT with return code 5, not authorised."""
+    """A server that answers every CONNECT with reason 0x87, not authorised."""
     coldtrail("gateway", "register", registration(tmp_path), "--db", tmp_path / "gateway.db")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE_S)
@@ -333,7 +319,7 @@ def test_a_broker_that_refuses_the_password(tmp_path: Path) -> None:
         with Gateway(tmp_path, url) as gateway:
             connection, _ = server.accept()
             connection.recv(1000)
-            connection.sendall(bytes.fromhex("20020005"))
+            connection.sendall(bytes.fromhex("2003008700"))
             assert gateway.process._child.wait() == 2
             connection.close()
         assert "Not authorized" in gateway.said()

@@ -1,4 +1,4 @@
-"""Makes blocks and opens confirmations without the gateway's code: cbor2 and pycose."""
+"""Makes blocks and opens confirmations with cbor2 and pycose, without the gateway's code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sealed(
     content_type: int = BLOCK,
     direction: str = "up",
 ) -> bytes:
-    """Return a payload in a COSE_Mac0, as pycose makes it."""
+    """Return a payload in a COSE_Mac0 made by pycose."""
     message = Mac0Message(
         phdr={Algorithm: HMAC256, ContentType: content_type, KID: bytes((version,))},
         uhdr={},
@@ -47,7 +47,7 @@ def sealed(
 def opened(
     document: bytes, tracker: str = "CT-1", key: bytes = DOWNLINK, *, direction: str = "down"
 ) -> dict[int, Any]:
-    """Return what a COSE_Mac0 holds; AssertionError unless pycose verifies it."""
+    """Return the content of a COSE_Mac0. Raises AssertionError unless pycose verifies it."""
     message: Any = CoseMessage.decode(document)
     message.key = SymmetricKey(k=key)
     message.external_aad = cbor2.dumps(["coldtrail/1", direction, tracker])
@@ -57,7 +57,7 @@ def opened(
 
 
 def columns(rows: Sequence[Row], interval: int) -> dict[int, Any]:
-    """Return samples as the contract's columns."""
+    """Return samples in the columns of the contract."""
     times = [t for t, _, _ in rows]
     steps = [later - earlier - interval for earlier, later in pairwise(times)]
     statuses = [status for _, status, _ in rows]
@@ -79,13 +79,13 @@ def columns(rows: Sequence[Row], interval: int) -> dict[int, Any]:
 
 
 def hash16(block: bytes) -> bytes:
-    """Return the hash by which the next block names this one."""
+    """Return the hash of a block, as in the `previous` of the next block."""
     return hashlib.sha256(block).digest()[:16]
 
 
 @dataclass
 class Maker:
-    """A tracker that only makes blocks: keeps number, hash and sequence of its chain."""
+    """A tracker that only makes blocks, with the number, hash and sequence of its chain."""
 
     tracker: str = "CT-1"
     key: bytes = UPLINK
@@ -105,7 +105,7 @@ class Maker:
         sync: Sequence[int] | None = None,
         **changes: Any,
     ) -> dict[int, Any]:
-        """Return the next block's payload; `changes` sets entries by key (k3=…)."""
+        """Return the payload of the next block; `changes` sets entries by key (k3=…)."""
         payload: dict[int, Any] = {
             0: 1,
             1: self.chain,
@@ -126,7 +126,7 @@ class Maker:
         return payload
 
     def seal(self, payload: dict[int, Any]) -> bytes:
-        """Seal a payload, and let the next block follow from it."""
+        """Seal a payload; the next block then continues the chain after it."""
         encoded = cbor2.dumps(payload, canonical=True)
         block = sealed(encoded, self.tracker, self.key, version=self.version)
         self.number = payload[2]
@@ -141,12 +141,12 @@ class Maker:
         return self.seal(self.payload(*args, **kwargs))
 
     def copy(self) -> Maker:
-        """Return a second tracker with a copy of this one's flash."""
+        """Return a second tracker with a copy of this one's state."""
         return Maker(**self.__dict__)
 
 
 def rows(count: int, start: int = 0, interval: int = 300, value: int = 500) -> list[Row]:
-    """Return plain samples: payload and ambient temperature, humidity and battery."""
+    """Return simple samples with payload and ambient temperature, humidity and battery."""
     return [
         (start + i * interval, 0, (value + i, 2000, 450, None, 3600, None, None, None))
         for i in range(count)

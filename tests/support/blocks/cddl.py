@@ -1,4 +1,4 @@
-"""Validates CBOR against ``firmware/uplink.cddl`` with zcbor, and reads the numbers it lists."""
+"""Validates CBOR against ``firmware/uplink.cddl`` with zcbor, and reads numbers from that file."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import cbor2
 from zcbor.zcbor.zcbor import CddlValidationError, DataTranslator
 
 CDDL = Path(__file__).resolve().parents[3] / "firmware" / "uplink.cddl"
-# What zcbor takes for "no upper bound"; the contract leaves nothing unbounded.
+# zcbor's value for "no upper bound"; every length in the contract is bounded.
 _UNBOUNDED = 1000
 
 
 class _Validator(DataTranslator):
-    # zcbor keeps every complaint for ever and prints them all at each refusal.
+    # zcbor stores every complaint and prints all of them at each rejection.
     errors = property(lambda self: [], lambda self, value: None)
 
     def __repr__(self) -> str:
-        # Worded before every check, right or wrong: else most of the time goes into it.
+        # zcbor composes this text before every check, which would take most of the time.
         return str(self.type)
 
     __str__ = __repr__
 
     def _check_value(self, obj: object) -> None:
         super()._check_value(obj)
-        # zcbor counts characters; RFC 8610, 3.8.1 has .size of a text count bytes.
+        # zcbor counts characters, but in RFC 8610, 3.8.1 the .size of a text counts bytes.
         if self.type == "TSTR" and self.max_size is not None and isinstance(obj, str):
             self._decode_assert(len(obj.encode()) <= self.max_size, "too many bytes")
 
     def decode_str(self, cbor_str: bytes) -> Any:
-        # What a byte string embeds: zcbor lets malformed CBOR raise, and overlooks what follows.
+        # The content of a byte string: zcbor raises on malformed CBOR and ignores trailing bytes.
         stream = io.BytesIO(cbor_str)
         try:
             cbor2.load(stream)
@@ -54,7 +54,7 @@ def _types() -> dict[str, Any]:
 
 
 def is_valid(type_name: str, encoded: bytes) -> bool:
-    """Return whether ``encoded`` is of the contract's type."""
+    """Return whether ``encoded`` matches the contract's type."""
     try:
         _types()[type_name].validate_str(encoded)
     except CddlValidationError:
@@ -63,7 +63,7 @@ def is_valid(type_name: str, encoded: bytes) -> bool:
 
 
 def numbers(choice: str) -> dict[str, int]:
-    """Return the arrays that a rule chooses from, each with the number that it begins with."""
+    """Return the alternatives of a rule, each with the number that its array begins with."""
     rules = re.sub(r" *;.*", "", CDDL.read_text())
     names = re.search(rf"^{choice} = ([a-z/\s-]+?)\n\n", rules, re.MULTILINE)
     assert names, choice
@@ -76,13 +76,13 @@ def numbers(choice: str) -> dict[str, int]:
 
 
 def columns() -> dict[str, int]:
-    """Return the columns of samples by the name of their rule, each with its key."""
+    """Return the columns of samples by rule name, with their keys."""
     rule = CDDL.read_text().partition("\nsamples = {")[2].partition("\n}")[0]
     return {name: int(key) for key, name in re.findall(r"\? (\d+) => ([a-z-]+),", rule)}
 
 
 def remark(start: str, end: str) -> str:
-    """Return what the comments say between two phrases, on one line and without brackets."""
+    """Return the comment text between two phrases, on one line and without brackets."""
     remarks = " ".join(re.findall(r";\s*(.*)", CDDL.read_text()))
     found = re.search(rf"{re.escape(start)}(.*?){re.escape(end)}", remarks)
     assert found, start
@@ -90,6 +90,6 @@ def remark(start: str, end: str) -> str:
 
 
 def listed(start: str, end: str) -> dict[int, str]:
-    """Return the numbers that a remark lists, each with the words up to the next comma."""
+    """Return the numbers listed in such a comment, each with the text up to the next comma."""
     found = re.findall(r"(\d+) ([^,]+)", remark(start, end))
     return {int(number): words.strip() for number, words in found}

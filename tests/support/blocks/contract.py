@@ -1,6 +1,6 @@
-"""The uplink contract as the tests read it: every field with its limits, written by hand.
+"""The uplink contract for the tests: every field with its limits, written by hand.
 
-The CDDL, the firmware's encoder and the gateway's decoder are each held against this table, so a
+The CDDL, the firmware's encoder and the gateway's decoder are each compared with this table, so a
 limit that differs between any two of them fails a test.
 """
 
@@ -18,7 +18,7 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Int:
-    """An integer, both limits included."""
+    """An integer with inclusive limits."""
 
     low: int
     high: int
@@ -28,7 +28,7 @@ class Int:
         return [self.low, self.high]
 
     def refused(self) -> list[Any]:
-        """Return one below, one above, and other types."""
+        """Return the values just outside the limits, and values of other types."""
         return [self.low - 1, self.high + 1, None, True, "1", b"1", float(self.low)]
 
 
@@ -43,7 +43,7 @@ class OrNull:
         return [*self.limits.allowed(), None]
 
     def refused(self) -> list[Any]:
-        """Return what the integer refuses, but null."""
+        """Return the rejected values of the integer, except null."""
         return [value for value in self.limits.refused() if value is not None]
 
 
@@ -58,7 +58,7 @@ class Text:
         return ["x", "x" * self.longest, "é" * (self.longest // 2)]
 
     def refused(self) -> list[Any]:
-        """Return one byte less and more, and other types."""
+        """Return texts that are one byte too short and too long, and values of other types."""
         return [
             "",
             "x" * (self.longest + 1),
@@ -80,13 +80,13 @@ class Bytes:
         return [bytes(self.size), b"\xff" * self.size]
 
     def refused(self) -> list[Any]:
-        """Return one byte less and more, and other types."""
+        """Return strings that are one byte too short and too long, and values of other types."""
         return [bytes(self.size - 1), bytes(self.size + 1), None, 1, "x" * self.size]
 
 
 @dataclass(frozen=True)
 class Array:
-    """An array of ``shortest`` to ``longest`` times an item."""
+    """An array of ``shortest`` to ``longest`` items."""
 
     shortest: int
     longest: int
@@ -97,7 +97,7 @@ class Array:
         return [[self.item] * self.shortest, [self.item] * self.longest]
 
     def refused(self) -> list[Any]:
-        """Return one item less and more, and other types."""
+        """Return arrays with one item too few and too many, and values of other types."""
         shorter = [[self.item] * (self.shortest - 1)] if self.shortest else []
         return [*shorter, [self.item] * (self.longest + 1), None, 1, {}]
 
@@ -110,34 +110,34 @@ class Rows:
     columns: tuple[Limits, ...]
 
     def allowed(self) -> list[Any]:
-        """Return no row, and as many as there may be, each of the largest values."""
+        """Return no rows, and the maximum number of rows with the largest values."""
         largest = [limits.allowed()[-1] for limits in self.columns]
         return [[], [largest] * self.longest]
 
     def refused(self) -> list[Any]:
-        """Return a row too many, rows beyond their limits, and other types."""
+        """Return one row too many, rows beyond their limits, and values of other types."""
         rows = [row for row, good in boundaries(self.columns) if not good]
         return [[rows[0]], *([row] for row in rows), [[0, 0]] * (self.longest + 1), [0], None, 1]
 
 
 @dataclass(frozen=True)
 class Optional:
-    """What may be left out at the end of an array."""
+    """A field that may be omitted at the end of an array."""
 
     limits: Int | Text
 
     def allowed(self) -> list[Any]:
-        """Return what the field allows where it is there."""
+        """Return the allowed values of the field when it is present."""
         return self.limits.allowed()
 
     def refused(self) -> list[Any]:
-        """Return what it refuses there."""
+        """Return the rejected values of the field when it is present."""
         return self.limits.refused()
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A byte string that holds the CBOR of a message."""
+    """A byte string that contains the CBOR of a message."""
 
     message: Message
 
@@ -146,7 +146,7 @@ class Embedded:
         return [cbor2.dumps(value, canonical=True) for value in self._variants(good=True)]
 
     def refused(self) -> list[Any]:
-        """Return every variant that is not, one byte less and more, and other types."""
+        """Return the rejected variants, a byte too few and too many, and other types."""
         example = self.allowed()[0]
         wrong = [cbor2.dumps(value, canonical=True) for value in self._variants(good=False)]
         return [*wrong, b"", example[:-1], example + b"\x00", self.message.example, None, 1]
@@ -209,7 +209,7 @@ EVENTS: Final[dict[int, tuple[Limits, ...]]] = {
 SAMPLE: Final[tuple[Limits, ...]] = (SECONDS, SECONDS, *[OrNull(READING)] * 8)
 RECORDS: Final[dict[int, tuple[Limits, ...]]] = {1: SAMPLE, **EVENTS}
 UNKNOWN_TYPES: Final = sorted({*range(-1, 33)} - {*RECORDS})
-# What a tracker begins a block with, by the names of the builder's parameters.
+# The fields at the beginning of a tracker's block, by the names of the builder's parameters.
 BEGINNING: Final[dict[str, Limits]] = {
     "chain": Bytes(8),
     "number": COUNTER,
@@ -222,12 +222,12 @@ BEGINNING: Final[dict[str, Limits]] = {
 
 
 def first(limits: Limits) -> Any:
-    """Return a value that is allowed."""
+    """Return an allowed value."""
     return limits.allowed()[0]
 
 
 def boundaries(fields: tuple[Limits, ...]) -> Iterator[tuple[list[Any], bool]]:
-    """Yield records, each with one field at or beyond a limit, and whether they are allowed."""
+    """Yield (record, allowed) with one field at or beyond one of its limits."""
     example = [first(limits) for limits in fields]
     yield example, True
     for index, limits in enumerate(fields):
@@ -241,7 +241,7 @@ def boundaries(fields: tuple[Limits, ...]) -> Iterator[tuple[list[Any], bool]]:
 
 @dataclass(frozen=True)
 class Message:
-    """A valid message, the limits of its fields, and which keys of its maps are optional."""
+    """A valid message, the limits of its fields, and the optional keys of its maps."""
 
     type_name: str
     example: dict[int, Any]
@@ -250,7 +250,7 @@ class Message:
     maps: tuple[Path, ...] = ((),)
 
     def variants(self) -> Iterator[tuple[str, Any, bool]]:
-        """Yield (what was changed, message, whether it is allowed)."""
+        """Yield (description of the change, message, whether it is allowed)."""
         yield "example", self.example, True
         for path, limits in self.fields.items():
             for value in limits.allowed():
@@ -335,7 +335,7 @@ BLOCK: Final = Message(
     maps=((), (8,)),
 )
 
-# Times and lengths that depend on each other: each alone is for a validator of the grammar only.
+# Times and lengths that depend on each other; changing one alone tests only the grammar.
 BLOCK_SHAPE: Final = Message(
     "block",
     BLOCK.example,
@@ -409,7 +409,7 @@ PROFILE: Final = Message(
     optional=frozenset([(8,), (9,), (10,), (11,), (12,), (13,)]),
 )
 
-# Fields with rules of their own beyond the limits, in the profile's loader.
+# Fields with additional rules in the profile's loader.
 PROFILE_RULE: Final = Message(
     "profile",
     PROFILE.example,
@@ -426,7 +426,7 @@ PROFILE_RULE: Final = Message(
     maps=(),
 )
 
-# By code: what follows it.
+# The parameters of each action, by its code.
 ACTIONS: Final[dict[int, tuple[Limits, ...]]] = {
     1: (Bytes(8), Embedded(PROFILE)),
     2: (),

@@ -1,19 +1,20 @@
-"""Eight channels of a tracker at rest in its box, with the noise that the datasheets state.
+"""Eight channels of a tracker at rest in its box, with the noise stated in the datasheets.
 
-The signal is slow, as it is in a box: the payload drifts, the ambient goes through days. What
-decides the size of a block is the noise of the parts, taken here at its worst:
+The signal is slow, as in a box: the payload temperature drifts, the ambient temperature has a
+daily cycle. The size of a block depends on the noise of the parts, which has its worst values
+here:
 
 - payload: MAX31865 with PT1000 and 4.3 kOhm. 150 uV RMS, input referred (datasheet rev. 3,
-  Electrical Characteristics). A code is 2**-15 of the reference: of its share of VBIAS (2.00 V),
-  4300 in 5320 with the 1.02 kOhm of the PT1000 at 5 degC, and of its 4300 Ohm, at 3.9 Ohm/K
-  (IEC 60751).
+  Electrical Characteristics). One code is 2**-15 of the voltage across the reference, which is
+  4300 / 5320 of VBIAS (2.00 V), because the PT1000 has 1.02 kOhm at 5 degC. One code is also
+  2**-15 of 4300 Ohm, and the PT1000 changes by 3.9 Ohm/K (IEC 60751).
 - ambient, humidity: SHT45, high repeatability: 0.04 degC and 0.08 %RH, each three sigma (SHT4x
   datasheet, 2.1 and 2.2).
 - light: OPT3001 in the dark, 800 ms: 0 codes typical, 3 at most, of 0.01 lx (SBOS681, 6.5).
-- battery: ADC of the ESP32 behind a divider by two: differential nonlinearity of 7 codes either
-  way (ESP32 datasheet, ADC Characteristics), 12 bits over 2450 mV (11 dB).
-- acceleration: LIS2DW12, low-power mode 1, +-2 g: 4.5 mg RMS, 0.976 mg a code (datasheet,
-  Mechanical characteristics).
+- battery: ADC of the ESP32 behind a divider by two: differential nonlinearity of 7 codes in
+  either direction (ESP32 datasheet, ADC Characteristics), 12 bits over 2450 mV (11 dB).
+- acceleration: LIS2DW12, low-power mode 1, +-2 g: 4.5 mg RMS, 0.976 mg for each code
+  (datasheet, Mechanical characteristics).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _CODE_MG = 0.976
 
 
 def samples(seed: str, first: int = 0, interval: int = INTERVAL) -> Iterator[Sample]:
-    """Yield (seconds since boot, status, values in the contract's units) without end."""
+    """Yield (seconds since boot, status, values in the contract's units) endlessly."""
     chance = random.Random(seed)
     t = first
     while True:
@@ -59,5 +60,5 @@ def samples(seed: str, first: int = 0, interval: int = INTERVAL) -> Iterator[Sam
 
 
 def _in_codes(value: float, noise_codes: float, code: float) -> int:
-    """Return what a converter of that step makes of a value, rounded to the contract's unit."""
+    """Return the noisy, quantised reading of a value, rounded to the contract's unit."""
     return round(round(value / code + noise_codes) * code)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: what a tracker may record, from the contract's own limits."""
+"""Hypothesis strategies for the records of a tracker, within the limits of the contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ events = strategies.EVENT.map(lambda event: (event[0], *event[1]))
 
 @st.composite
 def samples(draw: st.DrawFn) -> list[Row]:
-    """Return samples whose readings a column can hold: neighbours differ by less than 2**24."""
+    """Return samples that fit into a column: consecutive readings differ by less than 2**24."""
     count = draw(st.integers(1, 12))
     t = draw(st.integers(0, 2**29))
     rows: list[Row] = []

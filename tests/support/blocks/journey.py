@@ -1,4 +1,4 @@
-"""A shipment with something of everything, for the exports' tests."""
+"""Shipments with all kinds of records, for the tests of the exports."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OPEN = 3  # status: the probe is open
 
 
 def told(*blocks: bytes, shipment: str = "S-1") -> History:
-    """Return the history that these blocks tell, arrived in this order."""
+    """Return the history that results from these blocks in this order of arrival."""
     return history.assemble(entries(*blocks), "CT-1", shipment)
 
 
 def entries(*blocks: bytes) -> list[Entry]:
-    """Return blocks as the archive has them, arrived in this order."""
+    """Return the archive's entries for these blocks in this order of arrival."""
     return [_entry(row, sealed) for row, sealed in enumerate(blocks)]
 
 
@@ -37,7 +37,7 @@ def _entry(row: int, sealed: bytes) -> Entry:
 
 
 def journey(maker: Maker | None = None) -> list[bytes]:
-    """Return three blocks: all channels, a position, an alarm's start and end, a fault."""
+    """Return three blocks with all channels, a position, an alarm's start and end, and a fault."""
     maker = maker or Maker()
     first: list[Row] = [
         (0, 0, (-19613, 2000, 450, 0, 3921, -12, 31, 996)),
@@ -59,9 +59,9 @@ CALIBRATION = (16, 0, 0, "PT/1", "DKD 17", START - 9000, START + 450, ((-8000, 4
 
 
 def rough_journey() -> list[bytes]:
-    """Return blocks of a tracker, calibrated before the shipment began, whose box is dropped.
+    """Return blocks of a tracker, calibrated before the shipment, whose box is dropped.
 
-    The probe's calibration is due between the first sample and the second.
+    The calibration of the probe is due between the first sample and the second.
     """
     maker = Maker(shipment=None)
     packed = maker.block([], [BOOT_EVENT, CALIBRATION], SYNC)
@@ -85,7 +85,7 @@ def rough_journey() -> list[bytes]:
 
 
 def clone() -> list[bytes]:
-    """Return a chain whose second block there is twice, with different contents."""
+    """Return a chain with two different blocks of number 2."""
     maker = Maker()
     first = maker.block(rows(2), [BOOT_EVENT], SYNC)
     other = maker.copy()

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what the contract allows."""
+"""Hypothesis strategies for the values that the contract allows."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def value(limits: Limits) -> st.SearchStrategy[Any]:
 
 
 def fields(limits: tuple[Limits, ...]) -> st.SearchStrategy[list[Any]]:
-    """Return arrays of fields; what may be left out sometimes is."""
+    """Return arrays of fields; optional fields are sometimes omitted."""
     whole = st.tuples(*map(value, limits)).map(list)
     if isinstance(limits[-1], contract.Optional):
         return whole | whole.map(lambda values: values[:-1])
     return whole
 
 
-# The type of an event, and its fields.
+# Pairs of an event type and its fields.
 EVENT: Final = st.sampled_from(sorted(contract.EVENTS)).flatmap(
     lambda kind: st.tuples(st.just(kind), fields(contract.EVENTS[kind]))
 )

@@ -1,7 +1,7 @@
 """Makes the contract's test vectors with the firmware on MicroPython.
 
-``python -m tests.support.blocks.vectors`` writes them to ``firmware/vectors``: for each message a
-``.json`` with what it is made from and what comes out, and a ``.diag`` in diagnostic notation.
+``python -m tests.support.blocks.vectors`` writes them to ``firmware/vectors``. Each message has a
+``.json`` with its inputs and its bytes, and a ``.diag`` in diagnostic notation.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Record = list[Any]
 
 
 def histories() -> dict[str, tuple[list[Record], dict[str, Any]]]:
-    """Return for each block of one chain, in order, its records and what else is sealed."""
+    """Return the records and the other content of each block of one chain, in order."""
     quiet = [500, 2215, 450, 0, 3921, -12, 31, 996]
     samples = islice(eight_channels.samples("vectors", 900), contract.MOST_SAMPLES)
     return {
@@ -116,7 +116,7 @@ def histories() -> dict[str, tuple[list[Record], dict[str, Any]]]:
             [
                 [kind, [limits.allowed()[1] for limits in fields]]
                 for kind, fields in contract.EVENTS.items()
-                if kind != 3  # t is 0 at boot, the one value
+                if kind != 3  # t is 0 at boot, its only value
             ],
             {"boot": 2, "sync": [field.allowed()[1] for field in contract.SYNC]},
         ),
@@ -158,7 +158,7 @@ def commands() -> dict[str, dict[int, Any]]:
 
 
 def make(interpreter: Interpreter) -> dict[str, tuple[dict[str, Any], str]]:
-    """Return, by name, the fields of the JSON and the diagnostic notation of each vector."""
+    """Return the fields of the JSON and the diagnostic notation of each vector by its name."""
     made: dict[str, tuple[dict[str, Any], str]] = {}
     previous, sequence = bytes(16), 0
     digests: list[bytes] = []
@@ -212,7 +212,7 @@ def _to_the_tracker(
 
 
 def message(content_type: int, direction: str, key: bytes) -> dict[str, Any]:
-    """Return what the envelope of a vector is made with."""
+    """Return the inputs of a vector's envelope."""
     return {
         "content_type": content_type,
         "direction": direction,
@@ -223,7 +223,7 @@ def message(content_type: int, direction: str, key: bytes) -> dict[str, Any]:
 
 
 def files(interpreter: Interpreter) -> dict[str, str]:
-    """Return the files of the folder, by name."""
+    """Return the files of the folder by their names."""
     written: dict[str, str] = {}
     for name, (fields, notation) in make(interpreter).items():
         records = ",\n".join(f"    {_json(record)}" for record in fields.get("records", []))
@@ -243,7 +243,7 @@ def _json(value: Any) -> str:
 
 
 def main() -> None:
-    """Write the folder, and remove what no longer belongs there."""
+    """Write the folder, and remove files that do not belong to it."""
     with interpreters.start("micropython") as interpreter:
         written = files(interpreter)
     FOLDER.mkdir(exist_ok=True)

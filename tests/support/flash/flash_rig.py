@@ -1,4 +1,4 @@
-"""A W25Q64 on an SPI bus with virtual time, for its driver running on CPython."""
+"""A W25Q64 on an SPI bus in virtual time, for its driver on CPython."""
 
 import importlib
 import random
@@ -15,7 +15,7 @@ from drivers import w25q64 as driver
 
 
 class VirtualTime:
-    """What the driver uses of MicroPython's ``time``."""
+    """The functions of MicroPython's ``time`` that the driver uses."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -34,7 +34,7 @@ class VirtualTime:
 
 
 class Rig:
-    """The part, its bus, and the controller's side of both; counts the calls a driver makes."""
+    """The part, its bus and the controller; counts the calls of a driver."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seed: int = 0, mode: int = 0) -> None:
         self.clock = Clock()
@@ -49,7 +49,7 @@ class Rig:
         self._select.drive(1)
         self.calls = 0
         self.after(10_000)
-        # Others have given it back, so that what is imported may be another than what is known.
+        # Another test may have unloaded the module, so the loaded one could be an older object.
         monkeypatch.delitem(sys.modules, "drivers.w25q64_start", raising=False)
         start = importlib.import_module("drivers.w25q64_start")
         for module in (driver, start):
@@ -78,7 +78,7 @@ class Rig:
         buffer[:] = self.bus.transfer(bytes(out))
 
     def send(self, *out: int, answer: int = 0) -> bytes:
-        """Do one transaction; return the bytes answered behind ``out``."""
+        """Do one transaction; return the bytes that follow ``out``."""
         self._select.drive(0)
         data = self.bus.transfer(bytes(out) + bytes(answer))
         self._select.drive(1)

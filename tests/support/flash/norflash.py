@@ -1,4 +1,4 @@
-"""The NOR array behind the log's own interface, with no bus between them."""
+"""The NOR array with the interface of a driver, without a bus."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from coldtrail_simulator.models.nor import NorArray
 
 
 class NorFlash:
-    """``read``, ``program`` and ``erase`` as a driver offers them, counted."""
+    """``read``, ``program`` and ``erase`` as in a driver, with counters."""
 
     def __init__(self, array: NorArray) -> None:
         self.array = array
@@ -17,7 +17,7 @@ class NorFlash:
         self.programs_per_unit = array.programs_per_unit
         self.reads = self.programs = self.erases = 0
         self.before: Callable[[int, bytes | None], None] | None = None
-        """Called before each operation with its address and data, None for an erase."""
+        """Called before each operation with its address and data; data is None for an erase."""
 
     def read(self, address: int, buffer: memoryview) -> None:
         self.reads += 1

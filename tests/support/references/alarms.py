@@ -1,4 +1,4 @@
-"""Alarm rules judged the slow way: all that is known is kept and added up anew at every sample."""
+"""A slow reference for alarm rules: at every sample it sums up the whole history again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESTART = None
 
 Rule = tuple[int, int, int, int, int, int, int, int]
 Sample = tuple[int, int, list[int | None]]  # t, interval, values
-Stop = tuple[int, int]  # t, cause: every breach ends
+Stop = tuple[int, int]  # t, cause: ends every breach
 Step = Sample | Stop | None  # or a restart
 BEYOND: dict[int, Callable[[int, int], bool]] = {
     1: operator.lt,
@@ -31,31 +31,31 @@ class Judge:
     index: int
     rule: Rule
     known: list[tuple[int | None, int]] = field(default_factory=list)
-    """Each reading of the past, and the seconds that it stood."""
+    """Each past reading with the seconds that count for it."""
     run: list[int] = field(default_factory=list)
-    """Readings of the run that is going on."""
+    """Readings of the current run."""
     run_from: int = 0
-    """Where in ``known`` it began."""
+    """Index in ``known`` at which the run began."""
     latest: int = 0
     is_breach: bool = False
     found: list[tuple[Any, ...]] = field(default_factory=list)
 
     def is_beyond(self, reading: int | None) -> bool:
-        """Tell whether a reading is beyond the threshold."""
+        """Return whether a reading is beyond the threshold."""
         return reading is not None and BEYOND[self.rule[3]](reading, self.rule[4])
 
     def is_within(self, reading: int | None) -> bool:
-        """Tell whether a reading is back within, by the hysteresis."""
+        """Return whether a reading is back within the limit by the hysteresis."""
         comparison, threshold, hysteresis = self.rule[3], self.rule[4], self.rule[6]
         retreat = threshold + hysteresis if comparison <= 2 else threshold - hysteresis
         return reading is not None and not BEYOND[comparison](reading, retreat)
 
     def beyond(self, since: int = 0) -> int:
-        """Return the seconds known to be beyond."""
+        """Return the seconds counted as beyond."""
         return sum(seconds for reading, seconds in self.known[since:] if self.is_beyond(reading))
 
     def stood(self, reading: int | None, seconds: int, interval: int) -> None:
-        """Note how long a reading stood."""
+        """Add the time that counts for a reading."""
         self.known.append((reading, min(seconds, math.floor(1.5 * interval))))
 
     def sample(self, t: int, reading: int | None) -> None:
@@ -105,5 +105,5 @@ def judged(index: int, rule: Rule, steps: Sequence[Step]) -> Judge:
 
 
 def changes(index: int, rule: Rule, steps: Sequence[Step]) -> list[tuple[Any, ...]]:
-    """Return the changes of one rule, as the engine does."""
+    """Return the changes of one rule in the format of the engine."""
     return judged(index, rule, steps).found

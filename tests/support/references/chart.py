@@ -1,4 +1,4 @@
-"""Reads the picture of a shipment as a person does: by its frame, its lines and their colours."""
+"""Reads the picture of a shipment from its pixels: the frame, the lines and their colours."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from PIL import Image
 
 GREEN, RED, BLUE = (0x2E, 0x7D, 0x32), (0xC6, 0x28, 0x28), (0x15, 0x65, 0xC0)
 LIMITS_C = (2.0, 8.0)
-"""Where the two dashed lines have to be; they give the scale of the temperatures."""
+"""The temperatures of the two dashed lines, which give the scale."""
 
 
 class Chart:
-    """The upper half: the payload over the hours, between two limits.
+    """The upper half: the payload temperature over time, between two limits.
 
     Raises:
-        AssertionError: it has no frame, or not two limits.
+        AssertionError: the picture has no frame, or not two limits.
     """
 
     def __init__(self, path: Path, hours: float) -> None:
@@ -37,7 +37,7 @@ class Chart:
         self._high_row, self._low_row = lines
 
     def _like(self, colour: tuple[int, int, int], tolerance: int = 60) -> np.ndarray:
-        """Tell of each pixel within the frame, margins left out, whether it has the colour."""
+        """Return for each pixel within the frame, without margins, whether it has the colour."""
         inside = self._pixels[self._top + 2 : self._bottom - 1, self._left + 2 : self._right - 1]
         near: np.ndarray = np.abs(inside - np.array(colour)).sum(axis=2) <= tolerance
         return near
@@ -46,11 +46,12 @@ class Chart:
         return (column + 2) / (self._right - self._left) * self._hours
 
     def marks(self, colour: tuple[int, int, int]) -> list[float]:
-        """Return the hours at which a line of the colour goes from top to bottom."""
+        """Return the hours of the vertical lines with this colour."""
         found = self._like(colour)
         return [
             self._hour(column)
-            for column in _middles(np.flatnonzero(found.mean(axis=0) > 0.9))  # others cross it
+            # 0.9 and not 1, because other lines cross it.
+            for column in _middles(np.flatnonzero(found.mean(axis=0) > 0.9))
         ]
 
     def celsius(self, hour: float, colour: tuple[int, int, int]) -> tuple[float, float]:
@@ -66,13 +67,13 @@ class Chart:
         )
 
     def first_beyond(self, colour: tuple[int, int, int], since_h: float) -> float | None:
-        """Return the first hour, from one on, at which a curve is above the upper limit."""
+        """Return the first hour from ``since_h`` on at which a curve is above the upper limit."""
         above = self._like(colour)[: int(self._high_row) - 1]
         hours = [self._hour(float(column)) for column in np.flatnonzero(above.any(axis=0))]
         return next((hour for hour in hours if hour >= since_h), None)
 
 
 def _middles(places: np.ndarray) -> list[float]:
-    """Return the middle of each group of neighbours."""
+    """Return the middle of each group of consecutive numbers."""
     groups = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
     return [float(group.mean()) for group in groups if len(group)]

@@ -11,7 +11,7 @@ _WIDTH = 96
 
 
 def envelope(sealed: bytes) -> str:
-    """Return a message of the contract in diagnostic notation, its embedded CBOR taken apart."""
+    """Return a message of the contract in diagnostic notation, with its embedded CBOR decoded."""
     message = cbor2.loads(sealed)
     protected, unprotected, payload, tag = message.value
     parts = [f"<< {_inline(cbor2.loads(protected))} >>", _inline(unprotected)]
@@ -21,7 +21,7 @@ def envelope(sealed: bytes) -> str:
 
 
 def item(value: Any, depth: int = 0) -> str:
-    """Return a value on one line where it fits, else one element a line."""
+    """Return a value on one line if it fits, else with one element on each line."""
     line = _inline(value)
     if len(line) + 2 * depth <= _WIDTH or not isinstance(value, dict | list):
         return line

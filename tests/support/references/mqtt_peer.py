@@ -1,4 +1,4 @@
-"""An independent MQTT client on the other side of a broker."""
+"""An independent MQTT client of a broker."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from tests.support.host import until
 
 
 class Peer:
-    """Subscribed to ``topics`` at QoS 1; keeps what it receives."""
+    """Subscribes to ``topics`` at QoS 1 and stores the received messages."""
 
     def __init__(self, port: int, *topics: str) -> None:
         self.received: list[tuple[str, bytes]] = []
@@ -33,7 +33,7 @@ class Peer:
         self._actions.get(message.topic, lambda: None)()
 
     def publish(self, topic: str, payload: bytes, qos: int = 1) -> None:
-        """Hand a message to the client, which sends it when it can."""
+        """Pass a message to the client, which sends it as soon as possible."""
         self.client.publish(topic, payload, qos)
 
     def close(self) -> None:

@@ -1,10 +1,10 @@
-"""The examples of RFC 8949 (CBOR), sorted by what the uplink contract makes of them."""
+"""The examples of RFC 8949 (CBOR), grouped by their treatment in the uplink contract."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# Appendix A: what the contract has, or false and true …
+# Appendix A: items that the contract supports.
 DECODED: Final = [
     ("00", 0),
     ("01", 1),
@@ -41,7 +41,7 @@ DECODED: Final = [
     ("a0", {}),
     ("a201020304", {1: 2, 3: 4}),
 ]
-# … and what it has not: tags, floats, other simple values, text keys, indefinite lengths.
+# Appendix A: unsupported tags, floats, other simple values, text keys, indefinite lengths.
 REFUSED: Final = """
     c249010000000000000000 c349010000000000000000
     f90000 f98000 f93c00 fb3ff199999999999a f93e00 f97bff fa47c35000 fa7f7fffff
@@ -73,7 +73,7 @@ MALFORMED: Final = """
     bf00ff bf000000ff
     1f 3f df
 """.split()
-# Not the standard's: well-formed, but not the deterministic encoding (4.2.1), or not valid (5.3).
+# Not from the RFC: well-formed, but not deterministically encoded (4.2.1) or not valid (5.3).
 NOT_DETERMINISTIC: Final = """
     1800 1817 190000 1900ff 1a00000000 1a0000ffff 1b0000000000000000 1b00000000ffffffff
     3800 3817 3900ff 3a0000ffff 3b00000000ffffffff

@@ -1,8 +1,8 @@
-"""What a tracker says of its alarms, against the samples that the gateway keeps: to the second.
+"""Compares the tracker's alarms with the samples in the gateway's archive, to the second.
 
-Every alarm's start and end, and every total in the checkpoints of its log, is worked out again
-from the archive by the slow reference. A trend is where the shipment has seen one boot; what a log
-has given up unconfirmed nobody can work out again.
+Every start and end of an alarm, and every total in the checkpoints of the log, is computed again
+from the archive by the slow reference. A trend is compared only if the shipment has a single boot.
+Unconfirmed data that a log has discarded cannot be compared.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ CONFIGURE, TAKEN = 1, 0
 UNKNOWN_PAUSE = (1, 2)
 NOT_ACCEPTED = 3
 ORDER = ("boot", "configuration", "shipment-start", "sample", "shock", "free-fall")
-"""Of records with the same time, in the log."""
+"""Order of records with the same time in the log."""
 
 
 @dataclass
 class Leg:
-    """What was judged under one profile, from the begin of a shipment."""
+    """The data judged under one profile, from the start of a shipment."""
 
     rules: list[Rule]
     steps: list[Step] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Leg:
     """The tracker's own alarms: fields of events 5 and 6, the time last."""
 
     def expected(self, index: int) -> list[tuple[Any, ...]]:
-        """Return what the tracker has to say by one rule."""
+        """Return the expected alarms of one rule."""
         rule = self.rules[index]
         if rule[2] >= EVENT_RULES:
             changes = [
@@ -65,7 +65,7 @@ class Leg:
         ]
 
     def check(self) -> None:
-        """Hold what the tracker has said against what its samples call for."""
+        """Compare the tracker's alarms with those that follow from its samples."""
         for index, rule in enumerate(self.rules):
             if rule[1] == TREND and RESTART in self.steps[1:]:
                 continue
@@ -74,7 +74,7 @@ class Leg:
 
 
 def check(shipment: Shipment, sealed: list[bytes]) -> int:
-    """Check a shipment whose sealed blocks are given; return how many totals were compared."""
+    """Check a shipment by its sealed blocks; return the number of compared totals."""
     story = _Story(shipment, sealed)
     if not story.complete:
         return 0
@@ -104,7 +104,7 @@ def _profiles(shipment: Shipment) -> dict[bytes, bytes]:
 
 
 class _Story:
-    """Reads the archive from its begin to its end."""
+    """Reads the archive from beginning to end."""
 
     def __init__(self, shipment: Shipment, sealed: list[bytes]) -> None:
         self.legs: list[Leg] = []

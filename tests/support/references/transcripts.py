@@ -1,4 +1,4 @@
-"""The modem manuals' own examples (tests/data/quectel_transcripts.txt)."""
+"""The examples in the modem manuals (tests/data/quectel_transcripts.txt)."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ FILE = Path(__file__).parents[2] / "data" / "quectel_transcripts.txt"
 
 @dataclass
 class Exchange:
-    """A command and what follows it until the next one; the first may have no command."""
+    """A command and the lines up to the next one; the first exchange may have no command."""
 
     command: bytes = b""
     data: bytes = b""  # sent by the host after the prompt
     lines: list[tuple[str, bytes]] = field(default_factory=list)  # ("<" or "=", text)
 
     def wire(self) -> bytes:
-        """Return what the module sends, after its prompt if it has one."""
+        """Return the bytes that the module sends, after its prompt if there is one."""
         sent = b""
         for kind, text in self.lines:
             sent += text + b"\r\n" if kind == "=" else b"\r\n" + text + b"\r\n"

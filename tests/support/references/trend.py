@@ -1,4 +1,7 @@
-"""Trend rules judged the slow way: every sample is kept, every bucket made anew, in fractions."""
+"""A slow reference for trend rules: all samples are kept, and every bucket is computed again.
+
+It uses fractions instead of integers.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ BUCKETS, ENOUGH, RECENT_ENOUGH, STABLE, SCALE = 16, 12, 6, 3, 256
 def seconds_to_breach(
     means: Sequence[int | None], width: int, threshold: int, comparison: int
 ) -> int | None:
-    """Lay the line through the medians, in 1/256 unit as the tracker does, and follow it."""
+    """Return the seconds to the breach on the line through the medians, in 1/256 unit."""
     sign = 1 if comparison >= 3 else -1
     points = [(x, sign * (y - threshold)) for x, y in enumerate(means) if y is not None]
     recent = points[sum(y is not None for y in means[: len(means) // 2]) :]
@@ -41,8 +44,8 @@ def changes(rule: tuple[int, ...], steps: Sequence[Any]) -> list[tuple[Any, ...]
     _, _, channel, comparison, threshold, notice, _, window = rule
     compare = (operator.lt, operator.le, operator.gt, operator.ge)[comparison - 1]
     width = window // BUCKETS
-    readings: list[tuple[int, int]] = []  # of this boot
-    verdicts: list[bool] = []  # since the verdict last changed
+    readings: list[tuple[int, int]] = []  # in this boot
+    verdicts: list[bool] = []  # since the last change of the verdict
     previous: tuple[int, int | None] | None = None
     breach: list[int] | None = None
     beyond = 0

@@ -1,4 +1,4 @@
-"""A whole tracker on a bench: its firmware and board, but a modem that never answers."""
+"""A whole tracker on a bench: its firmware and board, but no modem answers."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from tests.support.trackers.tracker import Tracker
 BOARD = boards.named("esp32_bg95")
 SAMPLE, FAULT = 1, 13
 CLOSED = 65_000
-"""No port: the modem never gets as far."""
+"""The number of no port, because the modem is never used."""
 
 
 class NoModem:
-    """A modem's place on the board with nothing in it."""
+    """An unequipped modem position on the board."""
 
     def __init__(self, *_: object) -> None:
         self.uart = self.status = None
 
     def supply(self, level: int | None) -> None:
-        """Be supplied."""
+        """Ignore the supply."""
 
     pwrkey = reset_n = receive = supply
 
 
 def profile(rules: Sequence[Sequence[int]] = (), **fields: Any) -> bytes:
-    """Return profile.cbor of a profile that samples once a minute; ``fields`` by their names."""
+    """Return profile.cbor of a profile with one sample a minute; ``fields`` by name."""
     names = {"interval": 2, "alarm_interval": 3, "upload_interval": 4, "delay": 6}
     names |= {"alarm_upload_interval": 5, "urgent_faults": 11, "zone_start": 12}
     whole: dict[int, Any] = {0: 1, 1: "bench", 2: 60, 3: 60, 4: 86400, 5: 86400, 6: 0}
@@ -46,11 +46,11 @@ def profile(rules: Sequence[Sequence[int]] = (), **fields: Any) -> bytes:
 
 
 class BenchTracker(Tracker):
-    """A tracker whose sensors, buttons and lines a test has in hand.
+    """A tracker whose sensors, buttons and lines are controlled by a test.
 
     Args:
         volume: an empty folder.
-        files: more files of the tracker's, such as profile.cbor.
+        files: more files for the tracker, such as profile.cbor.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class BenchTracker(Tracker):
         super().__init__(board or BOARD, volume, self.world, factories=factories, **options)
 
     def wait_for(self, kind: str, limit_s: float = 100) -> None:
-        """Wait until the journal has another note of a kind."""
+        """Wait until the journal has a new note of this kind."""
         before = len(self.notes(kind))
         end_us = self.clock.now_us + round(limit_s * US_PER_S)
         while len(self.notes(kind)) == before:
@@ -80,7 +80,7 @@ class BenchTracker(Tracker):
             self.wait(0.25)
 
     def dump(self) -> logdump.Dump:
-        """Return what the flash holds, which nothing has damaged."""
+        """Return the content of the flash. Raises AssertionError if it is damaged."""
         dump = super().dump()
         assert not dump.damage
         return dump

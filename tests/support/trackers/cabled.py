@@ -1,4 +1,4 @@
-"""A tracker on a cable: its console on a pseudo-terminal, its time in step with a test's."""
+"""A tracker on a cable: its console on a pseudo-terminal, its time in step with real time."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def provisioned(**options: object) -> bytes:
 
 
 class Cabled(BenchTracker):
-    """Runs in a thread of its own between ``with`` and its end.
+    """A tracker that runs in its own thread within the ``with`` block.
 
-    ``link`` is the port; ``do`` has something done in the tracker's own time.
+    ``link`` is the port. ``do`` calls a function in the tracker's thread.
     """
 
     def __init__(self, folder: Path, *, speed: float = 20, **options: Any) -> None:
@@ -66,13 +66,13 @@ class Cabled(BenchTracker):
             raise self.error
 
     def do(self, order: Callable[[], object]) -> None:
-        """Have it done between two half seconds of the tracker's, and wait for that."""
+        """Call ``order`` between two half seconds of the tracker's time, and wait for it."""
         done = threading.Event()
         self._orders += [order, done.set]
         assert done.wait(host.PATIENCE_S)
 
     def until(self, condition: Callable[[], object], what: str = "it") -> None:
-        """Wait in real time."""
+        """Wait in real time until ``condition`` holds."""
 
         def holds() -> object:
             assert self.error is None, self.error
@@ -81,5 +81,5 @@ class Cabled(BenchTracker):
         host.until(holds, lambda: f"{what} (said at the end: {self.console.text[-500:]})")
 
     def terminal(self) -> serial.Serial:
-        """Open the port as any terminal program does."""
+        """Open the port as a terminal program does."""
         return serial.Serial(str(self.link), 115_200, timeout=host.PATIENCE_S)

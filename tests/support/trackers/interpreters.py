@@ -1,4 +1,4 @@
-"""Runs the firmware's uplink modules on CPython and, compiled as on a board, on MicroPython."""
+"""Runs the firmware's uplink modules on CPython and, compiled as for a board, on MicroPython."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ NAMES = ("cpython", *INTERPRETERS)
 
 
 class Refused(ValueError):
-    """The firmware refused with a ValueError."""
+    """The firmware raised a ValueError."""
 
 
 class Interpreter(Protocol):
-    """Something that runs the commands of ``uplink_commands``."""
+    """Runs the commands of ``uplink_commands``."""
 
     def __enter__(self) -> Self: ...
 
@@ -45,7 +45,7 @@ class Interpreter(Protocol):
 
 
 class CPython:
-    """The same commands in this process."""
+    """Runs the commands in this process."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,14 +57,14 @@ class CPython:
         """Run a command.
 
         Raises:
-            Refused: as the firmware does.
+            Refused: the firmware raised a ValueError.
         """
         answer = uplink_commands.pack(uplink_commands.run(command, arguments))
         return _result(uplink_commands.unpack(answer))
 
 
 class MicroPython:
-    """A process that runs the commands; a context manager."""
+    """Runs the commands in a MicroPython process; a context manager."""
 
     def __init__(self, name: str, interpreter: Sequence[str], heap: str | None = None) -> None:
         self.name = name
@@ -91,7 +91,7 @@ class MicroPython:
         """Run a command.
 
         Raises:
-            Refused: as the firmware does.
+            Refused: the firmware raised a ValueError.
             RuntimeError: the interpreter ended.
         """
         assert self._process.stdin
@@ -107,7 +107,7 @@ class MicroPython:
 
 
 def install(volume: Path, program: str) -> None:
-    """Put the compiled modules and a program of ``tests/firmware/support`` on a volume."""
+    """Write the compiled modules and a program of ``tests/firmware/support`` to a volume."""
     firmware = ROOT / "firmware" / "coldtrail"
     files: dict[str, Path | str] = {
         f"coldtrail/{name}.py": firmware / f"{name}.py" for name in MODULES

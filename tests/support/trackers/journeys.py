@@ -1,4 +1,4 @@
-"""Runs shipments for the journeys' tests and reads what they left."""
+"""Runs shipments for the tests of journeys and reads their results."""
 
 import contextlib
 import sqlite3
@@ -27,10 +27,10 @@ def travel_for(name: str, hours: float, seed: int, out: Path) -> Shipment:
 
 
 def evidence(shipment: Shipment) -> Evidence:
-    """Export and verify by the gateway's own commands.
+    """Export and verify with the gateway's own commands.
 
-    Every block must keep the contract, and the tracker's alarms and totals must follow from its
-    samples.
+    Also checks that every block follows the contract, and that the tracker's alarms and totals
+    follow from its samples.
     """
     blocks = sealed_blocks(shipment)
     for sealed in blocks:
@@ -49,7 +49,7 @@ def sealed_blocks(shipment: Shipment) -> list[bytes]:
 
 
 def events(shipment: Shipment) -> list[list[Any]]:
-    """Return all events in the order of the log; every block keeps the contract."""
+    """Return all events in the order of the log; checks that every block follows the contract."""
     found = []
     for sealed in sealed_blocks(shipment):
         payload = cbor2.loads(sealed).value[2]

@@ -1,4 +1,4 @@
-"""A world at rest, and firmware to run in it."""
+"""A constant world, and a small board for firmware under test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MS = 1_000
 
 
 def small_board(**changes):
-    """Return the project's board without flash and modem, the probe supplied, and with changes."""
+    """Return the project's board without flash and modem, with the probe supplied, and changes."""
     whole = boards.named("esp32_bg95")
     del whole["SENSORS"]["probe"]["supply"]
     fitted = {name: whole[name] for name in whole if name not in {"FLASH", "MODEM", "HELD"}}

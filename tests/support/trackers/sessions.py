@@ -1,7 +1,7 @@
-"""Upload sessions of a whole tracker against a real broker that wants certificates.
+"""Upload sessions of a whole tracker with a real broker that requires certificates.
 
-Real MicroPython runs the firmware, mosquitto is the broker; in place of the gateway a client in
-this process confirms what it keeps, so that one broker serves any number of trackers' sessions.
+Real MicroPython runs the firmware, and mosquitto is the broker. Instead of the gateway, a client
+in this process confirms the blocks, so one broker can serve the sessions of many trackers.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ BOARD = "esp32_bg95"
 WHO = identity.simulated(1, "sessions")
 START = datetime(2025, 9, 1, 6, tzinfo=UTC)
 POSITION_INTERVAL = 10
-"""Key of the profile's file."""
+"""Key in profile.cbor."""
 CONFIRMATION = f"{PREFIX}{WHO.tracker}/confirmation"
 
 
 class Keeper:
-    """Stands for a gateway: keeps each authentic block and confirms what it has."""
+    """Replaces a gateway: stores each authentic block and confirms the stored blocks."""
 
     def __init__(self, address: tuple[str, int], utc_ms: Callable[[], int]) -> None:
         self.kept: dict[int, bytes] = {}
@@ -73,7 +73,7 @@ class Keeper:
         client.publish(CONFIRMATION, told, retain=True)
 
     def clear(self, topic: str) -> None:
-        """Retain nothing on a topic any more."""
+        """Clear the retained message of a topic."""
         self._client.publish(topic, b"", qos=1, retain=True).wait_for_publish()
 
     def close(self) -> None:
@@ -82,10 +82,10 @@ class Keeper:
 
 
 class Site(Services):
-    """Broker and Keeper, and the volume of a tracker provisioned for them.
+    """Broker and Keeper, and the volume of a tracker that is provisioned for them.
 
-    ``authority``: the broker's, a folder as `coldtrail provision ca` makes it; ``trusted``: the
-    one that the tracker knows, the same unless given.
+    ``authority``: that of the broker, a folder made by `coldtrail provision ca`. ``trusted``: the
+    one that the tracker trusts; the same by default.
     """
 
     START = START
@@ -106,7 +106,7 @@ class Site(Services):
             packing.PORTS[tls],
             (trusted or authority) if tls else None,
         )
-        # A search for a position makes a session long; test_position.py is about it.
+        # A position search makes a session long; test_position.py tests it.
         profile = self.volume / "profile.cbor"
         document = cbor2.loads(profile.read_bytes()) | {POSITION_INTERVAL: 0}
         profile.write_bytes(cbor2.dumps(document, canonical=True))
@@ -119,17 +119,17 @@ class Site(Services):
         return topic == f"{PREFIX}{WHO.tracker}/up"
 
     def now_ms(self) -> int:
-        """Return the time of the tracker that runs."""
+        """Return the time of the current tracker."""
         return self.utc_ms()
 
     def restart(self) -> None:
-        """Start a broker that has been killed, and the Keeper's connection with it."""
+        """Restart a killed broker, and reconnect the Keeper."""
         self.keeper.close()
         self.start_broker()
         self.keeper = Keeper(self.broker_address, self.now_ms)
 
     def forget(self) -> None:
-        """Begin anew: nothing kept, nothing retained."""
+        """Clear the stored blocks and the retained messages."""
         self.keeper.kept.clear()
         self.watch.retain(CONFIRMATION, b"")
         until(lambda: not self.watch.payload(CONFIRMATION))
@@ -140,7 +140,7 @@ class Site(Services):
 
 
 class Places:
-    """Coverage that a test has in hand."""
+    """Coverage that is controlled by a test."""
 
     def __init__(self) -> None:
         self.cell: Cell | None = Cell(rsrp=-95, rssi=-67)
@@ -150,7 +150,7 @@ class Places:
 
 
 class CallingTracker(Tracker):
-    """A tracker at a site, from its battery's coming in."""
+    """A tracker at a site, started by inserting its battery."""
 
     def __init__(
         self,
@@ -197,11 +197,11 @@ class CallingTracker(Tracker):
         self.faults: Faults | None = None
 
     def break_at(self, exchange: int, fault: Fault) -> None:
-        """Let a fault begin at one exchange with the modem."""
+        """Start a fault at one exchange with the modem."""
         self.faults = Faults(self.modem, self.rng("faults"), exchange, fault)
 
     def until(self, condition: Callable[[], bool], limit_s: float, step_s: float = 10) -> bool:
-        """Let time pass until a condition holds; return whether it did within the limit."""
+        """Advance time until a condition holds; return whether it did within the limit."""
         end_us = self.clock.now_us + round(limit_s * US_PER_S)
         while not condition():
             if self.clock.now_us >= end_us:
@@ -216,7 +216,7 @@ class CallingTracker(Tracker):
 
     @property
     def charge_uah(self) -> float:
-        """What the modem has drawn."""
+        """Charge drawn by the modem."""
         return sum(spell.charge_uah for spell in self.modem.load.spells())
 
     def close(self) -> None:
@@ -230,7 +230,7 @@ class CallingTracker(Tracker):
 
 @contextmanager
 def site(work: Path, **options: Any) -> Iterator[Site]:
-    """Give a Site and end it."""
+    """Yield a Site and close it."""
     with Site(work, **options) as found:
         yield found
 

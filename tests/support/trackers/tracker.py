@@ -1,4 +1,4 @@
-"""What every test asks of a simulated tracker: to let time pass, and to look into it."""
+"""A simulated tracker for tests: its time is advanced, its journal and flash are read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from coldtrail_simulator.shipment.simulation import Simulation
 
 
 class Tracker(Simulation):
-    """A simulation whose journal and flash a test reads."""
+    """A simulation with access to its journal and flash."""
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass."""
+        """Advance virtual time by ``seconds``."""
         self.run(self.clock.now_us + round(seconds * US_PER_S))
 
     def notes(self, kind: str) -> list[dict[str, Any]]:
@@ -23,11 +23,11 @@ class Tracker(Simulation):
         return [note for note in self.journal.notes if note["kind"] == kind]
 
     def dump(self) -> logdump.Dump:
-        """Return what the flash holds."""
+        """Return the content of the flash."""
         return logdump.decode(bytes(self.parts["flash"].array.cells))
 
     def records(self, *kinds: int) -> list[list[Any]]:
-        """Return the fields of the records of these types that are in the flash."""
+        """Return the fields of the records of these types in the flash."""
         return [
             [record.kind, *cbor2.loads(record.payload)]
             for record in self.dump().records

@@ -1,4 +1,4 @@
-"""A flash with the log of a journey in it, written by the tracker's own recorder."""
+"""A flash with the log of a journey, written by the tracker's own recorder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNIX = 1_800_000_000
 def log(
     identity: bytes, profile: bytes, blocks: int, samples: int
 ) -> tuple[bytearray, list[bytes]]:
-    """Return the cells of a flash and the sealed blocks in it, ``samples`` samples a block."""
+    """Return the cells of a flash and its sealed blocks of ``samples`` samples each."""
     array = NorArray(random.Random(1), SIZE, SECTOR, PAGE)
     loaded: Identity = load(identity)
     recorder = Recorder(NorFlash(array), profiles.load(profile), loaded)

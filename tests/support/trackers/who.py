@@ -1,4 +1,4 @@
-"""Who a tracker is, as far as recorder and commands ask for it."""
+"""A tracker's identity, with the attributes that recorder and commands use."""
 
 from collections.abc import Sequence
 
