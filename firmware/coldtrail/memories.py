@@ -23,7 +23,10 @@ RADIO_DAY = const(0)  # begin of the day that the modem's budget counts
 RADIO_SPENT = const(1)  # seconds spent of it
 RADIO_LOCATED = const(2)  # when the position was last looked for, None before
 RADIO_CELL = const(3)  # the cell that was recorded last, None before
-RADIO_ALARM = const(4)  # the block of the last alarm that called beyond the budget
+RADIO_ALARM = const(4)  # the block of the last alarm that has called
+RADIO_VAIN = const(5)  # calls in a row that found no network
+RADIO_ENDED = const(6)  # whether the end of the shipment has called
+RADIO_PASSED = const(7)  # whether what the modem does not know has been reported
 
 # Of the sampler (sensing/sampler.py): of each sensor its raw reading and how often it came, then
 # what is known of the probe's conversions.

@@ -77,6 +77,7 @@ class Tracker:
         self.events = [0, 0, 3] + [0] * 6  # of the detector: both sources are to be armed
         self.repeats = sampler.repeats()
         self.motion: list = []  # of flight.py
+        self.task = None  # one that sampling has raised beside, and that is still to end
         self.test: "list | None" = None  # arguments of the self-test under way (press.py)
         from coldtrail import sleep
 
@@ -299,7 +300,7 @@ class Tracker:
         if state.sync is None or state.urgent or self.retries():
             # Without the time, nobody can say when this boot's samples were taken.
             return now >= self.not_before
-        if state.oldest is None:
+        if state.oldest is None or now < self.not_before:
             return False
         return now - state.oldest + state.interval >= state.upload_interval
 
@@ -324,6 +325,20 @@ class Tracker:
         return silent
 
     async def call(self):
+        """Call; whatever that raises ends the call, not the tracker.
+
+        So does a MemoryError: what the call holds is given back, and the next wake's heap is new.
+        """
+        try:
+            await self._call()
+        except Exception as error:
+            from coldtrail.uplink import raised
+
+            await raised.end(self, error)
+            del raised
+            forget("coldtrail.uplink", "raised")
+
+    async def _call(self):
         """Call; and again as long as there is a command's outcome to tell."""
         again = None
         for _ in range(_CALLS):
@@ -374,16 +389,21 @@ class Tracker:
             all_confirmed = await self.while_sampling(session.run())
         except asyncio.CancelledError:
             all_confirmed, session.reason = False, "a planned flight begins"
-        self.attempted = session.newest
+        finally:
+            self.attempted = session.newest
         reached = all_confirmed and self.state.sync is not None
         if reached:
             self.failures = self.not_before = 0
         else:
             print("uplink:", session.reason or "not everything is confirmed")
-            delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self.failures, 4))
-            self.not_before = self.now() + delay
-            self.failures += 1
+            self.postpone()
         return reached, session.command, session.refused, session.replayed, session.sent_again
+
+    def postpone(self):
+        """Take note of a call that has failed: the next one may be made only later."""
+        delay = min(_RETRY_LONGEST_S, _RETRY_S << min(self.failures, 4))
+        self.not_before = self.now() + delay
+        self.failures += 1
 
     async def while_sampling(self, coroutine):
         """Run a coroutine; take samples and feed the watchdog meanwhile. Return its result.
@@ -394,23 +414,28 @@ class Tracker:
 
         task = asyncio.create_task(coroutine)
         since = None
-        while not task.done():
-            if self.port.button():
-                now = time.ticks_ms()
-                since = now if since is None else since
-                self.pressed_ms = max(self.pressed_ms, time.ticks_diff(now, since) + _LOOP_MS)
-            else:
-                since = None
-            self.watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
-            wait = self.wait_s()
-            if wait is not None and wait <= 0:
-                self.sample()
-            elif self.seen():
-                self.sample_when_due(self.detect())
-            if self._departure is not None and self.now() >= self._departure:
-                self._departure = None
+        try:
+            while not task.done():
+                if self.port.button():
+                    now = time.ticks_ms()
+                    since = now if since is None else since
+                    self.pressed_ms = max(self.pressed_ms, time.ticks_diff(now, since) + _LOOP_MS)
+                else:
+                    since = None
+                self.watchdog.expect(_SAMPLER, _SAMPLE_LIMIT_MS)
+                wait = self.wait_s()
+                if wait is not None and wait <= 0:
+                    self.sample()
+                elif self.seen():
+                    self.sample_when_due(self.detect())
+                if self._departure is not None and self.now() >= self._departure:
+                    self._departure = None
+                    task.cancel()
+                self.watchdog.feed()
+                await asyncio.sleep_ms(_LOOP_MS)
+        finally:
+            self.watchdog.done(_SAMPLER)
+            if not task.done():
                 task.cancel()
-            self.watchdog.feed()
-            await asyncio.sleep_ms(_LOOP_MS)
-        self.watchdog.done(_SAMPLER)
+                self.task = task
         return await task

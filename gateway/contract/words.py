@@ -42,6 +42,8 @@ _FAULTS: Final[Mapping[int, Mapping[int, str]]] = {
         4: "broker's certificate for another host",
         5: "broker's certificate of another authority",
         6: "tracker's certificate refused",
+        7: "setting that can be done without refused",
+        8: "call ended by an unforeseen error",
     },
     Subject.CLOCK: {1: "no sync for 6 h"},
     Subject.DOWNLINK: {2: "a message did not verify", 10: "replay"},

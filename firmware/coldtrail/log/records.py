@@ -122,6 +122,8 @@ REPLAY = const(10)
 # Codes of a fault of the modem.
 CERTIFICATE_DATES = const(2)  # certificates' dates are not looked at: there is no time yet
 REFUSED_BY_DATE = const(3)  # and on: by host, by authority, by the broker (refusal.py)
+PASSED_OVER = const(7)  # it does not know a command that the driver can do without
+CALL_RAISED = const(8)  # a call has ended by an error that nothing foresees
 BUDGET_SPENT = const(13)
 
 # Causes of a gap in the log.

@@ -2,12 +2,13 @@
 
 from micropython import const
 
+from drivers.bg95.at import NoNetwork
 from memory import forget
 
 # From records.py, so that the compiler puts them in place.
 _CELL = const(19)
 _CERTIFICATE_DATES = const(2)
-_BUDGET_SPENT = const(13)
+_PASSED_OVER = const(7)
 _NETWORK = const(1)
 
 _POWER_ON_MS = const(30_000)
@@ -16,17 +17,10 @@ _ANSWER_MS = const(30_000)
 _POWER_OFF_MS = const(70_000)
 _SESSION_S = const(600)  # a session begins no attempt after that (recover.py)
 
-# The modem's daily budget: seconds of being on in 24 hours. A session takes half a minute, so
-# that hourly ones take 12 minutes a day; an hour at 100 mA is a 25th of a battery of 2,500 mAh,
-# and what costs more than that every day leaves nothing for the way home.
-_BUDGET_S = const(3600)
-_DAY_S = const(86_400)
-
 # What is kept of earlier sessions; from memories.py.
-_RADIO_DAY = const(0)
-_RADIO_SPENT = const(1)
 _RADIO_CELL = const(3)
-_RADIO_ALARM = const(4)
+_RADIO_VAIN = const(5)
+_RADIO_PASSED = const(7)
 
 
 async def attach(session):
@@ -34,15 +28,24 @@ async def attach(session):
 
     Raises OSError; that of ``Session.refuse`` where trying again cannot help.
     """
-    if _is_spent(session) and not _may_overdraw(session):
-        raise session.refuse("the modem's budget for the day is spent")
+    from coldtrail.uplink import budget
+
+    look_ms = budget.look_ms(session)
+    del budget
+    forget("coldtrail.uplink", "budget")
     modem, recorder, expect = session.modem, session.recorder, session.expect
     identity, clocked = recorder.identity, recorder.state.clock is not None
     expect(_POWER_ON_MS)
     await modem.power_on(_POWER_ON_MS)
     expect(_REGISTER_MS)
     user, password, pin = identity.apn_user, identity.apn_password, identity.pin
-    await modem.register(identity.apn, _REGISTER_MS, user, password, pin)
+    try:
+        await modem.register(identity.apn, _REGISTER_MS, user, password, pin, look_ms)
+    except NoNetwork:
+        session.radio[_RADIO_VAIN] += 1
+        raise
+    session.radio[_RADIO_VAIN] = 0
+    _report_passed(session)
     expect(_ANSWER_MS)
     await _note_cell(session)
     found = await modem.network_time()
@@ -71,25 +74,13 @@ async def _depart(session):
         raise session.refuse("a planned flight begins")
 
 
-def _is_spent(session):
-    """Return whether the day's budget is spent; that it begins and ends to be is recorded."""
-    radio, now = session.radio, session.now()
-    if not radio:
-        radio.extend((0, 0, None, None, 0))
-    if not radio[_RADIO_DAY] <= now < radio[_RADIO_DAY] + _DAY_S:
-        radio[_RADIO_DAY], radio[_RADIO_SPENT] = now, 0
-    spent = radio[_RADIO_SPENT] >= _BUDGET_S
-    session.record_fault(_BUDGET_SPENT, spent)
-    return spent
-
-
-def _may_overdraw(session):
-    """Whether an alarm waits that has not called yet: each gets one attempt."""
-    state, radio = session.recorder.state, session.radio
-    if state.urgent_number == radio[_RADIO_ALARM] or state.is_confirmed(state.urgent_number):
-        return False
-    radio[_RADIO_ALARM] = state.urgent_number
-    return True
+def _report_passed(session):
+    """Report what the modem does not know; once a boot, for it does without."""
+    passed, radio = session.modem.at.passed, session.radio
+    if passed and not radio[_RADIO_PASSED]:
+        radio[_RADIO_PASSED] = 1
+        session.record_fault(_PASSED_OVER, True)
+        print("uplink: the modem does without", str(b", ".join(passed), "utf-8"))
 
 
 async def _note_cell(session):

@@ -11,12 +11,8 @@ from micropython import const
 
 _LARGEST = const(16384)  # more than this is not even skipped
 
-_CONNECT = const(0x10)
-_CONNACK = const(0x20)
 _PUBLISH = const(0x30)
 _PUBACK = const(0x40)
-_SUBSCRIBE = const(0x82)
-_SUBACK = const(0x90)
 _PINGRESP = const(0xD0)
 
 _DUP = const(0x08)
@@ -27,25 +23,13 @@ _RETAIN = const(0x01)
 _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
 
-_SUBSCRIBE_ID = const(1)  # nothing else is under way while it is used
-
-_REFUSED = """unacceptable protocol version
-identifier rejected
-server unavailable
-bad user name or password
-not authorized"""  # table 3.1; one string takes less heap than five
-
 
 class MqttError(OSError):
     """The broker refuses, closes, falls silent or breaks the protocol: the connection is over."""
 
 
-class Refused(MqttError):
-    """The broker does not want this client."""
-
-
 class Client:
-    """One connection with a clean session; one call at a time.
+    """One connection with a clean session, which mqtt_connect.py opens; one call at a time.
 
     After any exception only the stream can be closed. ``on_message(topic, payload, retain)`` is
     called for every message: ``topic`` a str, ``payload`` a memoryview that is valid during the
@@ -62,8 +46,8 @@ class Client:
         self.on_message = None
         self.skipped = 0
         self._stream = stream
-        self._client_id = client_id
-        self._keepalive = keepalive
+        self.client_id = client_id
+        self.keepalive = keepalive
         self._buffer = buffer
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer
@@ -72,35 +56,6 @@ class Client:
         self._skipped_id = 0  # and its packet identifier, when it has one
         self._sent = 0  # ticks_ms of the last packet to the broker
         self._pinged: "int | None" = None  # ticks_ms of a ping without answer
-
-    async def connect(self, limit_ms):
-        """Open a clean session.
-
-        Raises Refused; MqttError; OSError.
-        """
-        deadline = _deadline(limit_ms)
-        head = b"\x00\x04MQTT\x04\x02" + self._keepalive.to_bytes(2, "big")  # clean session
-        await self._send(_CONNECT, [head, _string(self._client_id)], deadline)
-        body = await self._expect(_CONNACK, 2, deadline)
-        if body[1]:
-            code = body[1]
-            reasons = _REFUSED.split("\n")
-            reason = reasons[code - 1] if code <= len(reasons) else "code %d" % code
-            raise Refused("refused: " + reason)
-        if body[0]:
-            raise MqttError("a clean session has nothing to resume")  # 3.2.2.2
-
-    async def subscribe(self, topic, qos, limit_ms):
-        """Subscribe to ``topic`` with at most QoS ``qos`` (0 or 1).
-
-        Raises MqttError when the broker refuses; OSError.
-        """
-        deadline = _deadline(limit_ms)
-        fields = [_SUBSCRIBE_ID.to_bytes(2, "big"), _string(topic), bytes((qos,))]
-        await self._send(_SUBSCRIBE, fields, deadline)
-        body = await self._expect(_SUBACK, 3, deadline)
-        if _u16(body, 0) != _SUBSCRIBE_ID or body[2] > qos:
-            raise MqttError("subscription refused")
 
     async def publish(self, topic, payload, packet_id, dup, limit_ms):
         """Publish ``payload`` at QoS 1; return once the broker has taken it.
@@ -112,10 +67,10 @@ class Client:
         """
         if not 0 < packet_id <= 0xFFFF:
             raise ValueError("packet identifier out of range")
-        deadline = _deadline(limit_ms)
+        deadline = deadline_in(limit_ms)
         flags = _PUBLISH | _QOS1 | (_DUP if dup else 0)
-        await self._send(flags, [_string(topic), packet_id.to_bytes(2, "big"), payload], deadline)
-        if _u16(await self._expect(_PUBACK, 2, deadline), 0) != packet_id:
+        await self.send(flags, [string(topic), packet_id.to_bytes(2, "big"), payload], deadline)
+        if u16(await self.expect(_PUBACK, 2, deadline), 0) != packet_id:
             raise MqttError("acknowledges what was not published")
 
     async def receive(self, limit_ms):
@@ -123,7 +78,7 @@ class Client:
 
         Raises MqttError; OSError.
         """
-        kind, _ = await self._next(_deadline(limit_ms))
+        kind, _ = await self._next(deadline_in(limit_ms))
         if kind is not None and kind & 0xF0 != _PUBLISH:
             raise MqttError("unexpected packet")
         return kind is not None
@@ -134,7 +89,7 @@ class Client:
 
     # ---- packets out ----
 
-    async def _send(self, first, fields, deadline):
+    async def send(self, first, fields, deadline):
         """Send a packet that begins with the byte ``first``, in one write."""
         length = sum(len(field) for field in fields)
         if length >= 1 << 28:
@@ -149,7 +104,7 @@ class Client:
 
     # ---- packets in ----
 
-    async def _expect(self, kind, size, deadline):
+    async def expect(self, kind, size, deadline):
         """Return the body of the next packet that is no message: ``kind``, of ``size`` bytes."""
         while True:
             found, body = await self._next(deadline)
@@ -218,7 +173,7 @@ class Client:
 
     async def _fill(self, deadline):
         """Read what there is; return False when the limit passes first. Pings a silent broker."""
-        half = self._keepalive * 500
+        half = self.keepalive * 500
         while True:
             now = time.ticks_ms()
             left = time.ticks_diff(deadline, now)
@@ -254,11 +209,11 @@ class Client:
         qos = first & _QOS
         if first & 0xF0 != _PUBLISH or qos > _QOS1 or (first & _DUP and not qos):
             raise MqttError("unexpected packet")
-        end = 2 + _u16(body, 0)
+        end = 2 + u16(body, 0)
         packet_id = 0
         start = end
         if qos:
-            packet_id = _u16(body, end)
+            packet_id = u16(body, end)
             start += 2
         if start > len(body) or (qos and not packet_id):
             raise MqttError("malformed message")
@@ -272,10 +227,11 @@ class Client:
 
     async def _acknowledge(self, packet_id, deadline):
         if packet_id:
-            await self._send(_PUBACK, [packet_id.to_bytes(2, "big")], deadline)
+            await self.send(_PUBACK, [packet_id.to_bytes(2, "big")], deadline)
 
 
-def _deadline(limit_ms):
+def deadline_in(limit_ms):
+    """Return the moment at which a limit from now on passes."""
     return time.ticks_add(time.ticks_ms(), limit_ms)
 
 
@@ -283,14 +239,14 @@ def _left(deadline):
     return time.ticks_diff(deadline, time.ticks_ms())
 
 
-def _u16(body, at):
+def u16(body, at):
     """Return the big-endian number at ``at``."""
     if at + 2 > len(body):
         raise MqttError("packet too short")
     return body[at] << 8 | body[at + 1]
 
 
-def _string(text):
+def string(text):
     """Return ``text`` as a UTF-8 encoded string (1.5.3)."""
     data = text.encode()
     if len(data) > 0xFFFF or b"\0" in data:

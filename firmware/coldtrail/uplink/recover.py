@@ -1,7 +1,5 @@
 """After an attempt: what can help it, else the position, and what is said in the next block."""
 
-import time
-
 from micropython import const
 
 from drivers.bg95.at import (
@@ -30,7 +28,6 @@ _ATTACH = const(1)
 _SUPPLY = const(4)
 
 # What is kept of earlier sessions; from memories.py.
-_RADIO_SPENT = const(1)
 _RADIO_LOCATED = const(2)
 
 
@@ -46,7 +43,7 @@ async def follow(session, failure):
             await _locate(session)
         except OSError as error:
             session.reason = "%s %s" % (type(error).__name__, error)
-        if failure is None and session.recorder.state.urgent and _passed_ms(session) < _SESSION_MS:
+        if failure is None and session.recorder.state.urgent and session.passed_ms() < _SESSION_MS:
             return True  # an alarm has come since: it goes out at once, the modem is on already
     session.expect(_POWER_OFF_MS)
     await session.modem.power_off()
@@ -55,7 +52,7 @@ async def follow(session, failure):
 
 
 def _highest(session, error):
-    if _passed_ms(session) >= _SESSION_MS or not session.modem.ready:
+    if session.passed_ms() >= _SESSION_MS or not session.modem.ready:
         return _NONE  # power_on has cut the supply already
     if session.is_refused or isinstance(error, NoNetwork):
         return _NONE  # neither card nor network is ours to mend
@@ -107,12 +104,7 @@ def _is_due(session):
 
 
 def _record_radio(session):
-    session.radio[_RADIO_SPENT] += _passed_ms(session) // 1000
     counts = session.modem.counts + [session.refused]
     if any(counts):
         fields = [min(0xFFFF, count) for count in counts]
         session.recorder.record(_RADIO, [session.now()] + fields)
-
-
-def _passed_ms(session):
-    return time.ticks_diff(time.ticks_ms(), session.began)

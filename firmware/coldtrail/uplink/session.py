@@ -10,8 +10,11 @@ from memory import forget
 # From records.py, so that the compiler puts them in place.
 _FAULT = const(13)
 _SUBJECT_MODEM = const(6)
-_URGENT = const(1)
 _GATEWAY = const(3)
+_PASSED_OVER = const(7)
+_CALL_RAISED = const(8)
+
+_RADIO_SPENT = const(1)  # from memories.py
 
 TASK = "uplink"
 
@@ -24,27 +27,6 @@ _POWER_OFF_MS = const(70_000)
 _KEEPALIVE_S = const(120)
 
 _PACKET = const(672)  # a command with the longest profile; a confirmation has 300 bytes at most
-
-
-class Sealed:
-    """A sealed block that stays in the flash: it is read when it is sent.
-
-    Between its being found and the modem's being ready the log's window may show something else.
-    """
-
-    def __init__(self, recorder, sequence, size):
-        """Stand for the block that is record ``sequence``, of ``size`` bytes."""
-        self._recorder = recorder
-        self._sequence = sequence
-        self._size = size
-
-    def __len__(self):
-        """Return the size in bytes."""
-        return self._size
-
-    def __getitem__(self, part):
-        """Return a slice, valid until anything is recorded; OSError when it is damaged."""
-        return self._recorder.sealed(self._sequence)[part]
 
 
 class Session:
@@ -61,16 +43,16 @@ class Session:
         # The one buffer of the session, before code splits the room.
         self._packet = bytearray(_PACKET)
         self.recorder = recorder
-        self._state = recorder.state
+        self.state = recorder.state
         self._identity = recorder.identity
         self.port = port
         self._watchdog = watchdog
-        self._repeated = attempted
-        self._again = again
+        self.repeated = attempted
+        self.again = again
         self.newest = attempted  # highest number that may have been published
-        self._fresh = 0  # highest number published for the first time, in this session
-        self._published = 0  # ticks_ms when that publication began
-        self._told: "tuple | None" = None  # what a confirmation says of the time
+        self.fresh = 0  # highest number published for the first time, in this session
+        self.published = 0  # ticks_ms when that publication began
+        self._gateway_time: "tuple | None" = None  # what a confirmation says of the time
         self.reason = ""
         self.command = None  # payload of the newest command that verifies, see commands.py
         self._counter = recorder.state.command  # its counter; before there is one, the last taken
@@ -88,23 +70,36 @@ class Session:
         self.modem = self.port.modem()
         try:
             while await self._attempt():
-                self._repeated = self.newest
+                self.repeated = self.newest
         finally:
-            if self.modem.is_on():
-                self.expect(_POWER_OFF_MS)
-                await self.modem.power_off()
-            self._watchdog.done(TASK)
-        if self._told:
-            unplaced = self._state.sync is None
-            self.synchronise(*self._told)
+            try:
+                if self.modem.is_on():
+                    self.expect(_POWER_OFF_MS)
+                    await self.modem.power_off()
+            finally:
+                self.modem.supply(False)
+                self._watchdog.done(TASK)
+                if self.radio:
+                    self.radio[_RADIO_SPENT] += self.passed_ms() // 1000
+        if self._gateway_time:
+            unplaced = self.state.sync is None
+            self.synchronise(*self._gateway_time)
             if unplaced:
                 # For the next session. Not sooner: a seal and a connection take more room.
                 self.recorder.seal()
-        return not self.is_owed()
+        if self.is_owed():
+            return False
+        for code in (_PASSED_OVER, _CALL_RAISED):
+            self.record_fault(code, False)
+        return True
+
+    def passed_ms(self):
+        """Return for how long the session goes on."""
+        return time.ticks_diff(time.ticks_ms(), self.began)
 
     def is_owed(self):
         """Return whether there is a block that is not confirmed."""
-        return bool(self._state.pending)
+        return bool(self.state.pending)
 
     async def _attempt(self):
         """Return whether another attempt is worth while."""
@@ -114,8 +109,9 @@ class Session:
         except OSError as error:
             failure = error
             self.reason = "%s %s" % (type(error).__name__, error)
-        forget("coldtrail.uplink", "mqtt", "attach", "connect")
-        forget("drivers.bg95", "setup")
+        forget("coldtrail.uplink", "mqtt", "mqtt_connect", "publish", "attach", "budget")
+        forget("coldtrail.uplink", "connect")
+        forget("drivers.bg95", "setup", "settings")
         from coldtrail.uplink import recover
 
         again = await recover.follow(self, failure)
@@ -125,7 +121,7 @@ class Session:
 
     async def _connected(self):
         """Return a stream to the broker; each step's code is given back before the next."""
-        unplaced = self._state.sync is None
+        unplaced = self.state.sync is None
         from coldtrail.uplink import attach
 
         await attach.attach(self)
@@ -148,11 +144,11 @@ class Session:
 
     def now(self):
         """Return the seconds since boot."""
-        return self.port.since_boot(self._state.boot_rtc)[0]
+        return self.port.since_boot(self.state.boot_rtc)[0]
 
     def record_fault(self, code, stands):
         """Record that a fault of the modem begins or ends, where that is news."""
-        if stands != self._state.stands(_SUBJECT_MODEM, code):
+        if stands != self.state.stands(_SUBJECT_MODEM, code):
             self.recorder.record(_FAULT, [self.now(), _SUBJECT_MODEM, code, int(stands)])
 
     def expect(self, limit_ms):
@@ -164,32 +160,37 @@ class Session:
         """Take what a source says: at ``time.ticks_ms()`` = ``ticks`` it was ``unix`` (UTC)."""
         from coldtrail import clock
 
-        then = clock.moment(self.port, self._state, ticks)
+        then = clock.moment(self.port, self.state, ticks)
         clock.take(self.recorder, then + [unix, unix_ms, uncertainty_ms, source])
         del clock
         forget("coldtrail", "clock")
 
     async def _exchange(self, stream):
         # Not before: it takes the room that the modem's setup has left.
-        from coldtrail.uplink import mqtt
+        from coldtrail.uplink import mqtt, mqtt_connect
 
         client = mqtt.Client(stream, self._identity.tracker, _KEEPALIVE_S, self._packet)
         client.on_message = self._message
         self.expect(_ANSWER_MS)
         try:
-            await client.connect(_ANSWER_MS)
-        except mqtt.Refused:
+            await mqtt_connect.connect(client, _ANSWER_MS)
+        except mqtt_connect.Refused:
             self.is_refused = True
             raise
         topic = "coldtrail/1/" + self._identity.tracker
         self.expect(_ANSWER_MS)
-        await client.subscribe(topic + "/confirmation", 0, _ANSWER_MS)
-        self.expect(_ANSWER_MS)
-        await client.subscribe(topic + "/command", 1, _ANSWER_MS)
-        await self._publish_all(client, topic + "/up")
-        self.sent_again = self._again is not None
+        topics = ((topic + "/confirmation", 0), (topic + "/command", 1))
+        await mqtt_connect.subscribe(client, topics, _ANSWER_MS)
+        del mqtt_connect
+        forget("coldtrail.uplink", "mqtt_connect")
+        from coldtrail.uplink import publish
+
+        await publish.publish(self, client, topic + "/up")
+        del publish
+        forget("coldtrail.uplink", "publish")
+        self.sent_again = self.again is not None
         deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)
-        while self._state.pending:
+        while self.state.pending:
             left = time.ticks_diff(deadline, time.ticks_ms())
             if left <= 0:
                 self.reason = "no confirmation within %d s" % (_CONFIRM_MS // 1000)
@@ -199,45 +200,6 @@ class Session:
         self.expect(_ANSWER_MS)
         await client.disconnect()
         await stream.close()
-
-    async def _publish_all(self, client, topic):
-        """Publish each unconfirmed block once: urgent ones first, then the oldest first."""
-        first = self._state.pending if self._again is None else self.recorder.log.first
-        urgent = oldest = first or self.recorder.log.next
-        while True:
-            if self._state.urgent:
-                # An alarm that came while the session goes on overtakes the backlog.
-                self.recorder.seal()
-            end = self.recorder.log.next
-            found = self._next(urgent, _URGENT)
-            urgent = found[0] + 1 if found else end
-            if found is None:
-                found = self._next(oldest, 0)
-                if found is None:
-                    return
-                oldest = found[0] + 1
-            sequence, number, size = found
-            self.expect(_ANSWER_MS)
-            if number > self._repeated:
-                self._published = time.ticks_ms()
-                self._fresh = self.newest = max(self.newest, number)
-            await client.publish(
-                topic,
-                Sealed(self.recorder, sequence, size),
-                1 + number % 65535,
-                number <= self._repeated,
-                _ANSWER_MS,
-            )
-
-    def _next(self, first, urgent):
-        """Return (sequence, number, size) of the first block of that urgency to be published."""
-        again = self._again
-        for sequence, number, flags, sealed in self.recorder.blocks(first):
-            if flags & _URGENT == urgent and (
-                not self._state.is_confirmed(number) or (again is not None and number >= again)
-            ):
-                return sequence, number, len(sealed)
-        return None
 
     def _message(self, topic, payload, retain):
         """Take a message of the gateway's; anything that does not verify changes nothing."""
@@ -271,7 +233,7 @@ class Session:
         if counter > self._counter:
             self._counter = counter
             self.command = payload  # a copy already
-        elif counter < self._state.command:
+        elif counter < self.state.command:
             self.refused += 1
             self.replayed += 1
 
@@ -280,16 +242,16 @@ class Session:
         from coldtrail.contract import confirmation
 
         document = confirmation.parse(payload)
-        state = self._state
-        known = state.is_confirmed(self._fresh)
+        state = self.state
+        known = state.is_confirmed(self.fresh)
         if not self.recorder.confirm(document):
             return
-        if not known and state.is_confirmed(self._fresh):
+        if not known and state.is_confirmed(self.fresh):
             # It knows a block that nobody knew before this session, so it is not older than that.
             # Judged after the session, which leaves no room for it.
             now = time.ticks_ms()
-            late = time.ticks_diff(now, self._published)
-            self._told = (now, document[4], document[5], late, _GATEWAY)
+            late = time.ticks_diff(now, self.published)
+            self._gateway_time = (now, document[4], document[5], late, _GATEWAY)
 
 
 def _counter_of(payload):

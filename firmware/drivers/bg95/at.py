@@ -129,6 +129,8 @@ class AT:
         self._changed = asyncio.Event()
         self._lock = asyncio.Lock()
         self._late = False  # an answer that nobody waits for any more may still come
+        self.numbered = False  # errors come with their numbers, which a restart of it ends
+        self.passed: list = []  # commands that were of no avail and can be done without
         self._chunk = bytearray(_CHUNK)
         self._line = bytearray(_LINE)
         self._length = 0
@@ -263,7 +265,7 @@ class AT:
         Raises CommandError; NoAnswer after ``limit_ms``.
         """
         async with self._lock:
-            await self._in_step()
+            await self._come_into_step()
             await self._exchange(command, prefix, limit_ms, _RESULT, into)
             return self._answer or b""
 
@@ -275,7 +277,7 @@ class AT:
         Raises SendFull; CommandError; NoAnswer when an answer takes longer than ``limit_ms``.
         """
         async with self._lock:
-            await self._in_step()
+            await self._come_into_step()
             await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
             self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
             for piece in pieces:
@@ -294,14 +296,26 @@ class AT:
         async with self._lock:
             return await self._synchronise()
 
-    async def _in_step(self):
-        if self._late and await self._synchronise() == b"0":
+    async def in_step(self):
+        """Wait until both sides are in step.
+
+        Raises NoAnswer; ModemError where the modem has restarted meanwhile.
+        """
+        async with self._lock:
+            await self._come_into_step()
+
+    async def _come_into_step(self):
+        if self._late and await self._synchronise() == b"0" and self.numbered:
             raise ModemError("the modem has restarted")
 
     async def _synchronise(self):
         for attempt in range(_SYNCHRONISE_TRIES):
             try:
                 await self._exchange(b"AT+CMEE?", b"+CMEE:", COMMAND_MS, _RESULT, _NOWHERE)
+            except CommandError:
+                # The first two may end earlier commands. A modem without AT+CMEE is there, too.
+                if attempt < _SYNCHRONISE_TRIES - 1:
+                    continue
             except ModemError:
                 continue
             if attempt or self._late:

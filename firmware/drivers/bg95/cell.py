@@ -5,7 +5,7 @@ if found:
     mcc, mnc, area, number, technology, dbm = found
 """
 
-from drivers.bg95.at import CommandError
+from drivers.bg95.at import CommandError, NoAnswer
 from drivers.bg95.text import fields, integer
 
 # AcT of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) to LTE-M, NB-IoT, GSM.
@@ -23,7 +23,6 @@ async def serving(at):
     """Return (MCC, MNC, area code, cell id, technology, signal), or None where that is unknown.
 
     ``technology``: 1 LTE-M, 2 NB-IoT, 3 GSM. ``signal``: dBm, RSRP in LTE, else RSSI.
-    Raises NoAnswer.
     """
     try:
         for name in (b"+CEREG", b"+CGREG"):  # the former is silent in GSM
@@ -39,7 +38,7 @@ async def serving(at):
         operator = network[1]
         mcc, mnc = int(operator[:3]), int(operator[3:])
         signal = integer(strength[1 if technology == 3 else 2])
-    except (CommandError, ValueError, IndexError, KeyError):
+    except (CommandError, NoAnswer, ValueError, IndexError, KeyError):
         return None
     if signal is None or not _WEAKEST_DBM <= signal <= _STRONGEST_DBM:
         return None

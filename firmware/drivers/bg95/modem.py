@@ -124,16 +124,18 @@ class BG95:
 
     # ---- network ----
 
-    async def register(self, apn, limit_ms, user=None, password=None, pin=None):
+    async def register(self, apn, limit_ms, user=None, password=None, pin=None, look_ms=None):
         """Wait for card and network and open a data connection (PDP context 1) through ``apn``.
 
         ``pin`` is entered where the card asks for it, and only while it has all its attempts.
+        With ``look_ms`` it gives up after that where the modem sees no cell. What it can do
+        without and does not get is in ``at.passed``.
         Raises NoNetwork, CommandError, NoAnswer.
         """
         from drivers.bg95 import setup
 
-        await setup.register(self.at, apn, limit_ms, user, password, pin)
-        forget("drivers.bg95", "setup", "pin")
+        await setup.register(self.at, apn, limit_ms, user, password, pin, look_ms)
+        forget("drivers.bg95", "setup", "settings", "pin")
 
     def reset(self, on):
         """Hold RESET_N, or let go of it."""

@@ -58,6 +58,7 @@ async def power_on(modem, limit_ms, silent=False):
     if silent:
         await at.command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
     await _prepare(at)
+    forget("drivers.bg95", "settings")
     # What it says while it starts would otherwise look like a restart later on.
     await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))
     modem.ready = True
@@ -93,14 +94,17 @@ async def _retune(modem, limit_ms):
 
 
 async def _prepare(at):
-    command = at.command
-    await command(b"ATE0")
-    await command(b"AT+CMEE=1")
+    from drivers.bg95 import settings
+
+    await settings.attempt(at, b"ATE0")
+    at.numbered = await settings.attempt(at, b"AT+CMEE=1") is not None
     # Else the data that AT+QISEND takes comes back and may look like a result.
-    await command(b"AT+QISDE=0")
-    # Kept in the modem's memory: written only where it differs.
-    if await command(b'AT+QURCCFG="urcport"', b'+QURCCFG: "urcport",') != b'"uart1"':
-        await command(b'AT+QURCCFG="urcport","uart1"')
+    await settings.attempt(at, b"AT+QISDE=0")
+    port = b'"urcport"'
+    command = b"AT+QURCCFG=" + port
+    await settings.keep(at, command, b"+QURCCFG: %s," % port, b'"uart1"', command + b',"uart1"')
+    # A modem that is used with PSM elsewhere would fall asleep while an answer is awaited.
+    await settings.keep(at, b"AT+CPSMS?", b"+CPSMS:", b"0", b"AT+CPSMS=0")
 
 
 async def power_off(modem):

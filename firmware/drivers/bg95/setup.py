@@ -13,10 +13,12 @@ from micropython import const
 
 from drivers.bg95.at import (
     CommandError,
+    NoAnswer,
     NoNetwork,
     left,
     within,
 )
+from drivers.bg95.settings import attempt, keep
 from drivers.bg95.text import fields, integer, is_plain
 
 # The manual's maximum response times.
@@ -24,6 +26,7 @@ _CPIN_MS = const(5_000)
 _CFUN_MS = const(15_000)
 _QIACT_MS = const(150_000)
 _QIDEACT_MS = const(40_000)
+_COPS_MS = const(180_000)
 
 _SIM_MS = const(20_000)  # a card that is not ready by then is none
 _DENIED_MS = const(30_000)  # other networks may still accept
@@ -32,21 +35,26 @@ _POLL_MS = const(1_000)
 # QCFG: 02 LTE-M, 03 NB-IoT, 01 GSM; automatic; LTE-M and NB-IoT.
 _TECHNOLOGIES = ((b"nwscanseq", b"020301"), (b"nwscanmode", b"0"), (b"iotopmode", b"2"))
 
+_UNKNOWN = (None, 3, 4)  # errors of AT+CPIN? that say nothing of the card (AT manual, table 20)
+
 _HOME = const(1)
 _DENIED = const(3)
 _ROAMING = const(5)
 
 
-async def register(at, apn, limit_ms, user=None, password=None, pin=None):
+async def register(at, apn, limit_ms, user=None, password=None, pin=None, look_ms=None):
     """Do what BG95.register says."""
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-    command = at.command
-    if await command(b"AT+CFUN?", b"+CFUN:") != b"1":
-        await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
+    if await attempt(at, b"AT+CFUN?", b"+CFUN:") != b"1":
+        await attempt(at, b"AT+CFUN=1", limit_ms=_CFUN_MS)
     await _card(at, min(_SIM_MS, left(deadline)), pin)
     await _technologies(at)
+    # A modem that is bound to one operator elsewhere would find no other.
+    limit = within(_COPS_MS, deadline)
+    await keep(at, b"AT+COPS?", b"+COPS:", b"0", b"AT+COPS=0", limit)
     await _access_point(at, apn, user, password)
-    await _network(at, deadline)
+    await _network(at, deadline, look_ms)
+    await _stay_reachable(at)
     await _activate(at, deadline)
 
 
@@ -67,9 +75,15 @@ async def _card(at, limit_ms, pin):
                 break
         except CommandError as error:  # also while the card is being read
             state = error
+        except NoAnswer as error:
+            await at.in_step()
+            state = error
         if not left(deadline):
             break
         await asyncio.sleep_ms(_POLL_MS)
+    if not isinstance(state, bytes) and getattr(state, "code", None) in _UNKNOWN:
+        at.passed.append(b"AT+CPIN?")  # whether there is a card, the registration will show
+        return
     raise NoNetwork("SIM card not ready: %s" % _text(state))
 
 
@@ -79,23 +93,27 @@ async def _technologies(at):
     Bands are left alone: from the factory it has all of the part's.
     """
     for name, value in _TECHNOLOGIES:
-        # Kept in the modem's memory: written only where it differs.
-        if await at.command(b'AT+QCFG="%s"' % name, b'+QCFG: "%s",' % name) != value:
-            await at.command(b'AT+QCFG="%s",%s,1' % (name, value))
+        read = b'AT+QCFG="%s"' % name
+        await keep(at, read, b'+QCFG: "%s",' % name, value, b"%s,%s,1" % (read, value))
 
 
 async def _access_point(at, apn, user, password):
     if not 0 < len(apn) <= 100 or not is_plain(apn):
         raise ValueError("an APN is 1 to 100 letters, digits, dots and hyphens")
-    # Kept in the modem's memory: written only where it differs.
     secret = b'"%s","%s",%d' % ((user or "").encode(), (password or "").encode(), 3 if user else 0)
     wanted = b'1,"%s",%s' % (apn.encode(), secret)
-    if await at.command(b"AT+QICSGP=1", b"+QICSGP:") != wanted:
-        await at.command(b"AT+QICSGP=1," + wanted)
+    if await attempt(at, b"AT+QICSGP=1", b"+QICSGP:") == wanted:
+        return  # kept in the modem's flash: written only where it differs
+    if await attempt(at, b"AT+QICSGP=1," + wanted) is None:
+        if user:
+            raise CommandError(b"AT+QICSGP=1", b"ERROR")
+        await at.command(b'AT+CGDCONT=1,"IP","%s"' % apn.encode())  # 3GPP TS 27.007, 10.1.1
 
 
-async def _network(at, deadline):
-    denied = None
+async def _network(at, deadline, look_ms):
+    denied = look = None
+    if look_ms is not None:
+        look = time.ticks_add(time.ticks_ms(), look_ms)
     while True:
         stat = await _stat(at, b"+CEREG")
         if stat in (_HOME, _ROAMING):
@@ -109,14 +127,26 @@ async def _network(at, deadline):
             denied = now
         elif time.ticks_diff(now, denied) >= _DENIED_MS:
             raise NoNetwork("the network denies registration")
+        if look is not None and not left(look):
+            seen = await attempt(at, b"AT+QCSQ", b"+QCSQ:") or b""
+            if stat != _DENIED and b"NOSERVICE" in seen:
+                raise NoNetwork("no cell in view")
+            look = None
         if not left(deadline):
             raise NoNetwork("no network (+CEREG %s)" % stat)
         await asyncio.sleep_ms(_POLL_MS)
 
 
 async def _stat(at, name):
-    found = fields(await at.command(b"AT" + name + b"?", name + b":"))
+    found = fields(await attempt(at, b"AT" + name + b"?", name + b":") or b"")
     return integer(found[1]) if len(found) > 1 else None
+
+
+async def _stay_reachable(at):
+    """End extended DRX, with which a confirmation may wait for minutes (TS 27.007, 7.40, 7.41)."""
+    found = fields(await attempt(at, b"AT+CEDRXRDP", b"+CEDRXRDP:") or b"")
+    if found[0] in (b"4", b"5"):  # it is asked for in LTE-M, in NB-IoT
+        await attempt(at, b"AT+CEDRXS=0," + found[0])
 
 
 async def _activate(at, deadline):
@@ -125,7 +155,7 @@ async def _activate(at, deadline):
         await command(b"AT+QIACT=1", limit_ms=within(_QIACT_MS, deadline))
     except CommandError:
         # Also where a session before a restart of this side has left it active.
-        await command(b"AT+QIDEACT=1", limit_ms=within(_QIDEACT_MS, deadline))
+        await attempt(at, b"AT+QIDEACT=1", limit_ms=within(_QIDEACT_MS, deadline))
         await command(b"AT+QIACT=1", limit_ms=within(_QIACT_MS, deadline))
 
 

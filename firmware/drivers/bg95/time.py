@@ -10,7 +10,7 @@ import time
 
 from micropython import const
 
-from drivers.bg95.at import CommandError
+from drivers.bg95.at import CommandError, NoAnswer
 
 _NITZ_MS = const(2_000)
 _QLTS_MS = const(1_500)  # a running clock shows a new second within this
@@ -30,11 +30,11 @@ async def network_time(at):
     start = asked = time.ticks_ms()
     limit = _NITZ_MS
     first = None
-    while time.ticks_diff(asked, start) < limit:
+    while time.ticks_diff(time.ticks_ms(), start) < limit:
         before, asked = asked, time.ticks_ms()
         try:
             now = unix(await at.command(b"AT+QLTS=1", b"+QLTS:"))
-        except (CommandError, ValueError):
+        except (CommandError, NoAnswer, ValueError):
             # It comes some time after the registration, where it comes at all.
             await asyncio.sleep_ms(250)
             continue

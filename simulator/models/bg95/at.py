@@ -198,6 +198,8 @@ class AtPort:
         self._after = after
         self._send = send
         self._commands = commands
+        self.reports = True
+        """Whether unsolicited codes come out here."""
         self.exchanges = 0
         """Command lines taken so far, in the run."""
         self.disturbance: Disturbance | None = None
@@ -229,6 +231,8 @@ class AtPort:
     def report(self, code: str, data: bytes | None = None) -> None:
         """Send an unsolicited result code, with the data that belongs to it."""
         self._journal.note("urc", code=code)
+        if not self.reports:
+            return
         piece = _line(code) if data is None else _line(code) + data + b"\r\n"
         if self._prompt:
             self._held.append(piece)  # nothing but the host's data belongs behind a prompt

@@ -22,6 +22,7 @@ from coldtrail_simulator.models.bg95.at import (
     answer,
 )
 from coldtrail_simulator.models.bg95.part import Part
+from coldtrail_simulator.models.bg95.past import Past
 from coldtrail_simulator.models.bg95.radio import Radio
 
 FUNCTION_MS = (200, 1_500)  # at most 15 s
@@ -74,7 +75,9 @@ class General:
         after: Callable[[int, Callable[[], object]], object],
         reboot: Callable[[], object],
         power_down: Callable[[bool], object],
+        past: Past,
     ) -> None:
+        self._past = past
         self._rng = rng
         self._part = part
         self._radio = radio
@@ -83,14 +86,15 @@ class General:
         self._power_down = power_down
         self.sim = sim
         self.port: AtPort | None = None
-        self.settings = dict(SETTINGS)
+        self.settings = {**SETTINGS, **past.settings}
+        self.report_port = past.report_port
         self.imei = "86" + f"{rng.randrange(10**13):013}"
-        self._stored_baud = 115200
+        self._stored_baud = past.baud
         self.reset()
 
     def reset(self) -> None:
         """Start as after power-on; what the module keeps in its flash stays."""
-        self.function = 1
+        self.function = self._past.function
         self._sim_state = ""
         self._detached = False
         self._sleep = 0
@@ -364,6 +368,8 @@ class General:
             radio.operator_format = name_format
             if mode != 3:
                 radio.operator_mode = mode
+                if mode == 0:
+                    radio.bound_to = ""
                 self._see_to_radio()
             return answer()
 
@@ -458,9 +464,16 @@ class General:
         return answer()
 
     def _report_port(self, form: Form, args: Args) -> Result:
-        if form is Form.WRITE and len(args) > 1 and args.text(1) != "uart1":
-            raise AtError  # there is only the UART here
-        return answer('+QURCCFG: "urcport","uart1"') if len(args) == 1 else answer()
+        if form is not Form.WRITE or args.text(0) != "urcport":
+            raise AtError
+        if len(args) == 1:
+            return answer(f'+QURCCFG: "urcport","{self.report_port}"')
+        if args.text(1) not in ("uart1", "usbat", "usbmodem"):
+            raise AtError
+        self.report_port = args.text(1)
+        if self.port:
+            self.port.reports = self.report_port == "uart1"
+        return answer()
 
 
 def _executed(fn: Callable[[], Result]) -> Command:

@@ -19,6 +19,7 @@ from coldtrail_simulator.models.bg95.files import Files
 from coldtrail_simulator.models.bg95.general import General, Sim
 from coldtrail_simulator.models.bg95.gnss import Gnss, Sky
 from coldtrail_simulator.models.bg95.part import BG95_M3, Part
+from coldtrail_simulator.models.bg95.past import Past
 from coldtrail_simulator.models.bg95.radio import Radio, Reception
 from coldtrail_simulator.models.bg95.saving import Saving
 from coldtrail_simulator.models.bg95.tcpip import TcpIp
@@ -68,6 +69,7 @@ class BG95:
     Args:
         utc_ms: true time in milliseconds since 1970, for the network to tell.
         sky: where satellites say it is; without it there are none in view.
+        past: what the module's flash holds at first.
     """
 
     def __init__(
@@ -81,7 +83,9 @@ class BG95:
         part: Part = BG95_M3,
         sim: Sim | None = None,
         sky: Sky = lambda _t_s: None,
+        past: Past | None = None,
     ) -> None:
+        past = past or Past()
         self.part = part
         self.uart: Uart | None = None
         self.status: Wire | None = None
@@ -97,10 +101,10 @@ class BG95:
         self._reset_held = False
         self._draws = Draw(clock)
         self.load = self._draws.load
-        self.radio = Radio(clock, rng, journal, world, utc_ms, self.after, part.modes)
-        self.tcpip = TcpIp(rng, network, self.radio, self.after)
+        self.radio = Radio(clock, rng, journal, world, utc_ms, self.after, part.modes, past)
+        self.tcpip = TcpIp(rng, network, self.radio, self.after, past)
         self.general = General(
-            rng, part, sim or Sim(), self.radio, self.after, self.restart, self.power_down
+            rng, part, sim or Sim(), self.radio, self.after, self.restart, self.power_down, past
         )
         self.files = Files(rng)
         self.tls = Tls(part, self.tcpip, self.files, self.radio)
@@ -114,7 +118,7 @@ class BG95:
             lambda: self.general.function == 1 and self.power is Power.ON,
             self.radio.block,
         )
-        self.saving = Saving(self.radio, self.after, lambda: self._draws.is_idle, self._rest)
+        self.saving = Saving(self.radio, self.after, lambda: self._draws.is_idle, self._rest, past)
         commands = (
             self.saving.commands()
             | self.general.commands()
@@ -123,6 +127,7 @@ class BG95:
         )
         commands |= self.files.commands() | self.gnss.commands()
         self.port = AtPort(rng, journal, self.after, self._send, commands)
+        self.port.reports = self.general.report_port == "uart1"
         self.general.port = self.tcpip.port = self.port
         self.radio.changed = self.port.report
         self.radio.moved = self._draws.registration

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from coldtrail_simulator.clock import US_PER_MS, US_PER_S, Clock, Handle
 from coldtrail_simulator.journal import Journal
+from coldtrail_simulator.models.bg95.past import Past
 
 LOOK_US = US_PER_S
 """How often the model looks whether there is coverage."""
@@ -87,6 +88,7 @@ class Radio:
         utc_ms: Callable[[], int],
         after: Callable[[int, Callable[[], object]], Handle],
         modes: Mapping[str, str],
+        past: Past,
     ) -> None:
         self._clock = clock
         self._rng = rng
@@ -95,6 +97,8 @@ class Radio:
         self._utc_ms = utc_ms
         self._after = after
         self._modes = modes
+        self.bound_to = past.operator
+        """The PLMN that AT+COPS has chosen by hand, which outlives the supply."""
         self.changed: Callable[[str], object] = lambda _code: None
         self.moved: Callable[[int, Cell | None], object] = lambda _stat, _cell: None
         self.reachable: Callable[[bool], object] = lambda _reachable: None
@@ -113,7 +117,7 @@ class Radio:
         self.cell: Cell | None = None
         self.moved(IDLE, None)
         self.report = self.packet_report = 0
-        self.operator_mode = 0
+        self.operator_mode = int(bool(self.bound_to))
         self.operator_format = 0
         self.network_time: RealTimeClock | None = None
         self._on = False
@@ -160,9 +164,13 @@ class Radio:
         """Return the cell that the receiver hears, registered or not."""
         return None if self._blocked else self._world.coverage(self._clock.now_us / US_PER_S)
 
+    def _usable(self) -> Cell | None:
+        cell = self.in_view()
+        return None if cell and self.bound_to and cell.plmn != self.bound_to else cell
+
     def _look(self) -> None:
         self._looking = self._after(LOOK_US, self._look)
-        cell = self.in_view()
+        cell = self._usable()
         self._set_reach(in_reach=cell is not None)
         if cell is None:
             if self._pending:
@@ -183,7 +191,7 @@ class Radio:
 
     def _register(self) -> None:
         self._pending = None
-        cell = self.in_view()
+        cell = self._usable()
         if cell is None:
             return
         if self._loss:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from coldtrail_simulator.clock import US_PER_S, Handle
 from coldtrail_simulator.models.bg95.at import Args, AtError, Command, Form, Quoted, Result, answer
+from coldtrail_simulator.models.bg95.past import Past
 from coldtrail_simulator.models.bg95.radio import Radio
 
 ACTIVE_S = {0: 2, 1: 60, 2: 360, 7: None}
@@ -34,15 +35,16 @@ class Saving:
         after: Callable[[int, Callable[[], object]], Handle],
         is_idle: Callable[[], bool],
         rest: Callable[[int], object],
+        past: Past,
     ) -> None:
         self._radio = radio
         self._after = after
         self._is_idle = is_idle
         self._rest = rest
         # Kept in the module's flash.
-        self._on = False
-        self._asked = ("00000001", "00000001")
-        self._edrx: dict[int, str] = {}
+        self._on = past.psm is not None
+        self._asked = past.psm or ("00000001", "00000001")
+        self._edrx = dict(past.edrx)
         self._due: Handle | None = None
 
     def commands(self) -> dict[str, Command]:

@@ -24,6 +24,7 @@ from coldtrail_simulator.models.bg95.at import (
     Result,
     answer,
 )
+from coldtrail_simulator.models.bg95.past import Past
 from coldtrail_simulator.models.bg95.radio import Radio
 from coldtrail_simulator.network.link import Handshake, Link
 from coldtrail_simulator.network.network import Network
@@ -136,7 +137,9 @@ class TcpIp:
         network: Network,
         radio: Radio,
         after: Callable[[int, Callable[[], object]], Handle],
+        past: Past,
     ) -> None:
+        self._past = past
         self._rng = rng
         self._network = network
         self._radio = radio
@@ -153,6 +156,8 @@ class TcpIp:
             if socket.link:
                 socket.link.abort()
         self.contexts = {number: Context() for number in range(1, CONTEXTS + 1)}
+        self.contexts[1].apn = self._past.apn
+        self.contexts[1].username, self.contexts[1].password = self._past.authentication
         self.sockets = {}
         self._last_error = 0
 
@@ -165,6 +170,7 @@ class TcpIp:
         """Return the commands by their names."""
         own = {
             "+QICSGP": self._configure,
+            "+CGDCONT": self._define,
             "+QIACT": self._activate,
             "+QIDEACT": self._deactivate,
             "+QIOPEN": self._open,
@@ -234,6 +240,15 @@ class TcpIp:
             raise TcpError(572)
         context.kind, context.apn, context.authentication = kind, apn, authentication
         context.username, context.password = username, password
+        return answer()
+
+    def _define(self, form: Form, args: Args) -> Result:  # 3GPP TS 27.007, 10.1.1
+        if form is not Form.WRITE or args.text(1) != "IP":
+            raise AtError
+        context = self.contexts[args.number(0, 1, CONTEXTS)]
+        if context.address:
+            raise AtError
+        context.kind, context.apn = 1, args.text(2)
         return answer()
 
     def _activate(self, form: Form, args: Args) -> Result:

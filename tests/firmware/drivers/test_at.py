@@ -291,6 +291,7 @@ def test_a_late_answer_is_not_taken_for_that_of_the_next_command() -> None:
 def test_a_modem_that_has_restarted_is_noticed() -> None:
     async def story() -> None:
         line = Line()
+        line.engine.numbered = True
         with pytest.raises(NoAnswer):
             await line.engine.command(b"AT+QCSQ", b"+QCSQ:")
         await line.heard(len(b"AT+QCSQ\r"))

@@ -18,11 +18,12 @@ async def test_power_on() -> None:
     assert [what for _, what in module.log] == ["supplied", "pressed", "released", "status high"]
     assert 500 <= module.at("released")[0] - module.at("pressed")[0] <= 1000
     assert module.reset_n.level == 0
-    assert module.commands[-4:] == [
+    assert module.commands[-5:] == [
         b"ATE0",
         b"AT+CMEE=1",
         b"AT+QISDE=0",
         b'AT+QURCCFG="urcport"',
+        b"AT+CPSMS?",
     ]
 
 
@@ -58,7 +59,7 @@ async def test_unsolicited_codes_are_sent_to_the_uart_and_that_is_written_once()
     module.answers[b'AT+QURCCFG="urcport"'] = TRANSCRIPTS["qurccfg"].exchanges[2].wire()
     module.answers[b'AT+QURCCFG="urcport","uart1"'] = OK
     await module.modem.power_on(30_000)
-    assert module.commands[-1] == b'AT+QURCCFG="urcport","uart1"'
+    assert module.commands[-2] == b'AT+QURCCFG="urcport","uart1"'
 
 
 @story

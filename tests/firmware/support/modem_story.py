@@ -15,6 +15,9 @@ _WRITABLE = 4
 ANSWERS = {
     b"AT+CMEE?": b"\r\n+CMEE: 0\r\n\r\nOK\r\n",
     b'AT+QURCCFG="urcport"': b'\r\n+QURCCFG: "urcport","uart1"\r\n\r\nOK\r\n',
+    b"AT+CPSMS?": b"\r\n+CPSMS: 0\r\n\r\nOK\r\n",
+    b"AT+COPS?": b"\r\n+COPS: 0\r\n\r\nOK\r\n",
+    b"AT+CEDRXRDP": b"\r\n+CEDRXRDP: 0\r\n\r\nOK\r\n",
     b"AT+CFUN?": b"\r\n+CFUN: 1\r\n\r\nOK\r\n",
     b"AT+CPIN?": b"\r\n+CPIN: READY\r\n\r\nOK\r\n",
     b"AT+QICSGP=1": b'\r\n+QICSGP: 1,"","","",0\r\n\r\nOK\r\n',

@@ -6,6 +6,7 @@ import asyncio
 import gc
 from errno import ETIMEDOUT
 
+from coldtrail.uplink import mqtt_connect
 from coldtrail.uplink.mqtt import Client, MqttError
 
 TOPIC = "coldtrail/1/STORY/"
@@ -43,7 +44,7 @@ async def opened(port, name, keepalive=60):
     """Return a connected client and its stream."""
     stream = SocketStream(*await asyncio.open_connection("127.0.0.1", port))
     client = Client(stream, name, keepalive, bytearray(1536))
-    await client.connect(LIMIT_MS)
+    await mqtt_connect.connect(client, LIMIT_MS)
     return client, stream
 
 
@@ -60,7 +61,7 @@ async def echo(port):
     """Publish at QoS 1 to itself; return the sizes that came back unchanged."""
     client, stream = await opened(port, "ECHO")
     received = collector(client)
-    await client.subscribe(TOPIC + "echo", 1, LIMIT_MS)
+    await mqtt_connect.subscribe(client, [(TOPIC + "echo", 1)], LIMIT_MS)
     same = []
     for number, size in enumerate(SIZES):
         payload = bytes((i * 7 + size) & 0xFF for i in range(size))
@@ -80,7 +81,7 @@ async def retained(port):
     """Return what the broker has kept for the topic, and whether it says so."""
     client, stream = await opened(port, "RETAINED")
     received = collector(client)
-    await client.subscribe(TOPIC + "retained", 0, LIMIT_MS)
+    await mqtt_connect.subscribe(client, [(TOPIC + "retained", 0)], LIMIT_MS)
     while await client.receive(500):
         pass
     await client.disconnect()
@@ -92,7 +93,7 @@ async def oversized(port):
     """Say "ready", return what arrives of messages of several sizes."""
     client, stream = await opened(port, "OVERSIZED")
     received = collector(client)
-    await client.subscribe(TOPIC + "sizes", 1, LIMIT_MS)
+    await mqtt_connect.subscribe(client, [(TOPIC + "sizes", 1)], LIMIT_MS)
     await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)
     while not received or received[-1][1] != b"end":
         if not await client.receive(LIMIT_MS):
@@ -108,14 +109,14 @@ async def commands(port):
     for _ in range(2):
         client, stream = await opened(port, "COMMANDS")
         received = collector(client)
-        await client.subscribe(TOPIC + "command", 1, LIMIT_MS)
+        await mqtt_connect.subscribe(client, [(TOPIC + "command", 1)], LIMIT_MS)
         await client.receive(LIMIT_MS)
         await client.disconnect()
         stream.close()
         heard.append([(payload, retain) for _, payload, retain in received])
     client, stream = await opened(port, "COMMANDS")
     received = collector(client)
-    await client.subscribe(TOPIC + "command", 1, LIMIT_MS)
+    await mqtt_connect.subscribe(client, [(TOPIC + "command", 1)], LIMIT_MS)
     await client.publish(TOPIC + "ready", b"", 7, False, LIMIT_MS)
     while not received or received[-1][1]:
         if not await client.receive(LIMIT_MS):
@@ -125,7 +126,7 @@ async def commands(port):
     heard.append([(payload, retain) for _, payload, retain in received])
     client, stream = await opened(port, "COMMANDS")
     received = collector(client)
-    await client.subscribe(TOPIC + "command", 1, LIMIT_MS)
+    await mqtt_connect.subscribe(client, [(TOPIC + "command", 1)], LIMIT_MS)
     await client.receive(300)
     await client.disconnect()
     stream.close()
@@ -207,9 +208,9 @@ async def noise(strings):
             data += WORDS[choice & 7] if choice & 8 else bytes((choice,))
         client = Client(Given(data), "NOISE", 60, buffer)
         try:
-            await client.connect(LIMIT_MS)
+            await mqtt_connect.connect(client, LIMIT_MS)
             if number & 3 == 1:
-                await client.subscribe("t", 1, LIMIT_MS)
+                await mqtt_connect.subscribe(client, [("t", 1)], LIMIT_MS)
             elif number & 3 == 2:
                 await client.publish("t", b"", 1, False, LIMIT_MS)
             while True:

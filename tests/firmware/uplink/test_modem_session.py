@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coldtrail.uplink import mqtt_connect
 from coldtrail.uplink.mqtt import Client
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.models.bg95.general import Sim
@@ -49,8 +50,8 @@ def test_a_session_from_power_on_to_power_off(part: Part, tmp_path: Path) -> Non
         assert signal[0] == part.modes["CAT-M1"]
         stream = await modem.connect("broker.example", 1883, 60_000)
         client = Client(stream, "SESSION", 120, bytearray(512))
-        await client.connect(10_000)
-        await client.subscribe("coldtrail/1/SESSION/confirmation", 0, 10_000)
+        await mqtt_connect.connect(client, 10_000)
+        await mqtt_connect.subscribe(client, [("coldtrail/1/SESSION/confirmation", 0)], 10_000)
         for number, block in enumerate(BLOCKS, start=1):
             await client.publish(TOPIC, block, number, False, 30_000)
         assert await client.receive(3_000) is False

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldtrail.uplink import mqtt_connect
 from coldtrail.uplink.mqtt import Client, MqttError
 from coldtrail_simulator.esp32 import interpreter as process
 from coldtrail_simulator.services import tools
@@ -50,6 +51,7 @@ def volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "coldtrail/__init__.py": firmware / "coldtrail/__init__.py",
             "coldtrail/uplink/__init__.py": firmware / "coldtrail/uplink/__init__.py",
             "coldtrail/uplink/mqtt.py": firmware / "coldtrail/uplink/mqtt.py",
+            "coldtrail/uplink/mqtt_connect.py": firmware / "coldtrail/uplink/mqtt_connect.py",
             "mqtt_stories.py": SUPPORT / "mqtt_stories.py",
         },
     )
@@ -214,13 +216,13 @@ def finish(call: Coroutine[Any, Any, Any]) -> Any:
 def connected(incoming: bytes = b"", pieces: int = 1 << 20) -> tuple[Client, Scripted]:
     stream = Scripted(CONNACK + incoming, pieces)
     client = Client(stream, "T-1", 120, bytearray(1536))
-    finish(client.connect(1000))
+    finish(mqtt_connect.connect(client, 1000))
     return client, stream
 
 
 def test_packets_are_those_of_the_standard() -> None:
     client, stream = connected(b"\x90\x03\x00\x01\x00" + b"\x40\x02\x12\x34" * 2)
-    finish(client.subscribe("a/b", 0, 1000))
+    finish(mqtt_connect.subscribe(client, [("a/b", 0)], 1000))
     finish(client.publish("a/b", b"payload", 0x1234, False, 1000))
     finish(client.publish("a/b", memoryview(b"payload"), 0x1234, True, 1000))
     finish(client.disconnect())
@@ -359,14 +361,14 @@ def test_a_broken_packet_ends_the_connection(packet: bytes, pieces: int) -> None
 )
 def test_connection_refused(answer: bytes, text: str) -> None:
     with pytest.raises(MqttError, match=text):
-        finish(Client(Scripted(answer), "T", 60, bytearray(1536)).connect(1000))
+        finish(mqtt_connect.connect(Client(Scripted(answer), "T", 60, bytearray(1536)), 1000))
 
 
 @pytest.mark.parametrize("answer", [b"\x00\x01\x80", b"\x00\x01\x01", b"\x00\x02\x00"])
 def test_subscription_refused(answer: bytes) -> None:
     client, _ = connected(b"\x90\x03" + answer)
     with pytest.raises(MqttError, match="subscription refused"):
-        finish(client.subscribe("t", 0, 1000))
+        finish(mqtt_connect.subscribe(client, [("t", 0)], 1000))
 
 
 def test_an_acknowledgement_of_something_else_is_an_error() -> None:
@@ -397,21 +399,21 @@ def test_what_cannot_be_sent_is_refused() -> None:
 def test_silence_ends_every_call_at_its_limit() -> None:
     async def story() -> None:
         calls: list[tuple[bytes, Callable[[Client], Awaitable[Any]]]] = [
-            (b"", lambda client: client.connect(20_000)),
-            (CONNACK, lambda client: client.subscribe("t", 0, 20_000)),
+            (b"", lambda client: mqtt_connect.connect(client, 20_000)),
+            (CONNACK, lambda client: mqtt_connect.subscribe(client, [("t", 0)], 20_000)),
             (CONNACK, lambda client: client.publish("t", b"", 1, False, 20_000)),
         ]
         for incoming, call in calls:
             client = Client(Scripted(incoming, silent=True), "T", 60, bytearray(1536))
             if incoming:
-                await client.connect(1000)
+                await mqtt_connect.connect(client, 1000)
             start = on_cpython.now_ms()
             with pytest.raises(OSError) as caught:  # noqa: PT011
                 await call(client)
             assert caught.value.args == (ETIMEDOUT,)
             assert on_cpython.now_ms() - start == pytest.approx(20_000, abs=2)
         client = Client(Scripted(CONNACK, silent=True), "T", 60, bytearray(1536))
-        await client.connect(1000)
+        await mqtt_connect.connect(client, 1000)
         start = on_cpython.now_ms()
         assert await client.receive(20_000) is False
         assert on_cpython.now_ms() - start == pytest.approx(20_000, abs=2)
@@ -423,7 +425,7 @@ def test_a_link_that_died_silently_is_noticed_within_the_keep_alive() -> None:
     async def story() -> None:
         stream = Scripted(CONNACK, silent=True)
         client = Client(stream, "T", 60, bytearray(1536))
-        await client.connect(1000)
+        await mqtt_connect.connect(client, 1000)
         start = on_cpython.now_ms()
         with pytest.raises(MqttError, match="ping"):
             await client.receive(3_600_000)
@@ -439,7 +441,7 @@ def test_errors_of_the_stream_pass_through() -> None:
             raise OSError(ECONNRESET)
 
     with pytest.raises(OSError) as caught:  # noqa: PT011
-        finish(Client(Reset(b""), "T", 60, bytearray(1536)).connect(1000))
+        finish(mqtt_connect.connect(Client(Reset(b""), "T", 60, bytearray(1536)), 1000))
     assert caught.value.args == (ECONNRESET,)
 
 
@@ -469,9 +471,9 @@ def test_noise_raises_nothing_else_and_takes_no_more_memory(fuzz_count: int) -> 
         assert all(size < 1536 for size in sizes)
 
     async def use(client: Client, phase: int) -> None:
-        await client.connect(1000)
+        await mqtt_connect.connect(client, 1000)
         if phase == 1:
-            await client.subscribe("t", 1, 1000)
+            await mqtt_connect.subscribe(client, [("t", 1)], 1000)
         elif phase == 2:
             await client.publish("t", b"", 1, False, 1000)
         while True:

@@ -38,7 +38,8 @@ class NoModem:
 def profile(rules: Sequence[Sequence[int]] = (), **fields: Any) -> bytes:
     """Return profile.cbor of a profile with one sample a minute; ``fields`` by name."""
     names = {"interval": 2, "alarm_interval": 3, "upload_interval": 4, "delay": 6}
-    names |= {"urgent_faults": 11, "zone_start": 12, "arrival_window": 14}
+    names |= {"alarm_upload_interval": 5, "urgent_faults": 11, "zone_start": 12}
+    names |= {"arrival_window": 14}
     whole: dict[int, Any] = {0: 1, 1: "bench", 2: 60, 3: 60, 4: 86400, 5: 86400, 6: 0}
     whole |= {7: [list(rule) for rule in rules]}
     whole |= {names[key]: value for key, value in fields.items()}
