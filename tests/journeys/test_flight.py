@@ -20,7 +20,7 @@ from tests.support.trackers.journeys import events, evidence, travel
 SEEN, LANDED = 2, 3
 FLIGHT_MODE = 12
 LISTENING = {
-    "AT", "AT+CMEE?", "ATE0", "AT+CMEE=1", "AT+QISDE=0", 'AT+QURCCFG="urcport"',
+    "AT", "AT+CMEE?", "ATE0", "AT+CMEE=1", "AT+QISDE=0", 'AT+QURCCFG="urcport"', "AT+CPSMS?",
     "AT+CFUN=4", "AT+COPS=2", "AT+CFUN=1", "AT+COPS=?", "AT+QPOWD",
 }  # fmt: skip
 """What a module that registers nowhere is told; see drivers/bg95/listen.py for the reasons."""

@@ -85,8 +85,8 @@ def travelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def travel(when_full: str, events: str = "", light_h: int = LIGHT_H) -> Shipment:
         profile = tmp_path / f"{when_full}.toml"
         text = shipped.read_text(encoding="utf-8")
-        head, rule, rest = text.partition("\n# Time to act")
-        profile.write_text(f'{head}when_full = "{when_full}"\n{rule}{rest}', encoding="utf-8")
+        head, rule, rest = text.partition("\n[[rule]]")
+        profile.write_text(f'{head}\nwhen_full = "{when_full}"\n{rule}{rest}', encoding="utf-8")
         story = tmp_path / "full_log.toml"
         text = STORY.replace("PROFILE", str(profile)) + events
         end_h = light_h + AFTER_H

@@ -78,10 +78,23 @@ class Client:
 
         Raises MqttError; OSError.
         """
-        kind, _ = await self._next(deadline_in(limit_ms))
+        deadline = deadline_in(limit_ms)
+        kind = _PINGRESP
+        while kind == _PINGRESP:
+            kind, _ = await self._next(deadline)
         if kind is not None and kind & 0xF0 != _PUBLISH:
             raise MqttError("unexpected packet")
         return kind is not None
+
+    async def ping(self, limit_ms):
+        """Ask for an answer, and wait for it; messages that the broker sent before are delivered.
+
+        Raises MqttError; OSError.
+        """
+        deadline = deadline_in(limit_ms)
+        await self._stream.write((_PINGREQ,), limit_ms)
+        self._pinged = self._sent = time.ticks_ms()
+        await self.expect(_PINGRESP, 0, deadline)
 
     async def disconnect(self, limit_ms=5000):
         """End the session; the stream is then closed by its owner."""
@@ -110,7 +123,7 @@ class Client:
             found, body = await self._next(deadline)
             if found is None:
                 raise OSError(ETIMEDOUT)
-            if found & 0xF0 != _PUBLISH:
+            if found & 0xF0 != _PUBLISH and (found != _PINGRESP or kind == _PINGRESP):
                 if found != kind or len(body) != size:
                     raise MqttError("unexpected packet")
                 return body
@@ -138,10 +151,9 @@ class Client:
                     if first & 0xF0 == _PUBLISH:
                         await self._acknowledge(self._deliver(first, body), deadline)
                         return first, body
-                    if first != _PINGRESP:
-                        return first, body
-                    self._pinged = None
-                    continue
+                    if first == _PINGRESP:
+                        self._pinged = None
+                    return first, body
                 if self._end == len(self._buffer):
                     self._skipped_id = self._parse(self._buffer[0], self._view[start:])[1]
                     self._skip = size

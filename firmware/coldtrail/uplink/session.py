@@ -183,6 +183,10 @@ class Session:
         await mqtt_connect.subscribe(client, topics, _ANSWER_MS)
         del mqtt_connect
         forget("coldtrail.uplink", "mqtt_connect")
+        # What the gateway confirmed meanwhile is retained, and comes before the answer: no block is
+        # published again for want of a confirmation that is there.
+        self.expect(_ANSWER_MS)
+        await client.ping(_ANSWER_MS)
         from coldtrail.uplink import publish
 
         await publish.publish(self, client, topic + "/up")
