@@ -183,8 +183,8 @@ class Session:
         await mqtt_connect.subscribe(client, topics, _ANSWER_MS)
         del mqtt_connect
         forget("coldtrail.uplink", "mqtt_connect")
-        # What the gateway confirmed meanwhile is retained, and comes before the answer: no block is
-        # published again for want of a confirmation that is there.
+        # A retained confirmation comes before the answer, so that no block is published again that
+        # the gateway has confirmed meanwhile.
         self.expect(_ANSWER_MS)
         await client.ping(_ANSWER_MS)
         from coldtrail.uplink import publish
