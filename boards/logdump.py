@@ -27,6 +27,7 @@ TYPES = {
     7: "configuration", 8: "key change", 9: "log gap", 10: "shipment start", 11: "shipment stop",
     12: "flight mode", 13: "fault", 14: "shock", 15: "free fall", 16: "calibration",
     17: "command outcome", 18: "radio", 19: "cell", 20: "service",
+    21: "repeated", 22: "doubted time",
     28: "sealed block", 29: "confirmation", 30: "checkpoint",
 }  # fmt: skip
 BLOCK_HEAD = struct.Struct("<IIB")

@@ -64,7 +64,8 @@ def test_root_alone_imports_no_part():
     code = "import sys, coldtrail_boards.cli; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     imported = {name for name in done.stdout.split() if name.startswith("coldtrail_")}
-    assert imported - {"coldtrail_boards", "coldtrail_boards.cli"} == {"coldtrail_boards.errors"}
+    of_boards = {f"coldtrail_boards{name}" for name in ("", ".cli", ".errors", ".printable")}
+    assert imported == of_boards
 
 
 def test_import_that_fails_is_one_clear_error(parts):

@@ -47,7 +47,7 @@ def test_every_type_of_a_record_has_its_name_in_a_dump() -> None:
         line = logdump.describe(logdump.Record(1, kind, b"\x80"))
         assert line.split("  ")[-1].strip() == "[]"
         assert logdump.TYPES[kind] in line
-    assert "type 21" in logdump.describe(logdump.Record(1, 21, b"\x80"))
+    assert "type 27" in logdump.describe(logdump.Record(1, 27, b"\x80"))
 
 
 def test_the_channels_have_the_contract_s_numbers_and_units() -> None:

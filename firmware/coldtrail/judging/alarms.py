@@ -70,7 +70,8 @@ _EVENTS = const(8)  # the first channel of events
 
 # Constants of records.py, repeated so that the compiler can inline them.
 _ABOVE_RANGE = const(14)
-_BEYOND_RANGE = const(16777215)
+
+_BEYOND_RANGE = const(16777215)  # what a value above or below the range is judged as
 
 
 def judged(status, values):
