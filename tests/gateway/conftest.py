@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import KeyPair, Shipment
 from tests.gateway import databases
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK
 
-_numbers = itertools.count()
-
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """URL of a private PostgreSQL server."""
+def postgresql_server() -> Iterator[str]:
+    """URL of a private PostgreSQL server, which the tests share."""
     folder = databases.programs()
     if folder is None:
         pytest.skip(databases.MISSING)
@@ -27,20 +23,19 @@ def postgresql() -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture
+def postgresql(postgresql_server: str) -> str:
+    """URL of an empty database in PostgreSQL."""
+    return databases.create(postgresql_server)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/gateway.db"
-    server: str = request.getfixturevalue("postgresql")
-    name = f"test{next(_numbers)}"
-    engine = sa.create_engine(
-        server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return server.replace("/postgres?", f"/{name}?")
+    url: str = request.getfixturevalue("postgresql")
+    return url
 
 
 @pytest.fixture

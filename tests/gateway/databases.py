@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -21,6 +22,9 @@ MISSING = (
     "No PostgreSQL server is installed: install one (Debian: apt-get install postgresql), "
     "or put its initdb and postgres on PATH."
 )
+
+
+_numbers = itertools.count()
 
 
 def programs() -> Path | None:
@@ -106,6 +110,16 @@ def postgresql(folder: Path, *settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.stop_at_once()
+
+
+def create(server: str, options: str = "") -> str:
+    """Create an empty database with these options at the server; return its URL."""
+    name = f"test{next(_numbers)}"
+    own = engine(server)
+    with own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} {options}")
+    own.dispose()
+    return server.replace("/postgres?", f"/{name}?")
 
 
 def engine(url: str) -> sa.Engine:

@@ -194,6 +194,7 @@ def test_verify_file_reads_it_back(database: Path, tmp_path: Path) -> None:
 def test_decode_verifies_a_block_with_the_key_alone(database: Path, tmp_path: Path) -> None:
     deliver(database, journey())
     key = tmp_path / "key"
+    key.touch(0o600)
     key.write_text(UPLINK.hex())
     with exported(database, tmp_path / "evidence.zip") as file:
         block = Path(file.extract(index(file)["blocks"][0]["file"], tmp_path))

@@ -145,4 +145,5 @@ def test_a_lock_in_postgresql(mosquitto: Broker, tmp_path: Path, postgresql: str
             assert not client.messages
         gateway.restart()
         assert client.wait(lambda: any(d[2] == 1 for d in client.confirmations()))
+        assert archived(gateway) == [block]
     engine.dispose()

@@ -39,7 +39,7 @@ def archive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('large')}/gateway.db"
     else:
-        url = request.getfixturevalue("postgresql")
+        url = databases.create(request.getfixturevalue("postgresql_server"))
     large.fill(url, BLOCKS)
     return url
 

@@ -64,14 +64,10 @@ def test_a_server_that_is_not_safe_is_refused(programs: Path, setting: str) -> N
         Store(server.url, create=True)
 
 
-def test_a_database_that_cannot_hold_every_text_is_refused(postgresql: str) -> None:
-    make = "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1'"
-    own = databases.engine(postgresql)
-    with own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(make)
-    own.dispose()
+def test_a_database_that_cannot_hold_every_text_is_refused(postgresql_server: str) -> None:
+    latin = databases.create(postgresql_server, "TEMPLATE template0 ENCODING 'LATIN1'")
     with pytest.raises(StoreError, match="server_encoding is LATIN1"):
-        Store(postgresql.replace("/postgres?", "/latin?"), create=True)
+        Store(latin, create=True)
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
