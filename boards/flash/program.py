@@ -164,7 +164,7 @@ def volume(content: Files, size: int) -> bytes:
     except LittleFSError as error:
         raise BoardError(
             f"{sum(map(len, content.values()))} bytes in {len(content)} files do not fit into "
-            f"{size} bytes: enlarge the partition."
+            f"{size} bytes, because each takes whole blocks of {BLOCK}: enlarge the partition."
         ) from error
     return bytes(context.buffer)
 
