@@ -24,8 +24,20 @@ from coldtrail_simulator.world.fields import Celsius, Hours, Positive, Table
 from coldtrail_simulator.world.thermal import Shipper
 
 FAULTS = {
-    "probe": ("open", "short", "reference", "no_answer", "slow", "stuck_value"),
-    "ambient": ("no_answer", "wrong_crc", "slow", "stuck_bus", "stuck_value"),
+    "probe": (
+        "open",
+        "short",
+        "reference",
+        "force_plus_open",
+        "force_plus_low",
+        "rtdin_plus_low",
+        "rtdin_minus_low",
+        "rtdin_minus_high",
+        "no_answer",
+        "slow",
+        "stuck_value",
+    ),
+    "ambient": ("no_answer", "wrong_crc", "slow", "below", "stuck_bus", "stuck_value"),
     "light": (
         "no_answer",
         "wrong_id",
