@@ -131,7 +131,7 @@ def _export(port: str, baud: int, target: Path, shipment: str | None, db: str | 
     return done.returncode
 
 
-@click.command("console")
+@click.command("console", short_help="Open a tracker's console over its cable.")
 @click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
 @click.option("--export", "target", type=click.Path(dir_okay=False, path_type=Path),
               metavar="CSV", help="Read the log out into this file instead.")  # fmt: skip

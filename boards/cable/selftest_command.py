@@ -14,7 +14,7 @@ _BEFORE_BUTTON = "flash write"
 _ASK = "… now press the button: green and red take turns"
 
 
-@click.command("selftest")
+@click.command("selftest", short_help="Run a tracker's self-test.")
 @click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
 @click.option("--gnss", is_flag=True, help="Also look for satellites, up to 2 minutes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document in the end.")

@@ -81,7 +81,7 @@ def _bundles(path: Path | None, found: list[str], log: Path) -> list[Bundle | No
     return [Bundle.load(path)]
 
 
-@click.command("flash")
+@click.command("flash", short_help="Flash trackers with interpreter and firmware.")
 @click.option("--board", required=True, help="A folder of boards/, such as esp32_bg95.")
 @click.option("--port", "named", multiple=True, help="Serial port; may be repeated.")
 @click.option("--all-ports", is_flag=True, help="Every USB serial port, at once.")

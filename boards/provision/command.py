@@ -71,26 +71,33 @@ def _date(option: str, text: str) -> datetime:
         raise BoardError(f"{option} {text}: a date, as in 2026-12-01.") from None
 
 
-@command.command("tracker")
+@command.command("tracker", short_help="Make the identity of TRACKER.")
 @click.argument("tracker")
-@click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT] or mqtts://…")
+@click.option(
+    "--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]."
+)
 @click.option("--profile", required=True, help="A profile's name or file.")
 @click.option("--apn", required=True, help="The SIM's access point.")
-@click.option("--apn-user", help="… and the user name it wants.")
+@click.option("--apn-user", help="The user name that the access point asks for.")
 @click.option("--ask", multiple=True, type=click.Choice(list(_SECRETS)),
               help="Ask for this secret; may be repeated.")  # fmt: skip
 @click.option("--secrets", "secret_file", type=_FILE,
               help='A TOML file (mode 0600) with secrets, such as sim-pin = "1234".')  # fmt: skip
 @click.option("--shipment", help="The shipment it will travel with.")
-@click.option("--calibration", "calibration_file", type=_FILE, help="Calibrations, TOML.")
+@click.option(
+    "--calibration",
+    "calibration_file",
+    type=_FILE,
+    help="The certificates of the sensors, as TOML.",
+)
 @click.option("--flight", "flights", multiple=True, metavar="FROM/UNTIL",
               help="A planned flight, as in 2026-12-01T10:00Z/2026-12-01T22:30Z.")  # fmt: skip
 @click.option(
     "--ca", "authority", type=_FOLDER, help="TLS: issue a certificate by this authority."
 )
-@click.option("--broker-ca", type=_FILE, help="TLS, issued elsewhere: the broker's authority, …")
-@click.option("--certificate", type=_FILE, help="… the tracker's certificate …")
-@click.option("--key", type=_FILE, help="… and its private key.")
+@click.option("--broker-ca", type=_FILE, help="TLS, issued elsewhere: the broker's authority.")
+@click.option("--certificate", type=_FILE, help="With --broker-ca: the tracker's certificate.")
+@click.option("--key", type=_FILE, help="With --broker-ca: the tracker's private key.")
 @click.option("--service", is_flag=True, help="Allow the MicroPython prompt (service mode).")
 @click.option("-o", "--output", type=_FILE, help="The identity's file [TRACKER.identity].")
 @click.option("--registration", "registration_file", type=_FILE,

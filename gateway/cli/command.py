@@ -49,14 +49,17 @@ def _shipment(value: str) -> str:
     return value
 
 
-@click.group()
+@click.group(
+    subcommand_metavar="ACTION [ARGS]...",
+    short_help="Ask TRACKER to do something; list what was asked.",
+)
 @click.argument("tracker", callback=parsed(_tracker))
 @click.pass_context
 def command(context: click.Context, tracker: str) -> None:
-    """Ask TRACKER to do something, by an ACTION below.
+    """Ask TRACKER to do something: the commands below are the actions.
 
-    The command waits in the store. `gateway serve` retains the oldest one at the broker until the
-    tracker, which takes one when it next calls, has said what became of it.
+    The command waits in the database. `gateway serve` publishes the oldest one, retained, until
+    the tracker has reported what became of it. A tracker takes a command when it next calls.
     """
     context.obj = tracker
 

@@ -155,7 +155,9 @@ def print_for_people(shown: Shown, screen: Console) -> None:
 
 @click.command("decode", cls=Command)
 @click.argument("message", metavar="FILE|HEX|-")
-@click.option("--tracker", metavar="ID", help="The tracker that the message is of or for.")
+@click.option(
+    "--tracker", metavar="ID", help="The tracker that sent the message, or to which it goes."
+)
 @click.option(
     "--key-file",
     type=FILE,

@@ -157,7 +157,7 @@ def register(file: Path, db: str | None) -> None:
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
-@gateway.command()
+@gateway.command(short_help="Show every tracker in one line.")
 @database
 @clock_option
 def status(db: str | None, clock: clocks.Clock | None) -> None:
@@ -218,7 +218,7 @@ def export(
         tabular.write(output, content)
 
 
-@gateway.command()
+@gateway.command(short_help="Check every archived block of SHIPMENT again.")
 @click.argument("shipment")
 @database
 @click.pass_context
