@@ -201,7 +201,7 @@ class MAX31865:
         self._trigger = 0
         self._bias_us: int | None = None
         self._opened_us: int | None = None  # when FORCE- was opened in a test of the leads
-        self._closed_us = 0
+        self._closed_us: int | None = None  # when FORCE- was closed again
         self._converting = False
         self._fresh: float | None = None
 
@@ -293,17 +293,28 @@ class MAX31865:
             return
         self._converting = True
         span = durations[bool(self._registers[CONFIGURATION] & FILTER_50HZ)]
-        # If the bias was switched on too late, the input has not settled when the sampling starts.
-        since = -1
-        if self._bias_us is not None:
-            since = self._clock.now_us - max(self._bias_us, self._closed_us)
+        settled = self._settled()
         duration = self._rng.randint(*span) * (10 if self.slow else 1)
-        self._later(duration, lambda: self._end_conversion(since))
+        self._later(duration, lambda: self._end_conversion(settled))
 
-    def _end_conversion(self, biased_us: int) -> None:
+    def _settled(self) -> float | None:
+        """Return the settled share of the input when the sampling starts; None without bias.
+
+        The bias may have been switched on too late, or FORCE- closed too late; the latter charges
+        only the filter, because the bias stays on.
+        """
+        if self._bias_us is None:
+            return None
+        biased_us = self._clock.now_us - self._bias_us
+        settled = 1 - math.exp(-BIAS_START_CONSTANTS * biased_us / BIAS_START_US)
+        if self._closed_us is not None:
+            settled *= 1 - math.exp((self._closed_us - self._clock.now_us) / FILTER_US)
+        return settled
+
+    def _end_conversion(self, settled: float | None) -> None:
         self._converting = False
         if not self._watch_voltage():
-            code = self._code(biased_us)
+            code = self._code(settled)
             self._registers[RTD_MSB : RTD_LSB + 1] = (code << 1).to_bytes(2, "big")
             # Thresholds have the format of the data; both comparisons include equality (page 15).
             if code >= self._threshold(HIGH_MSB):
@@ -317,7 +328,7 @@ class MAX31865:
     def _threshold(self, register: int) -> int:
         return int.from_bytes(self._registers[register : register + 2], "big") >> 1
 
-    def _code(self, biased_us: int) -> int:
+    def _code(self, settled: float | None) -> int:
         if self.stuck is not None:
             return self.stuck
         data = LEADS[self.fault][2] if self.fault else Data.VALID
@@ -329,14 +340,13 @@ class MAX31865:
             return self._rng.randint(*PLAUSIBLE_CODES)
         if self.wild:
             return round(resistance(self.wild.pop(0)) / self._rref * 32768)
-        if biased_us < 0:
+        if settled is None:
             return self._rng.randrange(FULL_SCALE + 1)
         ohm = resistance(self._celsius(self._clock.now_us / US_PER_S), self._r0)
         if self._wires == 2:
             ohm += 2 * self._wire_ohm
         elif self._wires == 3 and not self._registers[CONFIGURATION] & THREE_WIRE:
             ohm += self._wire_ohm
-        settled = 1 - math.exp(-BIAS_START_CONSTANTS * biased_us / BIAS_START_US)
         reference_v = BIAS_V * self._rref / (self._rref + ohm)
         noise = self._rng.gauss(0, NOISE_V / reference_v * 32768)
         code = round(ohm / self._rref * 32768 * settled + self._offset + noise)

@@ -37,7 +37,7 @@ FAULTS = {
         "slow",
         "stuck_value",
     ),
-    "ambient": ("no_answer", "wrong_crc", "slow", "below", "stuck_bus", "stuck_value"),
+    "ambient": ("no_answer", "wrong_crc", "slow", "stuck_bus", "below", "stuck_value"),
     "light": (
         "no_answer",
         "wrong_id",

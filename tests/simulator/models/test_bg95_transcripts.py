@@ -35,7 +35,7 @@ CARDS = {
     "PUK": Sim(pin="0000", puk="26601934", tries=0),
     "card": Sim(iccid="89860025128306012474"),
 }
-PLACE = Fix(31 + 50.7223 / 60, 117 + 11.9293 / 60, hdop=0.7, altitude=62.2, mode=2, satellites=9)
+PLACE = Fix(31 + 50.7223 / 60, 117 + 11.9293 / 60, hdop=0.7, altitude=62.2, satellites=9, mode=2)
 MOMENTS = {
     "network time": lambda: SYNCED_MS + 500,
     "satellites": lambda: 1_368_253_191_000,  # 2013-05-11 06:19:51 UTC

@@ -243,6 +243,29 @@ def test_a_manual_cycle_finds_nothing_wrong_unless_it_is_hurried():
     assert bench.read(7) == b"\0"
 
 
+@pytest.mark.parametrize(("wait_us", "share"), [(4_600, 0), (430, 0.368)])
+def test_after_a_manual_cycle_the_input_settles_with_the_time_constant_of_its_filter(
+    wait_us, share
+):
+    # 4.3 kilo-ohm and 100 nF are 0.43 ms: 10.5 time constants are 4.5 ms, after one exp(-1) is
+    # missing. The bias is on all the while, so its 10 ms do not count again.
+    bench = Bench()
+    good = statistics.fmean(bench.convert() >> 1 for _ in range(50))
+    codes = []
+    for _ in range(50):
+        bench.configure(0x93)
+        bench.after(30 * MS)
+        bench.configure(0x99)
+        bench.after(3 * MS)
+        bench.configure(0x9D)
+        bench.after(wait_us)
+        bench.configure(0xB1)
+        bench.after(67 * MS)
+        codes.append(int.from_bytes(bench.read(1, 2), "big") >> 1)
+    # The noise is 3 counts, so 0.6 for the difference of two means of 50.
+    assert statistics.fmean(codes) == pytest.approx(good * (1 - share), abs=4)
+
+
 def test_each_conversion_is_noted_once_as_it_was_handed_out():
     bench = Bench()
     code = bench.convert() >> 1
