@@ -119,7 +119,7 @@ class MAX31865:
         voltage range, no conversion since power-on, more than 110 degC. The bias is switched off
         afterwards, so that the element does not heat itself. The leads are tested each time,
         because with some broken leads "the data appear to be valid" (tables 10 to 12); the test
-        takes 12 ms and two transfers. It cannot detect an open RTDIN+ lead: for that the datasheet
+        takes 9 ms and two transfers. It cannot detect an open RTDIN+ lead: for that the datasheet
         wants 10 megohm from RTDIN+ to BIAS, which makes the reading full scale (page 20).
         """
         self._write(self._thresholds)

@@ -16,6 +16,7 @@ _BY_GNSS = const(1)
 _GNSS = const(2)
 
 _RECOVER_MS = const(45_000)
+_SLACK_S = const(120)
 _LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
 _GNSS_MS = const(1_500)  # what is told may have been seen a second ago, and by the whole second
 _TIME_S = const(3600)
@@ -95,12 +96,16 @@ def _lacks_time(session):
 
 
 def _is_due(session):
-    """Whether the profile's interval is over; never while an alarm waits to be sent."""
+    """Whether the profile's interval is over, or nearly; never while an alarm waits to be sent.
+
+    Searches follow calls, and calls of one rhythm reach this point some seconds earlier or later:
+    without slack a search would wait for the next call, an hour later.
+    """
     state, interval = session.recorder.state, session.recorder.profile.position_interval
     if not interval or state.shipment is None or state.urgent:
         return False
     last = session.radio[_RADIO_LOCATED]
-    return last is None or not 0 <= session.now() - last < interval
+    return last is None or not 0 <= session.now() - last < interval - _SLACK_S
 
 
 def _record_radio(session):
