@@ -91,7 +91,7 @@ def test_a_connection_that_ends_in_the_middle(mosquitto: Broker, tmp_path: Path)
             assert client.presences() == [b"online"]
     proxy.close()
     documents = {name: retained[f"coldtrail/1/{name}/confirmation"] for name in names}
-    assert all(opened(documents[name], name)[2] == 1 for name in names[::1000])
+    assert all(opened(documents[name], name, DOWNLINK)[2] == 1 for name in names[::1000])
     # What the broker had taken was not published again.
     left = [int(n) for n in re.findall(r"confirmations to publish again: (\d+)", gateway.said())]
     assert left[0] == TRACKERS

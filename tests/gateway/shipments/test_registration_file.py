@@ -9,12 +9,16 @@ import pytest
 from click.testing import CliRunner
 
 from coldtrail_gateway.cli.main import gateway
+from tests.support.blocks.blockmaker import DOWNLINK, UPLINK
 
 TEXT = json.dumps(
     {
         "coldtrail": "registration/1",
         "trackers": [
-            {"id": "CT-1", "keys": [{"version": 1, "uplink": "a1" * 32, "downlink": "b2" * 32}]}
+            {
+                "id": "CT-1",
+                "keys": [{"version": 1, "uplink": UPLINK.hex(), "downlink": DOWNLINK.hex()}],
+            }
         ],
         "shipments": [{"id": "Kühlkette-1", "tracker": "CT-1"}],
     },
