@@ -1,4 +1,4 @@
-"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py.
+"""BG95, power: turn the modem on until its AT interface answers, and off. Sources as in modem.py.
 
 await power.power_on(modem, 30_000)
 await power.power_off(modem)
@@ -12,19 +12,19 @@ from micropython import const
 from drivers.bg95.at import ModemError, NoAnswer, left
 from memory import forget
 
-# Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
-# 650...1500 ms turns off, and for 2 s resets. One width does both.
+# Hardware design 3.6: PWRKEY low for 500...1000 ms turns the modem on, for 650...1500 ms turns it
+# off, and for 2 s resets it. This width does both of the first.
 _PWRKEY_MS = const(700)
 _REST_MS = const(200)
 
-# AT manual 1.8: after 65 s without POWERED DOWN the supply is cut; otherwise 1 s after it.
+# AT manual 1.8: the supply may be cut 1 s after POWERED DOWN, or after 65 s without that code.
 _POWERED_DOWN_MS = const(65_000)
 _SAFE_MS = const(1_000)
 
-# Hardware design 3.6: VBAT stable for 30 ms.
+# Hardware design 3.6: VBAT must be stable for 30 ms before PWRKEY is pressed.
 _SUPPLY_MS = const(100)
-_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
-_UART_MS = const(500)  # answers 0.4 s after STATUS
+_STATUS_MS = const(6_000)  # STATUS rises 2.1 s after PWRKEY, on a BG96 after 4.8 s
+_UART_MS = const(500)  # the UART answers 0.4 s after STATUS
 _DEAF_MS = const(10_000)
 _READY_MS = const(5_000)
 _CFUN_MS = const(15_000)
@@ -33,7 +33,7 @@ _DISCHARGE_MS = const(1_000)
 
 
 async def power_on(modem, limit_ms, silent=False):
-    """Do what BG95.power_on says; ``silent``: first of all, switch its RF off."""
+    """Turn the modem on as BG95.power_on describes; ``silent`` first switches its RF off."""
     at = modem.at
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     modem.supply(True)
@@ -59,7 +59,7 @@ async def power_on(modem, limit_ms, silent=False):
         await at.command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
     await _prepare(at)
     forget("drivers.bg95", "settings")
-    # What it says while it starts would otherwise look like a restart later on.
+    # A late APP RDY of this start would otherwise look like a restart.
     await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))
     modem.ready = True
 
@@ -98,17 +98,17 @@ async def _prepare(at):
 
     await settings.attempt(at, b"ATE0")
     at.numbered = await settings.attempt(at, b"AT+CMEE=1") is not None
-    # Else the data that AT+QISEND takes comes back and may look like a result.
+    # Otherwise the modem echoes the data of AT+QISEND, which may look like a result.
     await settings.attempt(at, b"AT+QISDE=0")
     port = b'"urcport"'
     command = b"AT+QURCCFG=" + port
     await settings.keep(at, command, b"+QURCCFG: %s," % port, b'"uart1"', command + b',"uart1"')
-    # A modem that is used with PSM elsewhere would fall asleep while an answer is awaited.
+    # A modem that was left in PSM by earlier use would fall asleep while an answer is awaited.
     await settings.keep(at, b"AT+CPSMS?", b"+CPSMS:", b"0", b"AT+CPSMS=0")
 
 
 async def power_off(modem):
-    """Do what BG95.power_off says."""
+    """Turn the modem off as BG95.power_off describes."""
     deadline = time.ticks_add(time.ticks_ms(), _POWERED_DOWN_MS)
     modem.lose()
     if modem.is_on():
@@ -123,10 +123,10 @@ async def power_off(modem):
 
 
 async def press(modem):
-    """Press PWRKEY so long that it turns the modem on or off.
+    """Press PWRKEY for as long as turns the modem on or off.
 
-    Other tasks have the first half second. The rest is waited out: one that took it could stretch
-    the pulse into a reset, and a sample that is due meanwhile is not yet late.
+    Other tasks run in the first half second. The rest blocks, because another task could stretch
+    the pulse until it resets the modem. A sample that falls due meanwhile is not yet late.
     """
     end = time.ticks_add(time.ticks_ms(), _PWRKEY_MS)
     modem.press(True)
@@ -138,7 +138,7 @@ async def press(modem):
 
 
 async def status_within(modem, on, limit_ms):
-    """Wait until STATUS is as asked; return whether it was within the limit."""
+    """Wait until the modem is on (or off); return whether STATUS showed it within the limit."""
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     while modem.is_on() != on:
         if not left(deadline):
