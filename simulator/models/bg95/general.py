@@ -53,7 +53,7 @@ SETTINGS = {
 
 @dataclass
 class Sim:
-    """The SIM card: it asks for ``pin`` unless that is empty, and for ``puk`` after wrong tries."""
+    """The SIM card: it asks for ``pin`` unless that is empty, ``puk`` after wrong tries."""
 
     present: bool = True
     pin: str = ""
