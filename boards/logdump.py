@@ -17,6 +17,7 @@ import cbor2
 
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.printable import printable
+from coldtrail_boards.records import describe as describe_fields
 
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
@@ -273,7 +274,8 @@ def describe(record: Record) -> str:
         except (cbor2.CBORDecodeError, ValueError):
             text = record.payload.hex()
         else:
-            text = printable(str(value))
+            named = describe_fields(record.kind, value) if isinstance(value, list) else None
+            text = printable(named or str(value))
     return f"{record.sequence:>9}  {name:<15}  {text}"
 
 

@@ -35,6 +35,6 @@ def test_only_pins_of_the_domain_can_wake_the_chip():
     assert rtc.do_ext0(33, 1, b"") == 0
     assert rtc.do_ext1(1, 1, bytes((32, 35))) == 0
     assert rtc.wakes.ext0 == (33, 1)
-    assert rtc.wakes.ext1 == ({32, 35}, 1)
+    assert rtc.wakes.ext1 == (frozenset({32, 35}), 1)
     assert rtc.do_ext0(255, 0, b"") == 0
     assert rtc.wakes.ext0 is None
