@@ -89,7 +89,7 @@ def _words(known: Sequence[Field], values: Sequence[Any]) -> Iterator[str]:
         elif each.unit == "@" and isinstance(value, int) and value in _BEYOND:
             yield f"{label} {_BEYOND[value]}"
         else:
-            yield f"{label} {_number(value, places)} {unit}".rstrip()
+            yield f"{label} {_number(value, places)}" + (f" {unit}" if unit else "")
 
 
 def _number(value: Any, places: int) -> str:

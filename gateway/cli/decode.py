@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,11 +15,13 @@ from rich.table import Table
 
 from coldtrail_gateway import keyfiles
 from coldtrail_gateway.cli.errors import Command
+from coldtrail_gateway.cli.event_words import in_words
 from coldtrail_gateway.cli.options import FILE, console, echo
 from coldtrail_gateway.contract import block, confirmation, envelope, words
 from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.block import HASH_SIZE, Block, BlockError
 from coldtrail_gateway.contract.envelope import KEY_SIZE, Kind, Refused
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import tabular, text
@@ -129,9 +131,8 @@ def json_text(shown: Shown) -> str:
 
 def print_for_people(shown: Shown, screen: Console) -> None:
     """Print the message as text and tables."""
-    for name, value in shown.fields.items():
-        if name not in {"samples", "events"}:
-            echo(f"{name.replace('_', ' '):<14} {value}")
+    for name, value in _head(shown):
+        echo(f"{name.replace('_', ' '):<14} {value}")
     if shown.block is None:
         return
     if shown.block.samples:
@@ -149,8 +150,47 @@ def print_for_people(shown: Shown, screen: Console) -> None:
             table.add_row(str(sample.t), *readings, words.status(sample.status))
         screen.print(table)
     for event in shown.block.events:
-        fields = ", ".join(f"{name} {v}" for name, v in tabular.event_fields(event).items())
-        echo(f"t {event.t} s: {event.name}: {fields}")
+        echo(in_words(event))
+
+
+def _head(shown: Shown) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values to print above samples and events."""
+    for name, value in shown.fields.items():
+        match name, value:
+            case "samples" | "events", _:
+                pass
+            case "mac", "not checked":
+                yield name, "not checked: give --tracker and --key-file"
+            case "previous", _ if not value.strip("0"):
+                yield name, "none: this is the first block of its chain"
+            case "sync", None:
+                yield "clock", _no_sync(shown.block)
+            case "sync", sync:
+                yield (
+                    "clock",
+                    (
+                        f"t {sync['t_s']} s was {sync['utc']}, within {sync['uncertainty_s']} s, "
+                        f"by {sync['source']}"
+                    ),
+                )
+            case "shipment", None:
+                yield name, "none"
+            case "interval_s", None:
+                pass  # a block without samples has none
+            case "interval_s", _:
+                yield "interval", f"{value} s"
+            case "bytes", _:
+                yield "size", f"{value} bytes"
+            case "urgent", _:
+                yield name, "yes" if value else "no"
+            case _:
+                yield name, value
+
+
+def _no_sync(decoded: Block | None) -> str:
+    if decoded and any(event.type is EventType.CLOCK_SYNC for event in decoded.events):
+        return "set by the clock-sync event below"
+    return "no clock sync in this boot yet"
 
 
 @click.command("decode", cls=Command)

@@ -68,8 +68,10 @@ def row(kind, values):
             value = ["%s: %s" % (decimal(raw, places), decimal(add, places)) for raw, add in value]
             value, places = ", ".join(value), 0
         shown = "-" if value is None else decimal(value, places) if places else value
-        behind = "" if value is None else "in the channel's unit" if unit == "@" else unit
-        text.append(("%s %s %s" % (name.replace("_", " "), shown, behind)).rstrip())
+        behind = " in the channel's unit" if unit == "@" else " " + unit
+        if value is None or not unit:
+            behind = ""
+        text.append("%s %s%s" % (name.replace("_", " "), shown, behind))
         if unit.strip("@"):
             name += "_" + unit.lower().replace("%rh", "pct")
         pairs.append((name, value, places))

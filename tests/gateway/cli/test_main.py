@@ -446,6 +446,25 @@ def test_decode_from_everywhere(tmp_path: Path) -> None:
     assert "t 0 s: boot: boot 1, cause power-on" in output
 
 
+def test_decode_says_in_words_what_a_block_has_not() -> None:
+    """A block with neither clock sync, shipment nor samples, and blocks that have them."""
+    nothing = shown(Maker(shipment=None).block((), [BOOT_EVENT]).hex()).output
+    assert "clock          no clock sync in this boot yet\n" in nothing
+    assert "shipment       none\n" in nothing
+    assert "interval" not in nothing
+    sync = (4, 10, 204, START, 0, 48, 1)
+    among = shown(Maker().block((), [BOOT_EVENT, sync]).hex()).output
+    assert "clock          set by the clock-sync event below\n" in among
+    first, second = (shown(block.hex()).output for block in shipment())
+    assert "clock          t 0.0 s was 2026-01-01T00:00:00.000Z, within 0.5 s, by network" in first
+    assert "interval       300 s\n" in first
+    assert "previous       none: this is the first block of its chain\n" in first
+    assert "none: this is the first" not in second
+    for output in (nothing, among, first, second):
+        assert "None" not in output
+        assert "{" not in output
+
+
 def test_decode_says_what_verifies(key_file: Path) -> None:
     block = shipment()[1]
     good = shown(block.hex(), "--tracker", "CT-1", "--key-file", key_file, "--json")
