@@ -41,6 +41,7 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "senml-cbor": senml.to_cbor,
     "blocks": bundle.to_zip,
 }
+_BINARY = {"senml-cbor", "blocks"}
 _TIMELESS = {"csv", "json", "blocks"}  # have a place for records without UTC
 
 
@@ -202,6 +203,10 @@ def export(
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")
+    if form in _BINARY and output is None and sys.stdout.isatty():
+        raise click.UsageError(
+            f"--format {form} is not text for a terminal: name a file with -o, or use a pipe."
+        )
     history = _history(db, shipment)
     if form == "epcis":
         content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)

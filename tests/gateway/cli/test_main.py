@@ -20,6 +20,7 @@ from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival
 from coldtrail_gateway.store.database import Store
 from tests.gateway.running import registration
+from tests.support import terminal
 from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
 from tests.support.blocks.blockmaker import downlink as downlink_of
 from tests.support.blocks.blockmaker import uplink as uplink_of
@@ -547,3 +548,24 @@ def test_decode_refuses_a_key_that_others_can_read(key_file: Path) -> None:
     assert result.exit_code == 2
     assert "Others can read the keys" in result.stderr
     assert UPLINK.hex() not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("form", "is_text"),
+    [("csv", True), ("json", True), ("senml-json", True), ("senml-cbor", False),
+     ("epcis", True), ("blocks", False)],
+)  # fmt: skip
+def test_a_terminal_gets_text_alone(run: Run, tmp_path: Path, form: str, is_text: bool) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    export = ["export", "S-1", "--db", str(tmp_path / "gateway.db"), "--format", form]
+    code, shown = terminal.run(*export)
+    assert code == (0 if is_text else 2)
+    if not is_text:
+        assert "name a file with -o" in shown
+        assert shown.isascii()
+        assert shown.replace("\n", "").isprintable()
+        assert CliRunner().invoke(gateway, export).stdout_bytes
+    code, shown = terminal.run(*export, "-o", str(tmp_path / "out"))
+    assert (code, shown) == (0, "")
+    assert (tmp_path / "out").stat().st_size
