@@ -78,8 +78,8 @@ def _expires(action: Action) -> Callable[[Callable[..., None]], Callable[..., No
             default=shown,
             show_default=True,
             callback=parsed(_duration),
-            help="From now on, after which it is void: a number with s, min, h or d, 1 min to "
-            f"{most}.",
+            help="How long the command may wait before it is void: a number with s, min, h or d, "
+            f"1 min to {most}.",
         )
         return click.pass_obj(option(database(clock_option(function))))
 
@@ -139,10 +139,10 @@ def configure(tracker: str, file: Path, **options: Any) -> None:
     _make(tracker, commands.configure(profile), **options)
 
 
-@command.command()
+@command.command(short_help="Record that somebody has seen the alarms.")
 @_expires(Action.ACKNOWLEDGE)
 def acknowledge(tracker: str, **options: Any) -> None:
-    """Somebody has seen the alarms raised so far: the tracker's red light goes out."""
+    """Record that somebody has seen the alarms raised so far: the tracker's red light goes out."""
     _make(tracker, [Action.ACKNOWLEDGE.value], **options)
 
 
@@ -160,7 +160,7 @@ def reboot(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.REBOOT.value], **options)
 
 
-@command.command("send-again")
+@command.command("send-again", short_help="Publish the blocks from NUMBER on once more.")
 @click.argument("number", type=click.IntRange(1, 2**32 - 1))
 @_expires(Action.SEND_AGAIN)
 def send_again(tracker: str, number: int, **options: Any) -> None:
@@ -168,7 +168,7 @@ def send_again(tracker: str, number: int, **options: Any) -> None:
     _make(tracker, [Action.SEND_AGAIN.value, number], **options)
 
 
-@command.command("start-shipment")
+@command.command("start-shipment", short_help="Begin shipment ID.")
 @click.argument("shipment", metavar="ID", callback=parsed(_shipment))
 @_expires(Action.START_SHIPMENT)
 def start_shipment(tracker: str, shipment: str, **options: Any) -> None:
@@ -187,7 +187,7 @@ def stop_shipment(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.STOP_SHIPMENT.value], **options)
 
 
-@command.command("list")
+@command.command("list", short_help="Show every command and what became of it.")
 @database
 @clock_option
 @click.pass_obj
@@ -217,7 +217,7 @@ def _moment(ms: int) -> str:
     return iso(ms)[:19].replace("T", " ")
 
 
-@command.command()
+@command.command(short_help="Withdraw one command, or all without an outcome.")
 @click.argument("counter", type=click.IntRange(1, 2**53 - 1), required=False)
 @database
 @clock_option

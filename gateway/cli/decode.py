@@ -193,7 +193,7 @@ def _no_sync(decoded: Block | None) -> str:
     return "no clock sync in this boot yet"
 
 
-@click.command("decode", cls=Command)
+@click.command("decode", cls=Command, short_help="Show one sealed message.")
 @click.argument("message", metavar="FILE|HEX|-")
 @click.option(
     "--tracker", metavar="ID", help="The tracker that sent the message, or to which it goes."
@@ -201,7 +201,8 @@ def _no_sync(decoded: Block | None) -> str:
 @click.option(
     "--key-file",
     type=FILE,
-    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
+    help="A file with the tracker's key in 64 hexadecimal digits: the uplink key for a block, the "
+    "downlink key for a confirmation or a command.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -210,7 +211,8 @@ def command(
 ) -> None:
     """Show a sealed message: a file, hexadecimal digits, or - for standard input.
 
-    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
+    With --tracker and --key-file it also says whether the MAC verifies; the exit code is 1 when
+    the MAC does not.
     """
     if (tracker is None) != (key_file is None):
         raise click.UsageError("--tracker and --key-file belong together.")

@@ -82,7 +82,7 @@ gateway.add_command(verify_file)
     metavar="URL",
     callback=parsed(brokers.parse),
     help="mqtt://HOST[:PORT], mqtts://HOST[:PORT], or embedded://127.0.0.1[:PORT] for a broker of "
-    "its own; a URL with a password belongs into $COLDTRAIL_BROKER.",
+    "its own. Put a URL with a password into $COLDTRAIL_BROKER.",
 )
 @database
 @clock_option
@@ -91,7 +91,7 @@ gateway.add_command(verify_file)
     default="main",
     show_default=True,
     callback=parsed(_name),
-    help="Tells gateways at one broker apart.",
+    help="The name of this gateway; gateways at one broker need different names.",
 )
 @click.option(
     "--ca",
@@ -122,7 +122,10 @@ def serve(
     cert: Path | None,
     key: Path | None,
 ) -> None:
-    """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
+    """Receive blocks, archive and confirm them, until SIGTERM or Ctrl-C.
+
+    Register trackers before or meanwhile: a block of an unknown tracker is not confirmed.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -150,7 +153,8 @@ def serve(
 def register(file: Path, db: str | None) -> None:
     """Register the trackers, keys and shipments in FILE (JSON).
 
-    May be repeated, also while the gateway serves; all of the file is registered, or nothing.
+    'coldtrail provision tracker --registration FILE' writes such a file. The command may be
+    repeated, also while the gateway serves; all of the file is registered, or nothing.
     A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
     with open_store(db, create=True) as store:
@@ -180,11 +184,12 @@ def status(db: str | None, clock: clocks.Clock | None) -> None:
     type=click.Choice([*_FORMATS, "epcis"]),
     default="csv",
     show_default=True,
+    help="The format, see above.",
 )
 @click.option(
     "--corrects",
     type=FILE,
-    help="With epcis: an earlier export, whose events that no longer hold are declared errors.",
+    help="With epcis: an earlier export; its events that no longer hold are declared errors.",
 )
 @click.option(
     "-o",
@@ -197,9 +202,10 @@ def export(
 ) -> None:
     """Write the history of SHIPMENT, in the order of time.
 
-    CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
-    (JSON-LD) have readings, positions and alarms. "blocks" is the evidence itself, without any
-    key: a ZIP file of the sealed blocks, an index and how to verify them.
+    "csv" has the samples; "json" has samples, events and findings. "senml-json" and "senml-cbor"
+    (SenML, RFC 8428) and "epcis" (GS1 EPCIS 2.0, JSON-LD) have readings, positions and alarms.
+    "blocks" is the evidence itself, without any key: a ZIP file of the sealed blocks, an index and
+    how to verify them.
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")
