@@ -31,6 +31,7 @@ TYPES = {
     21: "repeated", 22: "doubted time",
     28: "sealed block", 29: "confirmation", 30: "checkpoint",
 }  # fmt: skip
+BLOCK, CHECKPOINT = 28, 30
 BLOCK_HEAD = struct.Struct("<IIB")
 
 
@@ -264,10 +265,12 @@ def _missing(first: int, last: int) -> str:
 def describe(record: Record) -> str:
     """Return a record as one line of text."""
     name = TYPES.get(record.kind, f"type {record.kind}")
-    if record.kind == 28 and len(record.payload) > BLOCK_HEAD.size:
+    if record.kind == BLOCK and len(record.payload) > BLOCK_HEAD.size:
         number, last, _ = BLOCK_HEAD.unpack_from(record.payload)
         size = len(record.payload) - BLOCK_HEAD.size
         text = f"number {number}, up to record {last}, {size} bytes"
+    elif record.kind == CHECKPOINT:
+        text = f"{len(record.payload)} bytes"  # only the firmware that wrote it can read it
     else:
         try:
             value = cbor2.loads(record.payload)

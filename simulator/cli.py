@@ -53,7 +53,8 @@ class _Failure(click.ClickException):
     "--broker",
     metavar="URL",
     envvar="COLDTRAIL_BROKER",
-    help="Use this running broker, mqtt://HOST[:PORT].  [default: start one]",
+    help="Use this running broker, which must speak MQTT 5: mqtt://HOST[:PORT].  "
+    "[default: start one]",
 )
 @click.option(
     "--console",
