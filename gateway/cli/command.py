@@ -139,10 +139,10 @@ def configure(tracker: str, file: Path, **options: Any) -> None:
     _make(tracker, commands.configure(profile), **options)
 
 
-@command.command(short_help="Record that somebody has seen the alarms.")
+@command.command()
 @_expires(Action.ACKNOWLEDGE)
 def acknowledge(tracker: str, **options: Any) -> None:
-    """Record that somebody has seen the alarms raised so far: the tracker's red light goes out."""
+    """Record that somebody has seen the alarms. The tracker's red light goes out."""
     _make(tracker, [Action.ACKNOWLEDGE.value], **options)
 
 
@@ -160,19 +160,19 @@ def reboot(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.REBOOT.value], **options)
 
 
-@command.command("send-again", short_help="Publish the blocks from NUMBER on once more.")
+@command.command("send-again")
 @click.argument("number", type=click.IntRange(1, 2**32 - 1))
 @_expires(Action.SEND_AGAIN)
 def send_again(tracker: str, number: int, **options: Any) -> None:
-    """Publish the blocks from NUMBER on once more, as far as the tracker's log has them."""
+    """Publish the blocks from NUMBER on once more. The tracker's log may lack some of them."""
     _make(tracker, [Action.SEND_AGAIN.value, number], **options)
 
 
-@command.command("start-shipment", short_help="Begin shipment ID.")
+@command.command("start-shipment")
 @click.argument("shipment", metavar="ID", callback=parsed(_shipment))
 @_expires(Action.START_SHIPMENT)
 def start_shipment(tracker: str, shipment: str, **options: Any) -> None:
-    """Begin shipment ID, ending one that is under way; registers it here if it is new."""
+    """Begin shipment ID. One that is under way ends; a new one is registered here."""
 
     def prepare(tables: Tables, tracker: str) -> None:
         registration.add_shipment(tables, shipment, tracker)
@@ -187,12 +187,12 @@ def stop_shipment(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.STOP_SHIPMENT.value], **options)
 
 
-@command.command("list", short_help="Show every command and what became of it.")
+@command.command("list")
 @database
 @clock_option
 @click.pass_obj
 def list_(tracker: str, db: str | None, clock: clocks.Clock | None) -> None:
-    """Show every command to TRACKER and what became of it, the oldest first."""
+    """Show every command and its outcome. The oldest comes first."""
     with open_store(db) as store, store.read() as tables:
         _registered(tables, tracker)
         found = tables.commands.of(tracker)
@@ -217,13 +217,13 @@ def _moment(ms: int) -> str:
     return iso(ms)[:19].replace("T", " ")
 
 
-@command.command(short_help="Withdraw one command, or all without an outcome.")
+@command.command()
 @click.argument("counter", type=click.IntRange(1, 2**53 - 1), required=False)
 @database
 @clock_option
 @click.pass_obj
 def cancel(tracker: str, counter: int | None, db: str | None, clock: clocks.Clock | None) -> None:
-    """Withdraw the command with COUNTER, or all that have no outcome.
+    """Withdraw command COUNTER, or all without an outcome.
 
     A tracker that has taken it already carries it out, and its outcome is shown.
     """

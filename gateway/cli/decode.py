@@ -129,30 +129,6 @@ def json_text(shown: Shown) -> str:
     return text.to_json(shown.fields, indent=1)
 
 
-def print_for_people(shown: Shown, screen: Console) -> None:
-    """Print the message as text and tables."""
-    for name, value in _head(shown):
-        echo(f"{name.replace('_', ' '):<14} {value}")
-    if shown.block is None:
-        return
-    if shown.block.samples:
-        used = [
-            channel
-            for channel in range(len(words.CHANNELS))
-            if any(sample.values[channel] is not None for sample in shown.block.samples)
-        ]
-        table = Table("t_s", *(words.CHANNELS[channel][0] for channel in used), "status")
-        for sample in shown.block.samples:
-            readings = [
-                "" if (value := sample.values[channel]) is None else words.scaled(channel, value)
-                for channel in used
-            ]
-            table.add_row(str(sample.t), *readings, words.status(sample.status))
-        screen.print(table)
-    for event in shown.block.events:
-        echo(in_words(event))
-
-
 def _head(shown: Shown) -> Iterator[tuple[str, Any]]:
     """Yield the names and values to print above samples and events."""
     for name, value in shown.fields.items():
@@ -193,7 +169,31 @@ def _no_sync(decoded: Block | None) -> str:
     return "no clock sync in this boot yet"
 
 
-@click.command("decode", cls=Command, short_help="Show one sealed message.")
+def print_for_people(shown: Shown, screen: Console) -> None:
+    """Print the message as text and tables."""
+    for name, value in _head(shown):
+        echo(f"{name.replace('_', ' '):<14} {value}")
+    if shown.block is None:
+        return
+    if shown.block.samples:
+        used = [
+            channel
+            for channel in range(len(words.CHANNELS))
+            if any(sample.values[channel] is not None for sample in shown.block.samples)
+        ]
+        table = Table("t_s", *(words.CHANNELS[channel][0] for channel in used), "status")
+        for sample in shown.block.samples:
+            readings = [
+                "" if (value := sample.values[channel]) is None else words.scaled(channel, value)
+                for channel in used
+            ]
+            table.add_row(str(sample.t), *readings, words.status(sample.status))
+        screen.print(table)
+    for event in shown.block.events:
+        echo(in_words(event))
+
+
+@click.command("decode", cls=Command)
 @click.argument("message", metavar="FILE|HEX|-")
 @click.option(
     "--tracker", metavar="ID", help="The tracker that sent the message, or to which it goes."
@@ -209,7 +209,7 @@ def _no_sync(decoded: Block | None) -> str:
 def command(
     context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
 ) -> None:
-    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
+    """Show one sealed message. It is a file, hexadecimal digits, or - for standard input.
 
     With --tracker and --key-file it also says whether the MAC verifies; the exit code is 1 when
     the MAC does not.

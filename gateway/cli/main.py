@@ -122,10 +122,7 @@ def serve(
     cert: Path | None,
     key: Path | None,
 ) -> None:
-    """Receive blocks, archive and confirm them, until SIGTERM or Ctrl-C.
-
-    Register trackers before or meanwhile: a block of an unknown tracker is not confirmed.
-    """
+    """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
