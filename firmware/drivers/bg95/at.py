@@ -113,8 +113,8 @@ def _is_error(line):
 class AT:
     """Sends one AT command at a time over a UART and passes on unsolicited result codes.
 
-    Lines are bytes without their line ends. Every wait has a limit. Nothing that is received can
-    make a buffer grow.
+    Lines are bytes without their line ends. Every wait has a limit; nothing received can make a
+    buffer grow.
     """
 
     def __init__(self, uart, unsolicited):
@@ -129,9 +129,9 @@ class AT:
         self._task: "asyncio.Task | None" = None
         self._changed = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._late = False  # whether the answer to a command that was given up may still come
-        self.numbered = False  # whether errors have numbers (AT+CMEE=1); a restart ends that
-        self.passed: list = []  # optional commands that the modem refused or did not answer
+        self._late = False  # an answer that nobody waits for any more may still come
+        self.numbered = False  # errors come with their numbers, which a restart of it ends
+        self.passed: list = []  # commands that were of no avail and can be done without
         self._chunk = bytearray(_CHUNK)
         self._line = bytearray(_LINE)
         self._length = 0
@@ -299,9 +299,9 @@ class AT:
             return await self._synchronise()
 
     async def in_step(self):
-        """Wait until no earlier answer is outstanding.
+        """Wait until both sides are in step.
 
-        Raises NoAnswer; ModemError when the modem has restarted meanwhile.
+        Raises NoAnswer; ModemError where the modem has restarted meanwhile.
         """
         async with self._lock:
             await self._come_into_step()

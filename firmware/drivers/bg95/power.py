@@ -1,4 +1,4 @@
-"""BG95, power: turn the modem on until its AT interface answers, and off. Sources as in modem.py.
+"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py.
 
 await power.power_on(modem, 30_000)
 await power.power_off(modem)
@@ -21,10 +21,10 @@ _REST_MS = const(200)
 _POWERED_DOWN_MS = const(65_000)
 _SAFE_MS = const(1_000)
 
-# Hardware design 3.6: VBAT must be stable for 30 ms before PWRKEY is pressed.
+# Hardware design 3.6: VBAT stable for 30 ms.
 _SUPPLY_MS = const(100)
-_STATUS_MS = const(6_000)  # STATUS rises 2.1 s after PWRKEY, on a BG96 after 4.8 s
-_UART_MS = const(500)  # the UART answers 0.4 s after STATUS
+_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
+_UART_MS = const(500)  # answers 0.4 s after STATUS
 _DEAF_MS = const(10_000)
 _READY_MS = const(5_000)
 _CFUN_MS = const(15_000)
@@ -33,7 +33,7 @@ _DISCHARGE_MS = const(1_000)
 
 
 async def power_on(modem, limit_ms, silent=False):
-    """Turn the modem on as BG95.power_on describes; ``silent`` first switches its RF off."""
+    """Do what BG95.power_on says; ``silent``: first of all, switch its RF off."""
     at = modem.at
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     modem.supply(True)
@@ -59,7 +59,7 @@ async def power_on(modem, limit_ms, silent=False):
         await at.command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
     await _prepare(at)
     forget("drivers.bg95", "settings")
-    # A late APP RDY of this start would otherwise look like a restart.
+    # What it says while it starts would otherwise look like a restart later on.
     await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))
     modem.ready = True
 
@@ -98,12 +98,12 @@ async def _prepare(at):
 
     await settings.attempt(at, b"ATE0")
     at.numbered = await settings.attempt(at, b"AT+CMEE=1") is not None
-    # Otherwise the modem echoes the data of AT+QISEND, which may look like a result.
+    # Else the data that AT+QISEND takes comes back and may look like a result.
     await settings.attempt(at, b"AT+QISDE=0")
     port = b'"urcport"'
     command = b"AT+QURCCFG=" + port
     await settings.keep(at, command, b"+QURCCFG: %s," % port, b'"uart1"', command + b',"uart1"')
-    # A modem that was left in PSM by earlier use would fall asleep while an answer is awaited.
+    # A modem that is used with PSM elsewhere would fall asleep while an answer is awaited.
     await settings.keep(at, b"AT+CPSMS?", b"+CPSMS:", b"0", b"AT+CPSMS=0")
 
 
