@@ -1,4 +1,4 @@
-"""What was provisioned on the tracker's file system. Given back once it has been read."""
+"""Reads what was provisioned on the tracker's file system; unloaded afterwards."""
 
 import os
 
@@ -20,9 +20,10 @@ def _read(name):
 
 
 def load(fitted):
-    """Return (profile, identity, calibrations) of a board on which the sensors ``fitted`` are.
+    """Return (profile, identity, calibrations) for a board with the sensors ``fitted``.
 
-    ValueError when the tracker is not provisioned, or with what it cannot measure.
+    Raises ValueError when the tracker is not provisioned, or when the profile or a calibration
+    needs a channel that the board cannot measure.
     """
     loaded = profile.load(_read(PROFILE))
     lacking = profile.missing(profile.wanted(loaded), fitted)
