@@ -172,7 +172,7 @@ def send_again(tracker: str, number: int, **options: Any) -> None:
 @click.argument("shipment", metavar="ID", callback=parsed(_shipment))
 @_expires(Action.START_SHIPMENT)
 def start_shipment(tracker: str, shipment: str, **options: Any) -> None:
-    """Begin shipment ID. One that is under way ends; a new one is registered here."""
+    """Begin shipment ID, ending one that is under way; registers it here if it is new."""
 
     def prepare(tables: Tables, tracker: str) -> None:
         registration.add_shipment(tables, shipment, tracker)

@@ -41,7 +41,6 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "senml-cbor": senml.to_cbor,
     "blocks": bundle.to_zip,
 }
-_BINARY = {"senml-cbor", "blocks"}
 _TIMELESS = {"csv", "json", "blocks"}  # have a place for records without UTC
 
 
@@ -199,17 +198,12 @@ def export(
 ) -> None:
     """Write the history of SHIPMENT, in the order of time.
 
-    "csv" has the samples; "json" has samples, events and findings. "senml-json" and "senml-cbor"
-    (SenML, RFC 8428) and "epcis" (GS1 EPCIS 2.0, JSON-LD) have readings, positions and alarms.
-    "blocks" is the evidence itself, without any key: a ZIP file of the sealed blocks, an index and
-    how to verify them.
+    CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
+    (JSON-LD) have readings, positions and alarms. "blocks" is the evidence itself, without any
+    key: a ZIP file of the sealed blocks, an index and how to verify them.
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")
-    if form in _BINARY and output is None and sys.stdout.isatty():
-        raise click.UsageError(
-            f"--format {form} is not text for a terminal: name a file with -o, or use a pipe."
-        )
     history = _history(db, shipment)
     if form == "epcis":
         content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
@@ -220,10 +214,14 @@ def export(
             f"Warning: {left_out} records without UTC are left out; csv and json have them.",
             err=True,
         )
-    if output is None:
-        click.echo(content, nl=False)
-    else:
+    if output is not None:
         tabular.write(output, content)
+    elif isinstance(content, bytes) and sys.stdout.isatty():
+        raise click.UsageError(
+            f"--format {form} is not text for a terminal: name a file with -o, or use a pipe."
+        )
+    else:
+        click.echo(content, nl=False)
 
 
 @gateway.command(short_help="Check every archived block of SHIPMENT again.")
