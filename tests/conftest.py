@@ -1,5 +1,6 @@
 """What pytest reports: skips (in CI an unexpected one is an error), failed fixtures, figures."""
 
+import gc
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -152,6 +153,18 @@ class FailedFixtures:
 def _reason(longrepr: object) -> str:
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
     return str(text).removeprefix("Skipped: ")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_objects() -> Iterator[None]:
+    """Let collections of garbage look at what is made from now on alone.
+
+    The firmware collects after each module it gives back, and on CPython that would walk through
+    all of pytest.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:

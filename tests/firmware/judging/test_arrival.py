@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,14 +76,6 @@ class Box:
     def ends(self) -> list[tuple[int, int]]:
         """Rule and cause of each end of an alarm."""
         return [(f[1], f[2]) for kind, f in self.log if kind == r.ALARM_END]
-
-
-@pytest.fixture(autouse=True)
-def cheap_collections() -> Iterator[None]:
-    """The firmware collects after each module it gives back; here that walks all of pytest."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def travelling(window: int = WINDOW, **options: Any) -> Box:
