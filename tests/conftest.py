@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.extent import slice_or_all
+
 # How long an example takes, or how large it grows, says how busy the host is, not what is wrong.
 settings.register_profile(
     "coldtrail",
@@ -176,9 +178,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the laws quick; put the longest first, so that no worker has them left at the end."""
+    """Mark what is quick, and what has more to do in `make torture`; put the longest first.
+
+    So no worker has them left at the end.
+    """
     laws = {HERE / folder for line in LAWS for folder in line.split()}
+    slow = set()
     for item in items:
-        if not laws.isdisjoint(item.path.parents) and not item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow"):
+            slow.add(item.path)
+        elif not laws.isdisjoint(item.path.parents):
             item.add_marker("quick")
-    items.sort(key=lambda item: "/journeys/" not in item.path.as_posix())
+        if isinstance(item, pytest.Function) and hasattr(item.module, slice_or_all.__name__):
+            item.add_marker("torture")
+    items.sort(key=lambda item: ("/journeys/" not in item.path.as_posix(), item.path not in slow))

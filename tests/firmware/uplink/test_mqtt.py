@@ -20,6 +20,7 @@ from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.process import free_port
 from tests.firmware.support import mqtt_stories, on_cpython
 from tests.support.blocks.garble import BATCH, garbled
+from tests.support.extent import slice_or_all
 from tests.support.references.mqtt_peer import Peer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -454,9 +455,11 @@ WORDS = [
     b"\x7f", bytes(200),
 ]  # fmt: skip
 
+NOISE = slice_or_all(50_000, 1_000_000)  # byte strings
 
-def test_noise_raises_nothing_else_and_takes_no_more_memory(fuzz_count: int) -> None:
-    @settings(max_examples=fuzz_count // BATCH, deadline=None, database=None)
+
+def test_noise_raises_nothing_else_and_takes_no_more_memory() -> None:
+    @settings(max_examples=NOISE // BATCH, deadline=None, database=None)
     @given(st.binary(min_size=8 * BATCH, max_size=8 * BATCH), st.integers(1, 300))
     def feed(choices: bytes, pieces: int) -> None:
         sizes: list[int] = []
