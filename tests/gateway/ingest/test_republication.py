@@ -19,9 +19,10 @@ from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_simulator.services.mosquitto import Broker
 from tests.gateway.running import CONFIRMATION, PRESENCE, Client, Gateway
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, opened
+from tests.support.extent import slice_or_all
 from tests.support.host import until
 
-TRACKERS = 20_000
+TRACKERS = slice_or_all(5_000, 20_000)
 
 
 class Proxy:
@@ -64,7 +65,7 @@ class Proxy:
 
 @pytest.mark.slow
 def test_a_connection_that_ends_in_the_middle(mosquitto: Broker, tmp_path: Path) -> None:
-    """20,000 trackers; the connection ends after 40 % of their confirmations, twice."""
+    """Thousands of trackers; the connection ends after 40 % of their confirmations, twice."""
     names = [f"FLEET-{number}" for number in range(TRACKERS)]
     database = tmp_path / "gateway.db"
     payload = Maker().payload()
