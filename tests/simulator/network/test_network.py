@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_simulator.clock import US_PER_S, Clock, RunInvalidError, rng
 from coldtrail_simulator.journal import Journal
-from coldtrail_simulator.network.medium import ONE_WAY_US, WAKE_RADIO_US
+from coldtrail_simulator.network.medium import ANSWER_LIMIT_S, ONE_WAY_US, WAKE_RADIO_US
 from coldtrail_simulator.network.mqtt_packet import MalformedError, take_packet
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.mosquitto import Broker
@@ -122,7 +122,7 @@ class Bench:
         address: tuple[str, int],
         far_side: Services | None = None,
         seed: int = 1,
-        answer_limit_s: float = 20.0,
+        answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> None:
         self.clock = Clock()
         self.journal = Journal(self.clock)
