@@ -410,7 +410,7 @@ def test_an_answer_that_does_not_come_makes_the_run_invalid() -> None:
 
 
 def test_a_confirmation_that_does_not_come_makes_the_run_invalid(far_side: Confirming) -> None:
-    bench = Bench(far_side.broker_address, far_side, answer_limit_s=1.0)
+    bench = Bench(far_side.broker_address, far_side, answer_limit_s=5.0)
     bench.ask(connect("SIM-1"))
     assert far_side.responder is not None
     far_side.responder.close()
