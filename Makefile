@@ -10,6 +10,8 @@ ifdef COLDTRAIL_CACHE
 # Programs are started in other folders, too.
 override export COLDTRAIL_CACHE := $(abspath $(COLDTRAIL_CACHE))
 endif
+# Tests start hundreds of programs, and the firmware imports its modules again and again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
