@@ -35,8 +35,9 @@ def secure(authority: Path, tmp_path: Path) -> Iterator[Broker]:
 
 def serve(folder: Path, url: str, *options: object) -> str:
     """Run a gateway that cannot be served to its end; return what it says."""
-    coldtrail("gateway", "register", registration(folder), "--db", folder / "gateway.db")
-    database = str(folder / "gateway.db")
+    database = folder / "gateway.db"
+    if not database.exists():
+        coldtrail("gateway", "register", registration(folder), "--db", database)
     arguments = ["--db", database, "--broker", url, *map(str, options)]
     done = coldtrail("gateway", "serve", *arguments, check=False)
     assert done.returncode == 2
