@@ -38,7 +38,7 @@ def serve(folder: Path, url: str, *options: object) -> str:
     database = folder / "gateway.db"
     if not database.exists():
         coldtrail("gateway", "register", registration(folder), "--db", database)
-    arguments = ["--db", database, "--broker", url, *map(str, options)]
+    arguments = ["--db", str(database), "--broker", url, *map(str, options)]
     done = coldtrail("gateway", "serve", *arguments, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
