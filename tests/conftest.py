@@ -21,14 +21,14 @@ settings.register_profile(
 settings.load_profile("coldtrail")
 
 LAWS = (
-    "structure",
+    "structure guide",
     "firmware/contract firmware/judging firmware/log firmware/sensing firmware/ports",
     "simulator/models simulator/world",
     "gateway/contract gateway/evidence gateway/exports",
     "boards/profiles boards/provision",
 )
-"""Folders whose tests are marked quick, but those that are slow: what holds of any input, and
-starts no tracker, broker or board."""
+"""Folders whose tests are marked quick, but those that are slow: what holds of any input or page,
+and starts no tracker, broker or board."""
 
 HERE = Path(__file__).parent
 ALLOWED_SKIPS = HERE / "allowed_skips.txt"
