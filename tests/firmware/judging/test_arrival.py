@@ -13,6 +13,7 @@ from coldtrail.contract import cbor
 from coldtrail.judging import profile
 from coldtrail.log import records as r
 from coldtrail.log.state import State
+from tests.support.extent import slice_or_all
 from tests.support.trackers import bench
 
 WINDOW = 9
@@ -101,9 +102,9 @@ def told_at(box: Box, times: Iterator[int] | range, **beyond: int) -> int | None
 @pytest.mark.parametrize("goes_on", [False, True])
 @pytest.mark.parametrize("wakes", [False, True])
 def test_the_windows_edges(channel: int, goes_on: bool, wakes: bool) -> None:
-    """Every second from the opening on, every way to stop, sampled in between and not."""
+    """So many seconds from the opening on, every way to stop, sampled in between and not."""
     beyond = {f"c{channel}": BEYOND} if goes_on and channel < 8 else {}
-    for passed in range(WINDOW + 4):
+    for passed in slice_or_all([0, 1, WINDOW - 1, WINDOW, WINDOW + 1], list(range(WINDOW + 4))):
         for cause in (*HANDS, r.BY_OTHER_SHIPMENT):
             for step in (1, 4, 1000):
                 box = travelling(wakes=wakes)
