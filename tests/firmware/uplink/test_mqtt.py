@@ -91,11 +91,11 @@ def test_what_is_published_arrives_unchanged(run: Run, broker: Broker) -> None:
 
 def test_retained_messages_are_recognised(run: Run, broker: Broker) -> None:
     peer = Peer(broker.port)
-    peer.client.publish(TOPIC + "retained", b"c" * 300, 1, retain=True).wait_for_publish(10)
+    peer.client.publish(TOPIC + "retained", b"c" * 300, 1, retain=True).wait_for_publish()
     try:
         assert run("retained", broker.port) == [(TOPIC + "retained", 300, True)]
     finally:
-        peer.client.publish(TOPIC + "retained", b"", 1, retain=True).wait_for_publish(10)
+        peer.client.publish(TOPIC + "retained", b"", 1, retain=True).wait_for_publish()
         peer.close()
 
 
@@ -132,7 +132,7 @@ def test_a_command_is_heard_until_it_is_replaced_and_cleared(run: Run, broker: B
         for payload in (b"second" * 100, b""):
             retain(payload)
 
-    retain(b"first").wait_for_publish(10)
+    retain(b"first").wait_for_publish()
     peer.on(TOPIC + "ready", ready)
     try:
         once, twice, replaced, cleared = run("commands", broker.port)
@@ -141,7 +141,7 @@ def test_a_command_is_heard_until_it_is_replaced_and_cleared(run: Run, broker: B
         assert replaced == [(b"first", True), (b"second" * 100, False), (b"", False)]
         assert cleared == []
     finally:
-        retain(b"").wait_for_publish(10)
+        retain(b"").wait_for_publish()
         peer.close()
 
 

@@ -23,7 +23,7 @@ from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.services import Services
 from tests.simulator.modem_rig import Rig, Server, connect, mqtt_packet, publish, string, subscribe
-from tests.support.host import full_load
+from tests.support.host import PATIENCE_S, full_load
 
 ROOT = Path(__file__).parents[3]
 HOST = "broker.example"
@@ -44,7 +44,7 @@ class Responder:
         self._client.connect(*address)
         self._client.subscribe("coldtrail/1/+/up", qos=1)
         self._client.loop_start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(PATIENCE_S)
 
     def _confirm(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self.count += 1
