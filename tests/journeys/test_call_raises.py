@@ -74,7 +74,7 @@ def put(volume: Path, module: str, function: str, error: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "step"), enumerate(STEPS), ids=[f"{m.split('/')[-1]}.{f}" for m, f in STEPS]
+    ("number", "step"), list(enumerate(STEPS)), ids=[f"{m.split('/')[-1]}.{f}" for m, f in STEPS]
 )
 def test_an_error_that_nothing_foresees_ends_the_call(
     site: Site, tmp_path: Path, number: int, step: tuple[str, str]

@@ -332,14 +332,14 @@ def test_the_clock_is_set_by_who_has_the_code_and_says_how_surely(make):
     assert 400 <= sync[5] < 1000
     assert sync[6] == CABLE
     typist.tracker.unplug()
-    typist.tracker.wait(100_000)
+    typist.tracker.wait(20_000)
     typist.tracker.plug()
     typist.tracker.wait(5)
     (clock,) = typist.ask("time")
     # 100 ppm of what has passed.
-    assert 10_000 <= clock["uncertainty_ms"] - sync[5] <= 10_100
+    assert 2000 <= clock["uncertainty_ms"] - sync[5] <= 2020
     now = datetime.fromisoformat(str(clock["utc"])).timestamp()
-    assert now - noon == pytest.approx(100_005, abs=15)
+    assert now - noon == pytest.approx(20_005, abs=15)
 
 
 @pytest.mark.parametrize(

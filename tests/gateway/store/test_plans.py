@@ -1,11 +1,7 @@
-"""How both databases carry out every statement beside a large archive: none reads it through.
-
-COLDTRAIL_ARCHIVE is the number of blocks: 50,000, and a million in ``make torture``.
-"""
+"""How both databases carry out every statement beside a large archive: none reads it through."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -25,8 +21,9 @@ from coldtrail_gateway.store.registry import KeyPair, Registry, Shipment
 from coldtrail_gateway.store.tables import Tables
 from tests.gateway import databases, large
 from tests.support.blocks.blockmaker import Maker, rows, uplink
+from tests.support.extent import slice_or_all
 
-BLOCKS: Final = int(os.environ.get("COLDTRAIL_ARCHIVE", "50000"))
+BLOCKS: Final = slice_or_all(50_000, 1_000_000)
 NAMES: Final = [large.name(number) for number in range(0, large.TRACKERS, 100)]
 NOW_MS: Final = large.NOW_MS
 
