@@ -1,4 +1,4 @@
-"""One sample: measured, recorded, judged. Imported for it, and given back: a call needs the room."""
+"""One sample: measured, recorded, judged. Imported for it, and given back for the next call."""
 
 from micropython import const
 

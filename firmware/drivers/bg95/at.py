@@ -112,8 +112,8 @@ def _is_error(line):
 class AT:
     """One AT command at a time over a UART, with unsolicited result codes in between.
 
-    One task at a time gives commands. Lines are bytes without their line ends. Every wait has a limit; nothing received can make a
-    buffer grow.
+    One task at a time gives commands. Lines are bytes without their line ends. Every wait has a
+    limit; nothing received can make a buffer grow.
     """
 
     def __init__(self, uart, unsolicited):
