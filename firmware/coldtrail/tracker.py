@@ -15,7 +15,7 @@ _OTHER = const(5)
 _SUBJECT_DOWNLINK = const(9)
 
 _MODEM = bool(getattr(board, "MODEM", None))  # on a bench there is none: it never calls
-_SAMPLER = "sampler"
+_SAMPLER = const("sampler")
 _LOOP_MS = const(250)
 _SAMPLE_LIMIT_MS = const(20_000)
 
@@ -27,7 +27,7 @@ _RETRY_LONGEST_S = const(3600)
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
 
-_SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
+_SOURCES = const(((1, "light"), (2, "accelerometer")))  # the detector's
 
 
 # Of the detector's memory what is looked at here; from memories.py.
@@ -298,7 +298,7 @@ class Tracker:
     def forget_session():
         """Give back what a session leaves loaded."""
         forget("coldtrail.uplink", "session", "mqtt")
-        forget("drivers.bg95", "modem", "at", "stream", "text")
+        forget("drivers.bg95", "modem", "at", "at_text", "stream", "text")
 
     def _distrusts(self):
         """Whether a message of the gateway's was not believed in the last session."""

@@ -4,7 +4,7 @@ from micropython import const
 
 from drivers.fault import BUS_STUCK, VALUE_STUCK, SensorFault
 
-CHANNELS = 8
+_CHANNELS = const(8)
 OVERDUE = const(1 << 20)  # status bit: a calibration is past its due date
 
 # Sensor number (its position in the status, four bits each), name at the port, channels.
@@ -49,7 +49,7 @@ def read(port, memory):
     if not memory:
         memory += [0] * (2 * len(SENSORS)) + [None, None]
     memory[_REPEATS_REPEATED] = None
-    values = [None] * CHANNELS
+    values = [None] * _CHANNELS
     for number, name, channels in SENSORS:
         driver = port.sensor(name)
         if driver is None:

@@ -112,9 +112,11 @@ class Session:
         except OSError as error:
             failure = error
             self.reason = "%s %s" % (type(error).__name__, error)
+        # Also what an error has left loaded, and the words that it has asked for.
         forget("coldtrail.uplink", "mqtt", "mqtt_connect", "publish", "attach", "budget")
         forget("coldtrail.uplink", "connect")
-        forget("drivers.bg95", "setup", "settings")
+        forget("drivers.bg95", "power_on", "power", "setup", "settings", "pin", "cell", "time")
+        forget("drivers.bg95", "tls", "connect", "stream", "refusal", "at_text")
         self._judge()
         from coldtrail.uplink import recover
 

@@ -21,7 +21,7 @@ _ONGOING = const(504)
 
 # What an answer must be to be a position (AT+QGPSLOC, section 2.5): a module without a single
 # satellite has been seen to answer OK and zeros.
-_FIXES = (b"2", b"3")
+_FIXES = const((b"2", b"3"))
 _SATELLITES = const(3)  # for a position, and one more for its height
 _LEAST_HDOP = const(5)  # in tenths: 0.5 to 99.9 by the manual, and no geometry gives less
 _UERE_M = const(6)  # user range error of a single-frequency receiver; times HDOP
