@@ -2,6 +2,8 @@
 
 from collections import namedtuple
 
+from micropython import const
+
 from coldtrail.contract import cbor
 
 # A tuple type is used, because an instance of a class would keep this whole module in memory.
@@ -28,9 +30,9 @@ Identity = namedtuple(
 )
 
 
-_DIGITS = "0123456789"
-_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LOWER = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = const("0123456789")
+_UPPER = const("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LOWER = const("abcdefghijklmnopqrstuvwxyz")
 
 
 def load(data):

@@ -2,13 +2,15 @@
 
 import os
 
+from micropython import const
+
 from coldtrail import identity
 from coldtrail.judging import profile
 from coldtrail.sensing import calibration
 
-PROFILE = "profile.cbor"
-IDENTITY = "identity.cbor"
-CALIBRATION = "calibration.cbor"
+_PROFILE = const("profile.cbor")
+_IDENTITY = const("identity.cbor")
+_CALIBRATION = const("calibration.cbor")
 
 
 def _read(name):
@@ -25,7 +27,7 @@ def load(fitted):
     Raises ValueError when the tracker is not provisioned, or when the profile or a calibration
     needs a channel that the board cannot measure.
     """
-    loaded = profile.load(_read(PROFILE))
+    loaded = profile.load(_read(_PROFILE))
     lacking = profile.missing(profile.wanted(loaded), fitted)
     if lacking:
         raise ValueError(
@@ -33,12 +35,12 @@ def load(fitted):
             "provision another profile" % (loaded.name, profile.named(lacking))
         )
     calibrations = []
-    if CALIBRATION in os.listdir():
-        calibrations = calibration.load(_read(CALIBRATION))
+    if _CALIBRATION in os.listdir():
+        calibrations = calibration.load(_read(_CALIBRATION))
     unfitted = profile.missing([entry[0] for entry in calibrations], fitted)
     if unfitted:
         raise ValueError(
             "calibration.cbor has channels %s, and no sensor on this board measures them: "
             "provision again" % unfitted
         )
-    return loaded, identity.load(_read(IDENTITY)), calibrations
+    return loaded, identity.load(_read(_IDENTITY)), calibrations

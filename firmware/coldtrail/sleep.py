@@ -10,7 +10,7 @@ _EVENTS_ARMED = const(3)
 
 _FLIGHT_S = const(600)  # the tracker checks for a landing at least this often
 
-_SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
+_SOURCES = const(((1, "light"), (2, "accelerometer")))  # the detector's
 
 # Attributes of the tracker that are kept, beside what the recorder keeps.
 _KEPT = "failures not_before attempted radio events repeats motion test".split()

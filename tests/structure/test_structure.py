@@ -141,7 +141,7 @@ PARTS = {
             "uplink",
             "panel",
             "shipment",
-            "outcome watchdog",
+            "outcome sample watchdog",
             "log",
             "judging",
             "sensing",

@@ -97,7 +97,7 @@ def look_after(port, recorder, memory, watchdog, while_sampling):
         if asyncio.run(while_sampling(listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
-        forget("drivers.bg95", "listen", "pin", "power")
+        forget("drivers.bg95", "listen", "pin", "power_on", "power")
     return recorder.state.flight is not None, departure(recorder, now())
 
 

@@ -176,6 +176,7 @@ def _check_profile(port, digest, content):
         if lacking:
             raise ValueError("no sensor measures " + profile.named(lacking))
     finally:
+        port.release_all()
         forget("coldtrail.judging", "profile")
 
 

@@ -12,9 +12,9 @@ _CONNECT_MS = const(75_000)
 _REFUSAL_MS = const(300_000)
 
 _REASONS = const(4)  # the number of reasons that are recorded
-_ELSEWHERE = (565, 569)  # the name is unknown, there was no answer
+_ELSEWHERE = const((565, 569))  # the name is unknown, there was no answer
 
-_CERTIFICATES = ("ca.pem", "client.pem", "client.key")
+_CERTIFICATES = const(("ca.pem", "client.pem", "client.key"))
 
 
 async def connect(session):

@@ -20,8 +20,8 @@ _QOS = const(0x06)
 _QOS1 = const(0x02)
 _RETAIN = const(0x01)
 
-_PINGREQ = b"\xc0\x00"
-_DISCONNECT = b"\xe0\x00"
+_PINGREQ = const(b"\xc0\x00")
+_DISCONNECT = const(b"\xe0\x00")
 
 
 class MqttError(OSError):

@@ -34,6 +34,7 @@ _RADIO_LOCATED = const(2)
 
 async def follow(session, failure):
     """Recover from ``failure`` and return True, or end the session and return False."""
+    session.modem.lose()  # with the connection goes its code
     owed = failure is not None and session.is_owed()
     if owed and session.rung <= _highest(session, failure):
         await _climb(session)

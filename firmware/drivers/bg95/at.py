@@ -113,8 +113,8 @@ def _is_error(line):
 class AT:
     """Sends one AT command at a time over a UART and passes on unsolicited result codes.
 
-    Lines are bytes without their line ends. Every wait has a limit; nothing received can make a
-    buffer grow.
+    One task at a time gives commands. Lines are bytes without their line ends. Every wait has a
+    limit; nothing received can make a buffer grow.
     """
 
     def __init__(self, uart, unsolicited):
@@ -124,11 +124,9 @@ class AT:
         """
         self.uart = uart
         self._unsolicited = unsolicited
-        self._reader = asyncio.StreamReader(uart)
-        self._writer = asyncio.StreamWriter(uart, {})
+        self._stream = asyncio.StreamWriter(uart, {})
         self._task: "asyncio.Task | None" = None
         self._changed = asyncio.Event()
-        self._lock = asyncio.Lock()
         self._late = False  # an answer that nobody waits for any more may still come
         self.numbered = False  # errors come with their numbers, which a restart of it ends
         self.passed: list = []  # commands that were of no avail and can be done without
@@ -150,8 +148,7 @@ class AT:
         if self._task is None:
             self._length = self._wanted = 0
             self._late = False
-            self._reader = asyncio.StreamReader(self.uart)
-            self._writer = asyncio.StreamWriter(self.uart, {})
+            self._stream = asyncio.StreamWriter(self.uart, {})
             self._task = asyncio.create_task(self._read())
 
     async def stop(self):
@@ -167,7 +164,8 @@ class AT:
     async def _read(self):
         chunk = memoryview(self._chunk)
         while True:
-            count = await self._reader.readinto(chunk)
+            # In MicroPython one class reads and writes; the type stubs have two.
+            count = await self._stream.readinto(chunk)  # type: ignore[attr-defined]
             if count:
                 self.feed(chunk[:count])
             else:
@@ -265,10 +263,9 @@ class AT:
 
         Raises CommandError; NoAnswer after ``limit_ms``.
         """
-        async with self._lock:
-            await self._come_into_step()
-            await self._exchange(command, prefix, limit_ms, _RESULT, into)
-            return self._answer or b""
+        await self.in_step()
+        await self._exchange(command, prefix, limit_ms, _RESULT, into)
+        return self._answer or b""
 
     async def send(self, command, pieces, limit_ms, prefix=b""):
         """Send ``command`` and, when the modem prompts for them, the data of ``pieces``.
@@ -278,14 +275,13 @@ class AT:
 
         Raises SendFull; CommandError; NoAnswer when an answer takes longer than ``limit_ms``.
         """
-        async with self._lock:
-            await self._come_into_step()
-            await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
-            self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
-            for piece in pieces:
-                await self._write(piece)
-            await self._finished(limit_ms)
-            return self._answer
+        await self.in_step()
+        await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
+        self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
+        for piece in pieces:
+            await self._write(piece)
+        await self._finished(limit_ms)
+        return self._answer
 
     async def synchronise(self):
         """Wait until no earlier answer is outstanding; return AT+CMEE, b"0" after a reset.
@@ -295,22 +291,6 @@ class AT:
 
         Raises NoAnswer.
         """
-        async with self._lock:
-            return await self._synchronise()
-
-    async def in_step(self):
-        """Wait until both sides are in step.
-
-        Raises NoAnswer; ModemError where the modem has restarted meanwhile.
-        """
-        async with self._lock:
-            await self._come_into_step()
-
-    async def _come_into_step(self):
-        if self._late and await self._synchronise() == b"0" and self.numbered:
-            raise ModemError("the modem has restarted")
-
-    async def _synchronise(self):
         for attempt in range(_SYNCHRONISE_TRIES):
             try:
                 await self._exchange(b"AT+CMEE?", b"+CMEE:", COMMAND_MS, _RESULT, _NOWHERE)
@@ -328,6 +308,14 @@ class AT:
             return self._answer
         raise NoAnswer("the modem does not answer")
 
+    async def in_step(self):
+        """Wait until both sides are in step.
+
+        Raises NoAnswer; ModemError where the modem has restarted meanwhile.
+        """
+        if self._late and await self.synchronise() == b"0" and self.numbered:
+            raise ModemError("the modem has restarted")
+
     def _expect(self, command, prefix, phase, into):
         self._command = command
         self._prefix = prefix
@@ -344,9 +332,9 @@ class AT:
     async def _write(self, data):
         if self._task is None:
             raise NoAnswer("the modem is off")
-        self._writer.write(data)
+        self._stream.write(data)
         try:
-            await asyncio.wait_for_ms(self._writer.drain(), _WRITE_MS)
+            await asyncio.wait_for_ms(self._stream.drain(), _WRITE_MS)
         except asyncio.TimeoutError:
             raise NoAnswer("the modem takes no data")
 

@@ -5,6 +5,8 @@ if found:
     mcc, mnc, area, number, technology, dbm = found
 """
 
+from micropython import const
+
 from drivers.bg95.at import CommandError, NoAnswer
 from drivers.bg95.text import fields, integer
 
@@ -13,10 +15,10 @@ _TECHNOLOGIES = {8: 1, 9: 2, 0: 3}
 # A module that does not know its cell answers with areas that no cell has (3GPP TS 23.003, 4.1 and
 # 19.4.2.3), with all bits set, or with powers that no receiver measures. -156 dBm is the least
 # RSRP that is reported (TS 36.133, 9.1.4); -20 dBm is more than a receiver can take.
-_NO_AREAS = (0, 0xFFFE, 0xFFFF)
-_MOST_CELL = (0x0FFFFFFE, 0x0FFFFFFE, 0xFFFF)
-_WEAKEST_DBM = -156
-_STRONGEST_DBM = -20
+_NO_AREAS = const((0, 0xFFFE, 0xFFFF))
+_MOST_CELL = const((0x0FFFFFFE, 0x0FFFFFFE, 0xFFFF))
+_WEAKEST_DBM = const(-156)
+_STRONGEST_DBM = const(-20)
 
 
 async def serving(at):

@@ -22,7 +22,7 @@ _ONGOING = const(504)
 
 # An answer is checked before it counts as a position (AT+QGPSLOC, section 2.5), because modules
 # without a single satellite have been seen to answer OK and zeros.
-_FIXES = (b"2", b"3")
+_FIXES = const((b"2", b"3"))
 _SATELLITES = const(3)  # needed for a position; its height needs one more
 _LEAST_HDOP = const(5)  # in tenths; the manual states 0.5 to 99.9, and no geometry gives less
 _UERE_M = const(6)  # user range error of a single-frequency receiver; HDOP multiplies it

@@ -16,7 +16,7 @@ import time
 
 from micropython import const
 
-from drivers.bg95 import power
+from drivers.bg95 import power_on
 from drivers.bg95.at import CommandError, ModemError, left
 
 LIMIT_MS = const(330_000)  # hears() takes no longer
@@ -36,7 +36,7 @@ async def hears(modem, pin=None):
     """
     command = modem.at.command
     try:
-        await power.power_on(modem, _POWER_ON_MS, True)
+        await power_on.power_on(modem, _POWER_ON_MS, True)
         await _stay_out(modem.at, pin)
         await command(b"AT+CFUN=1", limit_ms=_CFUN_MS)
         # The answer has (status,"name",...) for each operator; with none, it has no quotes.

@@ -70,10 +70,10 @@ class BG95:
         A modem that does not answer is turned off by PWRKEY, then by its supply, and is started
         again. Raises NoAnswer.
         """
-        from drivers.bg95 import power
+        from drivers.bg95 import power_on
 
-        await power.power_on(self, limit_ms)
-        forget("drivers.bg95", "power")
+        await power_on.power_on(self, limit_ms)
+        forget("drivers.bg95", "power_on", "power")
 
     async def power_off(self):
         """Turn the modem off by AT+QPOWD or else by PWRKEY, then cut its supply. It never fails.
