@@ -15,6 +15,7 @@ from coldtrail_gateway.store.errors import StoreError
 DATABASES: Final = ("sqlite", "postgresql")
 
 _SCHEMA_LOCK: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
+_ALONE_LOCK: Final = _SCHEMA_LOCK + 1
 
 # INSERT takes this lock before it takes a number; it is released when the rows can be seen.
 _WRITERS: Final = sa.text("""
@@ -57,6 +58,15 @@ def one_at_a_time(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+
+
+def try_to_be_alone(connection: Connection) -> bool:
+    """Take the one place there is in a database until the session ends, if it is free.
+
+    PostgreSQL only; beside SQLite's file there is another one to lock.
+    """
+    taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_ALONE_LOCK)))
+    return bool(taken)
 
 
 def lock_for_writing(connection: Connection, table: sa.Table) -> None:
