@@ -1,0 +1,40 @@
+"""``coldtrail gateway judge`` and ``rebuild``: the process that keeps the read model."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from coldtrail_gateway.cli.logs import to_stderr
+from coldtrail_gateway.cli.options import database, echo, open_store, open_tower
+from coldtrail_gateway.ingest.stopping import on_signals
+from coldtrail_gateway.readings import keeper
+from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.feed import Behind
+from coldtrail_gateway.store.tower.database import Tower
+
+_PATIENCE_S: Final = 10.0
+
+
+@click.command(short_help="Keep what status, export and alarms are made from.")
+@database
+def judge(db: str | None) -> None:
+    """Keep the read model of the archive up to date, until SIGTERM or Ctrl-C.
+
+    One judge at a time; it may be ended at any moment, and goes on where it was.
+    """
+    to_stderr()
+    with on_signals() as stopping, open_store(db) as store, open_tower(db, create=True) as tower:
+        keeper.keep(store, tower, stopping)
+
+
+def up_to_date(store: Store, tower: Tower) -> Behind:
+    """Bring the read model up to date before a question is answered, and warn where it is not."""
+    behind = keeper.catch_up(store, tower, _PATIENCE_S)
+    if said := keeper.sentence(behind):
+        echo(
+            f"Warning: what follows is {said}. Let coldtrail gateway judge keep it up to date.",
+            err=True,
+        )
+    return behind
