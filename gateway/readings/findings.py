@@ -81,9 +81,9 @@ _UNSURE: Final = (
     )
     .order_by(_chains.c.first_block, _boots.c.number)
 )
-_SPAN: Final = sa.select(
-    sa.func.min(_blocks.c.number), sa.func.max(_blocks.c.number)
-).where(_blocks.c.boot == bindparam("boot"))
+_SPAN: Final = sa.select(sa.func.min(_blocks.c.number), sa.func.max(_blocks.c.number)).where(
+    _blocks.c.boot == bindparam("boot")
+)
 
 
 def of(connection: Connection, tracker: str) -> tuple[Finding, ...]:

@@ -152,9 +152,7 @@ class Projection:
             tracker, entry = entries[0]
             self._give_up(connection, tracker, entry.row, reason)
 
-    def _give_up(
-        self, connection: Connection, tracker: str, row: Archived, reason: str
-    ) -> None:
+    def _give_up(self, connection: Connection, tracker: str, row: Archived, reason: str) -> None:
         _log.error("Block %d of tracker %s is left unread: %s", row.id, tracker, reason)
         self._batch(connection, {}).leave_unread(tracker, row, reason)
 

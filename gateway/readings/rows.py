@@ -88,9 +88,7 @@ def records(row_id: int, boot: int, block: Block, into: Rows) -> None:
         for place, sample in enumerate(block.samples)
     ]
     for place, event in enumerate(block.events):
-        into[tables.events].append(
-            (boot, event.t, row_id, place, int(event.type), _fields(event))
-        )
+        into[tables.events].append((boot, event.t, row_id, place, int(event.type), _fields(event)))
         if event.type is EventType.POSITION:
             names = ("latitude", "longitude", "uncertainty", "source")
             place_of = (event.number(name) for name in names)

@@ -113,9 +113,7 @@ shipments = Table(
     Index("readings_shipments_name", "shipment"),
 )
 
-FOUND: Final = sa.text(
-    "(outcome > 0 OR flaw IS NOT NULL OR missing > 0 OR abandoned IS NOT NULL)"
-)
+FOUND: Final = sa.text("(outcome > 0 OR flaw IS NOT NULL OR missing > 0 OR abandoned IS NOT NULL)")
 """What holds of blocks that something is found about."""
 
 # `outcome`: 0 read, 1 undecoded, 2 damaged, 3 unread; `reason` says why. `flaw`: why its samples

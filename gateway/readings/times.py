@@ -34,9 +34,7 @@ def timeline(connection: Connection, boot: int, *, doubt: bool) -> Timeline:
 
     Without `doubt` none of its syncs contradicts an arrival, which are then not looked at.
     """
-    return Timeline(
-        known(connection, boot), _arrivals(connection, boot) if doubt else ()
-    )
+    return Timeline(known(connection, boot), _arrivals(connection, boot) if doubt else ())
 
 
 def known(connection: Connection, boot: int) -> list[Sync]:
