@@ -5,7 +5,7 @@ Statements are built once: composing them anew for each message costs more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -157,6 +157,9 @@ _KEPT = sa.union_all(
     sa.select(_BEYOND, sa.null()),
 )
 _ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
+_ROWS: Final = sa.select(blocks.c.tracker, *_ARCHIVED).where(
+    blocks.c.id.in_(bindparam("b_rows", expanding=True))
+)
 _NEWEST = sa.select(sa.func.max(blocks.c.id))
 _AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
 _RECEIVED = (
@@ -308,6 +311,11 @@ class Archive:
             sa.select(*_ARCHIVED).where(blocks.c.tracker == tracker).order_by(blocks.c.id)
         )
         return (Archived(*row) for row in rows)
+
+    def rows(self, numbers: Collection[int]) -> list[tuple[str, Archived]]:
+        """Return the blocks with these row numbers, each with its tracker."""
+        found = self._connection.execute(_ROWS, {"b_rows": list(numbers)})
+        return [(row[0], Archived(*row[1:])) for row in found]
 
     def after(self, row: int, last: int, limit: int) -> list[tuple[str, Archived]]:
         """Return up to `limit` blocks behind a row number, up to the last, each with its tracker.

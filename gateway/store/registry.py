@@ -73,6 +73,9 @@ _HOLDERS: Final = {
 }
 _AT_ONCE: Final = 1000  # parameters of a statement; SQLite takes 32,766 at most
 _TRACKERS: Final = sa.select(trackers).where(trackers.c.id.in_(bindparam("ids", expanding=True)))
+_SHIPMENTS: Final = sa.select(shipments).where(
+    shipments.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 class Registry:
@@ -145,6 +148,11 @@ class Registry:
                 id=shipment.id, tracker=shipment.tracker, profile=shipment.profile
             )
         )
+
+    def shipments(self, ids: Collection[str]) -> dict[str, Shipment]:
+        """Return those of the shipments that are registered, by id."""
+        rows = self._connection.execute(_SHIPMENTS, {"ids": list(ids)})
+        return {row.id: Shipment(*row) for row in rows}
 
     def shipment(self, shipment: str) -> Shipment | None:
         """Return a registered shipment."""
