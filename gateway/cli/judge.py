@@ -10,6 +10,7 @@ from coldtrail_gateway.cli.logs import to_stderr
 from coldtrail_gateway.cli.options import database, echo, open_store, open_tower
 from coldtrail_gateway.ingest.stopping import on_signals
 from coldtrail_gateway.readings import keeper
+from coldtrail_gateway.readings import rebuild as rebuilds
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.feed import Behind
 from coldtrail_gateway.store.tower.database import Tower
@@ -27,6 +28,26 @@ def judge(db: str | None) -> None:
     to_stderr()
     with on_signals() as stopping, open_store(db) as store, open_tower(db, create=True) as tower:
         keeper.keep(store, tower, stopping)
+
+
+@click.command(short_help="Make the read model anew, and compare it with the old one.")
+@database
+@click.pass_context
+def rebuild(context: click.Context, db: str | None) -> None:
+    """Read the whole archive again, and compare what comes of it with the read model.
+
+    Exit code 0 when the two are equal. Where they are not, it names what differs, the new read
+    model takes the place of the old one, and the exit code is 1. No judge may run meanwhile.
+    """
+    with open_store(db) as store, open_tower(db, create=True) as tower:
+        made = rebuilds.rebuild(store, tower)
+    if not made.differences:
+        echo(f"equal: the read model made anew from {made.blocks} blocks is the one that was here")
+        return
+    for difference in made.differences:
+        echo(difference)
+    echo(f"exchanged: the read model is now the one made anew from {made.blocks} blocks")
+    context.exit(1)
 
 
 def up_to_date(store: Store, tower: Tower) -> Behind:

@@ -13,7 +13,7 @@ from coldtrail_gateway import clock as clocks
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
-from coldtrail_gateway.cli.judge import judge, up_to_date
+from coldtrail_gateway.cli.judge import judge, rebuild, up_to_date
 from coldtrail_gateway.cli.logs import to_stderr
 from coldtrail_gateway.cli.options import (
     FILE,
@@ -62,6 +62,7 @@ def gateway() -> None:
 
 gateway.add_command(command)
 gateway.add_command(judge)
+gateway.add_command(rebuild)
 gateway.add_command(verify_file)
 
 

@@ -14,10 +14,11 @@ from typing import Final
 
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
+from coldtrail_gateway.readings import progress
 from coldtrail_gateway.readings.projection import Projection
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.errors import StoreError
-from coldtrail_gateway.store.feed import Behind, SetBackError
+from coldtrail_gateway.store.feed import Behind, Feed, SetBackError
 from coldtrail_gateway.store.tower.database import Tower
 
 log = logging.getLogger("coldtrail.judge")
@@ -55,7 +56,7 @@ def keep(store: Store, tower: Tower, stopping: threading.Event) -> None:
         try:
             with tower.keeping() as is_ours:
                 if is_ours:
-                    _Watch(Projection(store, tower)).run(stopping)
+                    _Watch(store, tower).run(stopping)
                 elif time.monotonic() > until:
                     raise occupied(tower)
             stopping.wait(POLL_S)
@@ -76,13 +77,15 @@ def catch_up(store: Store, tower: Tower, limit_s: float) -> Behind:
         SetBackError: the archive is not the one that the read model was made from.
         StoreError: a database does not answer.
     """
-    projection = Projection(store, tower)
+    projection, feed = Projection(store, tower), Feed(store)
     until = time.monotonic() + limit_s
     while True:
         with tower.keeping() as is_ours:
-            while is_ours and projection.step() and time.monotonic() < until:
-                pass
-        behind = projection.behind()
+            if is_ours:
+                while projection.step() and time.monotonic() < until:
+                    pass
+                projection.refresh()
+        behind = _behind(tower, feed)
         if not behind.at_most or is_ours or time.monotonic() > until:
             return behind
         time.sleep(POLL_S / 5)
@@ -97,11 +100,19 @@ def sentence(behind: Behind) -> str:
     return f"up to {behind.at_most} blocks behind the archive{since}{held}"
 
 
+def _behind(tower: Tower, feed: Feed) -> Behind:
+    with tower.read() as connection:
+        here = progress.read(connection)
+    return feed.behind(here)
+
+
 class _Watch:
     """Reads what is new, and tells the log how far behind that is."""
 
-    def __init__(self, projection: Projection) -> None:
-        self._projection = projection
+    def __init__(self, store: Store, tower: Tower) -> None:
+        self._projection = Projection(store, tower)
+        self._feed = Feed(store)
+        self._tower = tower
         self._said: str | None = None
         self._say_at = 0.0
 
@@ -116,13 +127,13 @@ class _Watch:
     def _tell(self, *, is_idle: bool) -> None:
         """Say it at the start, from time to time while it is behind, and when it no longer is."""
         is_due = time.monotonic() >= self._say_at
-        if (
-            self._said is not None
-            and not (is_idle and self._said)
-            and not (is_due and not is_idle)
-        ):
+        was_behind = self._said != ""
+        if not (is_due or (is_idle and was_behind)):
             return
-        said = sentence(self._projection.behind())
-        if self._said is None or is_due or not said:
+        said = sentence(_behind(self._tower, self._feed))
+        if is_due:
+            self._projection.refresh()
+            self._say_at = time.monotonic() + SAY_S
+        if (said and is_due) or (was_behind and not said):
             log.info("%s", said or "up to date")
-            self._said, self._say_at = said, time.monotonic() + SAY_S
+            self._said = said

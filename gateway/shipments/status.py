@@ -41,7 +41,7 @@ _GAPS: Final = (
 _read, _placed, _served = boots.alias("read"), boots.alias("placed"), boots.alias("served")
 
 
-def _utc(boot: sa.Alias, t: sa.Column[Any]) -> sa.ColumnElement[Any]:
+def _utc(boot: sa.FromClause, t: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return boot.c.clock_utc_ms + 1000 * t - boot.c.clock_t_ms
 
 
@@ -104,7 +104,7 @@ def load(tables: Tables, tower: Connection, now_ms: int) -> list[Line]:
 
     A fixed number of statements, whatever the number of trackers.
     """
-    known = {row["id"]: row for row in tower.execute(_LINES).mappings()}
+    known = {row["id"]: dict(row) for row in tower.execute(_LINES).mappings()}
     commands = tables.commands.states(now_ms)
     return [
         Line(tracker, known.get(tracker.id, {}), commands.get(tracker.id, {}))
