@@ -135,7 +135,7 @@ def _figures(
     if channel in KINETIC:
         ageing = sum(kinetic.term(reading) * time for reading, time in times)
     judged = limits.get(channel, ()) if limits is not None else ()
-    beyond = {limit: 0 for limit in judged}
+    beyond = dict.fromkeys(judged, 0)
     within = 0
     for reading, time in times if judged else ():
         met = [limit for limit in judged if _meets(reading, limit)]

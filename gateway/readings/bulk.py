@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from coldtrail_gateway.store.text import AnyString, AnyText, escape
 
 Row = tuple[Any, ...]
+T = TypeVar("T", int, str)
 
 _AT_ONCE: Final = 5_000  # numbers in one statement; SQLite takes 32,766 at most
 
@@ -70,7 +71,7 @@ def _statement(table: sa.Table, paramstyle: str) -> str:
     return f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'  # noqa: S608 -- our own names
 
 
-def parts(numbers: Collection[int]) -> list[list[int]]:
-    """Return numbers in lists that fit into one statement each."""
+def parts(numbers: Collection[T]) -> list[list[T]]:
+    """Return values in lists that fit into one statement each."""
     ordered = sorted(numbers)
     return [ordered[at : at + _AT_ONCE] for at in range(0, len(ordered), _AT_ONCE)]

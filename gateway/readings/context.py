@@ -79,6 +79,10 @@ class Clock(NamedTuple):
     arrived: int | None = None
 
 
+NO_SYNC: Final = Clock()
+"""Nothing has been said of the time yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The context that a block leaves.
@@ -104,34 +108,38 @@ class Context:
     profile: str | None = None
     position: Position | None = None
     cell: Cell | None = None
-    clock: Clock = Clock()
+    clock: Clock = NO_SYNC
 
     def text(self) -> str:
         """Return it as text, by which two contexts are compared."""
-        clock = list(self.clock)
-        clock[:2] = [_sync(self.clock.newest), _sync(self.clock.telling)]
-        fields = [getattr(self, name) for name in self.__slots__]
-        fields[-1] = clock
+        fields: list[Any] = [getattr(self, name) for name in self.__slots__]
+        newest, telling, *bounds = self.clock
+        fields[-1] = [_sync(newest), _sync(telling), *bounds]
         return json.dumps(fields, separators=(",", ":"))
 
 
 def read(text: str) -> Context:
     """Return the context that a text says."""
-    fields: list[Any] = json.loads(text)
-    newest, older, alarms, faults = fields[5], fields[6], fields[7], fields[9]
-    clock = fields[14]
+    boot, highest, shipment, named, stopped, newest, older, alarms, *rest = json.loads(text)
+    acknowledged, faults, flight, profile, position, cell, (last, telling, *bounds) = rest
+    if newest:
+        newest[4] = tuple(newest[4])
     return Context(
-        *fields[:5],
-        newest=Newest(*newest[:4], tuple(newest[4])) if newest else None,
-        older=tuple(Reading(*reading) for reading in older),
-        alarms=tuple(Alarm(*alarm) for alarm in alarms),
-        acknowledged=fields[8],
-        faults=tuple((subject, code) for subject, code in faults),
-        flight=fields[10],
-        profile=fields[11],
-        position=Position(*fields[12]) if fields[12] else None,
-        cell=Cell(*fields[13]) if fields[13] else None,
-        clock=Clock(*(Sync(*sync) if sync else None for sync in clock[:2]), *clock[2:]),
+        boot,
+        highest,
+        shipment,
+        named,
+        stopped,
+        Newest(*newest) if newest else None,
+        tuple(Reading(*reading) for reading in older),
+        tuple(Alarm(*alarm) for alarm in alarms),
+        acknowledged,
+        tuple((subject, code) for subject, code in faults),
+        flight,
+        profile,
+        Position(*position) if position else None,
+        Cell(*cell) if cell else None,
+        Clock(Sync(*last) if last else None, Sync(*telling) if telling else None, *bounds),
     )
 
 

@@ -93,8 +93,7 @@ def of(connection: Connection, tracker: str) -> tuple[Finding, ...]:
     names = {row.id: row.chain for row in order}
     found = list(connection.execute(_FOUND, named))
     told: list[Finding] = list(_unreadable(found, names))
-    for row in order[1:]:
-        told.append(_beginning(connection, row))
+    told += [_beginning(connection, row) for row in order[1:]]
     for row in order:
         own = [block for block in found if block.chain == row.id]
         told += _gaps(row.chain, own)

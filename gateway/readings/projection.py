@@ -22,7 +22,7 @@ from coldtrail_gateway.readings.batch import Batch
 from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.errors import VALUE_ERRORS, DataError, StoreError, translated
-from coldtrail_gateway.store.feed import Feed
+from coldtrail_gateway.store.feed import Cursor, Feed
 from coldtrail_gateway.store.tower.database import Tower
 
 BATCH: Final = 500
@@ -64,18 +64,28 @@ class Projection:
         with self._tower.read() as connection:
             here = progress.read(connection)
         rows, after = self._feed.news(here, limit)
+        self.take(rows, here, after)
+        return len(rows)
+
+    def take(self, rows: Sequence[tuple[str, Archived]], here: Cursor, after: Cursor) -> None:
+        """Take in blocks, each with its tracker, and move from one cursor to the other.
+
+        Where the read model stands at another cursor, somebody else has taken them in.
+
+        Raises:
+            StoreError: a database does not answer as it must.
+        """
         if not rows:
-            return 0
+            return
         entries, broken = self._open(rows)
         profiles = self._profiles({e.block.shipment for _, e in entries if e.block} - {None})
         with self._tower.write() as connection:
             if progress.hold(connection) != here:
-                return len(rows)  # another process has taken these in
+                return
             self._take(connection, entries, profiles)
             for tracker, row, reason in broken:
                 self._give_up(connection, tracker, row, reason)
             progress.write(connection, after)
-        return len(rows)
 
     def refresh(self) -> None:
         """Judge shipments again whose profile has been registered since.
@@ -146,8 +156,8 @@ class Projection:
                 own = [entry for entry in entries if entry[0] == tracker]
                 self._take(connection, own, profiles)
         elif len(entries) > 1:
-            for entry in entries:
-                self._take(connection, [entry], profiles)
+            for one in entries:
+                self._take(connection, [one], profiles)
         else:
             tracker, entry = entries[0]
             self._give_up(connection, tracker, entry.row, reason)

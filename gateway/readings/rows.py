@@ -108,8 +108,8 @@ def owned(row_id: int, boot: int, shipment: int, step: Step, into: Rows) -> None
         said = (event.number(name) for name in (*names, "seconds_beyond"))
         into[tables.alarm_starts].append((row_id, place, shipment, boot, event.t, *said))
     for end in step.ends:
-        names = ("rule", "cause", "minimum", "maximum", "beyond")
-        said = (end.event.number(name) for name in names)
+        fields = ("rule", "cause", "minimum", "maximum", "beyond")
+        said = (end.event.number(name) for name in fields)
         start = end.start or (None, None)
         into[tables.alarm_ends].append(
             (row_id, end.place, shipment, boot, end.event.t, *said, *start)

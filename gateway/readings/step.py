@@ -18,9 +18,9 @@ from coldtrail_gateway.readings import clock
 from coldtrail_gateway.readings.buckets import Bucket, bucket
 from coldtrail_gateway.readings.context import (
     MAX_ALARMS,
+    NO_SYNC,
     Alarm,
     Cell,
-    Clock,
     Context,
     Newest,
     Position,
@@ -45,8 +45,8 @@ class End:
 class Step:
     """What a block says where it stands.
 
-    `abandoned`: a shipment that the tracker left without a stop before this block. `doubt`: whether
-    the clock syncs of its whole boot must be looked at.
+    `abandoned`: a shipment that the tracker left without a stop before this block. `doubt`:
+    whether the clock syncs of its whole boot must be looked at.
     """
 
     context: Context
@@ -97,7 +97,7 @@ def _entered(before: Context, block: Block) -> tuple[Context, str | None, bool]:
             context,
             boot=block.boot,
             highest_boot=max(block.boot, before.highest_boot),
-            clock=Clock(),
+            clock=NO_SYNC,
         )
     if block.shipment != before.shipment:
         if before.shipment is not None and not before.stopped:

@@ -139,7 +139,7 @@ class Summaries:
         if self._alarms:
             counts = dict.fromkeys(self._alarms, 0)
             found = self._connection.execute(_ALARMS, {"shipments": list(self._alarms)})
-            counts |= {shipment: count for shipment, count in found}
+            counts |= {row[0]: row[1] for row in found}
             for shipment, count in counts.items():
                 self._shipments.change(self._shipments.one(shipment), alarms=count)
 

@@ -36,6 +36,7 @@ trackers = Table(
     Column("received_ms", BigInteger, nullable=False),  # of the newest arrival
     Column("blocks", BigInteger, nullable=False),
     Column("samples", BigInteger, nullable=False),
+    Column("missing", BigInteger, nullable=False),  # blocks
     Column("chains", BigInteger, nullable=False),  # how many
     Column("chain", BigInteger),  # the newest
     Column("present", BigInteger),  # the shipment that was named last
