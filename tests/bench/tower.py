@@ -1,34 +1,25 @@
 """The read model of a large fleet: how fast it is kept, and how fast it answers.
 
-A fleet of trackers that sample every 10 minutes and upload hourly. Both databases take turns within
-one run. A turn takes the fleet's next hours in as `serve` does, a batch a commit, and then reads
-them into the read model as `judge` does, each on one core; what is compared is the ratio of the two
-rates. Then the questions of people are asked, some times each.
+A fleet of trackers that sample every 10 minutes and upload hourly. Both databases take turns
+within one run. A turn takes the fleet's next blocks in as `serve` does, a batch a commit, and then
+reads them into the read model as `judge` does, each on one core; what is compared is the ratio of
+the two rates. Then the questions of people are asked, some times each.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
-import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival, Kept
 from coldtrail_gateway.readings.projection import Projection
-from coldtrail_gateway.shipments import status
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.tower.database import Tower
 from tests.bench import fleet
 from tests.bench.fleet import Tracker
-from tests.gateway import databases
 
 BATCH: Final = 256  # as many as `serve` commits together
 YEAR_H: Final = 8760

@@ -88,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outputs(folder: Path, said: Written) -> Iterator[tuple[str, Result]]:
     """Yield what every command says of it."""
     path = folder / "gateway.db"
-    for file in folder.glob("gateway.db*"):
+    for file in folder.glob("gateway.*"):
         file.unlink()
     database = ("--db", str(path))
 
