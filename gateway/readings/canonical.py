@@ -70,7 +70,7 @@ def _rows(
     connection: Connection, table: sa.Table, column: str, values: Collection[Any]
 ) -> list[Mapping[str, Any]]:
     return [
-        row
+        dict(row)
         for some in bulk.parts(values)
         for row in connection.execute(sa.select(table).where(table.c[column].in_(some))).mappings()
     ]

@@ -277,8 +277,8 @@ alarm_starts = Table(
     Index("alarm_starts_shipment", "shipment"),
 )
 
-# An end names the start that it ends; None where that is not here. One alarm may have two ends: the
-# second withdraws it (cause 5).
+# An end names the start that it ends; None where that is not here. One alarm may have two ends:
+# the second withdraws it (cause 5).
 alarm_ends = Table(
     "alarm_ends",
     metadata,
