@@ -108,9 +108,9 @@ _BOOT: Final = sa.select(_boots).where(_boots.c.id == bindparam("boot"))
 _NEAR: Final = sa.select(_boots.c.id, _boots.c.number).where(
     _boots.c.chain == bindparam("chain"), _boots.c.id != bindparam("boot")
 )
-_EXTENT: Final = sa.select(
-    sa.func.min(_blocks.c.first_t), sa.func.max(_blocks.c.last_t)
-).where(_blocks.c.boot == bindparam("boot"), _blocks.c.flaw.is_(None))
+_EXTENT: Final = sa.select(sa.func.min(_blocks.c.first_t), sa.func.max(_blocks.c.last_t)).where(
+    _blocks.c.boot == bindparam("boot"), _blocks.c.flaw.is_(None)
+)
 
 
 def number_of(connection: Connection, tracker: str, shipment: str) -> int | None:
