@@ -21,13 +21,11 @@ from coldtrail_gateway.readings.line import Line, Node, heads
 from coldtrail_gateway.readings.register import Register, Row
 from coldtrail_gateway.readings.step import Step, step
 from coldtrail_gateway.readings.summary import Summaries
+from coldtrail_gateway.readings.tables import NOBODY
 from coldtrail_gateway.store.archive import Archived
 
 Again = Callable[[Collection[int]], Mapping[int, Entry]]
 """Reads blocks once more from the archive, by row number."""
-
-NOBODY = ""
-"""The shipment of a tracker that has none."""
 
 
 class Batch:

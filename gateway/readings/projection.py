@@ -22,7 +22,7 @@ from coldtrail_gateway.readings.batch import Batch
 from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.errors import VALUE_ERRORS, DataError, StoreError, translated
-from coldtrail_gateway.store.feed import Cursor, Feed
+from coldtrail_gateway.store.feed import Behind, Cursor, Feed
 from coldtrail_gateway.store.tower.database import Tower
 
 BATCH: Final = 500
@@ -41,31 +41,55 @@ class Projection:
         self._tower = tower
         self._feed = Feed(store)
 
-    def run(self, limit: int = BATCH) -> int:
+    def run(self, limit: int = BATCH, last: int | None = None) -> int:
         """Take in everything that has arrived; return how many blocks that were.
+
+        With `last`, no block behind that row number.
 
         Raises:
             SetBackError: the archive is not the one that was read.
             StoreError: a database does not answer as it must.
         """
         count = 0
-        while taken := self.step(limit):
+        while taken := self.step(limit, last):
             count += taken
         self.refresh()
         return count
 
-    def step(self, limit: int = BATCH) -> int:
+    def step(self, limit: int = BATCH, last: int | None = None) -> int:
         """Take in up to `limit` blocks that have arrived; return how many that were.
+
+        With `last`, no block behind that row number.
 
         Raises:
             SetBackError: the archive is not the one that was read.
             StoreError: a database does not answer as it must.
         """
-        with self._tower.read() as connection:
-            here = progress.read(connection)
-        rows, after = self._feed.news(here, limit)
-        self.take(rows, here, after)
+        here = self.cursor()
+        rows, _ = self._feed.news(here, limit)
+        if last is not None:
+            rows = [(tracker, row) for tracker, row in rows if row.id <= last]
+        if rows:
+            _, newest = rows[-1]
+            self.take(rows, here, Cursor(newest.id, newest.digest))
         return len(rows)
+
+    def cursor(self) -> Cursor:
+        """Return up to where the archive has been taken in.
+
+        Raises:
+            StoreError: the tower's database does not answer as it must.
+        """
+        with self._tower.read() as connection:
+            return progress.read(connection)
+
+    def behind(self) -> Behind:
+        """Tell how far the read model is behind the archive.
+
+        Raises:
+            StoreError: a database does not answer as it must.
+        """
+        return self._feed.behind(self.cursor())
 
     def take(self, rows: Sequence[tuple[str, Archived]], here: Cursor, after: Cursor) -> None:
         """Take in blocks, each with its tracker, and move from one cursor to the other.
@@ -75,8 +99,6 @@ class Projection:
         Raises:
             StoreError: a database does not answer as it must.
         """
-        if not rows:
-            return
         entries, broken = self._open(rows)
         profiles = self._profiles({e.block.shipment for _, e in entries if e.block} - {None})
         with self._tower.write() as connection:

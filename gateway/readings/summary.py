@@ -19,6 +19,7 @@ from coldtrail_gateway.readings.context import Clock, Context, Reading
 from coldtrail_gateway.readings.line import Node
 from coldtrail_gateway.readings.register import Register, Row
 from coldtrail_gateway.readings.step import Step
+from coldtrail_gateway.readings.tables import NOBODY
 
 _ARRIVAL: Final = 5  # cause of an alarm's end
 
@@ -208,7 +209,7 @@ class Summaries:
                 named = self._head(row["id"]).named
                 if named is not None:
                     break
-        present = self._shipments_id(owner["id"], named) if named else None
+        present = self._shipments_id(owner["id"], named or NOBODY)
         self._trackers.change(owner, present=present)
 
     def _head(self, chain: int) -> Context:

@@ -39,7 +39,7 @@ trackers = Table(
     Column("missing", BigInteger, nullable=False),  # blocks
     Column("chains", BigInteger, nullable=False),  # how many
     Column("chain", BigInteger),  # the newest
-    Column("present", BigInteger),  # the shipment that was named last
+    Column("present", BigInteger),  # the shipment that was named last, or NOBODY's
     Column("findings", AnyText, nullable=False),  # names, JSON
 )
 
@@ -71,7 +71,7 @@ boots = Table(
     Index("boots_number", "chain", "number", unique=True),
 )
 
-# One row for each tracker and shipment; the shipment is '' for the time without one.
+# One row for each tracker and shipment; the shipment is NOBODY for the time without one.
 shipments = Table(
     "readings_shipments",
     metadata,
@@ -113,6 +113,9 @@ shipments = Table(
     Index("readings_shipments_shipment", "tracker", "shipment", unique=True),
     Index("readings_shipments_name", "shipment"),
 )
+
+NOBODY: Final = ""
+"""The shipment of a tracker that has none."""
 
 FOUND: Final = sa.text("(outcome > 0 OR flaw IS NOT NULL OR missing > 0 OR abandoned IS NOT NULL)")
 """What holds of blocks that something is found about."""

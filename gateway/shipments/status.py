@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import sqlalchemy as sa
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.engine import Connection
@@ -16,86 +15,25 @@ from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.events import Channel, EventType
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.contract.utc import iso
-from coldtrail_gateway.readings.tables import CHANNELS, boots, chains, shipments, trackers
+from coldtrail_gateway.readings import overview
+from coldtrail_gateway.readings.overview import Glance, Overview
 from coldtrail_gateway.store.feed import Behind
 from coldtrail_gateway.store.registry import Tracker
 from coldtrail_gateway.store.tables import Tables
 
 _DEGREE: Final = 1_000_000
-_NOTHING: Final = "[]"
-
-# A shipment's own row, or where a tracker never named one that of its time without.
-_own = shipments.alias("own")
-_PRESENT: Final = sa.func.coalesce(
-    trackers.c.present,
-    sa.select(_own.c.id)
-    .where(_own.c.tracker == trackers.c.id, _own.c.shipment == "")
-    .scalar_subquery(),
-)
-_GAPS: Final = (
-    sa.select(sa.func.sum(chains.c.last_number - chains.c.numbers))
-    .where(chains.c.tracker == trackers.c.id)
-    .correlate(trackers)
-    .scalar_subquery()
-)
-_read, _placed, _served = boots.alias("read"), boots.alias("placed"), boots.alias("served")
-
-
-def _utc(boot: sa.FromClause, t: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    return boot.c.clock_utc_ms + 1000 * t - boot.c.clock_t_ms
-
-
-_LINES: Final = (
-    sa.select(
-        trackers.c.id,
-        shipments.c.shipment,
-        shipments.c.samples,
-        _GAPS.label("missing"),
-        *(shipments.c[name] for name in CHANNELS),
-        _utc(_read, shipments.c.payload_t).label("read_ms"),
-        shipments.c.standing,
-        shipments.c.alarms,
-        shipments.c.acknowledged,
-        shipments.c.faults,
-        shipments.c.status,
-        shipments.c.position_boot,
-        shipments.c.position_t,
-        shipments.c.cell_boot,
-        shipments.c.cell_t,
-        shipments.c.latitude,
-        shipments.c.longitude,
-        shipments.c.position_uncertainty_m,
-        shipments.c.position_source,
-        _utc(_placed, shipments.c.position_t).label("placed_ms"),
-        shipments.c.cell,
-        _utc(_served, shipments.c.cell_t).label("served_ms"),
-        trackers.c.findings,
-    )
-    .select_from(trackers)
-    .outerjoin(shipments, shipments.c.id == _PRESENT)
-    .outerjoin(
-        _read,
-        sa.and_(_read.c.chain == shipments.c.chain, _read.c.number == shipments.c.payload_boot),
-    )
-    .outerjoin(
-        _placed,
-        sa.and_(
-            _placed.c.chain == shipments.c.chain, _placed.c.number == shipments.c.position_boot
-        ),
-    )
-    .outerjoin(
-        _served,
-        sa.and_(_served.c.chain == shipments.c.chain, _served.c.number == shipments.c.cell_boot),
-    )
-)
+_HUNDREDTHS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A tracker as it was registered, what the read model has of it, and its commands by state."""
+    """A registered tracker, what the read model has of it, and its commands by state.
+
+    `known` is None where no block of it has been read yet.
+    """
 
     tracker: Tracker
-    known: Mapping[str, Any]
+    known: Overview | None
     commands: Mapping[str, int]
 
 
@@ -104,10 +42,10 @@ def load(tables: Tables, tower: Connection, now_ms: int) -> list[Line]:
 
     A fixed number of statements, whatever the number of trackers.
     """
-    known = {row["id"]: dict(row) for row in tower.execute(_LINES).mappings()}
+    known = {of.tracker: of for of in overview.of_all(tower)}
     commands = tables.commands.states(now_ms)
     return [
-        Line(tracker, known.get(tracker.id, {}), commands.get(tracker.id, {}))
+        Line(tracker, known.get(tracker.id), commands.get(tracker.id, {}))
         for tracker in tables.registry.trackers()
     ]
 
@@ -137,27 +75,32 @@ def table(lines: Iterable[Line]) -> Table:
 
 
 def fields(line: Line) -> dict[str, Any]:
-    """Return a line by name, with the unit in a number's name; None where nothing is known."""
+    """Return a line by name, with the unit in a number's name; None where nothing is known.
+
+    Samples, missing blocks and findings are the tracker's, alarms its present shipment's.
+    """
     known, tracker = line.known, line.tracker
+    payload = known.payload if known else None
     return {
         "tracker": tracker.id,
         "test": tracker.test,
-        "shipment": known.get("shipment") or None,
+        "shipment": known.shipment or None if known else None,
         "last_contact_utc": _iso(tracker.last_seen_ms),
-        "samples": known.get("samples") or 0,
-        "blocks_missing": _missing(known),
-        **{name: _reading(known, channel) for channel, (name, _, _) in enumerate(words.CHANNELS)},
-        "payload_utc": _iso(known.get("read_ms")),
+        "payload_c": None if payload is None else payload / _HUNDREDTHS,
+        "payload_utc": _moment(known.payload_time if known else None),
+        "battery_mv": known.battery if known else None,
+        "samples": known.samples if known else 0,
+        "blocks_missing": known.missing if known else 0,
         "alarms": {
-            "standing": known.get("standing") or 0,
-            "all": known.get("alarms") or 0,
-            "acknowledged": bool(known.get("acknowledged")),
+            "standing": known.standing if known else 0,
+            "all": known.alarms if known else 0,
+            "acknowledged": known.acknowledged if known else False,
         },
-        "faults": list(_faults(known)),
-        "position": _position(known),
-        "cell": _cell_fields(known),
+        "faults": list(_faults(known)) if known else [],
+        "position": _position(known) if known else None,
+        "cell": known.cell if known else None,
         "commands": dict(line.commands),
-        "findings": json.loads(known.get("findings") or _NOTHING),
+        "findings": list(known.findings) if known else [],
     }
 
 
@@ -179,20 +122,38 @@ def refusals(refused: Mapping[str, int]) -> str:
 
 def _row(line: Line) -> list[str | Text]:
     known, tracker = line.known, line.tracker
-    return [
+    begin: list[str | Text] = [
         f"{tracker.id} (test)" if tracker.test else tracker.id,
-        known.get("shipment") or "none",
-        _minute(tracker.last_seen_ms) or "never",
-        _shown(known, Channel.PAYLOAD, "°C") or "unknown",
-        _minute(known.get("read_ms")) or "unknown",
-        str(known.get("samples") or 0),
-        str(_missing(known)),
+        known.shipment or "none" if known else "none",
+        _second(_iso(tracker.last_seen_ms)) or "never",
+    ]
+    commands = ", ".join(f"{count} {state}" for state, count in line.commands.items()) or "none"
+    if known is None:
+        return [
+            *begin,
+            "unknown",
+            "",
+            "0",
+            "0",
+            "none",
+            "none",
+            "unknown",
+            "unknown",
+            commands,
+            "",
+        ]
+    return [
+        *begin,
+        _shown(Channel.PAYLOAD, known.payload, "°C"),
+        _second(_moment(known.payload_time)) or "unknown",
+        str(known.samples),
+        str(known.missing),
         _alarms(known),
         ", ".join(_faults(known)) or "none",
         _where(known),
-        _shown(known, Channel.BATTERY, "mV") or "unknown",
-        ", ".join(f"{count} {state}" for state, count in line.commands.items()) or "none",
-        ", ".join(json.loads(known.get("findings") or _NOTHING)) or "none",
+        _shown(Channel.BATTERY, known.battery, "mV"),
+        commands,
+        ", ".join(known.findings) or "none",
     ]
 
 
@@ -201,81 +162,62 @@ def _cell(text: str | Text) -> Text:
     return text if isinstance(text, Text) else Text(printable(text))
 
 
-def _missing(known: Mapping[str, Any]) -> int:
-    # PostgreSQL's sum of integers is a decimal.
-    return int(known.get("missing") or 0)
-
-
 def _iso(utc_ms: int | None) -> str | None:
     return None if utc_ms is None else iso(utc_ms)
 
 
-def _minute(utc_ms: int | None) -> str:
-    return "" if utc_ms is None else iso(utc_ms)[:19].replace("T", " ")
+def _moment(time: Glance | None) -> str | None:
+    return iso(time.utc_ms) if time else None
 
 
-def _reading(known: Mapping[str, Any], channel: int) -> float | int | None:
-    value = known.get(CHANNELS[channel])
-    decimals = words.CHANNELS[channel][2]
-    return value if value is None or not decimals else value / 10**decimals
+def _second(utc: str | None) -> str:
+    return (utc or "")[:19].replace("T", " ")
 
 
-def _shown(known: Mapping[str, Any], channel: int, unit: str) -> str:
-    value = known.get(CHANNELS[channel])
-    return "" if value is None else f"{words.scaled(channel, value)} {unit}"
+def _shown(channel: int, value: int | None, unit: str) -> str:
+    return "unknown" if value is None else f"{words.scaled(channel, value)} {unit}"
 
 
-def _alarms(known: Mapping[str, Any]) -> str | Text:
+def _alarms(known: Overview) -> str | Text:
     """Return how many alarms stand, how many there were, and whether somebody has seen them."""
-    total, standing = known.get("alarms") or 0, known.get("standing") or 0
-    if not total and not standing:
+    if not known.alarms and not known.standing:
         return "none"
-    acknowledged = ", acknowledged" if known["acknowledged"] else ""
-    if not standing:
-        return f"{total}, all ended{acknowledged}"
-    return Text.assemble((f"{standing} standing", "red"), f" of {total}{acknowledged}")
+    acknowledged = ", acknowledged" if known.acknowledged else ""
+    if not known.standing:
+        return f"{known.alarms}, all ended{acknowledged}"
+    standing = f"{known.standing} standing"
+    return Text.assemble((standing, "red"), f" of {known.alarms}{acknowledged}")
 
 
-def _faults(known: Mapping[str, Any]) -> Iterator[str]:
+def _faults(known: Overview) -> Iterator[str]:
     """Yield the faults that stand."""
-    for subject, code in json.loads(known.get("faults") or _NOTHING):
+    for subject, code in known.faults:
         name = words.worded(EventType.FAULT, "subject", subject)
         yield f"{name} {words.fault(subject, code)}"
-    if flags := words.flags(known.get("status") or 0):
+    if flags := words.flags(known.status):
         yield flags
 
 
-def _position(known: Mapping[str, Any]) -> dict[str, Any] | None:
-    if known.get("latitude") is None:
+def _position(known: Overview) -> dict[str, Any] | None:
+    position = known.position
+    if position is None:
         return None
     return {
-        "latitude": known["latitude"] / _DEGREE,
-        "longitude": known["longitude"] / _DEGREE,
-        "radius_m": known["position_uncertainty_m"],
-        "source": words.worded(EventType.POSITION, "source", known["position_source"]),
-        "time_utc": _iso(known["placed_ms"]),
+        "latitude": position.latitude / _DEGREE,
+        "longitude": position.longitude / _DEGREE,
+        "radius_m": position.uncertainty_m,
+        "source": words.worded(EventType.POSITION, "source", position.source),
+        "time_utc": _moment(position.time),
     }
 
 
-def _cell_fields(known: Mapping[str, Any]) -> dict[str, Any] | None:
-    if known.get("cell") is None:
-        return None
-    return {"id": known["cell"], "time_utc": _iso(known["served_ms"])}
-
-
-def _where(known: Mapping[str, Any]) -> str:
+def _where(known: Overview) -> str:
     """Return where the tracker was last: its position, or the cell that served it since."""
-    position = _position(known)
-    served = (known.get("cell_boot"), known.get("cell_t"))
-    if known.get("cell") is not None and (
-        position is None or served > (known["position_boot"], known["position_t"])
-    ):
-        return f"cell {known['cell']}{_at(known['served_ms'])}"
+    if known.cell is not None:
+        return f"cell {known.cell}"
+    position = known.position
     if position is None:
         return "unknown"
-    place = f"{position['latitude']:.5f}, {position['longitude']:.5f}"
-    return f"{place} \N{PLUS-MINUS SIGN} {position['radius_m']} m{_at(known['placed_ms'])}"
-
-
-def _at(utc_ms: int | None) -> str:
-    return f" at {_minute(utc_ms)}" if utc_ms is not None else ""
+    place = f"{position.latitude / _DEGREE:.5f}, {position.longitude / _DEGREE:.5f}"
+    at = f" at {_second(_moment(position.time))}" if position.time else ""
+    return f"{place} \N{PLUS-MINUS SIGN} {position.uncertainty_m} m{at}"

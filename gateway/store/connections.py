@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,7 +28,6 @@ class Connections:
     def __init__(self, place: Path | Url, history: History, *, create: bool) -> None:
         self._name = str(place)
         self._file = place if isinstance(place, Path) else None
-        self._schema = history.schema
         self._engine = _engine(place, history, create=create)
         try:
             self._prepare(history, create=create)
@@ -51,19 +49,6 @@ class Connections:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
-
-    def remove(self) -> None:
-        """Close every connection and remove all that is here; a schema of its own goes whole.
-
-        Raises:
-            StoreError: it cannot be removed.
-        """
-        if self._file is None:
-            with self.transaction(write=True) as connection:
-                connection.execute(sa.schema.DropSchema(self._schema or "", cascade=True))
-        self.close()
-        if self._file is not None:
-            sqlite.remove(self._file)
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:

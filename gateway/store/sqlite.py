@@ -93,22 +93,6 @@ def file_system(path: Path, mounts: Path) -> str:
     return kind
 
 
-def remove(path: Path) -> None:
-    """Remove a database that nobody has open, and the files that SQLite keeps beside it.
-
-    Raises:
-        StoreError: they cannot be removed.
-    """
-    try:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The database {path} cannot be removed ({error.strerror}): check the permissions of "
-            "its folder."
-        ) from error
-
-
 @contextmanager
 def alone(path: Path) -> Iterator[bool]:
     """Be the only process that holds a file's lock while the block lasts; False where one does.

@@ -7,7 +7,7 @@ through `alembic.op`. There is no way back. All that are missing are applied in 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -122,5 +122,3 @@ TOWER: Final = History(
     first="start the judge first (coldtrail gateway judge)",
     schema="tower",
 )
-ANEW: Final = replace(TOWER, schema="tower_anew")
-"""The same beside it, while the read model is made anew."""

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.store import location
 from coldtrail_gateway.store.connections import Connections
-from coldtrail_gateway.store.migrations.history import ANEW, TOWER, History
+from coldtrail_gateway.store.migrations.history import TOWER
 
 
 class Tower:
@@ -28,10 +28,10 @@ class Tower:
             where there is none yet.
     """
 
-    def __init__(self, place: str | Path, *, create: bool, history: History = TOWER) -> None:
-        self._place = place
-        beside = location.beside(location.named(place), history.schema or history.folder)
-        self._connections = Connections(beside, history, create=create)
+    def __init__(self, place: str | Path, *, create: bool) -> None:
+        self._connections = Connections(
+            location.beside(location.named(place), TOWER.folder), TOWER, create=create
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -52,14 +52,6 @@ class Tower:
     def close(self) -> None:
         """Close every connection."""
         self._connections.close()
-
-    def remove(self) -> None:
-        """Close every connection and remove the whole database.
-
-        Raises:
-            StoreError: it cannot be removed.
-        """
-        self._connections.remove()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -94,20 +86,3 @@ class Tower:
         """
         with self._connections.alone() as is_ours:
             yield is_ours
-
-    @contextmanager
-    def anew(self) -> Iterator[Tower]:
-        """An empty database of the same kind beside this one, which is removed in the end.
-
-        What an earlier one that was interrupted has left is removed, too.
-
-        Raises:
-            StoreError: it cannot be made.
-        """
-        for is_ours in (False, True):
-            with Tower(self._place, create=True, history=ANEW) as made:
-                try:
-                    if is_ours:
-                        yield made
-                finally:
-                    made.remove()

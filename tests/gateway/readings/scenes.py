@@ -70,6 +70,10 @@ class Tracker:
     def reset(self) -> None:
         """Boot again, within the same chain."""
         self.seal()
+        self.boot_again()
+
+    def boot_again(self) -> None:
+        """Begin another boot, with nothing sealed before it."""
         self.boots += 1
         self.maker.boot = self.boots
         self.now += self.rng.choice((1, 3600))
@@ -142,7 +146,7 @@ class Tracker:
             self.seal()
         self.maker, self.now, self.booted = copy, now, booted
         if self.rng.random() < 0.5:
-            self.reset()
+            self.boot_again()
         self.fault()
         self.seal()
 
@@ -156,7 +160,7 @@ class Tracker:
     def incomprehensible(self) -> None:
         """Send something that this version does not know."""
         self.seal()
-        payload = self.maker.payload([], [self._boot()], **{"k11": 1})
+        payload = self.maker.payload([], [self._boot()], k11=1)
         self.arrive(self.maker.seal(payload))
 
 

@@ -11,13 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from coldtrail_gateway.store.database import StoreError
-from coldtrail_gateway.store.migrations.history import ANEW
 from coldtrail_gateway.store.tower.database import Tower
 from tests.gateway import databases
 
 HOLD = """
 import sys
-
 from coldtrail_gateway.store.tower.database import Tower
 with Tower(sys.argv[1], create=False) as tower, tower.keeping() as is_ours:
     print(is_ours, flush=True)
@@ -72,26 +70,3 @@ def test_a_folder_that_takes_no_lock(tmp_path: Path) -> None:
         (tmp_path / "gateway.tower.db.lock").mkdir()
         with pytest.raises(StoreError, match=r"tower\.db\.lock cannot be made"), tower.keeping():
             pass
-
-
-def test_one_that_is_made_anew_lies_beside_it_and_leaves_nothing(
-    database: str, tmp_path: Path
-) -> None:
-    def ours(tower: Tower) -> list[str]:
-        with tower.read() as connection:
-            return sorted(set(sa.inspect(connection).get_table_names()) & {"leftover", "here"})
-
-    with Tower(database, create=True) as tower:
-        with tower.write() as connection:
-            connection.execute(sa.DDL("CREATE TABLE here (id INTEGER)"))
-        for _ in range(2):
-            with tower.anew() as anew, anew.write() as connection:
-                assert ours(anew) == []
-                connection.execute(sa.DDL("CREATE TABLE leftover (id INTEGER)"))
-        # One that was interrupted has left something.
-        with Tower(database, create=True, history=ANEW) as left, left.write() as connection:
-            connection.execute(sa.DDL("CREATE TABLE leftover (id INTEGER)"))
-        with tower.anew() as anew:
-            assert ours(anew) == []
-        assert ours(tower) == ["here"]
-        assert not [path for path in tmp_path.iterdir() if "anew" in path.name]
