@@ -42,11 +42,11 @@ def rebuild(context: click.Context, db: str | None) -> None:
     with open_store(db) as store, open_tower(db, create=True) as tower:
         made = rebuilds.rebuild(store, tower)
     if not made.differences:
-        echo(f"equal: the read model made anew from {made.blocks} blocks is the one that was here")
+        echo(f"equal: blocks read anew: {made.blocks}; the read model that was here says the same")
         return
     for difference in made.differences:
         echo(difference)
-    echo(f"exchanged: the read model is now the one made anew from {made.blocks} blocks")
+    echo(f"exchanged: blocks read anew: {made.blocks}; the read model is now what comes of them")
     context.exit(1)
 
 
