@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.readings import canonical, tables
 from coldtrail_gateway.readings.projection import Projection
@@ -79,6 +80,11 @@ def replace(store: Store, tower: Tower) -> int:
         StoreError: a database does not answer as it must.
     """
     with tower.write() as connection:
-        for table in tables.TABLES:
-            connection.execute(sa.delete(table))
+        empty(connection)
     return Projection(store, tower).run()
+
+
+def empty(connection: Connection) -> None:
+    """Throw the read model away."""
+    for table in tables.TABLES:
+        connection.execute(sa.delete(table))
