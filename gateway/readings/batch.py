@@ -112,7 +112,6 @@ class Batch:
 
     def leave_unread(self, tracker: str, row: Archived, reason: str) -> None:
         """Note a block that nothing could be made of."""
-        self._trackers.load([(tracker,)])
         owner, _ = self._trackers.get((tracker,))
         self._trackers.change(
             owner,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.readings import bulk, canonical, tables
 from coldtrail_gateway.readings.keeper import occupied
@@ -119,8 +120,14 @@ def _anew() -> Iterator[Tower]:
 def _exchange(tower: Tower, anew: Tower) -> None:
     with tower.write() as into, anew.read() as source:
         take_time(into)
+        empty(into)
         for table in tables.TABLES:
-            into.execute(sa.delete(table))
             rows = source.execution_options(yield_per=_AT_ONCE).execute(sa.select(table))
             for part in rows.partitions():
                 bulk.insert(into, table, [tuple(row) for row in part])
+
+
+def empty(connection: Connection) -> None:
+    """Throw the read model away."""
+    for table in tables.TABLES:
+        connection.execute(sa.delete(table))

@@ -147,14 +147,19 @@ class Places:
     def of(self, row: Any) -> Moment:
         """Return when a record was made: boot, t, block and flaw are columns of its row."""
         boot, t = row["boot"], row["t"]
-        line = self.line(boot)
         if row["flaw"] is not None:
             # Of a clone's blocks and the original's, chain and boot are the same, not the clock.
             block = row["block"]
             if block not in self._own:
                 self._own[block] = times.own_timeline(self._connection, boot, block)
-            line = self._own[block] or line
-        time = placed(line, t)
+            own = self._own[block]
+            if own is not None:
+                return Moment(t, placed(own, t))
+        return self.at(boot, t)
+
+    def at(self, boot: int, t: int) -> Moment:
+        """Return when a record was made that is vouched for."""
+        time = placed(self.line(boot), t)
         return Moment(t, time) if time else Moment(t, None, *self.limits(boot))
 
     def line(self, boot: int) -> Timeline:

@@ -28,6 +28,7 @@ class Register:
         self._table = table
         self._key = key
         self._new = dict.fromkeys(table.columns.keys()) | dict(new)
+        self._asked: set[Key] = set()
         self._rows: dict[Key, Row] = {}
         self._by_id: dict[int, Row] = {}
         self._changed: dict[Key, Row] = {}
@@ -35,9 +36,10 @@ class Register:
 
     def load(self, keys: Collection[Key]) -> None:
         """Read the rows with these keys, as far as they are there."""
-        missing = [key for key in keys if key not in self._rows]
+        missing = [key for key in keys if key not in self._asked]
         if not missing:
             return
+        self._asked.update(missing)
         columns = [self._table.c[name] for name in self._key]
         if len(columns) == 1:
             where = columns[0].in_([key[0] for key in missing])
@@ -47,7 +49,8 @@ class Register:
             self._know(dict(row))
 
     def get(self, key: Key) -> tuple[Row, bool]:
-        """Return the row with a key that was loaded, and whether it is made just now."""
+        """Return the row with a key, and whether it is made just now."""
+        self.load([key])
         row = self._rows.get(key)
         if row is not None:
             return row, False

@@ -219,7 +219,6 @@ class Summaries:
         return context.read(text) if text else Context()
 
     def _shipments_id(self, tracker: str, shipment: str) -> int:
-        self._shipments.load([(tracker, shipment)])
         row: int = self._shipments.get((tracker, shipment))[0]["id"]
         return row
 

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival
 from coldtrail_gateway.readings import canonical, keeper, progress, tables
-from coldtrail_gateway.readings.projection import Projection
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.feed import Behind, Feed
 from coldtrail_gateway.store.tower.database import Tower
@@ -89,65 +87,6 @@ def test_one_judge_keeps_a_read_model(store: Store, database: str, tmp_path: Pat
         deliver(store, Maker().block(rows(3)))
         with Tower(database, create=False) as tower:
             assert keeper.catch_up(store, tower, limit_s=600) == NONE
-
-
-def test_a_judge_that_is_killed_at_any_statement_leaves_nothing_behind(
-    store: Store, database: str
-) -> None:
-    """It goes on where it was; each of its transactions counts whole or not at all."""
-    deliver(store, *rough_journey())
-    with Tower(database, create=True) as tower:
-        Projection(store, tower).run(limit=2)
-    undisturbed = shown(database)
-    killed = 0
-    while True:
-        empty(database)
-        if not is_killed_at(killed, database):
-            break
-        killed += 1
-        with Tower(database, create=False) as tower:
-            Projection(store, tower).run(limit=2)
-        assert shown(database) == undisturbed
-    assert shown(database) == undisturbed
-    assert killed > 20
-
-
-def empty(database: str) -> None:
-    with Tower(database, create=True) as tower, tower.write() as connection:
-        for table in tables.TABLES:
-            connection.execute(sa.delete(table))
-
-
-def is_killed_at(count: int, database: str) -> bool:
-    """Let a process of its own read the archive; it kills itself before that many statements.
-
-    Tell whether it came to that.
-    """
-    child = os.fork()
-    if child == 0:
-        try:
-            _read_and_die(count, database)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
-
-
-def _read_and_die(count: int, database: str) -> None:
-    left = count
-
-    def executed(*_: object) -> None:
-        nonlocal left
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        left -= 1
-
-    with Store(database, create=False) as store, Tower(database, create=False) as tower:
-        sa.event.listen(Engine, "after_cursor_execute", executed)
-        sa.event.listen(Engine, "commit", executed)
-        Projection(store, tower).run(limit=2)
 
 
 def test_rebuild_finds_it_equal_and_exchanges_what_is_wrong(store: Store, database: str) -> None:

@@ -6,11 +6,9 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from coldtrail_gateway.evidence import archive
 from coldtrail_gateway.evidence.archive import Entry
-from coldtrail_gateway.readings import canonical, tables
+from coldtrail_gateway.readings import canonical, rebuild
 from coldtrail_gateway.readings.batch import Batch
 from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.tower.database import Tower
@@ -39,8 +37,7 @@ class Model:
 
     def clear(self) -> None:
         with self.tower.write() as connection:
-            for table in tables.TABLES:
-                connection.execute(sa.delete(table))
+            rebuild.empty(connection)
 
     def fill(
         self,
