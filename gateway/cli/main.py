@@ -32,10 +32,13 @@ from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.ingest.stopping import on_signals
 from coldtrail_gateway.keyfiles import is_private
 from coldtrail_gateway.shipments import history as histories
+from coldtrail_gateway.shipments import known
 from coldtrail_gateway.shipments import status as fleet
 from coldtrail_gateway.shipments.history import History
 from coldtrail_gateway.shipments.registration import register as register_file
+from coldtrail_gateway.shipments.verify import Report, agreement
 from coldtrail_gateway.shipments.verify import report as verify_report
+from coldtrail_gateway.store.database import Store, StoreError
 
 __all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
 
@@ -202,13 +205,14 @@ def export(
 ) -> None:
     """Write the history of SHIPMENT, in the order of time.
 
-    CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
-    (JSON-LD) have readings, positions and alarms. "blocks" is the evidence itself, without any
+    What is new in the archive is read first. CSV has the samples; JSON has samples, events and
+    findings; SenML (RFC 8428) and GS1 EPCIS 2.0 (JSON-LD) have readings, positions and alarms.
+    "blocks" is the evidence itself, as it is in the archive, without any
     key: a ZIP file of the sealed blocks, an index and how to verify them.
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")
-    history = _history(db, shipment)
+    history = _archived(db, shipment) if form == "blocks" else _known(db, shipment)
     if form == "epcis":
         content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
     else:
@@ -231,16 +235,38 @@ def export(
 def verify(context: click.Context, shipment: str, db: str | None) -> None:
     """Check every archived block of SHIPMENT again: MAC, hash, chain.
 
-    Says which samples the archive vouches for, and every finding by name. Exit code 1 when
-    something is wrong.
+    Says which samples the archive vouches for, and every finding by name; and whether the read
+    model, from which status and export are made, says the same. Exit code 1 when something is
+    wrong.
     """
-    outcome = verify_report(_history(db, shipment))
-    for line in outcome.lines:
+    with open_store(db) as store:
+        model = _agreement(store, db, shipment)
+        with store.read() as tables:
+            outcome = verify_report(histories.load(tables, shipment))
+    for line in (*outcome.lines[:-1], *model.lines, outcome.lines[-1]):
         echo(line)
-    if not outcome.good:
+    if not (outcome.good and model.good):
         context.exit(1)
 
 
-def _history(db: str | None, shipment: str) -> History:
+def _archived(db: str | None, shipment: str) -> History:
     with open_store(db) as store, store.read() as tables:
         return histories.load(tables, shipment)
+
+
+def _known(db: str | None, shipment: str) -> History:
+    with open_store(db) as store, open_tower(db, create=True) as tower:
+        up_to_date(store, tower)
+        with store.read() as tables, tower.read() as connection:
+            return known.load(tables, connection, shipment)
+
+
+def _agreement(store: Store, db: str | None, shipment: str) -> Report:
+    """Compare; what is wrong with the read model ends no check of the evidence."""
+    try:
+        with open_tower(db, create=True) as tower:
+            up_to_date(store, tower)
+            with tower.read() as connection, store.read() as tables:
+                return agreement(tables, connection, shipment)
+    except StoreError as error:
+        return Report(False, (f"read model: cannot be compared: {error}",))

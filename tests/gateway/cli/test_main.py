@@ -11,6 +11,7 @@ from typing import Any
 
 import cbor2
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from coldtrail_gateway.cli.main import decode, gateway
@@ -18,7 +19,9 @@ from coldtrail_gateway.contract import envelope
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival
+from coldtrail_gateway.readings.tables import samples
 from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.tower.database import Tower
 from tests.gateway.running import registration
 from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
 from tests.support.blocks.blockmaker import downlink as downlink_of
@@ -427,8 +430,44 @@ def test_verify_vouches_for_a_whole_shipment(run: Run, tmp_path: Path) -> None:
         "blocks re-checked (MAC, hash, chain): 2",
         "samples vouched for: 6 of 6",
         f"time unchecked: chain {b'chain  1'.hex()}: boot 1: {unchecked}",
+        "read model: says the same",
         "verified",
     ]
+
+
+def test_export_speaks_from_the_read_model_and_verify_does_not_trust_it(
+    run: Run, tmp_path: Path
+) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    right = run("export", "S-1").stdout
+    with Tower(tmp_path / "gateway.db", create=False) as tower, tower.write() as connection:
+        connection.execute(sa.update(samples).values(payload=123))
+    wrong = run("export", "S-1").stdout
+    assert {row["payload_c"] for row in csv.DictReader(io.StringIO(wrong))} == {"1.23"}
+    result = run("verify", "S-1")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-2:] == [
+        "read model: says otherwise (samples): coldtrail gateway rebuild",
+        "verified",
+    ]
+    assert run("rebuild").exit_code == 1
+    assert run("export", "S-1").stdout == right
+    assert run("verify", "S-1").exit_code == 0
+
+
+def test_verify_checks_the_evidence_also_where_the_read_model_is_gone(
+    run: Run, tmp_path: Path
+) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    (tmp_path / "gateway.tower.db").write_text("no database, but long enough to be one " * 100)
+    result = run("verify", "S-1")
+    assert result.exit_code == 1
+    *_, model, last = result.output.splitlines()
+    assert model.startswith("read model: cannot be compared: The database ")
+    assert model.endswith("gateway.tower.db is not a database: name another with --db.")
+    assert last == "verified"
 
 
 def test_verify_names_what_is_wrong(run: Run, tmp_path: Path) -> None:
