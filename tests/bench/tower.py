@@ -17,11 +17,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from coldtrail_gateway.contract.events import Channel
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival, Kept
+from coldtrail_gateway.readings import chart, records, shipment
 from coldtrail_gateway.readings.projection import Projection
 from coldtrail_gateway.shipments import status
 from coldtrail_gateway.store.database import Store
@@ -32,6 +35,7 @@ from tests.gateway import databases
 
 BATCH: Final = 256  # as many as `serve` commits together
 YEAR_H: Final = 8760
+POINTS: Final = 500
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Side:
     store: Store
     tower: Tower
     trackers: Sequence[Tracker]
+    years: Sequence[Tracker]
     ingest: list[float] = field(default_factory=list)
     projection: list[float] = field(default_factory=list)
 
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--blocks", type=int, default=2_048, help="of a turn")
     parser.add_argument("--times", type=int, default=9, help="that each question is asked")
+    parser.add_argument("--years", type=int, nargs="*", default=[600, 60], help="intervals, s")
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with ExitStack() as opened:
@@ -114,9 +120,12 @@ def main() -> None:
 def _side(opened: ExitStack, label: str, url: str, options: argparse.Namespace) -> Side:
     store = opened.enter_context(Store(url, create=True))
     tower = opened.enter_context(Tower(url, create=True))
-    side = Side(label, store, tower, fleet.trackers(options.trackers))
-    fleet.register(store, side.trackers)
-    count = fleet.archive(store, side.trackers, options.hours)
+    years = [Tracker(f"YEAR-{interval_s}", interval_s) for interval_s in options.years]
+    side = Side(label, store, tower, fleet.trackers(options.trackers), years)
+    fleet.register(store, [*side.trackers, *years])
+    count = fleet.archive(store, side.trackers, options.hours) + fleet.archive(
+        store, years, YEAR_H
+    )
     rate = side.project()
     print(f"{label}: {count:,} blocks read at {rate:,.0f} blocks/s", flush=True)
     return side
@@ -138,7 +147,7 @@ def _print_rates(sides: Sequence[Side]) -> None:
 
 
 def _print_answers(side: Side, times: int) -> None:
-    for label, question in _questions(side).items():
+    for label, question in _questions(side):
         found = timed(question, times)
         print(
             f"{side.label:<12}{label:<48}{statistics.median(found):>8.1f} ms"
@@ -146,12 +155,28 @@ def _print_answers(side: Side, times: int) -> None:
         )
 
 
-def _questions(side: Side) -> dict[str, Callable[[], object]]:
+def _questions(side: Side) -> Iterator[tuple[str, Callable[[], object]]]:
     def fleet_status() -> object:
         with side.store.read() as tables, side.tower.read() as known:
             return status.load(tables, known, side.trackers[0].now_ms)
 
-    return {f"status of {len(side.trackers):,} trackers": fleet_status}
+    def one(tracker: Tracker) -> object:
+        with side.tower.read() as known:
+            return shipment.summary(known, tracker.name, tracker.shipment)
+
+    def drawn(tracker: Tracker) -> object:
+        with side.tower.read() as known:
+            number = records.number_of(known, tracker.name, tracker.shipment)
+            assert number is not None
+            span = (fleet.START_S * 1000, tracker.now_ms)
+            return chart.thinned(known, number, Channel.PAYLOAD, *span, points=POINTS)
+
+    yield f"status of {len(side.trackers):,} trackers", fleet_status
+    yield "summary of one shipment of the fleet", partial(one, side.trackers[0])
+    for tracker in side.years:
+        samples = YEAR_H * fleet.HOUR_S // tracker.interval_s
+        yield f"summary of a year, {samples:,} samples", partial(one, tracker)
+        yield f"a year, {samples:,} samples, in {POINTS} points", partial(drawn, tracker)
 
 
 if __name__ == "__main__":
