@@ -16,7 +16,9 @@ PLAIN = decimal.Context(prec=60)
 # USP <1079.2>: 83.144 kJ/mol over 8.3144 J/(mol K).
 ACTIVATION_K = Decimal(83_144) / Decimal("8.3144")
 
-stays = st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 100_000)), min_size=1, max_size=30)
+stays = st.lists(
+    st.tuples(st.integers(0, 5_000), st.integers(1, 100_000)), min_size=1, max_size=30
+)
 
 
 def plainly(readings: list[tuple[int, int]]) -> Decimal:
