@@ -27,8 +27,9 @@ HOTTEST: Final = 15_000
 _EXACT: Final = Context(prec=50)
 _ZERO_K: Final = Decimal("273.15")
 _REFERENCE_K: Final = Decimal("298.15")
-# At 2 degC a term is then 2.6e8, so that rounding moves a mean by less than 1e-7 K.
-_SCALE: Final = 2**32
+# At 2 degC a term is then 1.0e6, so that rounding moves a mean by less than 1e-5 K; and what a
+# block can hold at most, 96 samples a day apart at 150 degC, still fits into 63 bits.
+_SCALE: Final = 2**24
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from coldtrail_gateway.store.tower.database import Tower
 from tests.gateway import databases
-from tests.gateway.readings.model import Model
+from tests.support.blocks.read_model import Model
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.gateway.readings.model import Kept
 from tests.support.blocks.blockmaker import Maker, Row, hash16
+from tests.support.blocks.read_model import Kept
 
 START: Final = 1_767_225_600  # 2026-01-01
 SHIPMENTS: Final = ("S-1", "S-2", None)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from coldtrail_gateway.evidence import findings as evidence
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Name
-from coldtrail_gateway.readings import findings, records
+from coldtrail_gateway.readings import findings
 from coldtrail_gateway.shipments import history
-from tests.gateway.readings.model import Model, archived
 from tests.gateway.readings.scenes import cuts, scene
+from tests.support.blocks.read_model import Model, archived
 
 Entries = list[tuple[str, Entry]]
 
@@ -67,56 +67,11 @@ def test_it_says_what_all_blocks_together_say(model: Model, rng: random.Random) 
         own = [entry for name, entry in entries if name == tracker]
         for shipment in ("S-1", "S-2"):
             told = history.assemble(own, tracker, shipment)
-            check_records(model, told)
-            check_findings(model, told)
+            model.check(told)
         judged = [f for f in evidence.judge(own).findings if f.name is not Name.REPLAYED]
         with model.tower.read() as connection:
             found = [f for f in findings.of(connection, tracker) if f.name not in OF_TIME]
         assert sorted(map(str, found)) == sorted(map(str, judged))
-
-
-def check_records(model: Model, told: history.History) -> None:
-    with model.tower.read() as connection:
-        number = records.number_of(connection, told.tracker, told.shipment) or 0
-        samples = list(records.samples(connection, number))
-        events = list(records.events(connection, number))
-    assert [(*where(s), s.status, s.values) for s in samples] == [
-        (*placed(at), sample.t, sample.status, sample.values) for at, sample in told.samples
-    ]
-    assert [(*where(e), e.type, e.fields) for e in events] == [
-        (*placed(at), event.t, event.type, plain(event.fields)) for at, event in told.events
-    ]
-
-
-def check_findings(model: Model, told: history.History) -> None:
-    """Those of a shipment are some of its tracker's."""
-    with model.tower.read() as connection:
-        found = findings.of(connection, told.tracker)
-    assert {f for f in told.findings if f.name is not Name.REPLAYED} <= set(found)
-
-
-def where(record: records.Sample | records.Event) -> tuple[Any, ...]:
-    moment, origin = record.moment, record.origin
-    return (
-        *(moment.time, moment.not_before, moment.not_after),
-        *(origin.chain, origin.boot, origin.number, origin.digest, origin.flaw),
-        moment.t,
-    )
-
-
-def placed(at: history.Placed) -> tuple[Any, ...]:
-    return (
-        *(at.time, at.not_before, at.not_after),
-        *(at.chain, at.boot, at.number, at.digest, at.flaw),
-    )
-
-
-def plain(fields: Any) -> dict[str, Any]:
-    return {
-        name: value.hex() if isinstance(value, bytes) else value
-        for name, value in fields.items()
-        if name != "t"
-    }
 
 
 def test_these_trackers_meet_everything() -> None:

@@ -20,9 +20,9 @@ from coldtrail_gateway.readings.projection import Projection
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import KeyPair, Shipment
 from coldtrail_gateway.store.tower.database import Tower
-from tests.gateway.readings.model import Kept, Model, archived
 from tests.gateway.readings.scenes import scene
 from tests.support.blocks.blockmaker import BOOT_EVENT, Maker, downlink, rows, uplink
+from tests.support.blocks.read_model import Kept, Model, archived
 
 ROOT = Path(__file__).parents[3]
 NOW_MS = 1_767_225_600_000
