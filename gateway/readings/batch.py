@@ -326,6 +326,7 @@ class Batch:
         """Take away what blocks that are judged again had said, and note what they leave."""
         judged = {node.id: node for node in again}
         for ids in bulk.parts(judged):
+            self._summaries.forget(ids)
             for table in tables.OWNED:
                 self._connection.execute(sa.delete(table).where(table.c.block.in_(ids)))
         changes = [

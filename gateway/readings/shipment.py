@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +39,12 @@ _UNVOUCHED: Final = sa.select(sa.func.sum(_blocks.c.samples)).where(
 )
 _BOOT: Final = sa.select(_boots.c.id).where(
     _boots.c.chain == bindparam("chain"), _boots.c.number == bindparam("number")
+)
+_ORDER: Final = (
+    sa.select(_boots.c.id)
+    .join(tables.chains, tables.chains.c.id == _boots.c.chain)
+    .where(_boots.c.id.in_(sa.select(_buckets.c.boot).where(_buckets.c.shipment == _OF)))
+    .order_by(tables.chains.c.first_block, _boots.c.number)
 )
 _starts, _ends = tables.alarm_starts, tables.alarm_ends
 _ALARMS: Final = (
@@ -172,6 +178,7 @@ def summary(connection: Connection, tracker: str, shipment: str) -> Summary | No
     of = {"shipment": row["id"]}
     places = Places(connection)
     sums = connection.execute(_SUMS, of).mappings().one()
+    order = connection.scalars(_ORDER, of).all()
     beyond: dict[int, dict[Limit, int]] = {}
     for channel, comparison, threshold, seconds in connection.execute(_BEYOND, of):
         beyond.setdefault(channel, {})[comparison, threshold] = int(seconds)
@@ -186,7 +193,9 @@ def summary(connection: Connection, tracker: str, shipment: str) -> Summary | No
         int(sums["missing"] or 0),
         int(sums["gap_s"] or 0),
         {
-            channel: _figures(connection, places, row, sums, channel, beyond.get(channel, {}))
+            channel: _figures(
+                connection, places, order, row, sums, channel, beyond.get(channel, {})
+            )
             for channel in SAMPLED
         },
         known is not None,
@@ -218,6 +227,7 @@ _SUMS: Final = sa.select(*_sums()).where(_buckets.c.shipment == _OF)
 def _figures(
     connection: Connection,
     places: Places,
+    order: Sequence[int],
     row: Any,
     sums: Any,
     channel: Channel,
@@ -239,8 +249,8 @@ def _figures(
     return Figures(
         last,
         int(sums[f"{name}_count"] or 0),
-        _extreme(connection, places, row["id"], name, "min", lowest),
-        _extreme(connection, places, row["id"], name, "max", highest),
+        _extreme(connection, places, order, row, name, "min", lowest),
+        _extreme(connection, places, order, row, name, "max", highest),
         int(sums[f"{name}_sum"] or 0),
         stood,
         None if within is None else int(within),
@@ -257,32 +267,31 @@ def _at(connection: Connection, places: Places, row: Any, number: int, t: int) -
 def _extreme(
     connection: Connection,
     places: Places,
-    shipment: int,
+    order: Sequence[int],
+    row: Any,
     name: str,
     part: str,
     value: int | None,
 ) -> Extreme | None:
     """Return where an extreme is: of several, the first by chain, boot and time."""
-    if value is None:
-        return None
-    found = (
-        sa.select(_samples.c.boot, _samples.c.t, _samples.c.block)
-        .join(_buckets, _buckets.c.block == _samples.c.block)
-        .join(_boots, _boots.c.id == _samples.c.boot)
-        .join(tables.chains, tables.chains.c.id == _boots.c.chain)
-        .where(
-            _buckets.c.shipment == shipment,
-            _buckets.c[f"{name}_{part}"] == value,
-            _samples.c.boot == _buckets.c.boot,
-            _samples.c.t >= _buckets.c.first_t,
-            _samples.c.t <= _buckets.c.last_t,
-            _samples.c[name] == value,
+    column = _buckets.c[f"{name}_{part}"]
+    for boot in order if value is not None else ():
+        first = (
+            sa.select(_buckets.c.block, _buckets.c.first_t, _buckets.c.last_t)
+            .where(_buckets.c.shipment == row["id"], _buckets.c.boot == boot, column == value)
+            .order_by(_buckets.c.first_t, _buckets.c.block)
+            .limit(1)
         )
-        .order_by(tables.chains.c.first_block, _boots.c.number, _samples.c.t, _samples.c.block)
-        .limit(1)
-    )
-    boot, t, block = connection.execute(found).one()
-    return Extreme(value, places.at(boot, t), block)
+        found = connection.execute(first).one_or_none()
+        if found is not None and value is not None:
+            taken = sa.select(sa.func.min(_samples.c.t)).where(
+                _samples.c.boot == boot,
+                _samples.c.t.between(found.first_t, found.last_t),
+                _samples.c.block == found.block,
+                _samples.c[name] == value,
+            )
+            return Extreme(value, places.at(boot, int(connection.scalar(taken) or 0)), found.block)
+    return None
 
 
 def episodes(connection: Connection, shipment: int, places: Places) -> Iterator[Episode]:

@@ -7,12 +7,15 @@ that was just judged; only where another one may be the last, the tables are ask
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Collection
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
+from coldtrail_gateway.contract import words
 from coldtrail_gateway.contract.events import SAMPLED
 from coldtrail_gateway.readings import context, findings, tables, times
 from coldtrail_gateway.readings.context import Clock, Context, Reading
@@ -54,17 +57,19 @@ _NEWEST_T: Final = sa.select(sa.func.max(_blocks.c.last_t)).where(
     _blocks.c.boot == bindparam("boot"), _blocks.c.flaw.is_(None)
 )
 _starts, _ends = tables.alarm_starts, tables.alarm_ends
-_ALARMS: Final = (
+_COUNTED: Final = (
     sa.select(_starts.c.shipment, sa.func.count())
-    .where(_starts.c.shipment.in_(bindparam("shipments", expanding=True)))
-    .where(
-        ~sa.exists().where(
-            _ends.c.start_block == _starts.c.block,
-            _ends.c.start_place == _starts.c.place,
-            _ends.c.cause == _ARRIVAL,
-        )
-    )
+    .where(_starts.c.block.in_(bindparam("blocks", expanding=True)))
     .group_by(_starts.c.shipment)
+)
+_WITHDRAWN: Final = (
+    sa.select(_ends.c.shipment, -sa.func.count())
+    .where(
+        _ends.c.block.in_(bindparam("blocks", expanding=True)),
+        _ends.c.cause == _ARRIVAL,
+        _ends.c.start_block.is_not(None),
+    )
+    .group_by(_ends.c.shipment)
 )
 
 
@@ -91,7 +96,7 @@ class Summaries:
         self._doubt: set[int] = set()
         self._lasts: dict[int, tuple[int, Node, Context]] = {}
         self._ask: set[int] = set()
-        self._alarms: set[int] = set()
+        self._alarms: Counter[int] = Counter()
 
     def found(self, tracker: str) -> None:
         """Note that a tracker's findings may have changed."""
@@ -117,8 +122,14 @@ class Summaries:
             self._ends[boot] = made.context.clock
         if made.doubt or self._boots.one(boot)["doubt"]:
             self._doubt.add(boot)
-        if made.starts or made.ends or not node.new:
-            self._alarms.add(shipment)
+        withdrawn = (words.is_withdrawal(end.event) for end in made.ends if end.start)
+        self._alarms[shipment] += len(made.starts) - sum(withdrawn)
+
+    def forget(self, blocks: Collection[int]) -> None:
+        """Take away the alarms that blocks have raised and withdrawn, by what is in the tables."""
+        for statement in (_COUNTED, _WITHDRAWN):
+            for shipment, number in self._connection.execute(statement, {"blocks": blocks}):
+                self._alarms[shipment] -= number
 
     def refresh(self) -> None:
         """Write the summaries of what was touched into the registers."""
@@ -137,12 +148,11 @@ class Summaries:
                 self._summarise(row, chain, node.id, left, len(_standing(left)))
         for shipment in self._ask:
             self._find_last(self._shipments.one(shipment))
-        if self._alarms:
-            counts = dict.fromkeys(self._alarms, 0)
-            found = self._connection.execute(_ALARMS, {"shipments": list(self._alarms)})
-            counts |= {row[0]: row[1] for row in found}
-            for shipment, count in counts.items():
-                self._shipments.change(self._shipments.one(shipment), alarms=count)
+        for shipment, more in self._alarms.items():
+            if more:
+                row = self._shipments.one(shipment)
+                self._shipments.change(row, alarms=row["alarms"] + more)
+        self._alarms.clear()
 
     def refresh_findings(self) -> None:
         """Name the findings of trackers where they may have changed; all rows are written."""

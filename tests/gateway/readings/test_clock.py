@@ -34,7 +34,8 @@ def blocks(draw: st.DrawFn) -> list[Block]:
             syncs.append(
                 Sync(max(t - early, 0) * 1000, true_ms - early * 1000 + off, uncertainty, 1)
             )
-        if made and draw(st.booleans()):
+        repeated: bool = draw(st.booleans())
+        if made and repeated:
             syncs += made[-1][0][-1:]
         late = draw(st.sampled_from([0, 0, 1000, 60_000_000, -4000, -9000]))
         made.append((syncs, t, true_ms + late))
