@@ -19,6 +19,9 @@ from coldtrail_gateway.evidence.timeline import Placement, Timeline
 from coldtrail_gateway.readings import context, tables, times
 from coldtrail_gateway.readings.clock import RECORD_MS
 
+_SYNCS: Final = 1000
+"""Of more clock syncs of one boot, a picture is placed by about so many."""
+
 _blocks, _boots, _chains = tables.blocks, tables.boots, tables.chains
 
 
@@ -189,6 +192,13 @@ class Places:
             line = times.timeline(self._connection, boot, doubt=bool(row.doubt))
             self._lines[boot] = line
         return self._lines[boot]
+
+    def rough(self, boot: int, first_t: int, last_t: int) -> Timeline:
+        """Return the same for a picture: of a boot with very many clock syncs by some of them."""
+        row = self._connection.execute(_BOOT, {"boot": boot}).one()
+        if row.doubt:
+            return self.line(boot)
+        return times.rough(self._connection, boot, 1000 * (last_t - first_t) // _SYNCS)
 
     def limits(self, boot: int) -> tuple[int | None, int | None]:
         """Return between which moments a boot lies that cannot be placed itself, UTC in ms."""

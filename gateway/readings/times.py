@@ -18,6 +18,13 @@ _SYNCS = (
     .where(syncs.c.boot == sa.bindparam("boot"))
     .distinct()
 )
+_FIRST = (
+    sa.select(sa.func.min(syncs.c.t_ms))
+    .join(blocks, _USED)
+    .where(syncs.c.boot == sa.bindparam("boot"))
+    .group_by(syncs.c.t_ms // sa.bindparam("apart_ms", type_=sa.BigInteger))
+)
+_SPARSE = _SYNCS.where(syncs.c.t_ms.in_(_FIRST))
 _OWN = sa.select(syncs.c.t_ms, syncs.c.utc_ms, syncs.c.uncertainty_ms, syncs.c.source).where(
     syncs.c.boot == sa.bindparam("boot"), syncs.c.block == sa.bindparam("block")
 )
@@ -40,6 +47,15 @@ def timeline(connection: Connection, boot: int, *, doubt: bool) -> Timeline:
 def known(connection: Connection, boot: int) -> list[Sync]:
     """Return the clock syncs of a boot that place it."""
     return [Sync(*row) for row in connection.execute(_SYNCS, {"boot": boot})]
+
+
+def rough(connection: Connection, boot: int, apart_ms: int) -> Timeline:
+    """Return the timeline of a boot in which nothing is in doubt, by one sync in so many ms.
+
+    Each of them bounds every moment of the boot; what is left out makes the bounds narrower.
+    """
+    some = {"boot": boot, "apart_ms": max(apart_ms, 1)}
+    return Timeline([Sync(*row) for row in connection.execute(_SPARSE, some)])
 
 
 def own_timeline(connection: Connection, boot: int, block: int) -> Timeline | None:
