@@ -6,7 +6,7 @@ How often bytes came again is not in here: that is no matter of which blocks the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -86,13 +86,45 @@ _SPAN: Final = sa.select(sa.func.min(_blocks.c.number), sa.func.max(_blocks.c.nu
 )
 
 
+_THESE: Final[sa.BindParameter[str]] = bindparam("trackers", expanding=True)
+_FLAWED: Final = (
+    sa.select(_blocks.c.tracker).where(_blocks.c.tracker.in_(_THESE), tables.FOUND).distinct()
+)
+_CHAINS: Final = (
+    sa.select(_chains.c.tracker)
+    .where(_chains.c.tracker.in_(_THESE))
+    .group_by(_chains.c.tracker)
+    .having(sa.func.count() > 1)
+)
+_CLOCKS: Final = (
+    sa.select(_chains.c.tracker, _boots.c.doubt)
+    .join(_boots, _boots.c.chain == _chains.c.id)
+    .where(_chains.c.tracker.in_(_THESE), sa.or_(_boots.c.doubt == 1, _boots.c.syncs == 1))
+)
+
+
+def names(connection: Connection, trackers: Collection[str]) -> dict[str, list[str]]:
+    """Return by tracker the names of its findings."""
+    named = {"trackers": list(trackers)}
+    told: dict[str, set[str]] = {tracker: set() for tracker in trackers}
+    # Most trackers have one chain without any flaw: of these a clock may be unchecked at most.
+    more = set(connection.scalars(_FLAWED, named)) | set(connection.scalars(_CHAINS, named))
+    for tracker, doubt in connection.execute(_CLOCKS, named):
+        told[tracker].add(str(Name.TIME_UNCHECKED))
+        if doubt:
+            more.add(tracker)
+    for tracker in more:
+        told[tracker] = {str(finding.name) for finding in of(connection, tracker)}
+    return {tracker: sorted(found) for tracker, found in told.items()}
+
+
 def of(connection: Connection, tracker: str) -> tuple[Finding, ...]:
     """Return all findings about a tracker, those of time among them, the gravest first."""
     named = {"tracker": tracker}
     order = list(connection.execute(_ORDER, named))
-    names = {row.id: row.chain for row in order}
+    chains = {row.id: row.chain for row in order}
     found = list(connection.execute(_FOUND, named))
-    told: list[Finding] = list(_unreadable(found, names))
+    told: list[Finding] = list(_unreadable(found, chains))
     told += [_beginning(connection, row) for row in order[1:]]
     for row in order:
         own = [block for block in found if block.chain == row.id]
@@ -163,9 +195,9 @@ def _splices(chain: bytes, own: Iterable[Row[Any]]) -> Iterator[Finding]:
 def _truncated(
     connection: Connection, tracker: str, order: list[Row[Any]], found: Iterable[Row[Any]]
 ) -> Iterator[Finding]:
-    names = {row.id: row.chain for row in order}
+    chains = {row.id: row.chain for row in order}
     left = [
-        (row.abandoned, names[row.chain], _before(connection, row.chain, row.number, row.id)[0])
+        (row.abandoned, chains[row.chain], _before(connection, row.chain, row.number, row.id)[0])
         for row in found
         if row.abandoned is not None
     ]

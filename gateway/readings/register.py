@@ -50,7 +50,8 @@ class Register:
 
     def get(self, key: Key) -> tuple[Row, bool]:
         """Return the row with a key, and whether it is made just now."""
-        self.load([key])
+        if key not in self._asked:
+            self.load([key])
         row = self._rows.get(key)
         if row is not None:
             return row, False

@@ -156,9 +156,10 @@ class Summaries:
 
     def refresh_findings(self) -> None:
         """Name the findings of trackers where they may have changed; all rows are written."""
-        for tracker in self._found:
-            names = sorted({str(f.name) for f in findings.of(self._connection, tracker)})
-            self._trackers.change(self._trackers.get((tracker,))[0], findings=json.dumps(names))
+        if self._found:
+            for tracker, names in findings.names(self._connection, self._found).items():
+                owner, _ = self._trackers.get((tracker,))
+                self._trackers.change(owner, findings=json.dumps(names))
         self._found.clear()
 
     def _order(self, owner: Row) -> None:
