@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from coldtrail_gateway.contract.events import Channel
 from coldtrail_gateway.ingest import intake
@@ -38,35 +38,45 @@ YEAR_H: Final = 8760
 POINTS: Final = 500
 
 
+class Cost(NamedTuple):
+    """What something took: seconds, and those of this process on a processor."""
+
+    wall_s: float
+    cpu_s: float
+
+
+def measured(act: Callable[[], object]) -> Cost:
+    """Do something, and tell what it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    act()
+    return Cost(time.perf_counter() - wall, time.process_time() - cpu)
+
+
 @dataclass
 class Side:
-    """One database: its fleet, and what was measured on it."""
+    """One database: its fleet, and what was measured on it, by turn."""
 
     label: str
     store: Store
     tower: Tower
     trackers: Sequence[Tracker]
     years: Sequence[Tracker]
-    ingest: list[float] = field(default_factory=list)
-    projection: list[float] = field(default_factory=list)
+    ingest: list[Cost] = field(default_factory=list)
+    projection: list[Cost] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._projection = Projection(self.store, self.tower)
         self._hourly = fleet.hours(self.trackers, YEAR_H)
 
-    def project(self) -> float:
-        """Read all that is new; return how many blocks a second that were."""
-        count, begin = 0, time.perf_counter()
-        while read := self._projection.step():
-            count += read
-        return count / (time.perf_counter() - begin)
+    def project(self) -> Cost:
+        """Read all that is new."""
+        return measured(self._projection.run)
 
     def turn(self, blocks: int) -> None:
         """Take in some blocks of the fleet's next hours, and read them."""
         batches = [list(self._batch()) for _ in range(blocks // BATCH)]
-        begin = time.perf_counter()
-        taken = [kept for batch in batches for kept in intake.take(self.store, batch, self._now())]
-        self.ingest.append(len(taken) / (time.perf_counter() - begin))
+        taken: list[object] = []
+        self.ingest.append(measured(lambda: taken.extend(self._take(batches))))
         assert all(isinstance(kept, Kept) and kept.new and kept.document for kept in taken)
         self.projection.append(self.project())
 
@@ -75,18 +85,9 @@ class Side:
             block = next(self._hourly)
             yield Arrival(block.tracker, block.sealed)
 
-    def _now(self) -> int:
-        return self.trackers[0].now_ms
-
-
-def timed(question: Callable[[], object], times: int) -> list[float]:
-    """Ask a question some times; return how many ms each answer took."""
-    found = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        question()
-        found.append(1000 * (time.perf_counter() - begin))
-    return found
+    def _take(self, batches: Sequence[Sequence[Arrival]]) -> Iterator[object]:
+        for batch in batches:
+            yield from intake.take(self.store, batch, self.trackers[0].now_ms)
 
 
 def main() -> None:
@@ -112,7 +113,7 @@ def main() -> None:
         for _ in range(options.turns):
             for side in sides:
                 side.turn(options.blocks)
-        _print_rates(sides)
+        _print_rates(sides, options.blocks)
         for side in sides:
             _print_answers(side, options.times)
 
@@ -126,33 +127,40 @@ def _side(opened: ExitStack, label: str, url: str, options: argparse.Namespace) 
     count = fleet.archive(store, side.trackers, options.hours) + fleet.archive(
         store, years, YEAR_H
     )
-    rate = side.project()
-    print(f"{label}: {count:,} blocks read at {rate:,.0f} blocks/s", flush=True)
+    cost = side.project()
+    rates = f"{count / cost.wall_s:,.0f} a second, {count / cost.cpu_s:,.0f} a second of CPU here"
+    print(f"{label}: read {count:,} blocks at once: {rates}", flush=True)
     return side
 
 
-def _print_rates(sides: Sequence[Side]) -> None:
-    print(f"{'database':<12}{'blocks/s':<12}{'median':>10}{'slowest':>10}{'fastest':>10}")
+def _print_rates(sides: Sequence[Side], blocks: int) -> None:
+    """Print blocks a second, and the same of this process's CPU: the server's is not in it."""
+    print(f"{'database':<12}{'blocks/s':<14}{'median':>9}{'slowest':>9}{'fastest':>9}  of CPU")
     for side in sides:
-        pairs = list(zip(side.ingest[1:], side.projection[1:], strict=True))  # the first warms up
-        for label, rates in zip(("ingest", "read model"), zip(*pairs, strict=True), strict=True):
-            median = statistics.median(rates)
-            print(
-                f"{side.label:<12}{label:<12}{median:>10,.0f}{min(rates):>10,.0f}"
-                f"{max(rates):>10,.0f}"
-            )
-        ratios = [projection / ingest for ingest, projection in pairs]
-        median = statistics.median(ratios)
-        print(f"{'':<12}{'ratio':<12}{median:>10.2f}{min(ratios):>10.2f}{max(ratios):>10.2f}")
+        # The first turn warms up.
+        costs = {"ingest": side.ingest[1:], "read model": side.projection[1:]}
+        for label, own in costs.items():
+            rates = [blocks / cost.wall_s for cost in own]
+            cpu = statistics.median(blocks / cost.cpu_s for cost in own)
+            print(f"{side.label:<12}{label:<14}{_spread(rates, '9,.0f')}{cpu:>8,.0f}")
+        pairs = list(zip(*costs.values(), strict=True))
+        ratios = [taken.wall_s / read.wall_s for taken, read in pairs]
+        cpu = statistics.median(taken.cpu_s / read.cpu_s for taken, read in pairs)
+        print(f"{side.label:<12}{'ratio':<14}{_spread(ratios, '9.2f')}{cpu:>8.2f}")
 
 
 def _print_answers(side: Side, times: int) -> None:
     for label, question in _questions(side):
-        found = timed(question, times)
-        print(
-            f"{side.label:<12}{label:<48}{statistics.median(found):>8.1f} ms"
-            f"{min(found):>8.1f}{max(found):>8.1f}"
-        )
+        costs = [measured(question) for _ in range(times)]
+        wall = _spread([1000 * cost.wall_s for cost in costs], "9.1f")
+        cpu = statistics.median(1000 * cost.cpu_s for cost in costs)
+        print(f"{side.label:<12}{label:<40}{wall} ms{cpu:>9.1f} of CPU")
+
+
+def _spread(figures: Sequence[float], form: str) -> str:
+    return "".join(
+        f"{figure:>{form}}" for figure in (statistics.median(figures), min(figures), max(figures))
+    )
 
 
 def _questions(side: Side) -> Iterator[tuple[str, Callable[[], object]]]:
