@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv tools lint format quick test renode torture demo flash bench-size bench-flash bench-heap bench-gateway clean
+.PHONY: help venv tools lint format quick test renode torture demo flash bench-size bench-flash bench-heap bench-gateway bench-tower clean
 
 help: ## list the targets, and what can be set
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,7 @@ help: ## list the targets, and what can be set
 ## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
 ## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there
 ## MICROPYTHON_NRF, RENODE_TEST            of renode: see there
+## HOURS            of bench-tower: how many hours of the fleet are archived beforehand
 
 # Checked only where something is missing, so that a second run costs nothing.
 define check_host
@@ -116,6 +117,10 @@ bench-heap: venv tools ## the smallest heap in which the story passes on 32 bit
 
 bench-gateway: venv ## blocks a second beside 10,000 and 1,000,000 archived, SQLite and PostgreSQL
 	@$(BIN)/python -m tests.bench.gateway
+
+HOURS ?= 6
+bench-tower: venv ## the read model of 10,000 trackers, SQLite and PostgreSQL: kept beside ingest, asked [HOURS=6; the goal speaks of 72]
+	@$(BIN)/python -m tests.bench.tower --hours $(HOURS)
 
 BOARD ?= esp32_bg95
 flash: venv ## flash a tracker: PORT=… MICROPYTHON=ESP32_GENERIC-….bin [BOARD=…] [IDENTITY=…]

@@ -64,17 +64,17 @@ class Timeline:
     def __init__(self, syncs: Iterable[Sync], arrivals: Iterable[Arrival] = ()) -> None:
         order = sorted(set(syncs), key=lambda s: (s.t_ms, s.utc_ms, s.uncertainty_ms, s.source))
         early = _Limits(arrivals)
-        late = {sync for sync in order if early.contradict(sync)}
+        late = {sync for sync in order if early.contradict(sync)} if early.known else set()
         self.late = bool(late) and len(late) == len(order)
-        known = order if self.late else [sync for sync in order if sync not in late]
+        known = order if self.late else _without(order, late)
         contradicted, self.doubtful = _contradictions(known)
-        used = [sync for sync in known if sync not in contradicted]
+        used = _without(known, contradicted)
         refused = contradicted if self.late else contradicted | late
-        self.refused = tuple(sync for sync in order if sync in refused)
+        self.refused = tuple(sync for sync in order if sync in refused) if refused else ()
         self.checked = len(order) != 1
         # When one sync was found wrong, the others are right. When none was, any may be wrong.
         spare = len(used) > 1 and not self.refused and not self.doubtful
-        sure = [sync for sync in used if sync not in self.doubtful]
+        sure = _without(used, set(self.doubtful))
         self._line = _telling(sure or used)
         self._times = [sync.t_ms for sync in self._line]
         self._sure = _Envelope(sure, 1 if spare else 0)
@@ -159,7 +159,12 @@ class _Side:
         """Return the strictest of the first 0, 1, 2 … bounds, up to all."""
         found: list[list[int]] = [[]]
         for bound in bounds:
-            found.append(sorted((*found[-1], bound), reverse=True)[: self._count])
+            last = found[-1]
+            # Nearly always the newest is the strictest, as the others have drifted since.
+            order = (
+                [bound, *last] if not last or bound >= last[0] else sorted((*last, bound))[::-1]
+            )
+            found.append(order[: self._count])
         return found
 
     def at(self, place: int, t_ms: int) -> list[int]:
@@ -178,6 +183,7 @@ class _Limits:
         self._times = [arrival.t_ms for arrival in order]
         falling = [x - DRIFT_PPM * t for x, t in zip(limits, self._times, strict=True)]
         rising = [x + DRIFT_PPM * t for x, t in zip(limits, self._times, strict=True)]
+        self.known = bool(order)
         self._before = list(accumulate(falling, min))
         self._after = list(accumulate(reversed(rising), min))[::-1]
 
@@ -199,6 +205,11 @@ class _Limits:
         if place < len(self._times):
             found.append(self._after[place] - DRIFT_PPM * t_ms)
         return _PPM * t_ms + min(found)
+
+
+def _without(syncs: list[Sync], others: set[Sync]) -> list[Sync]:
+    """Return syncs without some others; in most boots there are none of these."""
+    return [sync for sync in syncs if sync not in others] if others else syncs
 
 
 def _telling(syncs: Sequence[Sync]) -> list[Sync]:

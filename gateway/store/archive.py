@@ -5,7 +5,7 @@ Statements are built once: composing them anew for each message costs more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.confirmation import MAX_RANGES, State
-from coldtrail_gateway.store.dialect import DATABASES, insert_on, take_time
-from coldtrail_gateway.store.schema import blocks, kept, trackers
+from coldtrail_gateway.store.dialect import DATABASES, Writers, insert_on, take_time, writers
+from coldtrail_gateway.store.schema import blocks, kept, repeats, trackers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +51,6 @@ class Archived:
 
 
 _LOCK_ALL = sa.select(trackers.c.id).order_by(trackers.c.id).with_for_update()
-_AGAIN = (
-    sa.update(blocks)
-    .where(
-        blocks.c.tracker == bindparam("b_tracker"),
-        blocks.c.chain == bindparam("b_chain"),
-        blocks.c.number == bindparam("b_number"),
-        blocks.c.digest == bindparam("b_digest"),
-    )
-    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
-)
-_UNREAD_AGAIN = (
-    sa.update(blocks)
-    .where(
-        blocks.c.tracker == bindparam("b_tracker"),
-        blocks.c.chain.is_(None),
-        blocks.c.digest == bindparam("b_digest"),
-    )
-    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
-)
 _SEEN = (
     sa.update(trackers)
     .where(trackers.c.id == bindparam("b_id"))
@@ -132,6 +113,26 @@ _ADD_BLOCK: Final = {
     .returning(blocks.c.tracker, blocks.c.digest)
     for name in DATABASES
 }
+_THIS = sa.and_(
+    blocks.c.tracker == bindparam("b_tracker"), blocks.c.digest == bindparam("b_digest")
+)
+_IN_PLACE = sa.and_(
+    blocks.c.chain == bindparam("b_chain"), blocks.c.number == bindparam("b_number")
+)
+
+
+def _again(database: str, where: sa.ColumnElement[bool]) -> Any:
+    now_ms = bindparam("b_now_ms", type_=sa.BigInteger)
+    one = sa.select(blocks.c.id, sa.literal_column("1"), now_ms).where(_THIS, where)
+    count = insert_on(database, repeats).from_select(["block", "count", "last_ms"], one)
+    return count.on_conflict_do_update(
+        index_elements=["block"],
+        set_={"count": repeats.c.count + 1, "last_ms": count.excluded.last_ms},
+    )
+
+
+_AGAIN: Final = {name: _again(name, _IN_PLACE) for name in DATABASES}
+_UNREAD_AGAIN: Final = {name: _again(name, blocks.c.chain.is_(None)) for name in DATABASES}
 _BEYOND = (
     sa.select(kept.c.first, kept.c.last)
     .where(_IN_CHAIN, kept.c.first > 1)
@@ -156,7 +157,43 @@ _KEPT = sa.union_all(
     sa.select(kept.c.first, kept.c.last, _DIGEST).where(_IN_CHAIN, kept.c.first == 1),
     sa.select(_BEYOND, sa.null()),
 )
-_ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
+
+
+def _of_repeats(column: sa.Column[int]) -> sa.ScalarSelect[int]:
+    # No join: a planner may read the whole table for that.
+    return sa.select(column).where(repeats.c.block == blocks.c.id).scalar_subquery()
+
+
+_ARCHIVED: Final = (
+    *(blocks.c[field.name] for field in fields(Archived) if field.name in blocks.c),
+    sa.func.coalesce(_of_repeats(repeats.c.count), 0),
+    _of_repeats(repeats.c.last_ms),
+)
+_OF: Final = (
+    sa.select(*_ARCHIVED).where(blocks.c.tracker == bindparam("b_tracker")).order_by(blocks.c.id)
+)
+_ROWS: Final = sa.select(blocks.c.tracker, *_ARCHIVED).where(
+    blocks.c.id.in_(bindparam("b_rows", expanding=True))
+)
+_REPEATED: Final = (
+    sa.select(blocks.c.chain, blocks.c.number, repeats.c.count)
+    .join(repeats, repeats.c.block == blocks.c.id)
+    .where(blocks.c.tracker == bindparam("b_tracker"), blocks.c.chain.is_not(None))
+)
+_NEWEST = sa.select(sa.func.max(blocks.c.id))
+_AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
+_RECEIVED = (
+    sa.select(blocks.c.received_ms)
+    .where(blocks.c.id > bindparam("b_after"))
+    .order_by(blocks.c.id)
+    .limit(1)
+)
+_AFTER = (
+    sa.select(blocks.c.tracker, *_ARCHIVED)
+    .where(blocks.c.id > bindparam("b_after"), blocks.c.id <= bindparam("b_last"))
+    .order_by(blocks.c.id)
+    .limit(bindparam("b_limit"))
+)
 
 
 class Archive:
@@ -205,7 +242,6 @@ class Archive:
                 "received_ms": now_ms,
                 "chain": arrival.chain,
                 "number": arrival.number,
-                "repeats": 0,
             }
             for arrival in arrivals
         ]
@@ -273,13 +309,14 @@ class Archive:
             }
             for arrival in arrivals
         ]
-        self._execute_all(_AGAIN, [row for row in rows if row["b_chain"] is not None])
+        database = self._connection.dialect.name
+        self._execute_all(_AGAIN[database], [row for row in rows if row["b_chain"] is not None])
         unread = [
             {name: row[name] for name in ("b_tracker", "b_digest", "b_now_ms")}
             for row in rows
             if row["b_chain"] is None
         ]
-        self._execute_all(_UNREAD_AGAIN, unread)
+        self._execute_all(_UNREAD_AGAIN[database], unread)
 
     def state(self, tracker: str, chain: bytes) -> State:
         """Return what the confirmation document says about a chain."""
@@ -290,10 +327,46 @@ class Archive:
 
     def of(self, tracker: str) -> Iterator[Archived]:
         """Return every block of a tracker in the order of arrival."""
-        rows = self._connection.execute(
-            sa.select(*_ARCHIVED).where(blocks.c.tracker == tracker).order_by(blocks.c.id)
-        )
+        rows = self._connection.execute(_OF, {"b_tracker": tracker})
         return (Archived(*row) for row in rows)
+
+    def repeated(self, tracker: str) -> Iterator[tuple[bytes, int, int]]:
+        """Return chain and number of each block whose bytes came again, and how often they did."""
+        for row in self._connection.execute(_REPEATED, {"b_tracker": tracker}):
+            yield row[0], row[1], row[2]
+
+    def rows(self, numbers: Collection[int]) -> list[tuple[str, Archived]]:
+        """Return the blocks with these row numbers, each with its tracker."""
+        found = self._connection.execute(_ROWS, {"b_rows": list(numbers)})
+        return [(row[0], Archived(*row[1:])) for row in found]
+
+    def after(self, row: int, last: int, limit: int) -> list[tuple[str, Archived]]:
+        """Return up to `limit` blocks behind a row number, up to the last, each with its tracker.
+
+        Not all that were committed need be among them: see `feed`.
+        """
+        some = {"b_after": row, "b_last": last, "b_limit": limit}
+        return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
+
+    def digest(self, row: int) -> bytes | None:
+        """Return the SHA-256 of the block with a row number; None where there is none."""
+        return self._connection.scalar(_AT, {"b_id": row})
+
+    def received_ms(self, row: int) -> int | None:
+        """Return when the first block behind a row number arrived; None where there is none."""
+        return self._connection.scalar(_RECEIVED, {"b_after": row})
+
+    def newest(self) -> int:
+        """Return the highest row number; 0 where there is no block."""
+        return self._connection.scalar(_NEWEST) or 0
+
+    def writers(self) -> Writers:
+        """Return the transactions that may still add blocks at this moment.
+
+        Raises:
+            StoreError: this server does not know them.
+        """
+        return writers(self._connection, blocks)
 
     def rebuild(self) -> None:
         """Derive again, from the blocks that are there, which numbers of each chain are kept."""

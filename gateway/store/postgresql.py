@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from coldtrail_gateway.store.errors import StoreError
 from coldtrail_gateway.urls import Url
@@ -39,6 +41,7 @@ _SYNCHRONOUS: Final = """
         false
     )
 """
+_SET: Final = "SELECT set_config(%s, %s, false)"
 # What no session can set, and why it must be so.
 _SERVER: Final = {
     "fsync": ("on", "a power cut would take confirmed blocks: set fsync = on"),
@@ -50,8 +53,10 @@ _SERVER: Final = {
 }
 
 
-def engine(url: Url) -> Engine:
+def engine(url: Url, schema: str | None) -> Engine:
     """Return an engine of a server; a connection fails where the server is not safe.
+
+    Tables are looked for in `schema` alone; None leaves that to the role and the URL.
 
     Raises:
         ValueError: the URL's query is not one of PostgreSQL's; the message quotes nothing of it.
@@ -77,7 +82,9 @@ def engine(url: Url) -> Engine:
         with connection.cursor() as cursor:
             cursor.execute(_SYNCHRONOUS)
             for name, value in _SESSION.items():
-                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+                cursor.execute(_SET, (name, value))
+            if schema is not None:
+                cursor.execute(_SET, ("search_path", schema))
             for name, (wanted, reason) in _SERVER.items():
                 cursor.execute("SELECT current_setting(%s)", (name,))
                 row = cursor.fetchone()
@@ -88,6 +95,21 @@ def engine(url: Url) -> Engine:
         connection.commit()
 
     return made
+
+
+def copy(connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows by a COPY … FROM STDIN: many of them cost a tenth of what an INSERT takes.
+
+    Raises:
+        DBAPIError: as of any other statement.
+    """
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement.encode()) as stream:
+            for row in rows:
+                stream.write_row(row)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
 
 
 def _query(url: Url) -> dict[str, str]:

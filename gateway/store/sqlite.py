@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +24,10 @@ _NETWORK: Final = re.compile(
 )
 
 
-def engine(path: Path, *, create: bool) -> Engine:
+def engine(path: Path, *, create: bool, first: str) -> Engine:
     """Return an engine of a file; with `create`, make it where it is not there yet.
+
+    `first` says what to do where it is missing.
 
     Raises:
         StoreError: there is none, it cannot be made, or its file system cannot hold one.
@@ -32,8 +37,7 @@ def engine(path: Path, *, create: bool) -> Engine:
         _create_private(path)
     elif not _exists(path):
         raise StoreError(
-            f"There is no database at {path}: register a tracker first "
-            "(coldtrail gateway register FILE), or name the right one with --db."
+            f"There is no database at {path}: {first}, or name the right one with --db."
         )
     kind = file_system(path.resolve(), Path("/proc/self/mountinfo"))
     if _NETWORK.fullmatch(kind):
@@ -87,6 +91,35 @@ def file_system(path: Path, mounts: Path) -> str:
         if path.is_relative_to(place) and len(place.parts) >= depth:
             kind, depth = after.split()[0], len(place.parts)
     return kind
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Be the only process that holds a file's lock while the block lasts; False where one does.
+
+    The lock is that of a file beside it, ``NAME.lock``: SQLite loses its own where the file itself
+    is closed.
+
+    Raises:
+        StoreError: that file cannot be made.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"The file {lock} cannot be made ({error.strerror}): check the permissions of its "
+            "folder."
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
+        except BlockingIOError:
+            is_ours = False
+        yield is_ours
+    finally:
+        os.close(descriptor)
 
 
 def _exists(path: Path) -> bool:

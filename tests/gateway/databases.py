@@ -23,6 +23,8 @@ MISSING = (
     "or put its initdb and postgres on PATH."
 )
 
+LATER = sa.text("UPDATE coldtrail_revision SET version_num = '9999_later'")
+"""Makes a database one that a later program has brought on."""
 
 _numbers = itertools.count()
 
@@ -93,6 +95,11 @@ class Server:
         )
         until(lambda: _is_ready(self._folder, self._home), "PostgreSQL")
 
+    def start_as_standby(self) -> None:
+        """Start it as a standby, which goes on where it had ended and takes no writes."""
+        (self._home / "data" / "standby.signal").touch()
+        self.start()
+
     def stop_at_once(self) -> None:
         """End it as a fault does, without a checkpoint; what is not on disk is gone."""
         self._process.send_signal(signal.SIGQUIT)
@@ -127,6 +134,17 @@ def engine(url: str) -> sa.Engine:
     return sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
 
 
+def revision(url: str) -> str | None:
+    """Return what a database says its revision is."""
+    own = engine(url)
+    with own.connect() as connection:
+        found: str | None = connection.scalar(
+            sa.text("SELECT version_num FROM coldtrail_revision")
+        )
+    own.dispose()
+    return found
+
+
 def tamper(url: str, *statements: sa.Executable) -> None:
     """Change a database behind the gateway's back."""
     own = engine(url)
@@ -134,6 +152,19 @@ def tamper(url: str, *statements: sa.Executable) -> None:
         for statement in statements:
             connection.execute(statement)
     own.dispose()
+
+
+def unprotect(url: str) -> None:
+    """Let rows of blocks be changed, as whoever owns the database can."""
+    if url.startswith("postgresql"):
+        tamper(url, sa.DDL("ALTER TABLE blocks DISABLE TRIGGER ALL"))
+    else:
+        own = engine(url)
+        with own.begin() as connection:
+            triggers = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            for name in connection.scalars(sa.text(triggers)).all():
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        own.dispose()
 
 
 def _is_ready(folder: Path, home: Path) -> bool:

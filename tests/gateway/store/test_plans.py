@@ -75,6 +75,11 @@ def calls(tables: Tables) -> dict[Callable[..., Any], Callable[[], Any]]:
         Archive.add: lambda: [archived.add(odd, NOW_MS) for _ in range(2)],
         Archive.state: lambda: [archived.state(NAMES[0], c) for c in (large.CHAIN, b"with gap")],
         Archive.of: lambda: list(archived.of(NAMES[0])),
+        Archive.after: lambda: archived.after(1000, BLOCKS, 100),
+        Archive.digest: lambda: archived.digest(1000),
+        Archive.received_ms: lambda: archived.received_ms(1000),
+        Archive.newest: archived.newest,
+        Archive.writers: archived.writers,
         Commands.add: lambda: commands.add(NAMES[0], [Action.REBOOT.value], NOW_MS, 3600),
         Commands.of: lambda: commands.of(NAMES[0]),
         Commands.due: lambda: commands.due(NOW_MS // 1000),
@@ -114,7 +119,7 @@ def statements() -> Iterator[list[Statement]]:
     sa.event.remove(sa.Engine, "before_cursor_execute", collect)
 
 
-GROWING: Final = {"blocks", "kept", "commands"}
+GROWING: Final = {"blocks", "repeats", "kept", "commands"}
 
 
 def scanned(url: str, statement: str, parameters: Any) -> set[str]:
@@ -190,7 +195,7 @@ def test_a_list_of_the_fleet_reads_no_blocks_and_no_commands(
         assert not scanned(archive, statement, given) & GROWING
 
 
-_OURS: Final = "trackers|keys|shipments|blocks|kept|commands|quarantine|refused"
+_OURS: Final = "trackers|keys|shipments|blocks|repeats|kept|commands|quarantine|refused"
 
 
 def _has_plan(statement: str) -> bool:
