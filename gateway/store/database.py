@@ -49,7 +49,7 @@ class Store:
     @property
     def name(self) -> str:
         """What names the database, without a password."""
-        return self._name
+        return self._connections.name
 
     @property
     def shared(self) -> Path | None:
