@@ -41,7 +41,10 @@ class SignatureError(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class SigningKind:
-    """What can be signed: `subject` is the kind of what it is about, `meaning` is 11.50(a)(3)'s."""
+    """What can be signed; `subject` is the kind of what it is about.
+
+    `meaning` is what 11.50(a)(3) asks for: review, approval, responsibility or authorship.
+    """
 
     name: str
     subject: str
@@ -186,105 +189,15 @@ def sign(
     known = sa.select(signed_records.c.digest).where(signed_records.c.digest == digest)
     if connection.scalar(known) is None:
         connection.execute(sa.insert(signed_records).values(digest=digest, content=signed))
-    return _signature(entry)
+    return signature(entry)
 
 
-def of(connection: Connection, subject: Subject) -> Iterator[Signature]:
-    """Return the signatures of a subject, the oldest first; also those that are superseded."""
-    wanted = Wanted(action=SIGNED, kind=subject.kind, subject=subject.id)
-    return map(_signature, trail.find(connection, wanted))
-
-
-def get(connection: Connection, number: int) -> Signature:
-    """Return the signature with a number.
+def signature(entry: Entry) -> Signature:
+    """Return the signature that an entry of the trail is.
 
     Raises:
-        TrailError: the trail has no such entry.
-        SignatureError: the entry is no signature.
+        TrailError: it is none.
     """
-    entry = trail.get(connection, number)
-    if entry.action != SIGNED:
-        raise SignatureError(f"Entry {number} of the audit trail is no signature.")
-    return _signature(entry)
-
-
-def signed_content(connection: Connection, signature: Signature) -> bytes:
-    """Return exactly the bytes that were signed.
-
-    Raises:
-        SignatureError: they are not there, or are others.
-    """
-    stored = connection.scalar(
-        sa.select(signed_records.c.content).where(signed_records.c.digest == signature.digest)
-    )
-    if stored is None or sha256(stored).digest() != signature.digest:
-        raise SignatureError(
-            f"What signature {signature.number} signed is no longer there as it was signed: "
-            "look with coldtrail gateway audit verify."
-        )
-    return bytes(stored)
-
-
-def standing(connection: Connection, signature: Signature, current_hash: bytes) -> Standing:
-    """Tell whether a signature stands over what is true now; changes nothing.
-
-    A signature that was superseded once stays so, also where the data become what they were.
-    """
-    entry = _superseded(connection, signature)
-    return Standing(entry is None and current_hash == signature.digest, entry)
-
-
-def review(
-    connection: Connection, signature: Signature, current_hash: bytes, now_ms: int
-) -> Standing:
-    """Tell the same, and where it no longer stands, see to it that the trail says so.
-
-    For whoever keeps the data (`coldtrail` itself is the actor): a signature is never superseded
-    silently, and nothing of it is deleted. Needs a transaction that writes.
-    """
-    trail.lock(connection)
-    found = standing(connection, signature, current_hash)
-    if found.stands or found.superseded:
-        return found
-    entry = trail.append(
-        connection,
-        trail.SYSTEM,
-        SUPERSEDED,
-        signature.subject,
-        {"sha256": signature.digest.hex()},
-        {"sha256": current_hash.hex()},
-        "The data are others than those that were signed.",
-        now_ms,
-        answers=signature.number,
-    )
-    return Standing(stands=False, superseded=entry)
-
-
-def manifest(signature: Signature, found: Standing) -> str:
-    """Return what every readable form of a signed record must show (11.50(b)), as lines."""
-    entry = signature.entry
-    lines = [
-        f"Electronically signed by {printable(entry.actor.name)} ({printable(entry.actor.id)})",
-        f"Meaning: {printable(signature.meaning)}",
-        f"Signed at: {iso(entry.at_ms)} "
-        f"(local time {local_time.local_iso(entry.at_ms, entry.offset_min)}, "
-        f"{printable(entry.actor.zone)})",
-    ]
-    if entry.why:
-        lines.append(f"Reason: {printable(entry.why)}")
-    lines.append(f"SHA-256 of what was signed: {signature.digest.hex()}")
-    lines.append(f"Entry in the audit trail: {entry.number}, {entry.digest.hex()}")
-    if found.superseded:
-        lines.append(
-            f"SUPERSEDED by later data at {iso(found.superseded.at_ms)} "
-            f"(entry {found.superseded.number})"
-        )
-    elif not found.stands:
-        lines.append("SUPERSEDED by later data")
-    return "\n".join(lines)
-
-
-def _signature(entry: Entry) -> Signature:
     try:
         after: Mapping[str, Any] = entry.after
         return Signature(
@@ -301,6 +214,100 @@ def _signature(entry: Entry) -> Signature:
         ) from None
 
 
+def of(connection: Connection, subject: Subject) -> Iterator[Signature]:
+    """Return the signatures of a subject, the oldest first; also those that are superseded."""
+    wanted = Wanted(action=SIGNED, kind=subject.kind, subject=subject.id)
+    return map(signature, trail.find(connection, wanted))
+
+
+def get(connection: Connection, number: int) -> Signature:
+    """Return the signature with a number.
+
+    Raises:
+        TrailError: the trail has no such entry.
+        SignatureError: the entry is no signature.
+    """
+    entry = trail.get(connection, number)
+    if entry.action != SIGNED:
+        raise SignatureError(f"Entry {number} of the audit trail is no signature.")
+    return signature(entry)
+
+
+def signed_content(connection: Connection, signed: Signature) -> bytes:
+    """Return exactly the bytes that were signed.
+
+    Raises:
+        SignatureError: they are not there, or are others.
+    """
+    stored = connection.scalar(
+        sa.select(signed_records.c.content).where(signed_records.c.digest == signed.digest)
+    )
+    if stored is None or sha256(stored).digest() != signed.digest:
+        raise SignatureError(
+            f"What signature {signed.number} signed is no longer there as it was signed: "
+            "look with coldtrail gateway audit verify."
+        )
+    return bytes(stored)
+
+
+def standing(connection: Connection, signed: Signature, current_hash: bytes) -> Standing:
+    """Tell whether a signature stands over what is true now; changes nothing.
+
+    A signature that was superseded once stays so, also where the data become what they were.
+    """
+    entry = _superseded(connection, signed)
+    return Standing(entry is None and current_hash == signed.digest, entry)
+
+
+def review(
+    connection: Connection, signed: Signature, current_hash: bytes, now_ms: int
+) -> Standing:
+    """Tell the same, and where it no longer stands, see to it that the trail says so.
+
+    For whoever keeps the data (`coldtrail` itself is the actor): a signature is never superseded
+    silently, and nothing of it is deleted. Needs a transaction that writes.
+    """
+    trail.lock(connection)
+    found = standing(connection, signed, current_hash)
+    if found.stands or found.superseded:
+        return found
+    entry = trail.append(
+        connection,
+        trail.SYSTEM,
+        SUPERSEDED,
+        signed.subject,
+        {"sha256": signed.digest.hex()},
+        {"sha256": current_hash.hex()},
+        "The data are others than those that were signed.",
+        now_ms,
+        answers=signed.number,
+    )
+    return Standing(stands=False, superseded=entry)
+
+
+def manifest(signed: Signature, found: Standing) -> str:
+    """Return what every readable form of a signed record must show (11.50(b)), as lines."""
+    entry = signed.entry
+    local = local_time.local_iso(entry.at_ms, entry.offset_min)
+    lines = [
+        f"Electronically signed by {printable(entry.actor.name)} ({printable(entry.actor.id)})",
+        f"Meaning: {printable(signed.meaning)}",
+        f"Signed at: {iso(entry.at_ms)} (local time {local}, {printable(entry.actor.zone)})",
+    ]
+    if entry.why:
+        lines.append(f"Reason: {printable(entry.why)}")
+    lines.append(f"SHA-256 of what was signed: {signed.digest.hex()}")
+    lines.append(f"Entry in the audit trail: {entry.number}, {entry.digest.hex()}")
+    if found.superseded:
+        lines.append(
+            f"SUPERSEDED by later data at {iso(found.superseded.at_ms)} "
+            f"(entry {found.superseded.number})"
+        )
+    elif not found.stands:
+        lines.append("SUPERSEDED by later data")
+    return "\n".join(lines)
+
+
 def _has_signed(connection: Connection, signer: Actor, session: str, now_ms: int) -> bool:
     wanted = Wanted(
         actor=signer.id, action=SIGNED, since_ms=now_ms - CONTINUOUS_MS, until_ms=now_ms + 1
@@ -308,6 +315,6 @@ def _has_signed(connection: Connection, signer: Actor, session: str, now_ms: int
     return any(entry.after["session"] == session for entry in trail.find(connection, wanted))
 
 
-def _superseded(connection: Connection, signature: Signature) -> Entry | None:
-    wanted = Wanted(action=SUPERSEDED.name, answers=signature.number)
+def _superseded(connection: Connection, signed: Signature) -> Entry | None:
+    wanted = Wanted(action=SUPERSEDED.name, answers=signed.number)
     return next(trail.find(connection, wanted), None)
