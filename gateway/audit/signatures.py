@@ -8,7 +8,7 @@ about, so that a signature cannot be moved to another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -80,10 +80,6 @@ class Proof:
     components: frozenset[str]
 
 
-Authenticate = Callable[[int], Proof]
-"""Asks the signer for so many different components now, and raises where they do not prove it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Signature:
     """A signature: its entry in the trail, and what that says of it."""
@@ -130,6 +126,18 @@ def content_hash(kind: SigningKind, subject: Subject, record: Json) -> bytes:
     return sha256(content(kind, subject, record)).digest()
 
 
+def needed(connection: Connection, signer: Actor, session: str, now_ms: int) -> int:
+    """Return how many components the next signature needs in this session (11.200(a)(1))."""
+    wanted = Wanted(
+        actor=signer.id, action=SIGNED, since_ms=now_ms - CONTINUOUS_MS, until_ms=now_ms + 1
+    )
+    has_signed = any(
+        entry.actor.kind is signer.kind and entry.after["session"] == session
+        for entry in trail.find(connection, wanted)
+    )
+    return 1 if has_signed else FIRST
+
+
 def sign(
     connection: Connection,
     signer: Actor,
@@ -137,14 +145,15 @@ def sign(
     subject: Subject,
     record: Json,
     why: str,
-    authenticate: Authenticate,
+    proof: Proof,
     session: str,
     now_ms: int,
 ) -> Signature:
     """Sign a record in the transaction that acts upon it, and return the signature.
 
     `record` is what the signer was shown. `session` names the period that he is logged in for and
-    is no secret. `authenticate` is called for as many components as 11.200 asks for here.
+    is no secret. `proof` is what he has proven for this signature, a moment ago, by as many
+    components as are `needed`.
 
     Raises:
         SignatureError: the signer is no person, or the proof is not his or too little.
@@ -158,16 +167,16 @@ def sign(
     if subject.kind != kind.subject:
         raise SignatureError(f"A {kind.name} signs a {kind.subject}, not a {subject.kind}.")
     signed = content(kind, subject, record)
-    needed = 1 if _has_signed(connection, signer, session, now_ms) else FIRST
-    proof = authenticate(needed)
+    least = needed(connection, signer, session, now_ms)
     if proof.person != signer.id:
         raise SignatureError(
             "Who has authenticated is not who signs: log in as yourself, and sign again."
         )
-    if len(proof.components) < needed:
+    if len(proof.components) < least:
         raise SignatureError(
-            f"Signing needs {needed} components here, such as password and code, and "
-            f"{len(proof.components)} was given: sign again with both."
+            "The first signature of a session needs two components, such as password and code, "
+            f"and each further one needs one. Here {least} must be given, and it was "
+            f"{len(proof.components)}: sign again."
         )
     digest = sha256(signed).digest()
     entry = trail.append(
@@ -306,13 +315,6 @@ def manifest(signed: Signature, found: Standing) -> str:
     elif not found.stands:
         lines.append("SUPERSEDED by later data")
     return "\n".join(lines)
-
-
-def _has_signed(connection: Connection, signer: Actor, session: str, now_ms: int) -> bool:
-    wanted = Wanted(
-        actor=signer.id, action=SIGNED, since_ms=now_ms - CONTINUOUS_MS, until_ms=now_ms + 1
-    )
-    return any(entry.after["session"] == session for entry in trail.find(connection, wanted))
 
 
 def _superseded(connection: Connection, signed: Signature) -> Entry | None:

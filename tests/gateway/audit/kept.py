@@ -70,6 +70,10 @@ class Kept:
         with own.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET session_replication_role = replica")
+                for table in (
+                    ("blocks",) if word == "archive" else ("audit_trail", "signed_records")
+                ):
+                    connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
             else:
                 # The module's own transactions do not hold back what changes the schema.
                 connection.exec_driver_sql("BEGIN")
@@ -121,12 +125,10 @@ def change(tower: Tower, number: int) -> None:
 
 
 def sign(tower: Tower, record: dict[str, int]) -> signatures.Signature:
-    def authenticate(needed: int) -> Proof:
-        return Proof("ana", frozenset(["password", "totp"]))
-
+    proof = Proof("ana", frozenset(["password", "totp"]))
     with tower.write() as connection:
         return signatures.sign(
-            connection, ANA, KINDS["release"], SHIPMENT, record, "", authenticate, "s1", NOW_MS
+            connection, ANA, KINDS["release"], SHIPMENT, record, "", proof, "s1", NOW_MS
         )
 
 
