@@ -1,22 +1,29 @@
 """Changes in the archive's database, where the trail's transaction does not reach.
 
-The entry comes first and says what is intended; then the change is made; then an entry answers it
-and says whether it was. A program that ends in between leaves an intent without an answer. The next
-one looks at the archive and answers it. So nothing is changed that no entry speaks of.
+The entry comes first and says what is intended; then the change is made; then an entry answers
+it and says whether it was. A program that ends in between leaves an intent without an answer. The
+next one looks at the archive and answers it. So nothing is changed that no entry speaks of.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
+
+from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.audit import trail
 from coldtrail_gateway.audit.canonical import Json
 from coldtrail_gateway.audit.trail import Action, Actor, Entry, Subject
+from coldtrail_gateway.contract.printable import printable
+from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store.tower.database import Tower
 
 DONE: Final = Action("intent.carried-out")
 NOT_DONE: Final = Action("intent.not-carried-out")
+
+_LOOKED: Final = "Found by looking: the program ended before it could say so."
 
 UNDER_WAY_MS: Final = 60_000
 """How long an intent is left to the program that has it: every wait at a database is shorter."""
@@ -55,10 +62,14 @@ def carry_out(
     try:
         result = change(intent)
     except Exception as error:
-        # What fails at its very end may have been done.
-        answer(tower, intent, now(), done=look(intent), why=str(error))
+        # Where this fails, too, it is left to `reconcile`.
+        with suppress(GatewayError):
+            done = look(intent)  # what fails at its very end may have been done
+            with tower.write() as connection:
+                _answer(connection, intent, now(), done=done, why=str(error))
         raise
-    answer(tower, intent, now(), done=True, why="")
+    with tower.write() as connection:
+        _answer(connection, intent, now(), done=True, why="")
     return result
 
 
@@ -71,31 +82,31 @@ def reconcile(tower: Tower, looks: Mapping[str, Look], now_ms: int) -> list[Entr
         StoreError: a database does not answer.
     """
     with tower.read() as connection:
-        left = trail.unanswered(connection)
-    return [
-        answer(
-            tower,
-            intent,
-            now_ms,
-            done=looks[intent.action](intent),
-            why="Found by looking: the program ended before it could say so.",
-        )
-        for intent in left
-        if intent.action in looks and abs(now_ms - intent.at_ms) > UNDER_WAY_MS
-    ]
+        left = [
+            intent
+            for intent in trail.unanswered(connection)
+            if intent.action in looks and abs(now_ms - intent.at_ms) > UNDER_WAY_MS
+        ]
+    answers = []
+    for intent in left:
+        done = looks[intent.action](intent)
+        with tower.write() as connection:
+            trail.lock(connection)
+            if intent in trail.unanswered(connection):  # nobody else was faster
+                answers.append(_answer(connection, intent, now_ms, done=done, why=_LOOKED))
+    return answers
 
 
-def answer(tower: Tower, intent: Entry, now_ms: int, *, done: bool, why: str) -> Entry:
-    """Say in the trail whether what was intended was done."""
-    with tower.write() as connection:
-        return trail.append(
-            connection,
-            trail.SYSTEM,
-            DONE if done else NOT_DONE,
-            intent.subject,
-            None,
-            None,
-            why,
-            now_ms,
-            answers=intent.number,
-        )
+def _answer(connection: Connection, intent: Entry, now_ms: int, *, done: bool, why: str) -> Entry:
+    outcome = DONE if done else NOT_DONE
+    return trail.append(
+        connection,
+        trail.SYSTEM,
+        outcome,
+        intent.subject,
+        None,
+        None,
+        printable(why),
+        now_ms,
+        answers=intent.number,
+    )

@@ -150,7 +150,7 @@ def _unseen(
     sentences = []
     last = checked.good[-1]
     later = max(entries.head - last.entries[1], 0)
-    if blocks.unanchored or later:
+    if blocks.unanchored or later > 1:  # one says that this anchor was made
         sentences.append(
             f"Behind the last anchor, of {iso(last.made_ms)}, are {blocks.unanchored} blocks and "
             f"{later} entries: of these, removed rows, a cut tail, changed times of arrival and "
