@@ -51,6 +51,10 @@ _NAME: Final = re.compile(r"anchor-(\d{6,})\.json")
 _PAGE: Final = 1000
 _WAIT_S: Final = 10.0  # for gateways whose transactions are unfinished
 _LONGEST_LINE: Final = 64 * 1024
+_NEW_SERIES: Final = (
+    "No anchor was made. If it is lost for good, begin another series: in another folder "
+    "(--anchors) and with another key (--key)."
+)
 
 
 class AnchorError(GatewayError):
@@ -218,19 +222,37 @@ def make(
         made = numbers(folder)
         last = read(folder, made[-1]) if made else None
         key = _key(folder, key_file)
+        signed_by = anchor_keys.fingerprint(key.public_key())
+        _check_known(tower, folder, signed_by, last)
         if last:
-            _record(tower, last, actor, now_ms)  # an earlier run ended before it could
+            _record(tower, last, signed_by, actor, now_ms)  # an earlier run ended before it could
         anchor = _make(store, tower, folder, key, last, now_ms)
-        _record(tower, anchor, actor, now_ms)
+        _record(tower, anchor, signed_by, actor, now_ms)
         if tsa is not None:
             _write(_file(folder, anchor.number, "tsr"), timestamps.request(tsa, anchor.statement))
     return anchor
 
 
-def recorded(connection: Connection) -> dict[int, bytes]:
-    """Return the hash of each anchor that was made, as the trail has it."""
-    made = trail.find(connection, Wanted(action=MADE.name))
-    return {int(entry.subject.id): bytes.fromhex(entry.after["sha256"]) for entry in made}
+def recorded(connection: Connection) -> dict[str, dict[int, bytes]]:
+    """Return the hash of each anchor that was made, by number, as the trail has it.
+
+    By the fingerprint of the key that signed them: another key begins another series.
+    """
+    found: dict[str, dict[int, bytes]] = {}
+    for entry in trail.find(connection, Wanted(action=MADE.name)):
+        series = found.setdefault(entry.after["signed_by"], {})
+        series[int(entry.subject.id)] = bytes.fromhex(entry.after["sha256"])
+    return found
+
+
+def _check_known(tower: Tower, folder: Path, signed_by: str, last: Anchor | None) -> None:
+    with tower.read() as connection:
+        known = max(recorded(connection).get(signed_by, {}), default=0)
+    if known > (last.number if last else 0):
+        raise AnchorError(
+            f"Anchor {known}, which the audit trail knows, is not in {folder}: bring its files "
+            f"back. {_NEW_SERIES}"
+        )
 
 
 def _make(
@@ -293,18 +315,34 @@ def _lines(store: Store, tower: Tower, counted: _Counted) -> Iterator[bytes]:
         raise AnchorError(
             f"The archive no longer has the block that the last anchor ends with (row "
             f"{counted.cursor.id}): find out what was changed with coldtrail gateway audit "
-            "verify. No anchor was made."
+            f"verify. {_NEW_SERIES}"
         ) from None
     with tower.read() as connection:
+        _check_head(connection, counted)
         for entry in trail.find(connection, Wanted(after=counted.entry)):
             if entry.number != counted.entry + 1 or entry.previous != counted.head:
-                raise AnchorError(
-                    f"Entry {entry.number} of the audit trail does not follow what is anchored: "
-                    "find out what was changed with coldtrail gateway audit verify. No anchor "
-                    "was made."
-                )
+                raise _unfollowed(entry.number)
             counted.entry, counted.head = entry.number, entry.digest
             yield entry_line(entry.number, entry.digest)
+
+
+def _check_head(connection: Connection, counted: _Counted) -> None:
+    """Refuse to go on where the last entry that was anchored is not there, or is another."""
+    if counted.entry == 0:
+        return
+    try:
+        there = trail.get(connection, counted.entry).digest
+    except trail.TrailError:
+        there = b""
+    if there != counted.head:
+        raise _unfollowed(counted.entry)
+
+
+def _unfollowed(number: int) -> AnchorError:
+    return AnchorError(
+        f"Entry {number} of the audit trail does not fit what is anchored: find out what was "
+        f"changed with coldtrail gateway audit verify. {_NEW_SERIES}"
+    )
 
 
 def _settled(feed: Feed, counted: _Counted) -> Iterator[tuple[str, Archived]]:
@@ -338,12 +376,16 @@ def _written(lines: Iterator[bytes], file: gzip.GzipFile, counted: _Counted) -> 
         yield merkle.leaf(line)
 
 
-def _record(tower: Tower, anchor: Anchor, actor: Actor, now_ms: int) -> None:
+def _record(tower: Tower, anchor: Anchor, signed_by: str, actor: Actor, now_ms: int) -> None:
     with tower.write() as connection:
         trail.lock(connection)
-        if anchor.number in recorded(connection):
+        if anchor.number in recorded(connection).get(signed_by, {}):
             return
-        after: dict[str, Json] = {"sha256": anchor.digest.hex(), "lines": anchor.lines}
+        after: dict[str, Json] = {
+            "sha256": anchor.digest.hex(),
+            "lines": anchor.lines,
+            "signed_by": signed_by,
+        }
         subject = Subject(SUBJECT, str(anchor.number))
         trail.append(connection, actor, MADE, subject, None, after, "", now_ms)
 

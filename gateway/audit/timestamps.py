@@ -106,4 +106,6 @@ def _decoded(answer: bytes, of: str) -> TimeStampResponse:
     try:
         return decode_timestamp_response(answer)
     except ValueError as error:
-        raise TimestampError(f"What {of} holds is no time stamp (RFC 3161).") from error
+        raise TimestampError(
+            f"What {of} holds is no time stamp in DER (RFC 3161): {error}."
+        ) from error

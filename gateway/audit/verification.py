@@ -84,7 +84,8 @@ def verify(
         StoreError: a database does not answer.
     """
     found: list[Finding] = []
-    checked = _anchors(tower, folder, public_key, authority, progress, found)
+    recorded = _recorded(tower)
+    checked = _anchors(recorded, folder, public_key, authority, progress, found)
     entries = TrailCheck(tower, checked.entries() if checked else {}, progress)
     found += entries.run()
     with tower() as connection:
@@ -98,6 +99,11 @@ def verify(
     )
     found += blocks.run()
     unseen = _unseen(checked, blocks, entries, public_key, authority)
+    unseen += [
+        f"The audit trail knows anchors {min(series)} to {max(series)} that another key signed "
+        f"({signed_by}): verify them with --anchors and --public-key."
+        for signed_by, series in recorded.items()
+    ]
     if not any(finding.where is Where.TRAIL for finding in found):
         unseen += _unanswered(tower)
     return Report(
@@ -111,8 +117,16 @@ def verify(
     )
 
 
+def _recorded(tower: ReadTower) -> dict[str, dict[int, bytes]]:
+    try:
+        with tower() as connection:
+            return anchors.recorded(connection)
+    except (GatewayError, ValueError, LookupError, TypeError):
+        return {}  # what is wrong with the trail is named where the trail is checked
+
+
 def _anchors(
-    tower: ReadTower,
+    recorded: dict[str, dict[int, bytes]],
     folder: Path,
     public_key: Path | None,
     authority: Path | None,
@@ -120,20 +134,15 @@ def _anchors(
     found: list[Finding],
 ) -> AnchorCheck | None:
     try:
-        with tower() as connection:
-            recorded = anchors.recorded(connection)
-    except (GatewayError, ValueError, LookupError, TypeError):
-        recorded = {}  # what is wrong with the trail is named where the trail is checked
-    if not anchors.numbers(folder) and not recorded:
-        return None
-    try:
         key = anchor_keys.public(public_key or folder / anchors.PUBLIC)
     except anchor_keys.AnchorKeyError as error:
         if public_key is not None:
             raise
-        found.append(Finding(Where.ANCHOR, What.MISSING, None, str(error)))
+        if anchors.numbers(folder) or recorded:
+            found.append(Finding(Where.ANCHOR, What.MISSING, None, str(error)))
         return None
-    checked = AnchorCheck(folder, key, recorded, authority, progress)
+    series = recorded.pop(anchor_keys.fingerprint(key), {})
+    checked = AnchorCheck(folder, key, series, authority, progress)
     found += checked.run()
     return checked
 
