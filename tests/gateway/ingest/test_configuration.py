@@ -23,8 +23,8 @@ def test_a_configuration_is_noted_when_it_is_another(tmp_path: Path, mosquitto: 
     with_password = plain.replace("mqtt://", "mqtt://gate:hunter2@")
     with running(tmp_path, plain) as served:
         served.stop(signal.SIGTERM)
-        for url in (plain, with_password):
-            with Gateway(tmp_path, url, log="again.log") as again:
+        for log, url in (("same.log", plain), ("other.log", with_password)):
+            with Gateway(tmp_path, url, log=log) as again:
                 until(lambda: "online" in again.said(), again.said)
                 again.stop(signal.SIGTERM)
     first, second = noted(served.database)
