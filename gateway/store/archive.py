@@ -194,6 +194,27 @@ _AFTER = (
     .order_by(blocks.c.id)
     .limit(bindparam("b_limit"))
 )
+# As they stand there: what somebody has put in a column must not stop whoever looks for that.
+_STORED = (
+    sa.select(
+        *(
+            sa.type_coerce(column, sa.types.NullType()).label(column.name)
+            for column in (
+                blocks.c.id,
+                blocks.c.tracker,
+                blocks.c.digest,
+                blocks.c.sealed,
+                blocks.c.key_version,
+                blocks.c.received_ms,
+                blocks.c.chain,
+                blocks.c.number,
+            )
+        )
+    )
+    .where(blocks.c.id > bindparam("b_after"))
+    .order_by(blocks.c.id)
+    .limit(bindparam("b_limit"))
+)
 
 
 class Archive:
@@ -347,6 +368,14 @@ class Archive:
         """
         some = {"b_after": row, "b_last": last, "b_limit": limit}
         return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
+
+    def stored(self, row: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` blocks behind a row number, by column, without any conversion.
+
+        For whoever looks for what was altered: a column may hold what is never written there.
+        """
+        some = {"b_after": row, "b_limit": limit}
+        return [found._asdict() for found in self._connection.execute(_STORED, some)]
 
     def digest(self, row: int) -> bytes | None:
         """Return the SHA-256 of the block with a row number; None where there is none."""
