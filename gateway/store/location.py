@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from coldtrail_gateway import urls
+from coldtrail_gateway.store.errors import StoreError
 from coldtrail_gateway.urls import Url
 
 _SQLITE = "sqlite:"
@@ -35,6 +36,36 @@ def parse(text: str) -> Path | Url:
     if url.scheme not in _SERVERS:
         raise ValueError("it is neither SQLite nor PostgreSQL")
     return url
+
+
+def named(place: str | Path) -> Path | Url:
+    """Return what a text or a path names.
+
+    Raises:
+        StoreError: it is a text and names no database.
+    """
+    try:
+        return place if isinstance(place, Path) else parse(place)
+    except ValueError as error:
+        raise unusable(error) from None
+
+
+def unusable(error: ValueError) -> StoreError:
+    """Return the sentence about a text that names no database."""
+    return StoreError(
+        f"The database cannot be used: {error}. Name it by a path, sqlite:///FILE or "
+        "postgresql://USER@HOST/NAME."
+    )
+
+
+def beside(place: Path | Url, word: str) -> Path | Url:
+    """Return where a second database lies that belongs to one.
+
+    Beside the file ``gateway.db`` lies ``gateway.WORD.db``; a server holds both.
+    """
+    if isinstance(place, Path):
+        return place.with_name(f"{place.stem}.{word}{place.suffix}")
+    return place
 
 
 def _file(name: str) -> Path:

@@ -39,6 +39,7 @@ _SYNCHRONOUS: Final = """
         false
     )
 """
+_SET: Final = "SELECT set_config(%s, %s, false)"
 # What no session can set, and why it must be so.
 _SERVER: Final = {
     "fsync": ("on", "a power cut would take confirmed blocks: set fsync = on"),
@@ -50,8 +51,10 @@ _SERVER: Final = {
 }
 
 
-def engine(url: Url) -> Engine:
+def engine(url: Url, schema: str | None) -> Engine:
     """Return an engine of a server; a connection fails where the server is not safe.
+
+    Tables are looked for in `schema` alone; None leaves that to the role and the URL.
 
     Raises:
         ValueError: the URL's query is not one of PostgreSQL's; the message quotes nothing of it.
@@ -77,7 +80,9 @@ def engine(url: Url) -> Engine:
         with connection.cursor() as cursor:
             cursor.execute(_SYNCHRONOUS)
             for name, value in _SESSION.items():
-                cursor.execute("SELECT set_config(%s, %s, false)", (name, value))
+                cursor.execute(_SET, (name, value))
+            if schema is not None:
+                cursor.execute(_SET, ("search_path", schema))
             for name, (wanted, reason) in _SERVER.items():
                 cursor.execute("SELECT current_setting(%s)", (name,))
                 row = cursor.fetchone()

@@ -1,8 +1,9 @@
-"""The tables. `blocks` is the evidence; `kept` is derived from it, and rebuilt at each start."""
+"""The tables of the archive, as the newest revision in `migrations/archive` leaves them.
+
+`blocks` is the evidence; `kept` is derived from it, and rebuilt at each start.
+"""
 
 from __future__ import annotations
-
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import (
@@ -17,19 +18,15 @@ from sqlalchemy import (
     String,
     Table,
 )
-from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.store.dialect import insert, one_at_a_time, take_time
 from coldtrail_gateway.store.text import AnyString, AnyText
-
-# 1 had no commands; 2 had other indexes, and one quarantine for everything.
-VERSION: Final = 3
 
 metadata = MetaData()
 
 # SQLite numbers rows by itself only where the type is exactly INTEGER.
 _RowId = BigInteger().with_variant(Integer(), "sqlite")
 
+# What programs look at that are older than the revisions in `migrations/archive`.
 schema = Table("coldtrail_schema", metadata, Column("version", Integer, primary_key=True))
 
 trackers = Table(
@@ -138,40 +135,3 @@ refused = Table(
     Column("reason", AnyText, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
-
-
-def version(connection: Connection) -> int | None:
-    """Return the version of the schema; None where there is none."""
-    if not sa.inspect(connection).has_table(schema.name):
-        return None
-    return connection.scalar(sa.select(schema.c.version))
-
-
-def create(connection: Connection) -> None:
-    """Make the tables, or bring those of an earlier version to this one; leave a newer one."""
-    one_at_a_time(connection)
-    take_time(connection)
-    found = version(connection)
-    if found is not None and found >= VERSION:
-        return
-    if found is not None:
-        _upgrade(connection)
-    metadata.create_all(connection)
-    for table in metadata.sorted_tables:
-        for index in table.indexes:
-            # Making all leaves out what a table that was there already has not.
-            index.create(connection, checkfirst=True)
-    if found is None:
-        connection.execute(insert(connection, schema).values(version=VERSION))
-    else:
-        connection.execute(sa.update(schema).values(version=VERSION))
-
-
-def _upgrade(connection: Connection) -> None:
-    """Change what a table of an earlier version has; what it has not is made afterwards."""
-    for index in ("commands_open", "blocks_digest", "blocks_number"):
-        connection.execute(sa.text(f"DROP INDEX IF EXISTS {index}"))
-    added = sa.schema.CreateColumn(quarantine.c.known).compile(dialect=connection.dialect)
-    connection.execute(sa.text(f"ALTER TABLE quarantine ADD COLUMN {added}"))
-    named = quarantine.c.topic.in_(sa.select(sa.type_coerce(trackers.c.id, AnyText)))
-    connection.execute(sa.update(quarantine).values(known=named))

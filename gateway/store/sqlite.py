@@ -21,8 +21,10 @@ _NETWORK: Final = re.compile(
 )
 
 
-def engine(path: Path, *, create: bool) -> Engine:
+def engine(path: Path, *, create: bool, first: str) -> Engine:
     """Return an engine of a file; with `create`, make it where it is not there yet.
+
+    `first` says what to do where it is missing.
 
     Raises:
         StoreError: there is none, it cannot be made, or its file system cannot hold one.
@@ -32,8 +34,7 @@ def engine(path: Path, *, create: bool) -> Engine:
         _create_private(path)
     elif not _exists(path):
         raise StoreError(
-            f"There is no database at {path}: register a tracker first "
-            "(coldtrail gateway register FILE), or name the right one with --db."
+            f"There is no database at {path}: {first}, or name the right one with --db."
         )
     kind = file_system(path.resolve(), Path("/proc/self/mountinfo"))
     if _NETWORK.fullmatch(kind):

@@ -23,6 +23,8 @@ MISSING = (
     "or put its initdb and postgres on PATH."
 )
 
+LATER = sa.text("UPDATE coldtrail_revision SET version_num = '9999_later'")
+"""Makes a database one that a later program has brought on."""
 
 _numbers = itertools.count()
 
@@ -125,6 +127,17 @@ def create(server: str, options: str = "") -> str:
 def engine(url: str) -> sa.Engine:
     """Return an engine of the tests' own at a database, which nothing is hidden from."""
     return sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+
+
+def revision(url: str) -> str | None:
+    """Return what a database says its revision is."""
+    own = engine(url)
+    with own.connect() as connection:
+        found: str | None = connection.scalar(
+            sa.text("SELECT version_num FROM coldtrail_revision")
+        )
+    own.dispose()
+    return found
 
 
 def tamper(url: str, *statements: sa.Executable) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -13,17 +11,14 @@ from typing import Any
 
 import cbor2
 import pytest
-import sqlalchemy as sa
 from click.testing import CliRunner
 
 from coldtrail_boards.profiles import profile as profiles
 from coldtrail_gateway.cli.main import gateway
 from coldtrail_gateway.contract.command import MAX_PROFILE, Outcome, Value, configure
-from coldtrail_gateway.store import schema
-from coldtrail_gateway.store.database import Store, StoreError
+from coldtrail_gateway.store.database import Store
 from coldtrail_simulator.services.clock_server import ClockServer
 from coldtrail_simulator.services.mosquitto import Broker
-from tests.gateway import databases
 from tests.gateway.running import Client, Gateway, coldtrail, registration
 from tests.support.blocks import cddl
 from tests.support.blocks.blockmaker import Maker, opened
@@ -127,26 +122,6 @@ def test_no_profile_of_the_contract_is_too_long() -> None:
     }  # fmt: skip
     assert cddl.is_valid("profile", cbor2.dumps(widest))
     assert len(cbor2.dumps(widest, canonical=True)) <= MAX_PROFILE
-
-
-def test_a_database_without_commands_gets_them(tmp_path: Path) -> None:
-    """Version 1 had none, and no other difference to version 2, of which this file is."""
-    path = tmp_path / "gateway.db"
-    shutil.copy(Path(__file__).parents[1] / "store" / "data" / "gateway-2.db", path)
-    with sqlite3.connect(path) as old:
-        old.execute("DROP TABLE commands")
-        old.execute("UPDATE coldtrail_schema SET version = 1")
-    with Store(str(path), create=False) as store, store.read() as tables:
-        assert tables.commands.of("CT-1") == []
-    with sqlite3.connect(path) as new:
-        assert list(new.execute("SELECT version FROM coldtrail_schema")) == [(schema.VERSION,)]
-
-
-def test_a_newer_database_is_left_alone(database: str) -> None:
-    Store(database, create=True).close()
-    databases.tamper(database, sa.update(schema.schema).values(version=schema.VERSION + 1))
-    with pytest.raises(StoreError, match="a newer one"):
-        Store(database, create=True)
 
 
 def test_the_oldest_open_command_is_retained_and_replaced_by_its_outcome(

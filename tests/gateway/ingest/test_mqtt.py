@@ -13,9 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import sqlalchemy as sa
 
-from coldtrail_gateway.store import schema
 from coldtrail_gateway.store.database import Store
 from coldtrail_simulator.services.clock_server import ClockServer
 from coldtrail_simulator.services.mosquitto import Broker
@@ -283,8 +281,7 @@ def test_what_cannot_be_served_ends_with_a_sentence(tmp_path: Path, mosquitto: B
     coldtrail("gateway", "register", registration(tmp_path), "--db", database)
     newer = tmp_path / "newer.db"
     Store(str(newer), create=True).close()
-    newest = sa.update(schema.schema).values(version=schema.VERSION + 1)
-    databases.tamper(f"sqlite:///{newer}", newest)
+    databases.tamper(f"sqlite:///{newer}", databases.LATER)
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at " * 100)
     busy = socket.create_server(("127.0.0.1", 0))
     taken = busy.getsockname()[1]

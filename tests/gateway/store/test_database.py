@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from coldtrail_gateway.store import schema
 from coldtrail_gateway.store.database import Store, StoreError
 from tests.gateway import databases
 
@@ -42,8 +41,7 @@ def test_a_store_closes_its_connections_whatever_ends_it(tmp_path: Path) -> None
 
 def test_a_database_that_is_refused_is_not_held_open(tmp_path: Path) -> None:
     Store(f"{tmp_path}/gateway.db", create=True).close()
-    newer = sa.update(schema.schema).values(version=schema.VERSION + 1)
-    databases.tamper(f"sqlite:///{tmp_path}/gateway.db", newer)
+    databases.tamper(f"sqlite:///{tmp_path}/gateway.db", databases.LATER)
     with pytest.raises(StoreError, match="a newer one"):
         Store(f"{tmp_path}/gateway.db", create=False)
     assert opened(tmp_path) == []

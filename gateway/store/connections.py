@@ -1,0 +1,90 @@
+"""The connections to one database, whatever it holds: its engine, its schema, its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from coldtrail_gateway import keyfiles
+from coldtrail_gateway.store import location, postgresql, sqlite
+from coldtrail_gateway.store.errors import VALUE_ERRORS, StoreError, translated
+from coldtrail_gateway.store.migrations.history import History
+from coldtrail_gateway.urls import Url
+
+
+class Connections:
+    """Opens a database and brings its schema to the newest revision, where that may be done.
+
+    Raises:
+        StoreError: it cannot be reached, or its revision is not known; without `create` also
+            where there is none yet.
+    """
+
+    def __init__(self, place: Path | Url, history: History, *, create: bool) -> None:
+        self._name = str(place)
+        self._file = place if isinstance(place, Path) else None
+        self._engine = _engine(place, history, create=create)
+        try:
+            self._prepare(history, create=create)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def shared(self) -> Path | None:
+        """The database file where others can read it."""
+        file = self._file
+        return None if file is None or keyfiles.is_private(file) else file
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Connection]:
+        """All or nothing, on a connection of its own; without `write` a consistent view.
+
+        Raises:
+            DataError: nothing was written, because the database does not take one of the values.
+            StoreError: the database does not answer as it must, and nothing was written.
+        """
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(coldtrail_write=write)
+                if not write and connection.dialect.name == "postgresql":
+                    # SQLite reads from one snapshot by itself.
+                    connection.execution_options(isolation_level="REPEATABLE READ")
+                with connection.begin():
+                    yield connection
+        except (SQLAlchemyError, *VALUE_ERRORS) as error:
+            # A driver's error may quote what a URL or a row holds, and a traceback the error.
+            raise translated(error, self._name) from None
+
+    def _prepare(self, history: History, *, create: bool) -> None:
+        with self.transaction(write=False) as connection:
+            found = history.revision(connection)
+        if create if found is None else found != history.newest and history.knows(found):
+            with self.transaction(write=True) as connection:
+                history.upgrade(connection)
+                found = history.revision(connection)
+        if found is None:
+            raise StoreError(f"{self._name} holds no {history.holds}: {history.first}.")
+        if found != history.newest:
+            raise StoreError(
+                f"{self._name} has schema {found}, and this program works with {history.newest}: "
+                "use the version of Coldtrail that made it, or a newer one, or name another with "
+                "--db."
+            )
+
+
+def _engine(place: Path | Url, history: History, *, create: bool) -> Engine:
+    if isinstance(place, Path):
+        return sqlite.engine(place, create=create, first=history.first)
+    try:
+        return postgresql.engine(place, history.schema)
+    except ValueError as error:
+        raise location.unusable(error) from None

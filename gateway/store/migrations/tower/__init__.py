@@ -1,0 +1,1 @@
+"""The tower's revisions, the oldest first; one that is released is never changed."""

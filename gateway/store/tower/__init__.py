@@ -1,0 +1,1 @@
+"""The tower's database: the read model, and what people decide."""
