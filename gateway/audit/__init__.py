@@ -1,1 +1,1 @@
-"""Who may do what, who did what, when and why, and proof that nobody hid it."""
+"""Who did what, when and why, so that nobody can hide it."""
