@@ -9,10 +9,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.audit.operations import Operation, Touches
+from coldtrail_gateway.audit.canonical import Json
+from coldtrail_gateway.audit.operations import FREE, Operation, Touches
 from coldtrail_gateway.audit.people_tables import shipment_parties
 from coldtrail_gateway.audit.roles import ROLES, Permission
-from coldtrail_gateway.audit.trail import Actor, Kind
+from coldtrail_gateway.audit.trail import Action, Actor, Entry, Kind, Subject, append
+from coldtrail_gateway.audit.trail import console as console_actor
 from coldtrail_gateway.errors import GatewayError
 
 
@@ -31,9 +33,7 @@ class Scope:
         return self.everything or bool(self.organisations)
 
     def __or__(self, other: Scope) -> Scope:
-        return Scope(
-            self.everything or other.everything, self.organisations | other.organisations
-        )
+        return Scope(self.everything or other.everything, self.organisations | other.organisations)
 
     def __and__(self, other: Scope) -> Scope:
         if self.everything or other.everything:
@@ -56,6 +56,11 @@ class Who:
     account: int | None
     rights: Mapping[Permission, Scope] = field(default_factory=dict)
     session: int | None = None
+
+    @property
+    def mark(self) -> str:
+        """What tells this actor from every other, such as ``person:ana`` or ``console:root``."""
+        return f"{self.actor.kind.value}:{self.actor.id}"
 
     def scope(self, operation: Operation) -> Scope:
         """Return for whose shipments an operation is open to them; nowhere where it is not."""
@@ -97,6 +102,39 @@ STRANGER: Final = Who(Actor(Kind.PERSON, "stranger", "nobody", "unknown"), None)
 """Who has not signed in."""
 
 
+def console() -> Who:
+    """Return who types at this machine's terminal.
+
+    Whoever can write the database's file can do everything, and the operating system says who
+    may. So the console may do everything but sign, which a person does with a second proof.
+    """
+    held = dict.fromkeys(set(Permission) - {Permission.SIGN}, EVERYWHERE)
+    return Who(console_actor(), None, held)
+
+
+def record(
+    connection: Connection,
+    who: Who,
+    operation: Operation,
+    subject: Subject,
+    before: Json,
+    after: Json,
+    why: str,
+    now_ms: int,
+) -> Entry:
+    """Record a change that somebody is about to make, if they may make it.
+
+    Everything but what concerns one's own account needs a reason.
+
+    Raises:
+        Denied: they may not.
+        TrailError: the reason is missing.
+    """
+    who.check(operation)
+    action = Action(operation.name, needs_why=operation.touches not in FREE)
+    return append(connection, who.actor, action, subject, before, after, why, now_ms)
+
+
 def rights(held: Iterable[tuple[str, str | None]]) -> dict[Permission, Scope]:
     """Return what these roles add up to; each is held for an organisation or, None, for all."""
     sums: dict[Permission, Scope] = {}
@@ -129,9 +167,7 @@ def visible(
     )
 
 
-def check_shipment(
-    connection: Connection, who: Who, operation: Operation, shipment: str
-) -> None:
+def check_shipment(connection: Connection, who: Who, operation: Operation, shipment: str) -> None:
     """Refuse a shipment that they may not see, in the words used for one that does not exist.
 
     Raises:

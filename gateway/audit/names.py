@@ -82,6 +82,6 @@ def shown_name(text: str) -> str:
     return name
 
 
-def _scripts(word: str) -> set[str]:
+def _scripts(word: str) -> frozenset[str]:
     letters = (unicodedata.name(one, "").partition(" ")[0] for one in word if one.isalpha())
     return _CONFUSABLE.intersection(letters)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from coldtrail_gateway.audit.roles import Permission as P
+from coldtrail_gateway.audit.roles import Permission
+
+P = Permission
 
 
 class Kind(StrEnum):
@@ -86,7 +88,8 @@ _ALL: Final = (
     _change("people.add", Touches.PEOPLE, P.ADMINISTER),
     _change("people.disable", Touches.PEOPLE, P.ADMINISTER),
     _change("people.enable", Touches.PEOPLE, P.ADMINISTER),
-    _change("people.reset", Touches.PEOPLE, P.ADMINISTER),
+    _change("people.code", Touches.PEOPLE, P.ADMINISTER),
+    _change("people.second-factor-off", Touches.PEOPLE, P.ADMINISTER),
     _change("people.sessions-end", Touches.PEOPLE, P.ADMINISTER),
     # --- one's own account
     _change("self.redeem", Touches.NOTHING),

@@ -93,7 +93,7 @@ def again(password: str) -> str:
 def _checked(password: str) -> str:
     given = _normal(password)
     if given is None:
-        raise PasswordRefused(f"A password has at most {LONGEST} characters.")
+        raise PasswordRefused(f"A password is text of at most {LONGEST} characters.")
     if len(given) < SHORTEST:
         raise PasswordRefused(
             f"A password has at least {SHORTEST} characters; spaces and whole sentences are fine."
@@ -102,9 +102,9 @@ def _checked(password: str) -> str:
 
 
 def _normal(password: str) -> str | None:
-    """Return one form for what different keyboards send for one text; None for what is too long.
+    """Return one form for what different keyboards send for one text.
 
-    Raises nothing for a lone surrogate, which no keyboard sends: it is too long by definition.
+    None for what is too long, and for a lone surrogate, which no keyboard sends.
     """
     if len(password) > LONGEST:
         return None

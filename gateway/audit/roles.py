@@ -136,9 +136,7 @@ ROLES: Final = {
         ),
         Role(
             "auditor",
-            frozenset(
-                {P.SHIPMENTS, P.LOCATION, P.CONDITION, P.REPORT, P.UNBLINDED, P.AUDIT}
-            ),
+            frozenset({P.SHIPMENTS, P.LOCATION, P.CONDITION, P.REPORT, P.UNBLINDED, P.AUDIT}),
             Reach.ALL,
             "reads everything, changes nothing",
         ),

@@ -6,9 +6,11 @@ kept sealed under a key in a file of its own: who steals the database alone can 
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -109,15 +111,9 @@ def _bound(account: int) -> bytes:
 
 def _key(path: Path) -> bytes:
     try:
-        try:
-            file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            keyfiles.check(path)
-        else:
-            with os.fdopen(file, "w") as opened:
-                opened.write(secrets.token_hex(_KEY_SIZE) + "\n")
-                opened.flush()
-                os.fsync(opened.fileno())
+        if not path.exists():
+            _make_key(path)
+        keyfiles.check(path)
         with path.open(encoding="ascii") as read:
             key = bytes.fromhex(read.read(2 * _KEY_SIZE + 2))
     except OSError as error:
@@ -130,3 +126,15 @@ def _key(path: Path) -> bytes:
             "belongs to the database."
         )
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Make a key file, whole or not at all; one that another process makes meanwhile stays."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Readable by its owner alone, as the module makes it.
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".key-") as made:
+        made.write(secrets.token_hex(_KEY_SIZE) + "\n")
+        made.flush()
+        os.fsync(made.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(made.name, path)
