@@ -104,6 +104,7 @@ _ALL: Final = (
     _change("tokens.revoke", Touches.PEOPLE, P.ADMINISTER),
     # --- roles
     _read("roles.list", Touches.PEOPLE, P.AUDIT),
+    _read("roles.matrix", Touches.NOTHING),
     _change("roles.grant", Touches.PEOPLE, P.ADMINISTER),
     _change("roles.confirm", Touches.PEOPLE, P.ADMINISTER),
     _change("roles.revoke", Touches.PEOPLE, P.ADMINISTER),

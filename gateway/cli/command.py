@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.contract import command as commands
@@ -120,6 +121,7 @@ def _registered(tables: Tables, tracker: str) -> None:
         )
 
 
+@performs("tracker.command")
 @command.command()
 @click.argument("file", type=FILE)
 @_expires(Action.CONFIGURE)
@@ -139,6 +141,7 @@ def configure(tracker: str, file: Path, **options: Any) -> None:
     _make(tracker, commands.configure(profile), **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.ACKNOWLEDGE)
 def acknowledge(tracker: str, **options: Any) -> None:
@@ -146,6 +149,7 @@ def acknowledge(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.ACKNOWLEDGE.value], **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.LOCATE)
 def locate(tracker: str, **options: Any) -> None:
@@ -153,6 +157,7 @@ def locate(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.LOCATE.value], **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.REBOOT)
 def reboot(tracker: str, **options: Any) -> None:
@@ -160,6 +165,7 @@ def reboot(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.REBOOT.value], **options)
 
 
+@performs("tracker.command")
 @command.command("send-again")
 @click.argument("number", type=click.IntRange(1, 2**32 - 1))
 @_expires(Action.SEND_AGAIN)
@@ -168,6 +174,7 @@ def send_again(tracker: str, number: int, **options: Any) -> None:
     _make(tracker, [Action.SEND_AGAIN.value, number], **options)
 
 
+@performs("tracker.start-shipment")
 @command.command("start-shipment")
 @click.argument("shipment", metavar="ID", callback=parsed(_shipment))
 @_expires(Action.START_SHIPMENT)
@@ -180,6 +187,7 @@ def start_shipment(tracker: str, shipment: str, **options: Any) -> None:
     _make(tracker, [Action.START_SHIPMENT.value, shipment], prepare=prepare, **options)
 
 
+@performs("tracker.start-shipment")
 @command.command("stop-shipment")
 @_expires(Action.STOP_SHIPMENT)
 def stop_shipment(tracker: str, **options: Any) -> None:
@@ -187,6 +195,7 @@ def stop_shipment(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.STOP_SHIPMENT.value], **options)
 
 
+@performs("tracker.commands")
 @command.command("list")
 @database
 @clock_option
@@ -217,6 +226,7 @@ def _moment(ms: int) -> str:
     return iso(ms)[:19].replace("T", " ")
 
 
+@performs("tracker.command")
 @command.command()
 @click.argument("counter", type=click.IntRange(1, 2**53 - 1), required=False)
 @database

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coldtrail_gateway import keyfiles
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.errors import Command
 from coldtrail_gateway.cli.options import FILE, console, echo
 from coldtrail_gateway.contract import block, confirmation, envelope, words
@@ -153,6 +154,7 @@ def print_for_people(shown: Shown, screen: Console) -> None:
         echo(f"t {event.t} s: {event.name}: {fields}")
 
 
+@performs("blocks.decode")
 @click.command("decode", cls=Command)
 @click.argument("message", metavar="FILE|HEX|-")
 @click.option(

@@ -13,11 +13,15 @@ from typing import Any
 import click
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
 from coldtrail_gateway.cli.options import FILE, console, database, echo, open_store, parsed
 from coldtrail_gateway.cli.options import clock as clock_option
+from coldtrail_gateway.cli.people import people_group
+from coldtrail_gateway.cli.roles import roles_group
+from coldtrail_gateway.cli.tokens import tokens_group
 from coldtrail_gateway.cli.verify_file import command as verify_file
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.exports import bundle, epcis, senml, tabular
@@ -69,8 +73,12 @@ def gateway() -> None:
 
 gateway.add_command(command)
 gateway.add_command(verify_file)
+gateway.add_command(people_group, "people")
+gateway.add_command(roles_group, "roles")
+gateway.add_command(tokens_group, "tokens")
 
 
+@performs("installation.serve")
 @gateway.command()
 @click.option(
     "--broker",
@@ -143,6 +151,7 @@ def serve(
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()
 
 
+@performs("tracker.register")
 @gateway.command()
 @click.argument("file", type=FILE)
 @database
@@ -157,6 +166,7 @@ def register(file: Path, db: str | None) -> None:
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
+@performs("tracker.status")
 @gateway.command(short_help="Show every tracker in one line.")
 @database
 @clock_option
@@ -170,6 +180,7 @@ def status(db: str | None, clock: clocks.Clock | None) -> None:
         click.echo(refusals)
 
 
+@performs("shipment.export")
 @gateway.command()
 @click.argument("shipment")
 @database
@@ -218,6 +229,7 @@ def export(
         tabular.write(output, content)
 
 
+@performs("shipment.verify")
 @gateway.command(short_help="Check every archived block of SHIPMENT again.")
 @click.argument("shipment")
 @database
