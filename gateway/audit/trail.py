@@ -11,7 +11,7 @@ import pwd
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 from coldtrail_gateway.audit import canonical, local_time
 from coldtrail_gateway.audit.canonical import Json
 from coldtrail_gateway.audit.redaction import redact
-from coldtrail_gateway.audit.tables import trail
+from coldtrail_gateway.audit.trail_tables import trail
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store.dialect import lock_for_writing
@@ -43,7 +43,7 @@ differ a little. What is more is a clock that was set back, and gets an entry of
 FORMAT: Final = "entry/1"
 
 # Without a conversion: what an intruder has put in a column must not stop whoever reads it.
-RAW: Final = tuple(
+RAW: Final[tuple[sa.ColumnElement[Any], ...]] = tuple(
     sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in trail.c
 )
 
@@ -247,13 +247,69 @@ def head(connection: Connection) -> Entry | None:
     """
     newest = sa.select(*RAW).order_by(trail.c.number.desc()).limit(1)
     row = connection.execute(newest).one_or_none()
-    try:
-        return None if row is None else Entry.of(row._asdict())
-    except ValueError as error:
-        raise TrailError(
-            f"The newest entry of the audit trail was altered ({error}), and nothing can follow "
-            "it: look at it with coldtrail gateway audit verify."
-        ) from None
+    return None if row is None else _entry(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries are looked for; what is None does not matter.
+
+    `actor` is an id; `action` may end in ``.*`` for all of a noun; times are UTC, `until_ms` is
+    the first moment that is too late; `after` is the number of an entry.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    after: int | None = None
+    answers: int | None = None
+
+
+def find(connection: Connection, wanted: Wanted | None = None) -> Iterator[Entry]:
+    """Return the entries that are wanted, or all, in the order of the trail.
+
+    Raises:
+        TrailError: one is not as `append` writes it.
+    """
+    wanted = wanted or Wanted()
+    found = sa.select(*RAW).order_by(trail.c.number)
+    for column, value in (
+        (trail.c.actor_id, wanted.actor),
+        (trail.c.subject_kind, wanted.kind),
+        (trail.c.subject_id, wanted.subject),
+        (trail.c.answers, wanted.answers),
+    ):
+        if value is not None:
+            found = found.where(column == value)
+    if wanted.action is not None:
+        noun = wanted.action.removesuffix("*")
+        exact = noun == wanted.action
+        found = found.where(
+            trail.c.action == noun if exact else trail.c.action.startswith(noun, autoescape=True)
+        )
+    if wanted.since_ms is not None:
+        found = found.where(trail.c.at_ms >= wanted.since_ms)
+    if wanted.until_ms is not None:
+        found = found.where(trail.c.at_ms < wanted.until_ms)
+    if wanted.after is not None:
+        found = found.where(trail.c.number > wanted.after)
+    for row in connection.execute(found):
+        yield _entry(row)
+
+
+def get(connection: Connection, number: int) -> Entry:
+    """Return the entry with a number.
+
+    Raises:
+        TrailError: there is none, or it is not as `append` writes one.
+    """
+    row = connection.execute(sa.select(*RAW).where(trail.c.number == number)).one_or_none()
+    if row is None:
+        raise TrailError(f"The audit trail has no entry {number}.")
+    return _entry(row)
 
 
 def console() -> Actor:
@@ -268,6 +324,16 @@ def console() -> Actor:
         f"{socket.gethostname()}, {where}",
         local_time.here(time.time_ns() // 1_000_000),
     )
+
+
+def _entry(row: sa.Row[Any]) -> Entry:
+    try:
+        return Entry.of(row._asdict())
+    except ValueError as error:
+        raise TrailError(
+            f"An entry of the audit trail was altered ({error}): find out which with "
+            "coldtrail gateway audit verify."
+        ) from None
 
 
 def _offset(actor: Actor, now_ms: int) -> int:

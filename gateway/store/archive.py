@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.confirmation import MAX_RANGES, State
-from coldtrail_gateway.store.dialect import DATABASES, insert_on, take_time
+from coldtrail_gateway.store.dialect import DATABASES, Writers, insert_on, take_time, writers
 from coldtrail_gateway.store.schema import blocks, kept, trackers
 
 
@@ -157,6 +157,20 @@ _KEPT = sa.union_all(
     sa.select(_BEYOND, sa.null()),
 )
 _ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
+_NEWEST = sa.select(sa.func.max(blocks.c.id))
+_AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
+_RECEIVED = (
+    sa.select(blocks.c.received_ms)
+    .where(blocks.c.id > bindparam("b_after"))
+    .order_by(blocks.c.id)
+    .limit(1)
+)
+_AFTER = (
+    sa.select(blocks.c.tracker, *_ARCHIVED)
+    .where(blocks.c.id > bindparam("b_after"), blocks.c.id <= bindparam("b_last"))
+    .order_by(blocks.c.id)
+    .limit(bindparam("b_limit"))
+)
 
 
 class Archive:
@@ -294,6 +308,34 @@ class Archive:
             sa.select(*_ARCHIVED).where(blocks.c.tracker == tracker).order_by(blocks.c.id)
         )
         return (Archived(*row) for row in rows)
+
+    def after(self, row: int, last: int, limit: int) -> list[tuple[str, Archived]]:
+        """Return up to `limit` blocks behind a row number, up to the last, each with its tracker.
+
+        Not all that were committed need be among them: see `feed`.
+        """
+        some = {"b_after": row, "b_last": last, "b_limit": limit}
+        return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
+
+    def digest(self, row: int) -> bytes | None:
+        """Return the SHA-256 of the block with a row number; None where there is none."""
+        return self._connection.scalar(_AT, {"b_id": row})
+
+    def received_ms(self, row: int) -> int | None:
+        """Return when the first block behind a row number arrived; None where there is none."""
+        return self._connection.scalar(_RECEIVED, {"b_after": row})
+
+    def newest(self) -> int:
+        """Return the highest row number; 0 where there is no block."""
+        return self._connection.scalar(_NEWEST) or 0
+
+    def writers(self) -> Writers:
+        """Return the transactions that may still add blocks at this moment.
+
+        Raises:
+            StoreError: this server does not know them.
+        """
+        return writers(self._connection, blocks)
 
     def rebuild(self) -> None:
         """Derive again, from the blocks that are there, which numbers of each chain are kept."""

@@ -35,6 +35,11 @@ class Connections:
             raise
 
     @property
+    def name(self) -> str:
+        """What names the database, without a password."""
+        return self._name
+
+    @property
     def shared(self) -> Path | None:
         """The database file where others can read it."""
         file = self._file

@@ -47,6 +47,11 @@ class Store:
         self.close()
 
     @property
+    def name(self) -> str:
+        """What names the database, without a password."""
+        return self._connections.name
+
+    @property
     def shared(self) -> Path | None:
         """The database file, with all keys in it, where others can read it."""
         return self._connections.shared

@@ -95,6 +95,11 @@ class Server:
         )
         until(lambda: _is_ready(self._folder, self._home), "PostgreSQL")
 
+    def start_as_standby(self) -> None:
+        """Start it as a standby, which goes on where it had ended and takes no writes."""
+        (self._home / "data" / "standby.signal").touch()
+        self.start()
+
     def stop_at_once(self) -> None:
         """End it as a fault does, without a checkpoint; what is not on disk is gone."""
         self._process.send_signal(signal.SIGQUIT)

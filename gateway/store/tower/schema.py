@@ -1,6 +1,6 @@
 """The tables of the tower's database are defined by the rooms that write them, on this metadata.
 
-`readings/tables.py` and `audit/tables.py` do so; `migrations/tower` makes the tables, and a test
+`readings/tables.py` and `audit/*_tables.py` do so; `migrations/tower` makes the tables, and a test
 finds that both say the same.
 """
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String
 
 from coldtrail_gateway.store.text import AnyText
-
-metadata = MetaData()
+from coldtrail_gateway.store.tower.schema import metadata
 
 trail = sa.Table(
     "audit_trail",
@@ -36,8 +33,15 @@ trail = sa.Table(
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the canonical form
     Index("audit_trail_subject", "subject_kind", "subject_id", "number"),
     Index("audit_trail_actor", "actor_id", "number"),
+    Index("audit_trail_action", "action", "number"),
     Index("audit_trail_answers", "answers"),
     Index("audit_trail_intent", "intent", "number"),
 )
 
-APPEND_ONLY: Final = (trail,)
+# Exactly what was signed, by its SHA-256, which the signature's entry in the trail names.
+signed_records = sa.Table(
+    "signed_records",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
