@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from coldtrail_gateway.audit.canonical import Json
 from coldtrail_gateway.audit.operations import FREE, Operation, Touches
 from coldtrail_gateway.audit.people_tables import shipment_parties
-from coldtrail_gateway.audit.roles import ROLES, Permission
+from coldtrail_gateway.audit.roles import ROLES, Permission, Reach, Role
 from coldtrail_gateway.audit.trail import Action, Actor, Entry, Kind, Subject, append
 from coldtrail_gateway.audit.trail import console as console_actor
 from coldtrail_gateway.errors import GatewayError
@@ -144,6 +144,12 @@ def rights(held: Iterable[tuple[str, str | None]]) -> dict[Permission, Scope]:
         for permission in ROLES[name].permissions if name in ROLES else ():
             sums[permission] = sums.get(permission, NOWHERE) | scope
     return sums
+
+
+def gives(role: Role, operation: Operation) -> bool:
+    """Tell whether a role, held as widely as it can be, opens an operation."""
+    organisation = "one" if role.reach is Reach.ONE else None
+    return Who(STRANGER.actor, 0, rights([(role.name, organisation)])).may(operation)
 
 
 def visible(

@@ -19,7 +19,7 @@ class SecondFactorError(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class CodeProof:
     """What a code proves: the step of time whose code it is, or a recovery code's digest."""
 
     step: int | None = None
@@ -93,7 +93,7 @@ def confirm(
 
 def look(
     connection: Connection, sealer: Sealer, account: int | None, code: str, now_ms: int
-) -> Proof | None:
+) -> CodeProof | None:
     """Return what a code proves; None where the account needs none. Nothing is used up.
 
     For nobody (None) it asks the database the same.
@@ -112,11 +112,13 @@ def look(
     if row is None or account is None or not row.in_force:
         return None
     if recovery is not None:
-        return Proof(recovery=digest)
-    return Proof(second_factor.step(sealer.open(account, row.sealed), code, now_ms, row.last_step))
+        return CodeProof(recovery=digest)
+    return CodeProof(
+        second_factor.step(sealer.open(account, row.sealed), code, now_ms, row.last_step)
+    )
 
 
-def use(connection: Connection, account: int, proof: Proof, now_ms: int) -> bool:
+def use(connection: Connection, account: int, proof: CodeProof, now_ms: int) -> bool:
     """Use a code up; tell whether it was still there to be used."""
     if proof.step is not None:
         used = sa.update(second_factors).where(

@@ -32,8 +32,7 @@ from coldtrail_gateway.audit.people_tables import accounts as table
 from coldtrail_gateway.audit.people_tables import shipment_parties
 from coldtrail_gateway.audit.roles import ADMINISTRATOR
 from coldtrail_gateway.audit.second_factor import Sealer
-from coldtrail_gateway.audit.tables import trail as trail_table
-from coldtrail_gateway.audit.trail import Kind, Subject
+from coldtrail_gateway.audit.trail import Kind, Subject, Wanted
 from coldtrail_gateway.store.dialect import insert
 from coldtrail_gateway.store.tower.database import Tower
 
@@ -226,8 +225,9 @@ def begin_second_factor(
         SecondFactorError: one is in force already.
         SignInRefused: the password is wrong.
     """
-    account = sign_in.prove(tower, sealer, who, password, "", now_ms)
+    sign_in.prove(tower, sealer, who, password, "", now_ms)
     with tower.write() as connection:
+        account = accounts.own(connection, who, OPERATIONS["self.second-factor"])
         return account, devices.begin(connection, sealer, account.id, now_ms)
 
 
@@ -253,8 +253,9 @@ def own_second_factor_off(
     Raises:
         SignInRefused: password or code is wrong.
     """
-    account = sign_in.prove(tower, sealer, who, password, code, now_ms)
+    sign_in.prove(tower, sealer, who, password, code, now_ms)
     with tower.write() as connection:
+        account = accounts.own(connection, who, OPERATIONS["self.second-factor"])
         _record_factor(connection, who, account, now_ms, on=False)
         devices.take_off(connection, account.id)
 
@@ -318,17 +319,11 @@ def _resettable(
         raise AccountError(f"{account.name} is disabled: enable the account first.")
     if who.account == account.id:
         raise AccountError("That is your own account: change its password, not by a code.")
-    t = trail_table
-    before = connection.scalar(
-        sa.select(sa.func.max(t.c.at_ms)).where(
-            t.c.subject_kind == account.kind.value,
-            t.c.subject_id == account.name,
-            t.c.action == other.name,
-            t.c.actor_kind == who.actor.kind.value,
-            t.c.actor_id == who.actor.id,
-        )
+    wanted = Wanted(
+        actor=who.actor.id, action=other.name, kind=account.kind.value, subject=account.name
     )
-    if before is not None and abs(now_ms - before) < APART_MS:
+    done = [one for one in trail.find(connection, wanted) if one.actor.kind is who.actor.kind]
+    if any(abs(now_ms - one.at_ms) < APART_MS for one in done):
         raise AccountError(
             f"You have done {other.name} for {account.name} less than a day ago, and both "
             "together would let you in as that person: ask another administrator, or wait."

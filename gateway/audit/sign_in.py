@@ -16,11 +16,12 @@ from sqlalchemy.engine import Connection
 from coldtrail_gateway.audit import accounts, codes, devices, passwords, sessions, throttle
 from coldtrail_gateway.audit.access import Denied, Who, record
 from coldtrail_gateway.audit.accounts import Account
-from coldtrail_gateway.audit.devices import Proof
+from coldtrail_gateway.audit.devices import CodeProof
 from coldtrail_gateway.audit.names import folded
 from coldtrail_gateway.audit.operations import OPERATIONS
 from coldtrail_gateway.audit.people_tables import accounts as account_table
 from coldtrail_gateway.audit.second_factor import Sealer
+from coldtrail_gateway.audit.signatures import Proof
 from coldtrail_gateway.audit.throttle import Bucket
 from coldtrail_gateway.store.tower.database import Tower
 
@@ -48,7 +49,7 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class _Judged:
     account: Account
-    proof: Proof | None
+    code: CodeProof | None
     rehashed: str | None
 
 
@@ -69,7 +70,7 @@ def sign_in(tower: Tower, sealer: Sealer, attempt: Attempt, now_ms: int) -> str:
         secret = sessions.begin(
             connection,
             judged.account,
-            "password and code" if judged.proof else "password",
+            "password and code" if judged.code else "password",
             source,
             now_ms,
         )
@@ -77,10 +78,10 @@ def sign_in(tower: Tower, sealer: Sealer, attempt: Attempt, now_ms: int) -> str:
     return secret
 
 
-def prove(
-    tower: Tower, sealer: Sealer, who: Who, password: str, code: str, now_ms: int
-) -> Account:
+def prove(tower: Tower, sealer: Sealer, who: Who, password: str, code: str, now_ms: int) -> Proof:
     """Prove once more, in a session, who one is: before a signature, or a new password.
+
+    It has transactions of its own, so that it is called before the one that signs.
 
     Raises:
         Denied: nobody has signed in.
@@ -97,7 +98,10 @@ def prove(
         raise SignInRefused
     with tower.write() as connection:
         _conclude(connection, judged, buckets, now_ms)
-    return judged.account
+    components = {"password"}
+    if judged.code is not None:
+        components.add("totp" if judged.code.step is not None else "recovery code")
+    return Proof(account.name, frozenset(components))
 
 
 def change_password(
@@ -109,7 +113,9 @@ def change_password(
         Denied: what `prove` raises.
         PasswordRefused: the new one is not taken.
     """
-    account = prove(tower, sealer, who, old, code, now_ms)
+    prove(tower, sealer, who, old, code, now_ms)
+    with tower.read() as connection:
+        account = accounts.own(connection, who, OPERATIONS["self.password"])
     kept = passwords.make(new, account.name, account.shown)
     with tower.write() as connection:
         record(
@@ -166,9 +172,9 @@ def _conclude(connection: Connection, judged: _Judged, buckets: list[Bucket], no
             account_table.c.password_ms == account.password_ms,
         )
     ).first()
-    used = judged.proof is None or devices.use(connection, account.id, judged.proof, now_ms)
+    used = judged.code is None or devices.use(connection, account.id, judged.code, now_ms)
     needed = devices.in_force(connection, account.id)
-    if same is None or not used or needed is not bool(judged.proof):
+    if same is None or not used or needed is not bool(judged.code):
         raise SignInRefused
     if judged.rehashed is not None:
         connection.execute(

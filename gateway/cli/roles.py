@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from coldtrail_gateway.audit import accounts, grants, people
+from coldtrail_gateway.audit import access, accounts, grants, people
 from coldtrail_gateway.audit.grants import Grant, State
 from coldtrail_gateway.audit.operations import FREE, OPERATIONS
 from coldtrail_gateway.audit.roles import ROLES
@@ -98,7 +98,7 @@ def matrix(*, as_json: bool) -> None:
         show(
             {
                 operation.name: [
-                    role.name for role in ROLES.values() if operation.needs <= role.permissions
+                    role.name for role in ROLES.values() if access.gives(role, operation)
                 ]
                 for operation in OPERATIONS.values()
             }
@@ -109,9 +109,7 @@ def matrix(*, as_json: bool) -> None:
         if operation.touches in FREE:
             who = "who has signed in" if operation.touches.value == "self" else "anyone"
         else:
-            who = ", ".join(
-                role.name for role in ROLES.values() if operation.needs <= role.permissions
-            )
+            who = ", ".join(role.name for role in ROLES.values() if access.gives(role, operation))
         needs = ", ".join(sorted(operation.needs))
         table.add_row(operation.name, operation.kind.value, needs, who)
     console().print(table)
