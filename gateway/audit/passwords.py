@@ -31,7 +31,7 @@ _JUDGED: Final = 72  # characters that zxcvbn takes
 _GOOD: Final = 3  # of zxcvbn's 0 to 4: more than 10^8 guesses
 _EXPECTED: Final = ("coldtrail", "coldchain", "tracker", "gateway", "shipment", "pharma")
 
-_HASHER: Final = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
+HASHER: Final = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
 # Of a random password that nobody has kept, with the parameters above.
 NOBODY: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$aCZT+yoS8"
@@ -63,7 +63,7 @@ def make(password: str, *known: str) -> str:
             "The password is common or follows a pattern that is tried first: take four or more "
             "words that do not belong together, or let a password manager make one."
         )
-    return _HASHER.hash(password)
+    return HASHER.hash(password)
 
 
 def matches(stored: str | None, password: str) -> bool:
@@ -74,7 +74,7 @@ def matches(stored: str | None, password: str) -> bool:
     given = _normal(password)
     usable = stored is not None and given is not None
     try:
-        _HASHER.verify(stored if usable and stored else NOBODY, given or "")
+        HASHER.verify(stored if usable and stored else NOBODY, given or "")
     except (VerifyMismatchError, VerificationError, InvalidHashError):
         return False
     return usable
@@ -82,12 +82,12 @@ def matches(stored: str | None, password: str) -> bool:
 
 def is_outdated(stored: str) -> bool:
     """Tell whether a hash was made with other parameters than today's."""
-    return _HASHER.check_needs_rehash(stored)
+    return HASHER.check_needs_rehash(stored)
 
 
 def again(password: str) -> str:
     """Return what is kept of a password that has just matched, by today's parameters."""
-    return _HASHER.hash(_normal(password) or "")
+    return HASHER.hash(_normal(password) or "")
 
 
 def _checked(password: str) -> str:

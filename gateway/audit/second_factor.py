@@ -78,7 +78,7 @@ class Sealer:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._cipher = AESGCM(_key(path))
 
     def seal(self, account: int, secret: str) -> bytes:
@@ -98,7 +98,7 @@ class Sealer:
             )
         except (InvalidTag, ValueError):
             raise KeyFileError(
-                f"The key in {self._path} does not open this second factor: bring back the key "
+                f"The key in {self.path} does not open this second factor: bring back the key "
                 "file that belongs to the database, or let an administrator take the second "
                 "factor off."
             ) from None
