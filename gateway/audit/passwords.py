@@ -27,6 +27,7 @@ from coldtrail_gateway.errors import GatewayError
 
 SHORTEST: Final = 15
 LONGEST: Final = 256
+_BESIDE_A_NAME: Final = 8  # characters that are not of the owner's names
 _JUDGED: Final = 72  # characters that zxcvbn takes
 _GOOD: Final = 3  # of zxcvbn's 0 to 4: more than 10^8 guesses
 _EXPECTED: Final = ("coldtrail", "coldchain", "tracker", "gateway", "shipment", "pharma")
@@ -50,10 +51,12 @@ def make(password: str, *known: str) -> str:
         PasswordRefused: it is too short or too long, or one that others would guess.
     """
     password = _checked(password)
-    words = {part for name in known for part in (name, *name.split())}
-    for word in words:
-        if len(word) >= 3 and len(password.casefold().replace(word.casefold(), "")) < SHORTEST / 2:
-            raise PasswordRefused("The password is little more than a name: take another.")
+    words = {part.casefold() for name in known for part in (name, *name.split())}
+    rest = password.casefold()
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, "")
+    if len(rest) < _BESIDE_A_NAME:
+        raise PasswordRefused("The password is little more than a name: take another.")
     # Its lists of words take their time to load, and few commands need them.
     judged: dict[str, Any] = importlib.import_module("zxcvbn").zxcvbn(
         password[:_JUDGED], user_inputs=[*words, *_EXPECTED]

@@ -15,7 +15,7 @@ from coldtrail_gateway.cli.options import console, echo
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.contract.utc import iso
 
-_SCOPES = sorted(set(Permission) - {Permission.SIGN})
+_SCOPES = sorted(one.value for one in set(Permission) - {Permission.SIGN})
 
 
 @click.group(short_help="Make, list and revoke tokens of programs.")
