@@ -1,7 +1,8 @@
 """A certified OpenID provider, npm's `oidc-provider`, as a process on loopback.
 
 No Python package is one that has been certified. `npm ci` fetches it once into the cache, by the
-lock file in the folder `oidc_provider_npm`.
+lock file in the folder `oidc_provider_npm`. Its version 9 does not run on Node 18, which Debian 12
+has.
 """
 
 from __future__ import annotations
