@@ -8,7 +8,7 @@ about, so that a signature cannot be moved to another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -41,7 +41,10 @@ class SignatureError(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class SigningKind:
-    """What can be signed: `subject` is the kind of what it is about, `meaning` is 11.50(a)(3)'s."""
+    """What can be signed; `subject` is the kind of what it is about.
+
+    `meaning` is what 11.50(a)(3) asks for: review, approval, responsibility or authorship.
+    """
 
     name: str
     subject: str
@@ -75,10 +78,6 @@ class Proof:
 
     person: str
     components: frozenset[str]
-
-
-Authenticate = Callable[[int], Proof]
-"""Asks the signer for so many different components now, and raises where they do not prove it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +126,18 @@ def content_hash(kind: SigningKind, subject: Subject, record: Json) -> bytes:
     return sha256(content(kind, subject, record)).digest()
 
 
+def needed(connection: Connection, signer: Actor, session: str, now_ms: int) -> int:
+    """Return how many components the next signature needs in this session (11.200(a)(1))."""
+    wanted = Wanted(
+        actor=signer.id, action=SIGNED, since_ms=now_ms - CONTINUOUS_MS, until_ms=now_ms + 1
+    )
+    has_signed = any(
+        entry.actor.kind is signer.kind and entry.after["session"] == session
+        for entry in trail.find(connection, wanted)
+    )
+    return 1 if has_signed else FIRST
+
+
 def sign(
     connection: Connection,
     signer: Actor,
@@ -134,14 +145,15 @@ def sign(
     subject: Subject,
     record: Json,
     why: str,
-    authenticate: Authenticate,
+    proof: Proof,
     session: str,
     now_ms: int,
 ) -> Signature:
     """Sign a record in the transaction that acts upon it, and return the signature.
 
     `record` is what the signer was shown. `session` names the period that he is logged in for and
-    is no secret. `authenticate` is called for as many components as 11.200 asks for here.
+    is no secret. `proof` is what he has proven for this signature, a moment ago, by as many
+    components as are `needed`.
 
     Raises:
         SignatureError: the signer is no person, or the proof is not his or too little.
@@ -155,16 +167,16 @@ def sign(
     if subject.kind != kind.subject:
         raise SignatureError(f"A {kind.name} signs a {kind.subject}, not a {subject.kind}.")
     signed = content(kind, subject, record)
-    needed = 1 if _has_signed(connection, signer, session, now_ms) else FIRST
-    proof = authenticate(needed)
+    least = needed(connection, signer, session, now_ms)
     if proof.person != signer.id:
         raise SignatureError(
             "Who has authenticated is not who signs: log in as yourself, and sign again."
         )
-    if len(proof.components) < needed:
+    if len(proof.components) < least:
         raise SignatureError(
-            f"Signing needs {needed} components here, such as password and code, and "
-            f"{len(proof.components)} was given: sign again with both."
+            "The first signature of a session needs two components, such as password and code, "
+            f"and each further one needs one. Here {least} must be given, and it was "
+            f"{len(proof.components)}: sign again."
         )
     digest = sha256(signed).digest()
     entry = trail.append(
@@ -186,105 +198,15 @@ def sign(
     known = sa.select(signed_records.c.digest).where(signed_records.c.digest == digest)
     if connection.scalar(known) is None:
         connection.execute(sa.insert(signed_records).values(digest=digest, content=signed))
-    return _signature(entry)
+    return signature(entry)
 
 
-def of(connection: Connection, subject: Subject) -> Iterator[Signature]:
-    """Return the signatures of a subject, the oldest first; also those that are superseded."""
-    wanted = Wanted(action=SIGNED, kind=subject.kind, subject=subject.id)
-    return map(_signature, trail.find(connection, wanted))
-
-
-def get(connection: Connection, number: int) -> Signature:
-    """Return the signature with a number.
+def signature(entry: Entry) -> Signature:
+    """Return the signature that an entry of the trail is.
 
     Raises:
-        TrailError: the trail has no such entry.
-        SignatureError: the entry is no signature.
+        TrailError: it is none.
     """
-    entry = trail.get(connection, number)
-    if entry.action != SIGNED:
-        raise SignatureError(f"Entry {number} of the audit trail is no signature.")
-    return _signature(entry)
-
-
-def signed_content(connection: Connection, signature: Signature) -> bytes:
-    """Return exactly the bytes that were signed.
-
-    Raises:
-        SignatureError: they are not there, or are others.
-    """
-    stored = connection.scalar(
-        sa.select(signed_records.c.content).where(signed_records.c.digest == signature.digest)
-    )
-    if stored is None or sha256(stored).digest() != signature.digest:
-        raise SignatureError(
-            f"What signature {signature.number} signed is no longer there as it was signed: "
-            "look with coldtrail gateway audit verify."
-        )
-    return bytes(stored)
-
-
-def standing(connection: Connection, signature: Signature, current_hash: bytes) -> Standing:
-    """Tell whether a signature stands over what is true now; changes nothing.
-
-    A signature that was superseded once stays so, also where the data become what they were.
-    """
-    entry = _superseded(connection, signature)
-    return Standing(entry is None and current_hash == signature.digest, entry)
-
-
-def review(
-    connection: Connection, signature: Signature, current_hash: bytes, now_ms: int
-) -> Standing:
-    """Tell the same, and where it no longer stands, see to it that the trail says so.
-
-    For whoever keeps the data (`coldtrail` itself is the actor): a signature is never superseded
-    silently, and nothing of it is deleted. Needs a transaction that writes.
-    """
-    trail.lock(connection)
-    found = standing(connection, signature, current_hash)
-    if found.stands or found.superseded:
-        return found
-    entry = trail.append(
-        connection,
-        trail.SYSTEM,
-        SUPERSEDED,
-        signature.subject,
-        {"sha256": signature.digest.hex()},
-        {"sha256": current_hash.hex()},
-        "The data are others than those that were signed.",
-        now_ms,
-        answers=signature.number,
-    )
-    return Standing(stands=False, superseded=entry)
-
-
-def manifest(signature: Signature, found: Standing) -> str:
-    """Return what every readable form of a signed record must show (11.50(b)), as lines."""
-    entry = signature.entry
-    lines = [
-        f"Electronically signed by {printable(entry.actor.name)} ({printable(entry.actor.id)})",
-        f"Meaning: {printable(signature.meaning)}",
-        f"Signed at: {iso(entry.at_ms)} "
-        f"(local time {local_time.local_iso(entry.at_ms, entry.offset_min)}, "
-        f"{printable(entry.actor.zone)})",
-    ]
-    if entry.why:
-        lines.append(f"Reason: {printable(entry.why)}")
-    lines.append(f"SHA-256 of what was signed: {signature.digest.hex()}")
-    lines.append(f"Entry in the audit trail: {entry.number}, {entry.digest.hex()}")
-    if found.superseded:
-        lines.append(
-            f"SUPERSEDED by later data at {iso(found.superseded.at_ms)} "
-            f"(entry {found.superseded.number})"
-        )
-    elif not found.stands:
-        lines.append("SUPERSEDED by later data")
-    return "\n".join(lines)
-
-
-def _signature(entry: Entry) -> Signature:
     try:
         after: Mapping[str, Any] = entry.after
         return Signature(
@@ -301,13 +223,100 @@ def _signature(entry: Entry) -> Signature:
         ) from None
 
 
-def _has_signed(connection: Connection, signer: Actor, session: str, now_ms: int) -> bool:
-    wanted = Wanted(
-        actor=signer.id, action=SIGNED, since_ms=now_ms - CONTINUOUS_MS, until_ms=now_ms + 1
+def of(connection: Connection, subject: Subject) -> Iterator[Signature]:
+    """Return the signatures of a subject, the oldest first; also those that are superseded."""
+    wanted = Wanted(action=SIGNED, kind=subject.kind, subject=subject.id)
+    return map(signature, trail.find(connection, wanted))
+
+
+def get(connection: Connection, number: int) -> Signature:
+    """Return the signature with a number.
+
+    Raises:
+        TrailError: the trail has no such entry.
+        SignatureError: the entry is no signature.
+    """
+    entry = trail.get(connection, number)
+    if entry.action != SIGNED:
+        raise SignatureError(f"Entry {number} of the audit trail is no signature.")
+    return signature(entry)
+
+
+def signed_content(connection: Connection, signed: Signature) -> bytes:
+    """Return exactly the bytes that were signed.
+
+    Raises:
+        SignatureError: they are not there, or are others.
+    """
+    stored = connection.scalar(
+        sa.select(signed_records.c.content).where(signed_records.c.digest == signed.digest)
     )
-    return any(entry.after["session"] == session for entry in trail.find(connection, wanted))
+    if stored is None or sha256(stored).digest() != signed.digest:
+        raise SignatureError(
+            f"What signature {signed.number} signed is no longer there as it was signed: "
+            "look with coldtrail gateway audit verify."
+        )
+    return bytes(stored)
 
 
-def _superseded(connection: Connection, signature: Signature) -> Entry | None:
-    wanted = Wanted(action=SUPERSEDED.name, answers=signature.number)
+def standing(connection: Connection, signed: Signature, current_hash: bytes) -> Standing:
+    """Tell whether a signature stands over what is true now; changes nothing.
+
+    A signature that was superseded once stays so, also where the data become what they were.
+    """
+    entry = _superseded(connection, signed)
+    return Standing(entry is None and current_hash == signed.digest, entry)
+
+
+def review(
+    connection: Connection, signed: Signature, current_hash: bytes, now_ms: int
+) -> Standing:
+    """Tell the same, and where it no longer stands, see to it that the trail says so.
+
+    For whoever keeps the data (`coldtrail` itself is the actor): a signature is never superseded
+    silently, and nothing of it is deleted. Needs a transaction that writes.
+    """
+    trail.lock(connection)
+    found = standing(connection, signed, current_hash)
+    if found.stands or found.superseded:
+        return found
+    entry = trail.append(
+        connection,
+        trail.SYSTEM,
+        SUPERSEDED,
+        signed.subject,
+        {"sha256": signed.digest.hex()},
+        {"sha256": current_hash.hex()},
+        "The data are others than those that were signed.",
+        now_ms,
+        answers=signed.number,
+    )
+    return Standing(stands=False, superseded=entry)
+
+
+def manifest(signed: Signature, found: Standing) -> str:
+    """Return what every readable form of a signed record must show (11.50(b)), as lines."""
+    entry = signed.entry
+    local = local_time.local_iso(entry.at_ms, entry.offset_min)
+    lines = [
+        f"Electronically signed by {printable(entry.actor.name)} ({printable(entry.actor.id)})",
+        f"Meaning: {printable(signed.meaning)}",
+        f"Signed at: {iso(entry.at_ms)} (local time {local}, {printable(entry.actor.zone)})",
+    ]
+    if entry.why:
+        lines.append(f"Reason: {printable(entry.why)}")
+    lines.append(f"SHA-256 of what was signed: {signed.digest.hex()}")
+    lines.append(f"Entry in the audit trail: {entry.number}, {entry.digest.hex()}")
+    if found.superseded:
+        lines.append(
+            f"SUPERSEDED by later data at {iso(found.superseded.at_ms)} "
+            f"(entry {found.superseded.number})"
+        )
+    elif not found.stands:
+        lines.append("SUPERSEDED by later data")
+    return "\n".join(lines)
+
+
+def _superseded(connection: Connection, signed: Signature) -> Entry | None:
+    wanted = Wanted(action=SUPERSEDED.name, answers=signed.number)
     return next(trail.find(connection, wanted), None)

@@ -274,7 +274,12 @@ def find(connection: Connection, wanted: Wanted | None = None) -> Iterator[Entry
     Raises:
         TrailError: one is not as `append` writes it.
     """
-    wanted = wanted or Wanted()
+    for row in connection.execute(statement(wanted or Wanted())):
+        yield _entry(row)
+
+
+def statement(wanted: Wanted) -> sa.Select[Any]:
+    """Return the statement that asks for the entries that are wanted, as rows of `RAW`."""
     found = sa.select(*RAW).order_by(trail.c.number)
     for column, value in (
         (trail.c.actor_id, wanted.actor),
@@ -296,8 +301,15 @@ def find(connection: Connection, wanted: Wanted | None = None) -> Iterator[Entry
         found = found.where(trail.c.at_ms < wanted.until_ms)
     if wanted.after is not None:
         found = found.where(trail.c.number > wanted.after)
-    for row in connection.execute(found):
-        yield _entry(row)
+    return found
+
+
+def unanswered(connection: Connection) -> list[Entry]:
+    """Return the intents of which no entry says what became of them, the oldest first."""
+    answer = trail.alias()
+    answered = sa.exists().where(answer.c.answers == trail.c.number)
+    found = sa.select(*RAW).where(trail.c.intent.is_(True), ~answered).order_by(trail.c.number)
+    return [_entry(row) for row in connection.execute(found)]
 
 
 def get(connection: Connection, number: int) -> Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from coldtrail_gateway.audit.access import Who
 from coldtrail_gateway.audit.operations import OPERATIONS, Operation, Touches
 from coldtrail_gateway.audit.second_factor import Sealer
 from coldtrail_gateway.cli.options import clock as clock_option
-from coldtrail_gateway.cli.options import database
+from coldtrail_gateway.cli.options import database, echo
 from coldtrail_gateway.store.database import default_path
 from coldtrail_gateway.store.tower.database import Tower
 
@@ -105,6 +106,11 @@ def _desk(
     def run(*arguments: Any, db: str | None, clock: clocks.Clock | None, **options: Any) -> None:
         now_ms = _now_ms(clock)
         with Tower(db or default_path(), create=True) as tower:
+            if shared := tower.shared:
+                echo(
+                    f"Warning: others can read {shared}: chmod 600 {shlex.quote(str(shared))}",
+                    err=True,
+                )
             function(Desk(tower, asked_by(tower, now_ms), now_ms), *arguments, **options)
 
     return database(clock_option(run))

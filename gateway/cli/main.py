@@ -5,25 +5,40 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from coldtrail_gateway import clock as clocks
-from coldtrail_gateway.cli.access import performs
+from coldtrail_gateway.audit import configuration
+from coldtrail_gateway.audit.canonical import Json
+from coldtrail_gateway.audit.trail import Kind, Subject
+from coldtrail_gateway.audit.trail import console as console_actor
+from coldtrail_gateway.cli.access import asking, performs
+from coldtrail_gateway.cli.audit import audit
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
-from coldtrail_gateway.cli.options import FILE, console, database, echo, open_store, parsed
+from coldtrail_gateway.cli.options import (
+    FILE,
+    console,
+    database,
+    echo,
+    open_store,
+    open_tower,
+    parsed,
+)
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.cli.people import people_group
 from coldtrail_gateway.cli.roles import roles_group
 from coldtrail_gateway.cli.tokens import tokens_group
 from coldtrail_gateway.cli.verify_file import command as verify_file
 from coldtrail_gateway.contract.printable import printable
+from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
@@ -35,6 +50,7 @@ from coldtrail_gateway.shipments.registration import register as register_file
 from coldtrail_gateway.shipments.status import refusals as status_refusals
 from coldtrail_gateway.shipments.status import table as status_table
 from coldtrail_gateway.shipments.verify import report as verify_report
+from coldtrail_gateway.store.database import Store
 
 __all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
 
@@ -71,6 +87,7 @@ def gateway() -> None:
     """Receive, verify, keep, confirm and judge what trackers report."""
 
 
+gateway.add_command(audit)
 gateway.add_command(command)
 gateway.add_command(verify_file)
 gateway.add_command(people_group, "people")
@@ -146,9 +163,29 @@ def serve(
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
+        settings: dict[str, Json] = {
+            "broker": str(address),
+            "clock": "a simulation" if clock else "the system",
+            "ca": str(ca) if ca else None,
+            "cert": str(cert) if cert else None,
+            "key_file": str(key) if key else None,
+        }
+        _note(db, store, name, settings, (clock or clocks.SystemClock()).now_ms())
         if address.scheme == "embedded":
             opened.callback(brokers.start(address).stop)
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()
+
+
+def _note(
+    db: str | None, store: Store, name: str, settings: Mapping[str, Json], now_ms: int
+) -> None:
+    """Record with what a gateway serves, where that has changed; it serves in any case."""
+    actor = replace(console_actor(), kind=Kind.CONFIGURATION)
+    try:
+        with open_tower(db, store, now_ms) as tower, tower.write() as connection:
+            configuration.note(connection, actor, Subject("gateway", name), settings, now_ms)
+    except GatewayError as error:
+        echo(f"Warning: the audit trail does not take the configuration: {error}", err=True)
 
 
 @performs("tracker.register")
@@ -161,8 +198,9 @@ def register(file: Path, db: str | None) -> None:
     May be repeated, also while the gateway serves; all of the file is registered, or nothing.
     A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
-    with open_store(db, create=True) as store:
-        trackers, shipments = register_file(store, file)
+    now = clocks.SystemClock().now_ms
+    with open_store(db, create=True) as store, open_tower(db, store, now()) as tower:
+        trackers, shipments = register_file(store, tower, file, asking(tower, now()).actor, now)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 

@@ -12,8 +12,11 @@ import click
 from rich.console import Console
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.audit import elsewhere
 from coldtrail_gateway.contract.printable import printable
+from coldtrail_gateway.shipments import orders, registration
 from coldtrail_gateway.store.database import Store, default_path
+from coldtrail_gateway.store.tower.database import Tower
 
 _UNFOLDED = 250
 
@@ -76,3 +79,22 @@ def open_store(db: str | None, *, create: bool = False) -> Store:
             err=True,
         )
     return store
+
+
+def open_tower(db: str | None, store: Store, now_ms: int) -> Tower:
+    """Open the tower's database beside the archive, and make it where it is not there yet.
+
+    What an earlier program has intended there and not said to be done is looked up and answered.
+    """
+    tower = Tower(db or default_path(), create=True)
+    looks = {
+        registration.REGISTER.name: registration.look(store),
+        orders.GIVE.name: orders.look_given(store),
+        orders.CANCEL.name: orders.look_cancelled(store),
+    }
+    try:
+        elsewhere.reconcile(tower, looks, now_ms)
+    except BaseException:
+        tower.close()
+        raise
+    return tower

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.confirmation import MAX_RANGES, State
 from coldtrail_gateway.store.dialect import DATABASES, Writers, insert_on, take_time, writers
-from coldtrail_gateway.store.schema import blocks, kept, trackers
+from coldtrail_gateway.store.schema import blocks, kept, repeats, trackers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +51,6 @@ class Archived:
 
 
 _LOCK_ALL = sa.select(trackers.c.id).order_by(trackers.c.id).with_for_update()
-_AGAIN = (
-    sa.update(blocks)
-    .where(
-        blocks.c.tracker == bindparam("b_tracker"),
-        blocks.c.chain == bindparam("b_chain"),
-        blocks.c.number == bindparam("b_number"),
-        blocks.c.digest == bindparam("b_digest"),
-    )
-    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
-)
-_UNREAD_AGAIN = (
-    sa.update(blocks)
-    .where(
-        blocks.c.tracker == bindparam("b_tracker"),
-        blocks.c.chain.is_(None),
-        blocks.c.digest == bindparam("b_digest"),
-    )
-    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
-)
 _SEEN = (
     sa.update(trackers)
     .where(trackers.c.id == bindparam("b_id"))
@@ -132,6 +113,26 @@ _ADD_BLOCK: Final = {
     .returning(blocks.c.tracker, blocks.c.digest)
     for name in DATABASES
 }
+_THIS = sa.and_(
+    blocks.c.tracker == bindparam("b_tracker"), blocks.c.digest == bindparam("b_digest")
+)
+_IN_PLACE = sa.and_(
+    blocks.c.chain == bindparam("b_chain"), blocks.c.number == bindparam("b_number")
+)
+
+
+def _again(database: str, where: sa.ColumnElement[bool]) -> Any:
+    now_ms = bindparam("b_now_ms", type_=sa.BigInteger)
+    one = sa.select(blocks.c.id, sa.literal_column("1"), now_ms).where(_THIS, where)
+    count = insert_on(database, repeats).from_select(["block", "count", "last_ms"], one)
+    return count.on_conflict_do_update(
+        index_elements=["block"],
+        set_={"count": repeats.c.count + 1, "last_ms": count.excluded.last_ms},
+    )
+
+
+_AGAIN: Final = {name: _again(name, _IN_PLACE) for name in DATABASES}
+_UNREAD_AGAIN: Final = {name: _again(name, blocks.c.chain.is_(None)) for name in DATABASES}
 _BEYOND = (
     sa.select(kept.c.first, kept.c.last)
     .where(_IN_CHAIN, kept.c.first > 1)
@@ -156,7 +157,21 @@ _KEPT = sa.union_all(
     sa.select(kept.c.first, kept.c.last, _DIGEST).where(_IN_CHAIN, kept.c.first == 1),
     sa.select(_BEYOND, sa.null()),
 )
-_ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
+
+
+def _of_repeats(column: sa.Column[int]) -> sa.ScalarSelect[int]:
+    # No join: a planner may read the whole table for that.
+    return sa.select(column).where(repeats.c.block == blocks.c.id).scalar_subquery()
+
+
+_ARCHIVED: Final = (
+    *(blocks.c[field.name] for field in fields(Archived) if field.name in blocks.c),
+    sa.func.coalesce(_of_repeats(repeats.c.count), 0),
+    _of_repeats(repeats.c.last_ms),
+)
+_OF: Final = (
+    sa.select(*_ARCHIVED).where(blocks.c.tracker == bindparam("b_tracker")).order_by(blocks.c.id)
+)
 _NEWEST = sa.select(sa.func.max(blocks.c.id))
 _AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
 _RECEIVED = (
@@ -168,6 +183,27 @@ _RECEIVED = (
 _AFTER = (
     sa.select(blocks.c.tracker, *_ARCHIVED)
     .where(blocks.c.id > bindparam("b_after"), blocks.c.id <= bindparam("b_last"))
+    .order_by(blocks.c.id)
+    .limit(bindparam("b_limit"))
+)
+# As they stand there: what somebody has put in a column must not stop whoever looks for that.
+_STORED = (
+    sa.select(
+        *(
+            sa.type_coerce(column, sa.types.NullType()).label(column.name)
+            for column in (
+                blocks.c.id,
+                blocks.c.tracker,
+                blocks.c.digest,
+                blocks.c.sealed,
+                blocks.c.key_version,
+                blocks.c.received_ms,
+                blocks.c.chain,
+                blocks.c.number,
+            )
+        )
+    )
+    .where(blocks.c.id > bindparam("b_after"))
     .order_by(blocks.c.id)
     .limit(bindparam("b_limit"))
 )
@@ -219,7 +255,6 @@ class Archive:
                 "received_ms": now_ms,
                 "chain": arrival.chain,
                 "number": arrival.number,
-                "repeats": 0,
             }
             for arrival in arrivals
         ]
@@ -287,13 +322,14 @@ class Archive:
             }
             for arrival in arrivals
         ]
-        self._execute_all(_AGAIN, [row for row in rows if row["b_chain"] is not None])
+        database = self._connection.dialect.name
+        self._execute_all(_AGAIN[database], [row for row in rows if row["b_chain"] is not None])
         unread = [
             {name: row[name] for name in ("b_tracker", "b_digest", "b_now_ms")}
             for row in rows
             if row["b_chain"] is None
         ]
-        self._execute_all(_UNREAD_AGAIN, unread)
+        self._execute_all(_UNREAD_AGAIN[database], unread)
 
     def state(self, tracker: str, chain: bytes) -> State:
         """Return what the confirmation document says about a chain."""
@@ -304,9 +340,7 @@ class Archive:
 
     def of(self, tracker: str) -> Iterator[Archived]:
         """Return every block of a tracker in the order of arrival."""
-        rows = self._connection.execute(
-            sa.select(*_ARCHIVED).where(blocks.c.tracker == tracker).order_by(blocks.c.id)
-        )
+        rows = self._connection.execute(_OF, {"b_tracker": tracker})
         return (Archived(*row) for row in rows)
 
     def after(self, row: int, last: int, limit: int) -> list[tuple[str, Archived]]:
@@ -316,6 +350,14 @@ class Archive:
         """
         some = {"b_after": row, "b_last": last, "b_limit": limit}
         return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
+
+    def stored(self, row: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` blocks behind a row number, by column, without any conversion.
+
+        For whoever looks for what was altered: a column may hold what is never written there.
+        """
+        some = {"b_after": row, "b_limit": limit}
+        return [found._asdict() for found in self._connection.execute(_STORED, some)]
 
     def digest(self, row: int) -> bytes | None:
         """Return the SHA-256 of the block with a row number; None where there is none."""
