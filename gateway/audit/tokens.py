@@ -182,7 +182,7 @@ def revoke_all(connection: Connection, account: int, now_ms: int) -> None:
 
 
 def _token(row: Any) -> Token:
-    values = {name: row._mapping[name] for name in Token.__dataclass_fields__}
+    values = {name: getattr(row, name) for name in Token.__dataclass_fields__}
     known = {permission.value for permission in Permission}
     # A permission that a later version no longer has gives nothing.
     scope = frozenset(Permission(word) for word in values["scope"].split() if word in known)
