@@ -293,7 +293,8 @@ def _named(keys: list[Key], kid: object) -> list[Key]:
 
 
 def _check_shape(claims: Mapping[str, Any]) -> None:
-    if not isinstance(claims["sub"], str) or not 1 <= len(claims["sub"]) <= 255:
+    subject = claims["sub"]
+    if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not subject.isprintable():
         raise ValueError("sub")
 
 

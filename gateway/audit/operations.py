@@ -29,8 +29,8 @@ class Touches(StrEnum):
 
     SHIPMENT = "shipment"
     """One shipment, or those that one may see: the row filter applies."""
-    TRACKERS = "trackers"
-    """The trackers of all shipments: only who may see all shipments is answered."""
+    FLEET = "fleet"
+    """All trackers and shipments: only who holds the permission for all of them is answered."""
     PEOPLE = "people"
     TRAIL = "trail"
     INSTALLATION = "installation"
@@ -76,12 +76,12 @@ _ALL: Final = (
     _read("shipment.verify", Touches.SHIPMENT, P.SHIPMENTS, P.CONDITION),
     _read("shipment.export", Touches.SHIPMENT, P.SHIPMENTS, P.LOCATION, P.CONDITION, P.REPORT),
     _read("blocks.decode", Touches.NOTHING),
-    _read("blocks.verify", Touches.TRACKERS, P.SHIPMENTS, P.CONDITION),
-    _read("tracker.status", Touches.TRACKERS, P.SHIPMENTS, P.LOCATION, P.CONDITION),
-    _change("tracker.register", Touches.TRACKERS, P.PACK),
-    _read("tracker.commands", Touches.TRACKERS, P.SHIPMENTS),
-    _change("tracker.command", Touches.TRACKERS, P.STEER),
-    _change("tracker.start-shipment", Touches.TRACKERS, P.PACK),
+    _read("blocks.verify", Touches.FLEET, P.SHIPMENTS, P.CONDITION),
+    _read("tracker.status", Touches.FLEET, P.SHIPMENTS, P.LOCATION, P.CONDITION),
+    _change("tracker.register", Touches.FLEET, P.PACK),
+    _read("tracker.commands", Touches.FLEET, P.SHIPMENTS),
+    _change("tracker.command", Touches.FLEET, P.STEER),
+    _change("tracker.start-shipment", Touches.FLEET, P.PACK),
     _change("installation.serve", Touches.INSTALLATION, P.CONFIGURE),
     # --- people
     _read("people.list", Touches.PEOPLE, P.AUDIT),
@@ -108,7 +108,7 @@ _ALL: Final = (
     _change("roles.grant", Touches.PEOPLE, P.ADMINISTER),
     _change("roles.confirm", Touches.PEOPLE, P.ADMINISTER),
     _change("roles.revoke", Touches.PEOPLE, P.ADMINISTER),
-    _change("roles.share", Touches.SHIPMENT, P.SHIPMENTS, P.PACK),
+    _change("roles.share", Touches.FLEET, P.SHIPMENTS, P.PACK),
     # --- the trail and signatures
     _read("audit.list", Touches.TRAIL, P.AUDIT),
     _read("audit.verify", Touches.TRAIL, P.AUDIT),

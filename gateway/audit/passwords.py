@@ -17,6 +17,7 @@ above OWASP's minimum. A hash of other parameters is replaced at the next sign-i
 from __future__ import annotations
 
 import importlib
+import threading
 import unicodedata
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ NOBODY: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$aCZT+yoS8"
     "oW8Vnwv3MOmwg$HmP5usFPjyPGVKeVZbXIyEMq+CRhgsZ9qd7Q++2T5I8"
 )
+# Each verification takes 64 MiB: many at once would take all memory.
+_FEW: Final = threading.BoundedSemaphore(4)
 
 
 class PasswordRefused(GatewayError):
@@ -77,7 +80,8 @@ def matches(stored: str | None, password: str) -> bool:
     given = _normal(password)
     usable = stored is not None and given is not None
     try:
-        HASHER.verify(stored if usable and stored else NOBODY, given or "")
+        with _FEW:
+            HASHER.verify(stored if usable and stored else NOBODY, given or "")
     except (VerifyMismatchError, VerificationError, InvalidHashError):
         return False
     return usable

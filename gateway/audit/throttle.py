@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.audit.people_tables import sign_in_failures as table
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.store.dialect import insert
+from coldtrail_gateway.store.dialect import insert, lock_for_writing
 
 KEPT_MS: Final = 24 * 3_600_000
 _FIRST_MS: Final = 1000
@@ -89,6 +89,7 @@ def take(connection: Connection, buckets: list[Bucket], now_ms: int) -> None:
     Raises:
         TooSoon: one of them has to wait.
     """
+    lock_for_writing(connection, table)  # else many at once would all find the same count
     connection.execute(
         sa.delete(table).where(
             sa.or_(table.c.last_ms < now_ms - KEPT_MS, table.c.last_ms > now_ms + KEPT_MS)
