@@ -345,11 +345,10 @@ def _check_new(connection: Connection, name: str, new: New) -> None:
     if new.issuer is not None:
         if new.kind is Kind.PROGRAM:
             raise AccountError("A program has tokens, and does not sign in at a provider.")
-        if (
-            not 1 <= len(new.issuer) <= _LONGEST_ID
-            or not 1 <= len(new.subject or "") <= _LONGEST_ID
-        ):
-            raise AccountError(f"An issuer and a subject have 1 to {_LONGEST_ID} characters.")
+        if not all(_is_id(one) for one in (new.issuer, new.subject or "")):
+            raise AccountError(
+                f"An issuer and a subject have 1 to {_LONGEST_ID} printable characters."
+            )
     skeleton = names.skeleton(name)
     like = connection.scalar(sa.select(table.c.name).where(table.c.skeleton == skeleton))
     if like is not None:
@@ -362,3 +361,7 @@ def _check_new(connection: Connection, name: str, new: New) -> None:
         taken = accounts.by_identity(connection, new.issuer, new.subject)
         if taken is not None:
             raise AccountError(f"{taken.name} signs in at that provider as this subject.")
+
+
+def _is_id(text: str) -> bool:
+    return 1 <= len(text) <= _LONGEST_ID and text.isprintable()

@@ -348,6 +348,7 @@ FORGERIES: dict[str, Callable[[World, str], str]] = {
     "time is too large": lambda w, t: resigned(w, t, {}, iat=10**400),
     "no subject": lambda w, t: resigned(w, t, {}, sub=None),
     "subject is no text": lambda w, t: resigned(w, t, {}, sub=["subject-of-dora"]),
+    "subject cannot be printed": lambda w, t: resigned(w, t, {}, sub="subject-of-dora\0"),
     "another access token": lambda w, t: resigned(w, t, {}, at_hash="AAAAAAAAAAAAAAAAAAAAAA"),
     "no signature": lambda _, t: unsigned(t),
     "signature cut": lambda _, t: t.rpartition(".")[0] + ".",

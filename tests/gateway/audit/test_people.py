@@ -155,6 +155,29 @@ def test_names_of_every_script_are_shown(installation: Installation, shown: str)
     assert account.shown == shown
 
 
+@pytest.mark.parametrize(
+    ("issuer", "subject"),
+    [
+        ("https://provider.example", None),
+        (None, "s"),
+        ("https://provider.example", ""),
+        ("https://provider.example", "a\0b"),
+        ("https://provider.example", "x" * 256),
+        ("https://provider.example\n", "s"),
+        ("https://provider.example", "taken"),
+    ],
+)
+def test_an_identity_at_a_provider_is_whole_and_one_persons(
+    installation: Installation, issuer: str | None, subject: str | None
+) -> None:
+    with installation.tower.write() as connection:
+        taken = New("ana", "Ana", issuer="https://provider.example", subject="taken")
+        people.add(connection, installation.console, taken, "why", installation.now_ms)
+    new = New("ben", "Ben", issuer=issuer, subject=subject)
+    with installation.tower.write() as connection, pytest.raises(AccountError):
+        people.add(connection, installation.console, new, "why", installation.now_ms)
+
+
 # --- one-time codes
 
 
