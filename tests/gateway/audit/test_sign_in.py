@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -16,7 +17,6 @@ import sqlalchemy as sa
 from coldtrail_gateway.audit import (
     accounts,
     codes,
-    devices,
     identify,
     passwords,
     people,
@@ -412,25 +412,58 @@ def test_a_new_password_ends_the_sessions_and_the_old_one(ben: Installation) -> 
     ben.sign_in("ben", new)
 
 
-def test_who_is_disabled_while_the_password_is_judged_is_not_let_in(ben: Installation) -> None:
-    """Judging takes long, and no transaction waits for it."""
-    ben.add("ana", first=True)
-    with ben.tower.read() as connection:
-        assert not devices.in_force(connection, ben.who("ben").account or 0)
-    disabled: list[bool] = []
+@contextmanager
+def while_judging(act: Callable[[], object]) -> Iterator[None]:
+    """Do something once while a password is verified, which takes long: nothing waits for it."""
+    done: list[bool] = []
 
-    def disable_meanwhile(frame: FrameType, event: str, _argument: Any) -> None:
-        if event == "call" and frame.f_code.co_name == "verify_secret" and not disabled:
-            disabled.append(True)
-            with ben.tower.write() as connection:
-                people.disable(connection, ben.console, "ben", "left", ben.now_ms)
+    def seen(frame: FrameType, event: str, _argument: Any) -> None:
+        if event == "call" and frame.f_code.co_name == "verify_secret" and not done:
+            done.append(True)
+            act()
 
-    sys.setprofile(disable_meanwhile)
+    sys.setprofile(seen)
     try:
-        refused(ben, "ben")
+        yield
     finally:
         sys.setprofile(None)
+    assert done
+
+
+def test_who_is_disabled_while_the_password_is_judged_is_not_let_in(ben: Installation) -> None:
+    ben.add("ana", first=True)
+
+    def disable() -> None:
+        with ben.tower.write() as connection:
+            people.disable(connection, ben.console, "ben", "left", ben.now_ms)
+
+    with while_judging(disable):
+        refused(ben, "ben")
     with ben.tower.read() as connection:
-        assert not any(
-            one.is_open(ben.now_ms) for one in sessions.of(connection, ben.who("ben").account or 0)
-        )
+        found = sessions.of(connection, ben.who("ben").account or 0)
+    assert not any(one.is_open(ben.now_ms) for one in found)
+
+
+def test_a_password_that_is_replaced_while_it_is_judged_lets_nobody_in(ben: Installation) -> None:
+    with ben.tower.write() as connection:
+        code = people.new_code(connection, ben.console, "ben", "stolen", ben.now_ms)
+    later = ben.now_ms + 1
+    new = "another lantern by the quarry"
+    with while_judging(lambda: codes.redeem(ben.tower, code, new, HOME, later)):
+        refused(ben, "ben", PASSWORD)
+    ben.sign_in("ben", new)
+
+
+def test_a_code_that_is_used_while_the_password_is_judged_lets_nobody_in(
+    ben: Installation,
+) -> None:
+    """The same code at the same moment, by two who know the password."""
+    device, spare = ben.with_factor("ben")
+    for code in (ben.code(device), spare[0]):
+        with while_judging(partial(ben.sign_in, "ben", code=code)):
+            refused(ben, "ben", code=code)
+
+
+def test_a_second_factor_that_is_put_in_force_meanwhile_is_asked_for(ben: Installation) -> None:
+    with while_judging(partial(ben.with_factor, "ben")):
+        refused(ben, "ben")
