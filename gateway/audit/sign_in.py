@@ -23,8 +23,11 @@ from coldtrail_gateway.audit.people_tables import accounts as account_table
 from coldtrail_gateway.audit.second_factor import Sealer
 from coldtrail_gateway.audit.signatures import Proof
 from coldtrail_gateway.audit.throttle import Bucket
+from coldtrail_gateway.audit.trail import SYSTEM, Action, Subject, append
+from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.store.tower.database import Tower
 
+_GUESSED: Final = Action("sign-in.guessed")
 _NOBODY: Final = ""  # a name that no account has
 
 
@@ -65,6 +68,7 @@ def sign_in(tower: Tower, sealer: Sealer, attempt: Attempt, now_ms: int) -> str:
     buckets = _take(tower, name, source, attempt.earlier, now_ms)
     judged = _judge(tower, sealer, name, attempt.password, attempt.code, now_ms)
     if judged is None:
+        _remark(tower, name, source, buckets, now_ms)
         raise SignInRefused
     with tower.write() as connection:
         secret = sessions.begin(
@@ -95,6 +99,7 @@ def prove(tower: Tower, sealer: Sealer, who: Who, password: str, code: str, now_
         throttle.take(connection, buckets, now_ms)
     judged = _judge(tower, sealer, account.name, password, code, now_ms)
     if judged is None:
+        _remark(tower, account.name, who.actor.source, buckets, now_ms)
         raise SignInRefused
     with tower.write() as connection:
         _conclude(connection, judged, buckets, now_ms)
@@ -160,6 +165,30 @@ def _judge(
     return _Judged(
         account, proof, passwords.again(password) if passwords.is_outdated(kept) else None
     )
+
+
+def _remark(tower: Tower, name: str, source: str, buckets: list[Bucket], now_ms: int) -> None:
+    """Let the trail say that somebody is guessing (21 CFR 11.300(d)), once a count is used up.
+
+    A name that no account has may be a password in the wrong field, and is not recorded.
+    """
+    with tower.read() as connection:
+        known = connection.scalar(
+            sa.select(account_table.c.name).where(account_table.c.name == name)
+        )
+        if not throttle.has_used_up(connection, buckets):
+            return
+    with tower.write() as connection:
+        append(
+            connection,
+            SYSTEM,
+            _GUESSED,
+            Subject("sign-in", known or "unknown"),
+            None,
+            {"source": printable(source, 200)},
+            "",
+            now_ms,
+        )
 
 
 def _conclude(connection: Connection, judged: _Judged, buckets: list[Bucket], now_ms: int) -> None:

@@ -41,11 +41,15 @@ class TooSoon(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What failures are counted for: so many are free, and the wait grows up to so long."""
+    """What failures are counted for: so many are free, and the wait grows up to so long.
+
+    That the free ones are used up is worth an entry in the trail where it is `remarkable`.
+    """
 
     key: bytes
     free: int
     longest_ms: int
+    remarkable: bool = True
 
     def wait_ms(self, failures: int) -> int:
         """Return how long after the last failure the next attempt is taken."""
@@ -72,7 +76,7 @@ def network(source: str) -> str:
 def stranger(name: str, source: str) -> list[Bucket]:
     """Return what counts where somebody comes from a source that the account does not know."""
     return [
-        Bucket(_key("pair", name, source), 5, 15 * 60_000),
+        Bucket(_key("pair", name, source), 5, 15 * 60_000, remarkable=False),
         Bucket(_key("source", source), 30, 15 * 60_000),
         Bucket(_key("name", name), 20, 60 * 60_000),
     ]
@@ -106,6 +110,18 @@ def take(connection: Connection, buckets: list[Bucket], now_ms: int) -> None:
                 set_={"failures": table.c.failures + 1, "last_ms": now_ms},
             )
         )
+
+
+def has_used_up(connection: Connection, buckets: list[Bucket]) -> bool:
+    """Tell whether the failure just now was the last free one of a remarkable bucket."""
+    keys = [bucket.key for bucket in buckets if bucket.remarkable]
+    counted = {
+        row.bucket: row.failures
+        for row in connection.execute(
+            sa.select(table.c.bucket, table.c.failures).where(table.c.bucket.in_(keys))
+        )
+    }
+    return any(counted.get(one.key) == one.free for one in buckets if one.remarkable)
 
 
 def give_back(connection: Connection, buckets: list[Bucket], *, forget: Bucket) -> None:

@@ -333,6 +333,7 @@ def under_another_key(world: World, token: str, kid: str) -> str:
 NOW_S = time.time()
 FORGERIES: dict[str, Callable[[World, str], str]] = {
     "another audience": lambda w, t: resigned(w, t, {}, aud="another"),
+    "another audience for our party": lambda w, t: resigned(w, t, {}, aud="another", azp=CLIENT),
     "no audience": lambda w, t: resigned(w, t, {}, aud=None),
     "two audiences, no party": lambda w, t: resigned(w, t, {}, aud=[CLIENT, "another"]),
     "another party": lambda w, t: resigned(w, t, {}, aud=[CLIENT, "another"], azp="another"),

@@ -24,6 +24,7 @@ from coldtrail_gateway.audit import (
     sessions,
     sign_in,
     throttle,
+    trail,
 )
 from coldtrail_gateway.audit.access import Denied
 from coldtrail_gateway.audit.devices import SecondFactorError
@@ -282,6 +283,32 @@ def test_old_failures_are_forgotten_and_no_name_is_kept(ben: Installation) -> No
     ben.sign_in("ben")
     with ben.tower.read() as connection:
         assert not connection.execute(sa.select(sign_in_failures)).all()
+
+
+def guessed(installation: Installation) -> list[tuple[str, str]]:
+    with installation.tower.read() as connection:
+        found = trail.find(connection, trail.Wanted(action="sign-in.guessed"))
+        return [(one.subject.id, one.after["source"]) for one in found]
+
+
+def test_the_trail_tells_that_somebody_is_guessing_and_no_name_that_nobody_has(
+    ben: Installation,
+) -> None:
+    for _ in range(4):
+        refused(ben, "ben", WRONG)
+    assert guessed(ben) == []
+    refused(ben, "ben", WRONG)
+    ben.now_ms += HOUR
+    refused(ben, "ben", WRONG)
+    assert guessed(ben) == [("ben", HOME)]
+    for number in range(30):
+        refused(ben, f"typed-in-the-wrong-field-{number}", WRONG, source=ELSEWHERE)
+    assert guessed(ben) == [("ben", HOME), ("unknown", ELSEWHERE)]
+    stolen = identify.who(ben.tower, ben.sign_in("ben", source="198.51.100.1"), "", ben.now_ms)
+    for _ in range(5):
+        with pytest.raises(SignInRefused):
+            sign_in.prove(ben.tower, ben.sealer, stolen, WRONG, "", ben.now_ms)
+    assert guessed(ben)[2:] == [("ben", "198.51.100.1")]
 
 
 # --- the second factor
