@@ -30,6 +30,8 @@ help: ## list the targets, and what can be set
 ## CI               with CI=true a skipped test fails unless tests/allowed_skips.txt names it
 ## COLDTRAIL_TORTURE  with COLDTRAIL_TORTURE=1 tests run all of their cases, not a slice; so does torture
 ## COLDTRAIL_BROKER and COLDTRAIL_DB are what coldtrail takes for --broker and --db
+## COLDTRAIL_TOKEN  a session or token: coldtrail gateway acts as whom it speaks for, not as the user at the terminal
+## COLDTRAIL_PEOPLE_KEY  the file with the key that seals second factors [~/.local/share/coldtrail/people.key]
 ## COLDTRAIL_CA, COLDTRAIL_CERT and COLDTRAIL_KEY are what coldtrail takes for --ca, --cert and --key
 ## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
 ## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there

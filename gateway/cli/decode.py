@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coldtrail_gateway import keyfiles
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.errors import Command
 from coldtrail_gateway.cli.event_words import in_words
 from coldtrail_gateway.cli.options import FILE, console, echo
@@ -193,6 +194,7 @@ def print_for_people(shown: Shown, screen: Console) -> None:
         echo(in_words(event))
 
 
+@performs("blocks.decode")
 @click.command("decode", cls=Command)
 @click.argument("message", metavar="FILE|HEX|-")
 @click.option(

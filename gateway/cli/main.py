@@ -16,6 +16,7 @@ from coldtrail_gateway.audit import configuration
 from coldtrail_gateway.audit.canonical import Json
 from coldtrail_gateway.audit.trail import Kind, Subject
 from coldtrail_gateway.audit.trail import console as console_actor
+from coldtrail_gateway.cli.access import asking, performs
 from coldtrail_gateway.cli.audit import audit
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
@@ -33,6 +34,9 @@ from coldtrail_gateway.cli.options import (
     parsed,
 )
 from coldtrail_gateway.cli.options import clock as clock_option
+from coldtrail_gateway.cli.people import people_group
+from coldtrail_gateway.cli.roles import roles_group
+from coldtrail_gateway.cli.tokens import tokens_group
 from coldtrail_gateway.cli.verify_file import command as verify_file
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import bundle, epcis, senml, tabular
@@ -77,8 +81,12 @@ gateway.add_command(command)
 gateway.add_command(judge)
 gateway.add_command(rebuild)
 gateway.add_command(verify_file)
+gateway.add_command(people_group, "people")
+gateway.add_command(roles_group, "roles")
+gateway.add_command(tokens_group, "tokens")
 
 
+@performs("installation.serve")
 @gateway.command()
 @click.option(
     "--broker",
@@ -171,6 +179,7 @@ def _note(
         echo(f"Warning: the audit trail does not take the configuration: {error}", err=True)
 
 
+@performs("tracker.register")
 @gateway.command()
 @click.argument("file", type=FILE)
 @database
@@ -183,10 +192,11 @@ def register(file: Path, db: str | None) -> None:
     """
     now = clocks.SystemClock().now_ms
     with open_store(db, create=True) as store, open_reconciled(db, store, now()) as tower:
-        trackers, shipments = register_file(store, tower, file, console_actor(), now)
+        trackers, shipments = register_file(store, tower, file, asking(tower, now()).actor, now)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
+@performs("tracker.status")
 @gateway.command(short_help="Show every tracker and its shipment in one line.")
 @database
 @clock_option
@@ -213,6 +223,7 @@ def status(db: str | None, clock: clocks.Clock | None, *, as_json: bool) -> None
         click.echo(fleet.refusals(refused))
 
 
+@performs("shipment.export")
 @gateway.command()
 @click.argument("shipment")
 @database
@@ -267,6 +278,7 @@ def export(
         click.echo(content, nl=False)
 
 
+@performs("shipment.verify")
 @gateway.command(short_help="Check every archived block of SHIPMENT again.")
 @click.argument("shipment")
 @database

@@ -19,6 +19,7 @@ from typing import Any
 import cbor2
 import click
 
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.options import FILE, database, echo, open_store
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
@@ -111,6 +112,7 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     return {version: pair.uplink for version, pair in pairs.items()}
 
 
+@performs("blocks.verify")
 @click.command("verify-file")
 @click.argument("file", type=FILE)
 @database
