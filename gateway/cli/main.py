@@ -145,6 +145,7 @@ def serve(
         click.echo(f"Warning: others can read the key {key}: chmod 600 {key}", err=True)
     with on_signals() as stopping, ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
+        stopping.interrupt = store.interrupt
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()

@@ -167,6 +167,8 @@ class Session:
         if time.monotonic() < self._retry_at:
             return
         try:
+            if self._failures:
+                self._store.settle()
             if self._pending:
                 self._take(list(self._pending))
             self._put_aside()
@@ -269,6 +271,8 @@ class Session:
         if not trackers:
             return
         documents = intake.documents(self._store, trackers, self._clock.now_ms())
+        # What was read here may be another's, and not yet where it must be.
+        self._store.settle()
         for tracker in trackers:
             del self._to_pay[tracker]
         for tracker, document in documents.items():
