@@ -34,6 +34,8 @@ _CLIENT: Final = {
 _SESSION: Final = {
     "lock_timeout": "5s",
     "statement_timeout": "10s",
+    # A gateway that was halted in the middle of a transaction; a long verification is none.
+    "idle_in_transaction_session_timeout": "5min",
     "tcp_keepalives_idle": "10s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
