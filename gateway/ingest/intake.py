@@ -172,6 +172,8 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
         except BlockError:
             continue  # kept all the same
         outcomes = [event for event in events if event.type is EventType.COMMAND_OUTCOME]
+        if not outcomes:
+            continue
         try:
             # Whatever a tracker says of a command never decides over what is archived.
             with tables.savepoint():
@@ -180,8 +182,7 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
         except DataError as error:
             log.critical("%s: what it says of a command is left out: %s", arrival.tracker, error)
             continue
-        if outcomes:
-            told.add(arrival.digest)
+        told.add(arrival.digest)
     return told
 
 
