@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -53,6 +55,8 @@ from coldtrail_gateway.shipments.verify import Report, agreement
 from coldtrail_gateway.shipments.verify import report as verify_report
 from coldtrail_gateway.store.database import Store, StoreError
 
+log = logging.getLogger("coldtrail.gateway")
+
 __all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
 
 _FORMATS: dict[str, Callable[[History], str | bytes]] = {
@@ -69,6 +73,13 @@ def _name(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]{1,32}", value):
         raise ValueError("a gateway's name has 1 to 32 small letters, digits and hyphens")
     return value
+
+
+def _version() -> str:
+    try:
+        return version("coldtrail")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -149,6 +160,7 @@ def serve(
         click.echo(f"Warning: others can read the key {key}: chmod 600 {key}", err=True)
     with on_signals() as stopping, ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
+        stopping.interrupt = store.interrupt
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
@@ -162,6 +174,13 @@ def serve(
             "key_file": str(key) if key else None,
         }
         _note(db, store, name, settings, (clock or clocks.SystemClock()).now_ms())
+        log.info(
+            "coldtrail %s, gateway %s: broker %s, database %s",
+            _version(),
+            name,
+            address,
+            store.name,
+        )
         if address.scheme == "embedded":
             opened.callback(brokers.start(address).stop)
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()

@@ -181,7 +181,7 @@ def test_no_process_that_serve_starts_lists_a_secret(
             [sys.executable, "-m", "coldtrail_gateway", "serve"], stdout=file, stderr=file
         )
     try:
-        until(lambda: serve.poll() is not None or "online" in log.read_text())
+        until(lambda: serve.poll() is not None or "INFO online" in log.read_text())
         assert serve.poll() is None, log.read_text()
         assert MARKER not in command_lines()
     finally:
