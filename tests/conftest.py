@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.extent import slice_or_all
-
 # How long an example takes, or how large it grows, says how busy the host is, not what is wrong.
 settings.register_profile(
     "coldtrail",
@@ -29,6 +27,9 @@ LAWS = (
 )
 """Folders whose tests are marked quick, but those that are slow: what holds of any input or page,
 and starts no tracker, broker or board."""
+
+SLICED = "slice_or_all"
+"""Of tests/support/extent.py: a file that imports it has more to do in `make torture`."""
 
 HERE = Path(__file__).parent
 ALLOWED_SKIPS = HERE / "allowed_skips.txt"
@@ -189,6 +190,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             slow.add(item.path)
         elif not laws.isdisjoint(item.path.parents):
             item.add_marker("quick")
-        if isinstance(item, pytest.Function) and hasattr(item.module, slice_or_all.__name__):
+        if isinstance(item, pytest.Function) and hasattr(item.module, SLICED):
             item.add_marker("torture")
     items.sort(key=lambda item: ("/journeys/" not in item.path.as_posix(), item.path not in slow))
