@@ -8,9 +8,9 @@ from coldtrail import identity
 from coldtrail.judging import profile
 from coldtrail.sensing import calibration
 
-_PROFILE = const("profile.cbor")
-_IDENTITY = const("identity.cbor")
-_CALIBRATION = const("calibration.cbor")
+_PROFILE_FILE = const("profile.cbor")
+_IDENTITY_FILE = const("identity.cbor")
+_CALIBRATION_FILE = const("calibration.cbor")
 
 
 def _read(name):
@@ -27,7 +27,7 @@ def load(fitted):
     Raises ValueError when the tracker is not provisioned, or when the profile or a calibration
     needs a channel that the board cannot measure.
     """
-    loaded = profile.load(_read(_PROFILE))
+    loaded = profile.load(_read(_PROFILE_FILE))
     lacking = profile.missing(profile.wanted(loaded), fitted)
     if lacking:
         raise ValueError(
@@ -35,12 +35,12 @@ def load(fitted):
             "provision another profile" % (loaded.name, profile.named(lacking))
         )
     calibrations = []
-    if _CALIBRATION in os.listdir():
-        calibrations = calibration.load(_read(_CALIBRATION))
+    if _CALIBRATION_FILE in os.listdir():
+        calibrations = calibration.load(_read(_CALIBRATION_FILE))
     unfitted = profile.missing([entry[0] for entry in calibrations], fitted)
     if unfitted:
         raise ValueError(
             "calibration.cbor has channels %s, and no sensor on this board measures them: "
             "provision again" % unfitted
         )
-    return loaded, identity.load(_read(_IDENTITY)), calibrations
+    return loaded, identity.load(_read(_IDENTITY_FILE)), calibrations
