@@ -20,6 +20,8 @@ from coldtrail_gateway.store.tables import Tables
 ReadArchive = Callable[[], AbstractContextManager[Tables]]
 
 _PAGE: Final = 500
+_LOWEST: Final = -(2**63)  # what a column can hold, not what is ever given
+_HIGHEST: Final = 2**63 - 1
 _Row = Mapping[str, Any]
 
 
@@ -92,19 +94,18 @@ class ArchiveCheck:
         return sorted(kept, key=lambda finding: finding.row or 0)
 
     def _pages(self) -> Iterator[tuple[_Row, Mapping[int, bytes]]]:
-        after: int | None = None
-        while True:
+        first, more = _LOWEST, True
+        while more:
             with self.read() as tables:
-                page = tables.archive.stored(after, _PAGE)
+                page = tables.archive.stored(first, _PAGE)
                 keys = tables.registry.keys({row["tracker"] for row in page if _is_named(row)})
-            if not page:
-                return
-            after = page[-1]["id"]
             for row in page:
                 self.rows += 1
                 pairs = keys.get(row["tracker"], {}) if _is_named(row) else {}
                 yield row, {version: pair.uplink for version, pair in pairs.items()}
             self.progress("archive", self.rows)
+            more = len(page) == _PAGE and page[-1]["id"] < _HIGHEST
+            first = page[-1]["id"] + 1 if more else first
 
 
 def flaw(row: _Row, keys: Mapping[int, bytes]) -> str:

@@ -203,10 +203,10 @@ _STORED = (
             )
         )
     )
+    .where(blocks.c.id >= bindparam("b_first"))
     .order_by(blocks.c.id)
     .limit(bindparam("b_limit"))
 )
-_STORED_BEHIND = _STORED.where(blocks.c.id > bindparam("b_after"))
 
 
 class Archive:
@@ -351,18 +351,13 @@ class Archive:
         some = {"b_after": row, "b_last": last, "b_limit": limit}
         return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
 
-    def stored(self, row: int | None, limit: int) -> list[dict[str, Any]]:
-        """Return up to `limit` blocks behind a row number, by column, without any conversion.
-
-        None stands before every number, also before those that are never given.
+    def stored(self, first: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` blocks from a row number on, by column, without any conversion.
 
         For whoever looks for what was altered: a column may hold what is never written there.
         """
-        if row is None:
-            found = self._connection.execute(_STORED, {"b_limit": limit})
-        else:
-            found = self._connection.execute(_STORED_BEHIND, {"b_after": row, "b_limit": limit})
-        return [one._asdict() for one in found]
+        some = {"b_first": first, "b_limit": limit}
+        return [found._asdict() for found in self._connection.execute(_STORED, some)]
 
     def digest(self, row: int) -> bytes | None:
         """Return the SHA-256 of the block with a row number; None where there is none."""

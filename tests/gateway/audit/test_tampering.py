@@ -104,8 +104,8 @@ def test_each_column_of_each_entry_of_the_trail(kept: Kept) -> None:
                         assert rest <= {Where.SIGNATURE, Where.ANCHOR}, (column, found)
 
 
-@pytest.mark.parametrize("number", [-(2**63), -1, 0])
-def test_a_row_below_all_numbers(kept: Kept, number: int) -> None:
+@pytest.mark.parametrize("number", [-(2**63), -1, 0, 2**63 - 1])
+def test_a_row_with_a_number_that_is_never_given(kept: Kept, number: int) -> None:
     with kept.administrator("archive") as connection:
         connection.execute(sa.update(blocks).where(blocks.c.id == 3).values(id=number))
         found = kept.seen("archive", connection)
