@@ -30,6 +30,7 @@ help: ## list the targets, and what can be set
 ## COLDTRAIL_FUZZ   how many byte strings test gives each parser [50000; torture a million]
 ## COLDTRAIL_ARCHIVE  how many blocks are archived where statements are looked at [50000; torture a million]
 ## COLDTRAIL_BROKER and COLDTRAIL_DB are what coldtrail takes for --broker and --db
+## COLDTRAIL_ANCHORS, COLDTRAIL_ANCHOR_KEY, COLDTRAIL_ANCHOR_PUBLIC_KEY and COLDTRAIL_TSA are what coldtrail gateway audit takes
 ## COLDTRAIL_CA, COLDTRAIL_CERT and COLDTRAIL_KEY are what coldtrail takes for --ca, --cert and --key
 ## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
 ## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there
