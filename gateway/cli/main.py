@@ -175,7 +175,7 @@ def serve(
             "cert": str(cert) if cert else None,
             "key_file": str(key) if key else None,
         }
-        _note(db, store, name, settings, (clock or clocks.SystemClock()).now_ms())
+        _note(db, store, name, settings, clock or clocks.SystemClock())
         log.info(
             "coldtrail %s, gateway %s: broker %s, database %s",
             _version(),
@@ -189,11 +189,12 @@ def serve(
 
 
 def _note(
-    db: str | None, store: Store, name: str, settings: Mapping[str, Json], now_ms: int
+    db: str | None, store: Store, name: str, settings: Mapping[str, Json], clock: clocks.Clock
 ) -> None:
     """Record with what a gateway serves, where that has changed; it serves in any case."""
     actor = replace(console_actor(), kind=Kind.CONFIGURATION)
     try:
+        now_ms = clock.now_ms()
         with open_trail(db, store, now_ms) as tower, tower.write() as connection:
             configuration.note(connection, actor, Subject("gateway", name), settings, now_ms)
     except GatewayError as error:
