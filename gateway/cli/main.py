@@ -30,9 +30,9 @@ from coldtrail_gateway.cli.options import (
     console,
     database,
     echo,
-    open_reconciled,
     open_store,
     open_tower,
+    open_trail,
     parsed,
 )
 from coldtrail_gateway.cli.options import clock as clock_option
@@ -173,7 +173,7 @@ def serve(
             "cert": str(cert) if cert else None,
             "key_file": str(key) if key else None,
         }
-        _note(db, store, name, settings, (clock or clocks.SystemClock()).now_ms())
+        _note(db, store, name, settings, clock or clocks.SystemClock())
         log.info(
             "coldtrail %s, gateway %s: broker %s, database %s",
             _version(),
@@ -187,12 +187,13 @@ def serve(
 
 
 def _note(
-    db: str | None, store: Store, name: str, settings: Mapping[str, Json], now_ms: int
+    db: str | None, store: Store, name: str, settings: Mapping[str, Json], clock: clocks.Clock
 ) -> None:
     """Record with what a gateway serves, where that has changed; it serves in any case."""
     actor = replace(console_actor(), kind=Kind.CONFIGURATION)
     try:
-        with open_reconciled(db, store, now_ms) as tower, tower.write() as connection:
+        now_ms = clock.now_ms()
+        with open_trail(db, store, now_ms) as tower, tower.write() as connection:
             configuration.note(connection, actor, Subject("gateway", name), settings, now_ms)
     except GatewayError as error:
         echo(f"Warning: the audit trail does not take the configuration: {error}", err=True)
@@ -210,7 +211,7 @@ def register(file: Path, db: str | None) -> None:
     A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
     now = clocks.SystemClock().now_ms
-    with open_store(db, create=True) as store, open_reconciled(db, store, now()) as tower:
+    with open_store(db, create=True) as store, open_trail(db, store, now()) as tower:
         trackers, shipments = register_file(store, tower, file, asking(tower, now()).actor, now)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 

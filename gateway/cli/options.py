@@ -84,8 +84,15 @@ def open_tower(db: str | None, *, create: bool = False) -> Tower:
     return tower
 
 
-def open_reconciled(db: str | None, store: Store, now_ms: int) -> Tower:
-    """Open the tower's database beside the archive, and make it where it is not there yet.
+def _warn_of_shared(file: Path | None, what: str) -> None:
+    if file is not None:
+        echo(
+            f"Warning: others can read {what}{file}: chmod 600 {shlex.quote(str(file))}", err=True
+        )
+
+
+def open_trail(db: str | None, store: Store, now_ms: int) -> Tower:
+    """Open the tower's database to record a change of the archive; make it where there is none.
 
     What an earlier program has intended there and not said to be done is looked up and answered.
     """
@@ -101,10 +108,3 @@ def open_reconciled(db: str | None, store: Store, now_ms: int) -> Tower:
         tower.close()
         raise
     return tower
-
-
-def _warn_of_shared(file: Path | None, what: str) -> None:
-    if file is not None:
-        echo(
-            f"Warning: others can read {what}{file}: chmod 600 {shlex.quote(str(file))}", err=True
-        )

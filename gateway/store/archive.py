@@ -217,7 +217,7 @@ _STORED = (
             )
         )
     )
-    .where(blocks.c.id > bindparam("b_after"))
+    .where(blocks.c.id >= bindparam("b_first"))
     .order_by(blocks.c.id)
     .limit(bindparam("b_limit"))
 )
@@ -377,12 +377,12 @@ class Archive:
         some = {"b_after": row, "b_last": last, "b_limit": limit}
         return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
 
-    def stored(self, row: int, limit: int) -> list[dict[str, Any]]:
-        """Return up to `limit` blocks behind a row number, by column, without any conversion.
+    def stored(self, first: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` blocks from a row number on, by column, without any conversion.
 
         For whoever looks for what was altered: a column may hold what is never written there.
         """
-        some = {"b_after": row, "b_limit": limit}
+        some = {"b_first": first, "b_limit": limit}
         return [found._asdict() for found in self._connection.execute(_STORED, some)]
 
     def digest(self, row: int) -> bytes | None:
