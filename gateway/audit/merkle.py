@@ -37,14 +37,28 @@ def root(leaves: Iterable[bytes]) -> bytes:
     return right
 
 
-def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+def levels(leaves: list[bytes]) -> list[list[bytes]]:
+    """Return the tree, from the leaves up to the root; for the paths of many lines.
+
+    A node without a neighbour on its right stands in the next level as it is: that gives RFC
+    6962's tree, in which the left part of each subtree is as large as a power of two can be.
+    """
+    found = [leaves]
+    while len(found[-1]) > 1:
+        below = found[-1]
+        pairs = [_node(*below[at : at + 2]) for at in range(0, len(below) - 1, 2)]
+        found.append(pairs + below[len(pairs) * 2 :])
+    return found
+
+
+def path(tree: list[list[bytes]], index: int) -> list[bytes]:
     """Return the audit path of a line, from the leaf up: what proves that it is in the tree."""
-    if len(leaves) == 1:
-        return []
-    split = _left(len(leaves))
-    if index < split:
-        return [*path(leaves[:split], index), root(leaves[split:])]
-    return [*path(leaves[split:], index - split), root(leaves[:split])]
+    found = []
+    for level in tree[:-1]:
+        if index ^ 1 < len(level):
+            found.append(level[index ^ 1])
+        index >>= 1
+    return found
 
 
 def proven(digest: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
@@ -72,8 +86,3 @@ def proven(digest: bytes, index: int, size: int, proof: Sequence[bytes]) -> byte
 
 def _node(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
-
-
-def _left(size: int) -> int:
-    """Return how many leaves the left subtree has: the largest power of two below `size`."""
-    return 1 << ((size - 1).bit_length() - 1)

@@ -12,7 +12,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from coldtrail_gateway.audit import anchors, differences, signatures, trail, verification
+from coldtrail_gateway.audit import (
+    anchor_keys,
+    anchors,
+    differences,
+    proofs,
+    signatures,
+    trail,
+    verification,
+)
 from coldtrail_gateway.audit.differences import Change
 from coldtrail_gateway.audit.findings import silent
 from coldtrail_gateway.audit.local_time import local_iso
@@ -25,6 +33,7 @@ from coldtrail_gateway.clock import Clock, SystemClock
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.exports import tabular, text
+from coldtrail_gateway.shipments import history as histories
 from coldtrail_gateway.store import location
 from coldtrail_gateway.store.database import default_path
 from coldtrail_gateway.store.tower.database import Tower
@@ -371,6 +380,72 @@ def verify(
         click.echo("verified" if report.good else "NOT verified")
     if not report.good:
         context.exit(1)
+
+
+@audit.command()
+@click.argument("shipment")
+@anchors_option
+@click.option("-o", "--output", type=_NEW, help="Write to this file, not to standard output.")
+@database
+def prove(shipment: str, folder: Path | None, output: Path | None, db: str | None) -> None:
+    """Write the proof that the blocks of SHIPMENT were anchored, and when; it shows no others.
+
+    Whoever has the public key checks it with coldtrail gateway audit check-proof, and compares
+    the SHA-256 of each block with those of coldtrail gateway export --format blocks.
+
+    \b
+    coldtrail gateway audit prove S-1 -o S-1.proof.json
+    """  # noqa: D301
+    with open_store(db) as store, store.read() as tables:
+        history = histories.load(tables, shipment)
+    digests = [entry.row.digest for entry in history.entries]
+    proof, missing = proofs.make(folder or _beside(db, "anchors", ""), digests)
+    if missing:
+        echo(
+            f"Warning: {len(missing)} of {len(digests)} blocks are in no anchor yet: make one "
+            "with coldtrail gateway audit anchor.",
+            err=True,
+        )
+    content = text.to_json(proof, indent=1) + "\n"
+    if output is None:
+        click.echo(content, nl=False)
+    else:
+        tabular.write(output, content)
+
+
+@audit.command("check-proof")
+@click.argument("file", type=FILE)
+@click.option(
+    "--public-key",
+    type=FILE,
+    required=True,
+    envvar="COLDTRAIL_ANCHOR_PUBLIC_KEY",
+    help="The key that verifies the anchors, from whoever you trust; also "
+    "$COLDTRAIL_ANCHOR_PUBLIC_KEY.",
+)
+@as_json
+def check_proof(file: Path, public_key: Path, as_json: bool) -> None:
+    """Check the proof in FILE, and list the blocks that it proves. Needs no database.
+
+    \b
+    coldtrail gateway audit check-proof S-1.proof.json --public-key anchor-public.pem
+    """  # noqa: D301
+    try:
+        proof = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise proofs.ProofError(f"{file} holds no JSON.") from error
+    found = proofs.verify(proof, anchor_keys.public(public_key))
+    if as_json:
+        _print_json([{**one.block, "anchored": iso(one.anchored_ms)} for one in found])
+        return
+    for one in found:
+        block = one.block
+        echo(
+            f"tracker {block['tracker']}, chain {block['chain']}, number {block['number']}, "
+            f"SHA-256 {block['sha256']}: arrived {iso(block['received_ms'])}, anchored "
+            f"{iso(one.anchored_ms)}"
+        )
+    click.echo(f"proven: {len(found)}")
 
 
 def _tower(db: str | None) -> Tower:

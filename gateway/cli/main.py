@@ -165,6 +165,8 @@ def serve(
             tables.archive.rebuild()
         settings: dict[str, Json] = {
             "broker": str(address),
+            "user": address.username,
+            "password": address.password,  # only whether there is one goes into the trail
             "clock": "a simulation" if clock else "the system",
             "ca": str(ca) if ca else None,
             "cert": str(cert) if cert else None,

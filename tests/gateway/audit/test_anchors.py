@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from coldtrail_gateway.audit import anchors, merkle, trail
+from coldtrail_gateway.audit import anchors, trail
 from coldtrail_gateway.audit.anchors import AnchorError
 from coldtrail_gateway.audit.findings import What, Where
 from coldtrail_gateway.keyfiles import SharedFileError
@@ -228,11 +228,3 @@ def test_an_outsider_verifies_with_openssl_and_a_few_lines(kept: Kept, tmp_path:
         b"".join(line + b"\n" for line in (*exported[:3], changed, *exported[4:]))
     )
     assert outsider().returncode != 0
-
-
-def test_a_path_proves_one_row_without_the_others(kept: Kept) -> None:
-    anchor = anchors.read(kept.folder, 2)
-    leaves = [merkle.leaf(line) for line in anchor.rows()]
-    for index, line in enumerate(anchor.rows()):
-        path = merkle.path(leaves, index)
-        assert merkle.proven(merkle.leaf(line), index, anchor.lines, path) == anchor.root

@@ -64,7 +64,9 @@ def test_a_path_proves_its_line_and_no_other(lines: list[bytes], data: st.DataOb
     leaves = [merkle.leaf(line) for line in lines]
     root = merkle.root(leaves)
     index = data.draw(st.integers(0, len(lines) - 1))
-    proof = merkle.path(leaves, index)
+    tree = merkle.levels(leaves)
+    assert tree[-1] == [root]
+    proof = merkle.path(tree, index)
     assert merkle.proven(leaves[index], index, len(lines), proof) == root
     assert merkle.proven(merkle.leaf(b"other"), index, len(lines), proof) != root
     assert merkle.proven(leaves[index], index, len(lines), [*proof, leaves[0]]) != root
