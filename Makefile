@@ -32,6 +32,7 @@ help: ## list the targets, and what can be set
 ## COLDTRAIL_BROKER and COLDTRAIL_DB are what coldtrail takes for --broker and --db
 ## COLDTRAIL_TOKEN  a session or token: coldtrail gateway acts as whom it speaks for, not as the user at the terminal
 ## COLDTRAIL_PEOPLE_KEY  the file with the key that seals second factors [~/.local/share/coldtrail/people.key]
+## COLDTRAIL_ANCHORS, COLDTRAIL_ANCHOR_KEY, COLDTRAIL_ANCHOR_PUBLIC_KEY and COLDTRAIL_TSA are what coldtrail gateway audit takes
 ## COLDTRAIL_CA, COLDTRAIL_CERT and COLDTRAIL_KEY are what coldtrail takes for --ca, --cert and --key
 ## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
 ## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there
