@@ -10,15 +10,18 @@ from hashlib import sha256
 from typing import Any, Final
 
 from coldtrail_gateway.audit import anchors
+from coldtrail_gateway.audit.canonical import CanonicalError
 from coldtrail_gateway.audit.findings import Finding, Progress, What, Where
 from coldtrail_gateway.contract import block, envelope
 from coldtrail_gateway.contract.block import BlockError
-from coldtrail_gateway.contract.envelope import Kind, Refused
+from coldtrail_gateway.contract.envelope import TRACKER_ID, Kind, Refused
 from coldtrail_gateway.store.tables import Tables
 
 ReadArchive = Callable[[], AbstractContextManager[Tables]]
 
 _PAGE: Final = 500
+_LOWEST: Final = -(2**63)  # what a column can hold, not what is ever given
+_HIGHEST: Final = 2**63 - 1
 _Row = Mapping[str, Any]
 
 
@@ -59,8 +62,8 @@ class ArchiveCheck:
                     reasons.insert(0, changed)
                     self._missing[row["id"]] = expected[0]
                 expected = next(lines, None)
-            elif any(after < row["id"] <= to for after, to in self.spans):
-                found.append(_finding(What.ADDED, row["id"], "the anchors do not know it"))
+            elif row["id"] < 1 or any(after < row["id"] <= to for after, to in self.spans):
+                found.append(_finding(What.ADDED, row["id"], "it was put in by hand"))
                 self._strange[row["id"]] = row
             else:
                 self.unanchored += 1
@@ -91,20 +94,18 @@ class ArchiveCheck:
         return sorted(kept, key=lambda finding: finding.row or 0)
 
     def _pages(self) -> Iterator[tuple[_Row, Mapping[int, bytes]]]:
-        after = -(2**63)
-        while True:
+        first, more = _LOWEST, True
+        while more:
             with self.read() as tables:
-                page = tables.archive.stored(after, _PAGE)
-                trackers = {row["tracker"] for row in page if isinstance(row["tracker"], str)}
-                keys = tables.registry.keys(trackers)
-            if not page:
-                return
-            after = page[-1]["id"]
+                page = tables.archive.stored(first, _PAGE)
+                keys = tables.registry.keys({row["tracker"] for row in page if _is_named(row)})
             for row in page:
                 self.rows += 1
-                pairs = keys.get(row["tracker"], {}) if isinstance(row["tracker"], str) else {}
+                pairs = keys.get(row["tracker"], {}) if _is_named(row) else {}
                 yield row, {version: pair.uplink for version, pair in pairs.items()}
             self.progress("archive", self.rows)
+            more = len(page) == _PAGE and page[-1]["id"] < _HIGHEST
+            first = page[-1]["id"] + 1 if more else first
 
 
 def flaw(row: _Row, keys: Mapping[int, bytes]) -> str:
@@ -116,7 +117,7 @@ def flaw(row: _Row, keys: Mapping[int, bytes]) -> str:
         anchors.block_line(row)
         if not isinstance(row["sealed"], bytes):
             raise ValueError("sealed is no bytes")  # noqa: TRY004 - told as the rest
-    except ValueError as error:
+    except (ValueError, CanonicalError) as error:
         return str(error)
     if sha256(row["sealed"]).digest() != row["digest"]:
         return "its SHA-256 is not that of its bytes"
@@ -140,7 +141,7 @@ def _changed(row: _Row, wanted: Mapping[str, Any], line: bytes) -> str:
     """Return which columns are others than when the row was anchored."""
     try:
         now = anchors.block_line(row)
-    except ValueError:
+    except (ValueError, CanonicalError):
         return "it is not what was anchored"
     if now == line:
         return ""
@@ -150,6 +151,12 @@ def _changed(row: _Row, wanted: Mapping[str, Any], line: bytes) -> str:
         for name, was in wanted.items()
         if is_now[name] != was
     )
+
+
+def _is_named(row: _Row) -> bool:
+    """Tell whether a row names what can be a tracker; another text may be no text at all."""
+    tracker = row["tracker"]
+    return isinstance(tracker, str) and TRACKER_ID.fullmatch(tracker) is not None
 
 
 def _identity(row: _Row) -> tuple[Any, str]:

@@ -8,7 +8,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _OFFSET: Final = re.compile(r"([+-])(\d\d):([0-5]\d)")
-_MOST_MIN: Final = 18 * 60
+MOST_MIN: Final = 18 * 60
+"""How far from UTC an offset may be, in minutes."""
 
 
 def zone(name: str) -> tzinfo:
@@ -20,7 +21,7 @@ def zone(name: str) -> tzinfo:
     match = _OFFSET.fullmatch(name)
     if match:
         minutes = int(match[2]) * 60 + int(match[3])
-        if minutes > _MOST_MIN:
+        if minutes > MOST_MIN:
             raise ValueError(f"{name} is no offset from UTC")
         return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
     try:

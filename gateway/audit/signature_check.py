@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,12 +26,13 @@ def check(connection: Connection) -> tuple[int, list[Finding]]:
     Signatures whose entry was altered are not looked at: the check of the trail names these.
     """
     found: list[Finding] = []
-    known: dict[bytes, bytes] = {}
-    for digest, content in connection.execute(sa.select(*_RAW)):
+    known: dict[bytes, Mapping[str, Any] | None] = {}
+    records = connection.execute(sa.select(*_RAW).execution_options(stream_results=True))
+    for digest, content in records:
         if not isinstance(digest, bytes) or not isinstance(content, bytes):
             found.append(_finding(What.ALTERED, None, "a signed record is no bytes"))
         else:
-            known[digest] = content
+            known[digest] = _about(content) if sha256(content).digest() == digest else None
     named: set[bytes] = set()
     count = 0
     for entry in _intact(connection):
@@ -42,11 +43,12 @@ def check(connection: Connection) -> tuple[int, list[Finding]]:
             found.append(_finding(What.ALTERED, entry.number, str(error)))
             continue
         named.add(signature.digest)
+        subject = {"kind": signature.subject.kind, "id": signature.subject.id}
         if signature.digest not in known:
             found.append(_finding(What.MISSING, entry.number, "what it signed is not there"))
-        elif sha256(known[signature.digest]).digest() != signature.digest:
+        elif (about := known[signature.digest]) is None:
             found.append(_finding(What.ALTERED, entry.number, "what it signed was altered"))
-        elif not _is_about(known[signature.digest], signature):
+        elif about != {"kind": signature.kind, "subject": subject}:
             found.append(
                 _finding(What.ALTERED, entry.number, "what it signed is about something else")
             )
@@ -57,6 +59,15 @@ def check(connection: Connection) -> tuple[int, list[Finding]]:
     return count, found
 
 
+def _about(content: bytes) -> Mapping[str, Any]:
+    """Return of which kind a signed record is, and about what; nothing where it does not say."""
+    try:
+        value = canonical.decode(content)
+        return {"kind": value["kind"], "subject": value["subject"]}
+    except (ValueError, LookupError, TypeError):
+        return {}
+
+
 def _intact(connection: Connection) -> Iterator[Entry]:
     rows = connection.execute(trail.statement(Wanted(action=signatures.SIGNED)))
     for row in rows:
@@ -64,15 +75,6 @@ def _intact(connection: Connection) -> Iterator[Entry]:
             yield Entry.of(row._asdict())
         except ValueError:
             continue
-
-
-def _is_about(content: bytes, signature: signatures.Signature) -> bool:
-    try:
-        value = canonical.decode(content)
-        subject = {"kind": signature.subject.kind, "id": signature.subject.id}
-        return bool(value["kind"] == signature.kind and value["subject"] == subject)
-    except (ValueError, LookupError, TypeError):
-        return False
 
 
 def _finding(what: What, number: int | None, detail: str) -> Finding:

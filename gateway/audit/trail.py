@@ -48,6 +48,8 @@ RAW: Final[tuple[sa.ColumnElement[Any], ...]] = tuple(
 )
 
 _T = TypeVar("_T")
+_TIMES: Final = range(2**32 * 1000)
+_OFFSETS: Final = range(-local_time.MOST_MIN, local_time.MOST_MIN + 1)
 
 
 class TrailError(GatewayError):
@@ -136,8 +138,8 @@ class Entry:
         """
         return cls(
             number=_typed(row, "number", int),
-            at_ms=_typed(row, "at_ms", int),
-            offset_min=_typed(row, "offset_min", int),
+            at_ms=_within(row, "at_ms", _TIMES),
+            offset_min=_within(row, "offset_min", _OFFSETS),
             actor=Actor(
                 Kind(row["actor_kind"]),
                 _text(row, "actor_id"),
@@ -206,6 +208,8 @@ def append(
     """
     if action.needs_why and not why.strip():
         raise TrailError(f"Say why: {action.name} is not done without a reason.")
+    if now_ms not in _TIMES:
+        raise TrailError("The time lies outside 1970 to 2106: set the clock right.")
     lock(connection)
     last = head(connection)
     if last is not None and now_ms < last.at_ms - LATE_MS and action is not CLOCK_SET_BACK:
@@ -408,6 +412,13 @@ def _typed(row: Mapping[str, Any], name: str, kind: type[_T]) -> _T:
     value = row[name]
     if type(value) is not kind:
         raise ValueError(f"{name} is no {kind.__name__}")
+    return value
+
+
+def _within(row: Mapping[str, Any], name: str, values: range) -> int:
+    value = _typed(row, name, int)
+    if value not in values:
+        raise ValueError(f"{name} is out of range")
     return value
 
 

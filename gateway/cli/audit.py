@@ -27,7 +27,15 @@ from coldtrail_gateway.audit.local_time import local_iso
 from coldtrail_gateway.audit.timestamps import TimestampError
 from coldtrail_gateway.audit.trail import Entry, Wanted
 from coldtrail_gateway.cli.access import asking, performs
-from coldtrail_gateway.cli.options import FILE, console, database, echo, open_store, parsed
+from coldtrail_gateway.cli.options import (
+    FILE,
+    console,
+    database,
+    echo,
+    open_store,
+    open_tower,
+    parsed,
+)
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.clock import Clock, SystemClock
 from coldtrail_gateway.contract.printable import printable
@@ -36,7 +44,6 @@ from coldtrail_gateway.exports import tabular, text
 from coldtrail_gateway.shipments import history as histories
 from coldtrail_gateway.store import location
 from coldtrail_gateway.store.database import default_path
-from coldtrail_gateway.store.tower.database import Tower
 
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _NEW: Final = click.Path(dir_okay=False, path_type=Path)
@@ -141,7 +148,7 @@ def list_(db: str | None, as_json: bool, **chosen: Any) -> None:
     coldtrail gateway audit list --who ana --since 2026-03-01
     coldtrail gateway audit list --what "shipment.*" --json
     """  # noqa: D301
-    with _tower(db) as tower, tower.read() as connection:
+    with open_tower(db) as tower, tower.read() as connection:
         found = list(trail.find(connection, _wanted(**chosen)))
     if as_json:
         _print_json([entry.to_json() for entry in found])
@@ -176,7 +183,7 @@ def show(number: int, db: str | None, as_json: bool) -> None:
     \b
     coldtrail gateway audit show 17
     """  # noqa: D301
-    with _tower(db) as tower, tower.read() as connection:
+    with open_tower(db) as tower, tower.read() as connection:
         entry = trail.get(connection, number)
         answers = list(trail.find(connection, Wanted(answers=number)))
         signed = signatures.signature(entry) if entry.action == signatures.SIGNED else None
@@ -220,7 +227,7 @@ def changed(kind: str, subject: str, after: int, db: str | None, as_json: bool) 
     \b
     coldtrail gateway audit changed shipment S-1 --since-entry 17
     """  # noqa: D301
-    with _tower(db) as tower, tower.read() as connection:
+    with open_tower(db) as tower, tower.read() as connection:
         wanted = Wanted(kind=kind, subject=subject, after=after)
         found = differences.since(trail.find(connection, wanted))
     if as_json:
@@ -253,7 +260,7 @@ def export(output: Path | None, db: str | None, **chosen: Any) -> None:
     \b
     coldtrail gateway audit export -o trail.jsonl
     """  # noqa: D301
-    with _tower(db) as tower, tower.read() as connection:
+    with open_tower(db) as tower, tower.read() as connection:
         lines = [entry.line + b"\n" for entry in trail.find(connection, _wanted(**chosen))]
     content = b"".join(lines)
     if output is None:
@@ -302,7 +309,7 @@ def anchor(
     folder = folder or _beside(db, "anchors", "")
     key_file = key_file or _beside(db, "anchor-key", ".pem")
     now_ms = (clock or SystemClock()).now_ms()
-    with open_store(db) as store, Tower(db or default_path(), create=True) as tower:
+    with open_store(db) as store, open_tower(db, create=True) as tower:
         actor = asking(tower, now_ms).actor
         try:
             made = anchors.make(store, tower, folder, key_file, actor, now_ms, tsa)
@@ -353,7 +360,7 @@ def verify(
     """  # noqa: D301
     folder = folder or _beside(db, "anchors", "")
     shown = Console(stderr=True)
-    with open_store(db) as store, _tower(db) as tower, shown.status("reading") as status:
+    with open_store(db) as store, open_tower(db) as tower, shown.status("reading") as status:
 
         def progress(what: str, rows: int) -> None:
             status.update(f"{what}: {rows}")
@@ -448,10 +455,6 @@ def check_proof(file: Path, public_key: Path, as_json: bool) -> None:
             f"{iso(one.anchored_ms)}"
         )
     click.echo(f"proven: {len(found)}")
-
-
-def _tower(db: str | None) -> Tower:
-    return Tower(db or default_path(), create=False)
 
 
 def _beside(db: str | None, word: str, suffix: str) -> Path:

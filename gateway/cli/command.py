@@ -17,7 +17,7 @@ from coldtrail_gateway.cli.options import (
     console,
     database,
     open_store,
-    open_tower,
+    open_trail,
     parsed,
 )
 from coldtrail_gateway.cli.options import clock as clock_option
@@ -104,7 +104,7 @@ def _make(
             "give a shorter --expires."
         )
     now = (clock or clocks.SystemClock()).now_ms
-    with open_store(db) as store, open_tower(db, store, now()) as tower:
+    with open_store(db) as store, open_trail(db, store, now()) as tower:
         made = orders.give(store, tower, asking(tower, now()).actor, tracker, fields, for_s, now)
     click.echo(
         f"{tracker}: {commands.described(fields)}, command {made.counter}, "
@@ -225,6 +225,6 @@ def cancel(tracker: str, counter: int | None, db: str | None, clock: clocks.Cloc
     A tracker that has taken it already carries it out, and its outcome is shown.
     """
     now = (clock or clocks.SystemClock()).now_ms
-    with open_store(db) as store, open_tower(db, store, now()) as tower:
+    with open_store(db) as store, open_trail(db, store, now()) as tower:
         cancelled = orders.cancel(store, tower, asking(tower, now()).actor, tracker, counter, now)
     click.echo(f"cancelled: {cancelled}")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from coldtrail_gateway.cli.options import (
     database,
     echo,
     open_store,
-    open_tower,
+    open_trail,
     parsed,
 )
 from coldtrail_gateway.cli.options import clock as clock_option
@@ -51,6 +52,8 @@ from coldtrail_gateway.shipments.status import refusals as status_refusals
 from coldtrail_gateway.shipments.status import table as status_table
 from coldtrail_gateway.shipments.verify import report as verify_report
 from coldtrail_gateway.store.database import Store
+
+log = logging.getLogger("coldtrail.gateway")
 
 __all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
 
@@ -80,6 +83,13 @@ def _name(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]{1,32}", value):
         raise ValueError("a gateway's name has 1 to 32 small letters, digits and hyphens")
     return value
+
+
+def _version() -> str:
+    try:
+        return version("coldtrail")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -160,6 +170,7 @@ def serve(
         click.echo(f"Warning: others can read the key {key}: chmod 600 {key}", err=True)
     with on_signals() as stopping, ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
+        stopping.interrupt = store.interrupt
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
@@ -173,6 +184,13 @@ def serve(
             "key_file": str(key) if key else None,
         }
         _note(db, store, name, settings, (clock or clocks.SystemClock()).now_ms())
+        log.info(
+            "coldtrail %s, gateway %s: broker %s, database %s",
+            _version(),
+            name,
+            address,
+            store.name,
+        )
         if address.scheme == "embedded":
             opened.callback(brokers.start(address).stop)
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()
@@ -184,7 +202,7 @@ def _note(
     """Record with what a gateway serves, where that has changed; it serves in any case."""
     actor = replace(console_actor(), kind=Kind.CONFIGURATION)
     try:
-        with open_tower(db, store, now_ms) as tower, tower.write() as connection:
+        with open_trail(db, store, now_ms) as tower, tower.write() as connection:
             configuration.note(connection, actor, Subject("gateway", name), settings, now_ms)
     except GatewayError as error:
         echo(f"Warning: the audit trail does not take the configuration: {error}", err=True)
@@ -201,7 +219,7 @@ def register(file: Path, db: str | None) -> None:
     A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
     now = clocks.SystemClock().now_ms
-    with open_store(db, create=True) as store, open_tower(db, store, now()) as tower:
+    with open_store(db, create=True) as store, open_trail(db, store, now()) as tower:
         trackers, shipments = register_file(store, tower, file, asking(tower, now()).actor, now)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 

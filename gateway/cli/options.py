@@ -73,20 +73,30 @@ def echo(text: str, *, err: bool = False) -> None:
 def open_store(db: str | None, *, create: bool = False) -> Store:
     """Open the store that ``--db`` names, or the default one."""
     store = Store(db or default_path(), create=create)
-    if shared := store.shared:
-        echo(
-            f"Warning: others can read the keys in {shared}: chmod 600 {shlex.quote(str(shared))}",
-            err=True,
-        )
+    _warn_of_shared(store.shared, "the keys in ")
     return store
 
 
-def open_tower(db: str | None, store: Store, now_ms: int) -> Tower:
-    """Open the tower's database beside the archive, and make it where it is not there yet.
+def open_tower(db: str | None, *, create: bool = False) -> Tower:
+    """Open the tower's database that belongs to the store which ``--db`` names."""
+    tower = Tower(db or default_path(), create=create)
+    _warn_of_shared(tower.shared, "")
+    return tower
+
+
+def _warn_of_shared(file: Path | None, what: str) -> None:
+    if file is not None:
+        echo(
+            f"Warning: others can read {what}{file}: chmod 600 {shlex.quote(str(file))}", err=True
+        )
+
+
+def open_trail(db: str | None, store: Store, now_ms: int) -> Tower:
+    """Open the tower's database to record a change of the archive; make it where there is none.
 
     What an earlier program has intended there and not said to be done is looked up and answered.
     """
-    tower = Tower(db or default_path(), create=True)
+    tower = open_tower(db, create=True)
     looks = {
         registration.REGISTER.name: registration.look(store),
         orders.GIVE.name: orders.look_given(store),

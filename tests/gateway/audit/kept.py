@@ -157,3 +157,11 @@ def keep(database: str, folder: Path) -> Kept:
         change(tower, 4)
     kept.anchor()
     return kept
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Undo what is changed in the block."""
+    connection.exec_driver_sql("SAVEPOINT tampered")
+    yield
+    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT tampered")

@@ -149,6 +149,12 @@ def test_what_cannot_be_recorded_is_refused(tower: Tower) -> None:
     assert read(tower) == []
 
 
+@pytest.mark.parametrize("now_ms", [-1, 2**32 * 1000, 2**53])
+def test_a_time_that_no_clock_has_is_refused(tower: Tower, now_ms: int) -> None:
+    with pytest.raises(TrailError, match="set the clock right"):
+        appended(tower, now_ms=now_ms)
+
+
 def test_text_from_outside_comes_back_as_it_was(tower: Tower) -> None:
     nasty = "a\0b\x10c\x1b[2J\u202e \"'; DROP TABLE audit_trail; --"
     with tower.write() as connection:

@@ -79,6 +79,7 @@ def calls(tables: Tables) -> dict[Callable[..., Any], Callable[[], Any]]:
         Archive.state: lambda: [archived.state(NAMES[0], c) for c in (large.CHAIN, b"with gap")],
         Archive.of: lambda: list(archived.of(NAMES[0])),
         Archive.after: lambda: archived.after(1000, BLOCKS, 100),
+        Archive.stored: lambda: archived.stored(1000, 100),
         Archive.digest: lambda: archived.digest(1000),
         Archive.received_ms: lambda: archived.received_ms(1000),
         Archive.newest: archived.newest,
