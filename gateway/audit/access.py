@@ -90,9 +90,9 @@ class Who:
             return
         if operation.touches is Touches.SELF:
             raise Denied(f"{operation.name} is about one's own account: sign in first.")
-        needed = " and ".join(sorted(operation.needs))
+        needed = ", ".join(sorted(operation.needs))
         raise Denied(
-            f"{self.actor.id} may not do {operation.name}: it needs the permission {needed}"
+            f"{self.actor.id} may not do {operation.name}: it needs {needed}"
             f"{'' if operation.touches is Touches.SHIPMENT else ' for everything'}. Ask an "
             "administrator for a role that has it (coldtrail gateway roles matrix)."
         )

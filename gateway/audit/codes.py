@@ -71,8 +71,8 @@ def redeem(tower: Tower, code: str, password: str, source: str, now_ms: int) -> 
             who,
             OPERATIONS["self.redeem"],
             account.entry(),
-            {"password_ms": account.password_ms},
-            {"password_ms": now_ms},
+            None,
+            {"set": "password"},
             "",
             now_ms,
         )

@@ -26,10 +26,13 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, KeySet
+from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.audit import accounts, secret_text, sessions, throttle
-from coldtrail_gateway.audit.access import Denied
+from coldtrail_gateway.audit.access import Denied, Who
+from coldtrail_gateway.audit.accounts import Account
 from coldtrail_gateway.audit.people_tables import provider_sign_ins as table
+from coldtrail_gateway.audit.signatures import Proof
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store.tower.database import Tower
@@ -130,14 +133,7 @@ class RelyingParty:
         return Begun(str(url), secret)
 
     def finish(
-        self,
-        tower: Tower,
-        answer: Mapping[str, str],
-        secret: str,
-        source: str,
-        now_ms: int,
-        *,
-        fresh: bool = False,
+        self, tower: Tower, answer: Mapping[str, str], secret: str, source: str, now_ms: int
     ) -> str:
         """Take the answer that the browser brings with its secret; return a session's secret.
 
@@ -147,28 +143,63 @@ class RelyingParty:
             SignInDenied: it lets nobody in.
             ProviderError: the provider does not answer as it must.
         """
+        claims = self._answered(tower, answer, secret, now_ms, fresh=False)
+        with tower.write() as connection:
+            account = self._account(connection, claims)
+            return sessions.begin(
+                connection, account, "OpenID Connect", throttle.network(source), now_ms
+            )
+
+    def prove(
+        self, tower: Tower, answer: Mapping[str, str], secret: str, who: Who, now_ms: int
+    ) -> Proof:
+        """Prove once more, in a session, who one is: before a signature; begun with `fresh`.
+
+        The components are those that the provider names (`amr`), or it alone.
+
+        Raises:
+            SignInDenied: it proves nothing, or another person.
+            ProviderError: the provider does not answer as it must.
+        """
+        claims = self._answered(tower, answer, secret, now_ms, fresh=True)
+        with tower.read() as connection:
+            account = self._account(connection, claims)
+        if account.id != who.account:
+            raise SignInDenied("Somebody else has signed in there: sign in as yourself.")
+        named = {word for word in claims.get("amr") or () if isinstance(word, str)}
+        return Proof(account.name, frozenset(named or {"provider"}))
+
+    def _answered(
+        self,
+        tower: Tower,
+        answer: Mapping[str, str],
+        secret: str,
+        now_ms: int,
+        *,
+        fresh: bool,
+    ) -> dict[str, Any]:
         about = self._published(now_ms)
         code = self._code(answer, secret, about)
         begun_ms = self._take(tower, secret, now_ms)
         claims = self._claims(about, code, secret, now_ms)
         _check_times(claims, begun_ms, fresh=fresh)
-        subject = claims["sub"]
-        with tower.write() as connection:
-            account = accounts.by_identity(connection, self._provider.issuer, subject)
-            if account is None or account.disabled_ms is not None:
-                raise SignInDenied(
-                    f"{printable(subject, 64)} at {self._provider.issuer} is nobody here, or is "
-                    "disabled: an administrator adds people by issuer and subject (coldtrail "
-                    "gateway people add NAME --issuer URL --subject ID)."
-                )
-            return sessions.begin(
-                connection, account, "OpenID Connect", throttle.network(source), now_ms
+        return claims
+
+    def _account(self, connection: Connection, claims: Mapping[str, Any]) -> Account:
+        issuer, subject = self._provider.issuer, claims["sub"]
+        account = accounts.by_identity(connection, issuer, subject)
+        if account is None or account.disabled_ms is not None:
+            raise SignInDenied(
+                f"{printable(subject, 64)} at {issuer} is nobody here, or is disabled: an "
+                "administrator adds people by issuer and subject (coldtrail gateway people add "
+                "NAME --issuer URL --subject ID)."
             )
+        return account
 
     def _code(self, answer: Mapping[str, str], secret: str, about: Mapping[str, Any]) -> str:
         given = {name: answer.get(name, "")[:_LONGEST] for name in ("state", "code", "iss")}
         state = _made(secret[: secret_text.LONGEST], "state")
-        if not hmac.compare_digest(given["state"].encode(), state.encode()):
+        if not hmac.compare_digest(_bytes(given["state"]), _bytes(state)):
             raise SignInDenied("This answer belongs to no sign-in of this browser: sign in again.")
         # RFC 9207: an answer of another provider, sent here to have its code redeemed.
         told = about.get("authorization_response_iss_parameter_supported") is True
@@ -284,8 +315,12 @@ class RelyingParty:
 
 def _made(secret: str, purpose: str) -> str:
     """Return a value that only who knows the secret can make, and that tells nothing of it."""
-    made = hmac.digest(secret.encode("utf-8", "surrogatepass"), purpose.encode(), sha256)
+    made = hmac.digest(_bytes(secret), _bytes(purpose), sha256)
     return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _named(keys: list[Key], kid: object) -> list[Key]:

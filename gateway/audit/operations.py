@@ -75,7 +75,9 @@ _ALL: Final = (
     # --- shipments and trackers
     _read("shipment.verify", Touches.SHIPMENT, P.SHIPMENTS, P.CONDITION),
     _read("shipment.export", Touches.SHIPMENT, P.SHIPMENTS, P.LOCATION, P.CONDITION, P.REPORT),
+    _read("shipment.prove", Touches.SHIPMENT, P.SHIPMENTS, P.REPORT),
     _read("blocks.decode", Touches.NOTHING),
+    _read("blocks.check-proof", Touches.NOTHING),
     _read("blocks.verify", Touches.FLEET, P.SHIPMENTS, P.CONDITION),
     _read("tracker.status", Touches.FLEET, P.SHIPMENTS, P.LOCATION, P.CONDITION),
     _change("tracker.register", Touches.FLEET, P.PACK),
@@ -83,6 +85,8 @@ _ALL: Final = (
     _change("tracker.command", Touches.FLEET, P.STEER),
     _change("tracker.start-shipment", Touches.FLEET, P.PACK),
     _change("installation.serve", Touches.INSTALLATION, P.CONFIGURE),
+    _change("installation.judge", Touches.INSTALLATION, P.CONFIGURE),
+    _change("installation.rebuild", Touches.INSTALLATION, P.CONFIGURE),
     # --- people
     _read("people.list", Touches.PEOPLE, P.AUDIT),
     _change("people.add", Touches.PEOPLE, P.ADMINISTER),

@@ -128,8 +128,8 @@ def change_password(
             who,
             OPERATIONS["self.password"],
             account.entry(),
-            {"password_ms": account.password_ms},
-            {"password_ms": now_ms},
+            None,
+            {"set": "password"},
             "",
             now_ms,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from coldtrail_gateway.audit.access import Who
 from coldtrail_gateway.audit.operations import OPERATIONS, Operation, Touches
 from coldtrail_gateway.audit.second_factor import Sealer
 from coldtrail_gateway.cli.options import clock as clock_option
-from coldtrail_gateway.cli.options import database, echo
+from coldtrail_gateway.cli.options import database, open_tower
 from coldtrail_gateway.store.database import default_path
 from coldtrail_gateway.store.tower.database import Tower
 
@@ -58,7 +57,7 @@ def _guarded(run: Callable[..., Any], operation: Operation) -> Callable[..., Any
     @functools.wraps(run)
     def guarded(*arguments: Any, **options: Any) -> Any:
         if os.environ.get(TOKEN):
-            with Tower(options.get("db") or default_path(), create=True) as tower:
+            with open_tower(options.get("db"), create=True) as tower:
                 who = asking(tower, _now_ms(options.get("clock")))
                 who.check(operation)
                 if operation.touches is Touches.SHIPMENT:
@@ -105,12 +104,7 @@ def _desk(
     @functools.wraps(function)
     def run(*arguments: Any, db: str | None, clock: clocks.Clock | None, **options: Any) -> None:
         now_ms = _now_ms(clock)
-        with Tower(db or default_path(), create=True) as tower:
-            if shared := tower.shared:
-                echo(
-                    f"Warning: others can read {shared}: chmod 600 {shlex.quote(str(shared))}",
-                    err=True,
-                )
+        with open_tower(db, create=True) as tower:
             function(Desk(tower, asked_by(tower, now_ms), now_ms), *arguments, **options)
 
     return database(clock_option(run))

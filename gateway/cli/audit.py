@@ -389,6 +389,7 @@ def verify(
         context.exit(1)
 
 
+@performs("shipment.prove")
 @audit.command()
 @click.argument("shipment")
 @anchors_option
@@ -420,6 +421,7 @@ def prove(shipment: str, folder: Path | None, output: Path | None, db: str | Non
         tabular.write(output, content)
 
 
+@performs("blocks.check-proof")
 @audit.command("check-proof")
 @click.argument("file", type=FILE)
 @click.option(

@@ -26,7 +26,9 @@ SIGNED_IN = "signed in"
 MATRIX = {
     "shipment.verify": "operator quality receiver sponsor-condition auditor program",
     "shipment.export": "operator quality auditor program",
+    "shipment.prove": "operator quality auditor program",
     "blocks.decode": ANYONE,
+    "blocks.check-proof": ANYONE,
     "blocks.verify": "operator quality receiver auditor program",
     "tracker.status": "operator quality auditor program",
     "tracker.register": "packer program",
@@ -34,6 +36,8 @@ MATRIX = {
     "tracker.command": "operator",
     "tracker.start-shipment": "packer program",
     "installation.serve": "administrator",
+    "installation.judge": "administrator",
+    "installation.rebuild": "administrator",
     "people.list": "quality auditor administrator",
     "people.add": "administrator",
     "people.disable": "administrator",

@@ -28,6 +28,7 @@ from coldtrail_gateway.audit import identify, oidc, people
 from coldtrail_gateway.audit.oidc import Begun, ProviderError, RelyingParty, SignInDenied
 from coldtrail_gateway.audit.people import New
 from coldtrail_gateway.audit.people_tables import provider_sign_ins
+from coldtrail_gateway.audit.signatures import Proof
 from coldtrail_simulator.services.process import free_port
 from tests.gateway.audit.installation import DAY, HOME, MINUTE, Installation
 from tests.support.references.oidc_provider import Provider
@@ -183,10 +184,16 @@ def finish(
     begun: Begun,
     *,
     later_ms: int = 0,
-    fresh: bool = False,
 ) -> str:
     now_ms = time.time_ns() // 1_000_000 + later_ms
-    return party.finish(gateway.tower, answer, begun.secret, HOME, now_ms, fresh=fresh)
+    return party.finish(gateway.tower, answer, begun.secret, HOME, now_ms)
+
+
+def prove(
+    gateway: Installation, party: RelyingParty, answer: dict[str, str], begun: Begun, name: str
+) -> Proof:
+    now_ms = time.time_ns() // 1_000_000
+    return party.prove(gateway.tower, answer, begun.secret, gateway.who(name), now_ms)
 
 
 def test_whoever_the_provider_proves_and_an_administrator_has_added_is_let_in(
@@ -253,7 +260,9 @@ def test_a_code_that_was_stolen_before_its_use_opens_nothing(
         finish(gateway, party, {**stolen, "state": state}, own)
 
 
-@pytest.mark.parametrize("state", ["", "x", "ä", pytest.param("s" * 10_000_000, id="10 MB")])
+@pytest.mark.parametrize(
+    "state", ["", "x", "ä", "\ud800", pytest.param("s" * 10_000_000, id="10 MB")]
+)
 def test_a_wrong_state_is_refused_and_does_not_end_the_sign_in(
     gateway: Installation, world: World, state: str
 ) -> None:
@@ -457,14 +466,30 @@ def test_a_proof_that_has_to_be_fresh_is_asked_for_and_checked(
     begun = begin(gateway, party, fresh=True)
     query = parse_qs(urlsplit(begun.url).query)
     assert (query["prompt"], query["max_age"]) == (["login"], ["0"])
-    finish(gateway, party, browse(begun.url), begun, fresh=True)
+    proof = prove(gateway, party, browse(begun.url), begun, "dora")
+    assert (proof.person, set(proof.components)) == ("dora", {"provider"})
     for auth_time in (None, int(time.time()) - 3600):
         begun = begin(gateway, party, fresh=True)
         answer = browse(begun.url)
         world.proxy.forge = lambda token, at=auth_time: resigned(world, token, {}, auth_time=at)
         with pytest.raises(SignInDenied, match="proof again"):
-            finish(gateway, party, answer, begun, fresh=True)
+            prove(gateway, party, answer, begun, "dora")
         world.proxy.forge = None
+
+
+def test_a_proof_is_ones_own_and_says_by_what_the_provider_took_it(
+    gateway: Installation, world: World
+) -> None:
+    gateway.add("ana", first=True)
+    party = world.party()
+    begun = begin(gateway, party, fresh=True)
+    with pytest.raises(SignInDenied, match="Somebody else"):
+        prove(gateway, party, browse(begun.url), begun, "ana")
+    begun = begin(gateway, party, fresh=True)
+    answer = browse(begun.url)
+    world.proxy.forge = lambda token: resigned(world, token, {}, amr=["pwd", "otp"])
+    proof = prove(gateway, party, answer, begun, "dora")
+    assert set(proof.components) == {"pwd", "otp"}
 
 
 def test_what_is_pending_is_kept_as_a_digest_and_for_ten_minutes(
