@@ -232,10 +232,6 @@ class Batch:
                 if near.flaw != flaw:
                     near.flaw = flaw
                     self._dirty[chain].append(near)
-            following = line.after(node)
-            if following is not None and not following.new:
-                # There are fewer numbers missing before it, and another context.
-                self._dirty[chain].append(following)
 
     def _take_profiles(self) -> None:
         """Judge a whole shipment again where its profile has become known."""
@@ -296,6 +292,7 @@ class Batch:
             node.missing, node.context, node.done = missing, text, made
             left = node, made.context
             following = line.after(node)
+            # A new block changes what is missing before the next one, too.
             if changed and following is not None:
                 heapq.heappush(waiting, following)
             if not node.new:
