@@ -18,7 +18,7 @@ and where more are, something contradicts unless they agree. A single sync is on
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -244,18 +244,27 @@ def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]
 
 
 def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
-    """Return by sync which others it contradicts; only those that contradict any."""
+    """Return by sync which others it contradicts; only those that contradict any.
+
+    The syncs are in the order of their time.
+    """
     # In most boots none does, and one pass over the strictest bounds so far shows it.
     if not _is_contradicted(syncs):
         return {}
     found: dict[Sync, set[Sync]] = {}
+    # Bounds of the syncs so far, as they drift; those that a later one contradicts lie at an end,
+    # so that a year of syncs and a wrong one are not compared pair by pair.
+    lows: list[tuple[int, int]] = []
+    highs: list[tuple[int, int]] = []
     for index, sync in enumerate(syncs):
-        for other in syncs[index + 1 :]:
-            apart = DRIFT_PPM * (other.t_ms - sync.t_ms)
-            apart += _APART
-            if _low(sync) - apart > _high(other) or _low(other) - apart > _high(sync):
-                found.setdefault(sync, set()).add(other)
-                found.setdefault(other, set()).add(sync)
+        drift = DRIFT_PPM * sync.t_ms
+        above = bisect_right(lows, (_high(sync) + drift + _APART, len(syncs)))
+        below = bisect_left(highs, (_low(sync) - drift - _APART, -1))
+        for at in {at for _, at in (*lows[above:], *highs[:below])}:
+            found.setdefault(sync, set()).add(syncs[at])
+            found.setdefault(syncs[at], set()).add(sync)
+        insort(lows, (_low(sync) + drift, index))
+        insort(highs, (_high(sync) - drift, index))
     return found
 
 
