@@ -30,6 +30,10 @@ DRIFT_PPM: Final = 100
 GATEWAY_MS: Final = 5_000
 """How wrong the gateway's own clock may be, ms, before an arrival contradicts nothing."""
 
+MANY: Final = 100_000
+"""So many pairs of contradicting syncs of a boot are told apart: a year of hourly syncs with ten
+wrong ones among them has fewer."""
+
 _PPM: Final = 1_000_000
 _APART: Final = 1000 * _PPM
 """Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and how
@@ -246,7 +250,9 @@ def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]
 def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
     """Return by sync which others it contradicts; only those that contradict any.
 
-    The syncs are in the order of their time.
+    The syncs are in the order of their time. Where more than `MANY` pairs contradict each other,
+    each is told of one other alone: no clock and no network makes so many, and nobody can tell
+    which are wrong.
     """
     # In most boots none does, and one pass over the strictest bounds so far shows it.
     if not _is_contradicted(syncs):
@@ -256,15 +262,41 @@ def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
     # so that a year of syncs and a wrong one are not compared pair by pair.
     lows: list[tuple[int, int]] = []
     highs: list[tuple[int, int]] = []
+    pairs = 0
     for index, sync in enumerate(syncs):
         drift = DRIFT_PPM * sync.t_ms
         above = bisect_right(lows, (_high(sync) + drift + _APART, len(syncs)))
         below = bisect_left(highs, (_low(sync) - drift - _APART, -1))
-        for at in {at for _, at in (*lows[above:], *highs[:below])}:
+        pairs += len(lows) - above + below
+        if pairs > MANY:
+            return _any_against(syncs)
+        for _, at in (*lows[above:], *highs[:below]):
             found.setdefault(sync, set()).add(syncs[at])
             found.setdefault(syncs[at], set()).add(sync)
         insort(lows, (_low(sync) + drift, index))
         insort(highs, (_high(sync) - drift, index))
+    return found
+
+
+def _any_against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
+    """Return by sync one other that it contradicts; only those that contradict any."""
+    found: dict[Sync, set[Sync]] = {}
+    # Forwards each is held against the strictest before it; backwards, where time runs the other
+    # way, against the strictest after it.
+    for order, way in ((syncs, 1), (syncs[::-1], -1)):
+        lowest, highest = order[0], order[0]
+        for sync in order:
+            drift = way * DRIFT_PPM * sync.t_ms
+            for other, apart in (
+                (lowest, _low(lowest) + way * DRIFT_PPM * lowest.t_ms - drift - _high(sync)),
+                (highest, _low(sync) - drift - _high(highest) + way * DRIFT_PPM * highest.t_ms),
+            ):
+                if apart > _APART:
+                    found.setdefault(sync, {other})
+            if _low(sync) + drift > _low(lowest) + way * DRIFT_PPM * lowest.t_ms:
+                lowest = sync
+            if _high(sync) - drift < _high(highest) - way * DRIFT_PPM * highest.t_ms:
+                highest = sync
     return found
 
 

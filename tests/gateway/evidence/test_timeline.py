@@ -303,3 +303,19 @@ def plainly(syncs: list[Sync]) -> tuple[set[Sync], set[Sync]]:
 def test_contradictions_are_found_as_the_contract_says(syncs: list[Sync]) -> None:
     line = Timeline(syncs)
     assert (set(line.refused), set(line.doubtful)) == plainly(syncs)
+
+
+@pytest.mark.parametrize("wrong", [100, 200])
+def test_of_a_flood_of_contradictions_nobody_tells_which_are_wrong(wrong: int) -> None:
+    """800 syncs, of which 200 contradict the others: more than 100,000 pairs."""
+    at = [3_600_000 * hour for hour in range(800)]
+    off = [3_600_000 if hour % (800 // wrong) == 0 else 0 for hour in range(800)]
+    syncs = [Sync(t, START_MS + t + ms, 500, 1) for t, ms in zip(at, off, strict=True)]
+    unsure = Sync(0, START_MS, 7_200_000, 1)  # contradicts none
+    line = Timeline([*syncs, unsure])
+    if wrong == 100:
+        assert set(line.refused) == {sync for sync, ms in zip(syncs, off, strict=True) if ms}
+        assert line.doubtful == ()
+    else:
+        assert line.refused == ()
+        assert set(line.doubtful) == set(syncs)
