@@ -14,6 +14,7 @@ from rich.console import Console
 from coldtrail_gateway import clock as clocks
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.store.database import Store, default_path
+from coldtrail_gateway.store.tower.database import Tower
 
 _UNFOLDED = 250
 
@@ -70,9 +71,19 @@ def echo(text: str, *, err: bool = False) -> None:
 def open_store(db: str | None, *, create: bool = False) -> Store:
     """Open the store that ``--db`` names, or the default one."""
     store = Store(db or default_path(), create=create)
-    if shared := store.shared:
-        echo(
-            f"Warning: others can read the keys in {shared}: chmod 600 {shlex.quote(str(shared))}",
-            err=True,
-        )
+    _warn_of_shared(store.shared, "the keys in ")
     return store
+
+
+def open_tower(db: str | None, *, create: bool = False) -> Tower:
+    """Open the tower's database that belongs to the store which ``--db`` names."""
+    tower = Tower(db or default_path(), create=create)
+    _warn_of_shared(tower.shared, "")
+    return tower
+
+
+def _warn_of_shared(file: Path | None, what: str) -> None:
+    if file is not None:
+        echo(
+            f"Warning: others can read {what}{file}: chmod 600 {shlex.quote(str(file))}", err=True
+        )

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from coldtrail_gateway.contract import ranges
 from coldtrail_gateway.contract.confirmation import MAX_RANGES, State
 from coldtrail_gateway.store.dialect import DATABASES, Writers, insert_on, take_time, writers
-from coldtrail_gateway.store.schema import blocks, kept, trackers
+from coldtrail_gateway.store.schema import blocks, kept, repeats, trackers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +51,6 @@ class Archived:
 
 
 _LOCK_ALL = sa.select(trackers.c.id).order_by(trackers.c.id).with_for_update()
-_AGAIN = (
-    sa.update(blocks)
-    .where(
-        blocks.c.tracker == bindparam("b_tracker"),
-        blocks.c.chain == bindparam("b_chain"),
-        blocks.c.number == bindparam("b_number"),
-        blocks.c.digest == bindparam("b_digest"),
-    )
-    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
-)
-_UNREAD_AGAIN = (
-    sa.update(blocks)
-    .where(
-        blocks.c.tracker == bindparam("b_tracker"),
-        blocks.c.chain.is_(None),
-        blocks.c.digest == bindparam("b_digest"),
-    )
-    .values(repeats=blocks.c.repeats + 1, repeated_ms=bindparam("b_now_ms"))
-)
 _SEEN = (
     sa.update(trackers)
     .where(trackers.c.id == bindparam("b_id"))
@@ -100,6 +81,12 @@ _TOUCHING = sa.and_(
 _TOUCHED = sa.select(kept.c.first, kept.c.last).where(_TOUCHING)
 _UNKEEP = sa.delete(kept).where(_IN_CHAIN, kept.c.first == bindparam("b_first"))
 _KEEP = sa.insert(kept)
+# In place, where PostgreSQL need not touch the index.
+_EXTEND = (
+    sa.update(kept)
+    .where(_IN_CHAIN, kept.c.first == bindparam("b_first"))
+    .values(last=bindparam("b_last"))
+)
 _NUMBERS = (
     sa.select(blocks.c.tracker, blocks.c.chain, blocks.c.number)
     .where(blocks.c.number.is_not(None))
@@ -132,6 +119,26 @@ _ADD_BLOCK: Final = {
     .returning(blocks.c.tracker, blocks.c.digest)
     for name in DATABASES
 }
+_THIS = sa.and_(
+    blocks.c.tracker == bindparam("b_tracker"), blocks.c.digest == bindparam("b_digest")
+)
+_IN_PLACE = sa.and_(
+    blocks.c.chain == bindparam("b_chain"), blocks.c.number == bindparam("b_number")
+)
+
+
+def _again(database: str, where: sa.ColumnElement[bool]) -> Any:
+    now_ms = bindparam("b_now_ms", type_=sa.BigInteger)
+    one = sa.select(blocks.c.id, sa.literal_column("1"), now_ms).where(_THIS, where)
+    count = insert_on(database, repeats).from_select(["block", "count", "last_ms"], one)
+    return count.on_conflict_do_update(
+        index_elements=["block"],
+        set_={"count": repeats.c.count + 1, "last_ms": count.excluded.last_ms},
+    )
+
+
+_AGAIN: Final = {name: _again(name, _IN_PLACE) for name in DATABASES}
+_UNREAD_AGAIN: Final = {name: _again(name, blocks.c.chain.is_(None)) for name in DATABASES}
 _BEYOND = (
     sa.select(kept.c.first, kept.c.last)
     .where(_IN_CHAIN, kept.c.first > 1)
@@ -156,7 +163,21 @@ _KEPT = sa.union_all(
     sa.select(kept.c.first, kept.c.last, _DIGEST).where(_IN_CHAIN, kept.c.first == 1),
     sa.select(_BEYOND, sa.null()),
 )
-_ARCHIVED: Final = tuple(blocks.c[field.name] for field in fields(Archived))
+
+
+def _of_repeats(column: sa.Column[int]) -> sa.ScalarSelect[int]:
+    # No join: a planner may read the whole table for that.
+    return sa.select(column).where(repeats.c.block == blocks.c.id).scalar_subquery()
+
+
+_ARCHIVED: Final = (
+    *(blocks.c[field.name] for field in fields(Archived) if field.name in blocks.c),
+    sa.func.coalesce(_of_repeats(repeats.c.count), 0),
+    _of_repeats(repeats.c.last_ms),
+)
+_OF: Final = (
+    sa.select(*_ARCHIVED).where(blocks.c.tracker == bindparam("b_tracker")).order_by(blocks.c.id)
+)
 _ROWS: Final = sa.select(blocks.c.tracker, *_ARCHIVED).where(
     blocks.c.id.in_(bindparam("b_rows", expanding=True))
 )
@@ -222,7 +243,6 @@ class Archive:
                 "received_ms": now_ms,
                 "chain": arrival.chain,
                 "number": arrival.number,
-                "repeats": 0,
             }
             for arrival in arrivals
         ]
@@ -237,21 +257,23 @@ class Archive:
         for arrival in arrivals:
             if arrival.chain is not None and arrival.number is not None:
                 numbers.setdefault((arrival.tracker, arrival.chain), set()).add(arrival.number)
-        gone, added = [], []
+        gone, added, longer = [], [], []
         for (tracker, chain), new in numbers.items():
+            chained = {"b_tracker": tracker, "b_chain": chain}
             spans = ranges.join((number, number) for number in new)
             touched = {span for run in spans for span in self._touched(tracker, chain, run)}
-            joined = set(ranges.join([*touched, *spans]))
-            gone += [
-                {"b_tracker": tracker, "b_chain": chain, "b_first": first}
-                for first, _ in touched - joined
-            ]
-            added += [
-                {"tracker": tracker, "chain": chain, "first": first, "last": last}
-                for first, last in joined - touched
-            ]
+            before = dict(touched)
+            after = dict(ranges.join([*touched, *spans]))
+            gone += [{**chained, "b_first": first} for first in before.keys() - after.keys()]
+            for first, last in after.items():
+                if first not in before:
+                    row = {"tracker": tracker, "chain": chain, "first": first, "last": last}
+                    added.append(row)
+                elif last != before[first]:
+                    longer.append({**chained, "b_first": first, "b_last": last})
         self._execute_all(_UNKEEP, gone)
         self._execute_all(_KEEP, added)
+        self._execute_all(_EXTEND, longer)
 
     def _touched(self, tracker: str, chain: bytes, run: ranges.Range) -> list[ranges.Range]:
         """Return what is kept of a chain and overlaps or adjoins a run of numbers."""
@@ -290,13 +312,14 @@ class Archive:
             }
             for arrival in arrivals
         ]
-        self._execute_all(_AGAIN, [row for row in rows if row["b_chain"] is not None])
+        database = self._connection.dialect.name
+        self._execute_all(_AGAIN[database], [row for row in rows if row["b_chain"] is not None])
         unread = [
             {name: row[name] for name in ("b_tracker", "b_digest", "b_now_ms")}
             for row in rows
             if row["b_chain"] is None
         ]
-        self._execute_all(_UNREAD_AGAIN, unread)
+        self._execute_all(_UNREAD_AGAIN[database], unread)
 
     def state(self, tracker: str, chain: bytes) -> State:
         """Return what the confirmation document says about a chain."""
@@ -307,9 +330,7 @@ class Archive:
 
     def of(self, tracker: str) -> Iterator[Archived]:
         """Return every block of a tracker in the order of arrival."""
-        rows = self._connection.execute(
-            sa.select(*_ARCHIVED).where(blocks.c.tracker == tracker).order_by(blocks.c.id)
-        )
+        rows = self._connection.execute(_OF, {"b_tracker": tracker})
         return (Archived(*row) for row in rows)
 
     def rows(self, numbers: Collection[int]) -> list[tuple[str, Archived]]:

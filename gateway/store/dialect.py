@@ -14,7 +14,8 @@ from coldtrail_gateway.store.errors import StoreError
 
 DATABASES: Final = ("sqlite", "postgresql")
 
-_SCHEMA_LOCK: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
+SCHEMA: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
+QUARANTINE: Final = SCHEMA + 1
 
 # INSERT takes this lock before it takes a number; it is released when the rows can be seen.
 _WRITERS: Final = sa.text("""
@@ -50,13 +51,13 @@ def insert_on(database: str, table: sa.Table) -> Any:
     return sqlite.insert(table) if database == "sqlite" else postgresql.insert(table)
 
 
-def one_at_a_time(connection: Connection) -> None:
-    """Let no other process change the schema until the transaction ends.
+def one_at_a_time(connection: Connection, turn: int = SCHEMA) -> None:
+    """Let no other process change the schema, or do what else a turn is for, at the same time.
 
-    PostgreSQL only; SQLite has one writer at a time.
+    Until the transaction ends. PostgreSQL only; SQLite has one writer at a time.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(turn)))
 
 
 def lock_for_writing(connection: Connection, table: sa.Table) -> None:

@@ -1,6 +1,7 @@
 """The tables of the archive, as the newest revision in `migrations/archive` leaves them.
 
-`blocks` is the evidence; `kept` is derived from it, and rebuilt at each start.
+`blocks` is the evidence: a trigger refuses to change or delete a row. `kept` is derived from it,
+and rebuilt at each start.
 """
 
 from __future__ import annotations
@@ -72,8 +73,6 @@ blocks = Table(
     # Index only; absent where the payload does not even begin as a block.
     Column("chain", LargeBinary),
     Column("number", BigInteger),
-    Column("repeats", Integer, nullable=False, default=0),
-    Column("repeated_ms", BigInteger),
     # Where a tracker goes on is one place of this index, however large the archive is.
     Index("blocks_identity", "tracker", "chain", "number", "digest", unique=True),
     # The other holds no null to be unique.
@@ -85,6 +84,15 @@ blocks = Table(
         sqlite_where=sa.text("chain IS NULL"),
         postgresql_where=sa.text("chain IS NULL"),
     ),
+)
+
+# How often the same bytes came again; where they never did, there is no row.
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("block", ForeignKey("blocks.id"), primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
 )
 
 kept = Table(

@@ -18,6 +18,7 @@ TRACKERS: Final = 5000
 CHAIN: Final = b"chain  1"
 NOW_MS: Final = 1_767_225_600_123
 _COMMANDS: Final = 10  # of each tracker
+_AGAIN: Final = 10  # of so many blocks one came again
 _ISLANDS: Final = 50_000  # of the one tracker whose blocks come with gaps everywhere
 _SEALED: Final = 320  # bytes
 
@@ -35,6 +36,7 @@ def fill(url: str, blocks: int) -> None:
         _insert(connection, schema.trackers, _trackers(blocks))
         _insert(connection, schema.keys, _keys())
         _insert(connection, schema.blocks, _blocks(blocks))
+        _insert(connection, schema.repeats, _repeats(blocks))
         _insert(connection, schema.kept, _kept(blocks))
         _insert(connection, schema.commands, _commands())
         if connection.dialect.name == "postgresql":
@@ -68,7 +70,12 @@ def _blocks(count: int) -> Iterator[Row]:
         digest = hashlib.sha256(b"%d" % at).digest()
         tracker, number = name(at % TRACKERS), at // TRACKERS + 1
         sealed = digest * (_SEALED // len(digest))
-        yield at + 1, tracker, digest, sealed, 1, NOW_MS, CHAIN, number, 0, None
+        yield at + 1, tracker, digest, sealed, 1, NOW_MS, CHAIN, number
+
+
+def _repeats(blocks: int) -> Iterator[Row]:
+    for at in range(0, blocks, _AGAIN):
+        yield at + 1, 1, NOW_MS
 
 
 def _kept(blocks: int) -> Iterator[Row]:

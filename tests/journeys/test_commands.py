@@ -16,6 +16,7 @@ from tests.support.trackers.journeys import events, evidence, sealed_blocks, tra
 CONFIGURE, ACKNOWLEDGE, LOCATE, REBOOT, SEND_AGAIN, START, STOP = 1, 2, 3, 4, 5, 6, 7
 TAKEN, DONE, REFUSED, EXPIRED, INTERRUPTED = 0, 1, 2, 3, 4
 POWER_ON, COMMANDED = 1, 4
+REPEATS = "SELECT coalesce(count, 0) FROM blocks LEFT JOIN repeats ON block = id ORDER BY number"
 CLEARED = 40  # bytes of a message without content, and more
 NEWER = profiles.load("who_type_1").encode()
 
@@ -119,7 +120,7 @@ def check_shipments(shipment: Shipment) -> None:
 def check_sent_again(shipment: Shipment) -> None:
     """Every block there was came once more; none of the calls was for nothing."""
     with contextlib.closing(sqlite3.connect(shipment.database)) as database:
-        repeats = [n for (n,) in database.execute("SELECT repeats FROM blocks ORDER BY number")]
+        repeats = [n for (n,) in database.execute(REPEATS)]
         when = database.execute("SELECT ended_ms FROM commands WHERE counter = ?",
                                 (table(shipment)[3]["counter"],)).fetchone()  # fmt: skip
     assert when is not None

@@ -267,6 +267,7 @@ def test_tampering_with_the_archive_is_noticed(store: Store, database: str) -> N
     table = schema.blocks
     changed = bytearray(blocks[1])
     changed[40] ^= 1
+    databases.unprotect(database)
     databases.tamper(
         database,
         sa.update(table).where(table.c.number == 2).values(sealed=bytes(changed)),

@@ -122,7 +122,7 @@ def statements() -> Iterator[list[Statement]]:
     sa.event.remove(sa.Engine, "before_cursor_execute", collect)
 
 
-GROWING: Final = {"blocks", "kept", "commands"}
+GROWING: Final = {"blocks", "repeats", "kept", "commands"}
 
 
 def scanned(url: str, statement: str, parameters: Any) -> set[str]:
@@ -198,7 +198,7 @@ def test_a_list_of_the_fleet_reads_no_blocks_and_no_commands(
         assert not scanned(archive, statement, given) & GROWING
 
 
-_OURS: Final = "trackers|keys|shipments|blocks|kept|commands|quarantine|refused"
+_OURS: Final = "trackers|keys|shipments|blocks|repeats|kept|commands|quarantine|refused"
 
 
 def _has_plan(statement: str) -> bool:
