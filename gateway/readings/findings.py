@@ -27,6 +27,9 @@ _blocks, _boots, _chains, _events = tables.blocks, tables.boots, tables.chains, 
 
 _REASONS: Final = {DAMAGED: Name.DAMAGED, UNDECODED: Name.UNDECODED, UNREAD: Name.UNREAD}
 
+_MAX_FOUND: Final = 200
+"""So many of the newest blocks with a flaw are looked at where findings are only named."""
+
 _ORDER: Final = (
     sa.select(_chains)
     .where(_chains.c.tracker == bindparam("tracker"))
@@ -37,6 +40,7 @@ _FOUND: Final = (
     .where(_blocks.c.tracker == bindparam("tracker"), tables.FOUND)
     .order_by(_blocks.c.id)
 )
+_NEWEST_FOUND: Final = _FOUND.order_by(None).order_by(_blocks.c.id.desc()).limit(_MAX_FOUND)
 _FIRST: Final = (
     sa.select(_blocks.c.opening)
     .where(_blocks.c.chain == bindparam("chain"), _blocks.c.number == 1)
@@ -104,7 +108,9 @@ _CLOCKS: Final = (
 
 
 def names(connection: Connection, trackers: Collection[str]) -> dict[str, list[str]]:
-    """Return by tracker the names of its findings."""
+    """Return by tracker the names of its findings; of many chains, of the newest."""
+    if not trackers:
+        return {}
     named = {"trackers": list(trackers)}
     told: dict[str, set[str]] = {tracker: set() for tracker in trackers}
     # Most trackers have one chain without any flaw: of these a clock may be unchecked at most.
@@ -114,16 +120,23 @@ def names(connection: Connection, trackers: Collection[str]) -> dict[str, list[s
         if doubt:
             more.add(tracker)
     for tracker in more:
-        told[tracker] = {str(finding.name) for finding in of(connection, tracker)}
+        found = of(connection, tracker, newest=tables.MAX_CHAINS)
+        told[tracker] = {str(finding.name) for finding in found}
     return {tracker: sorted(found) for tracker, found in told.items()}
 
 
-def of(connection: Connection, tracker: str) -> tuple[Finding, ...]:
-    """Return all findings about a tracker, those of time among them, the gravest first."""
+def of(connection: Connection, tracker: str, *, newest: int | None = None) -> tuple[Finding, ...]:
+    """Return all findings about a tracker, those of time among them, the gravest first.
+
+    With `newest`, what is said of chains is of so many of the newest ones, and what is said of
+    blocks is of the newest.
+    """
     named = {"tracker": tracker}
     order = list(connection.execute(_ORDER, named))
+    if newest is not None:
+        order = order[-newest:]
     chains = {row.id: row.chain for row in order}
-    found = list(connection.execute(_FOUND, named))
+    found = list(connection.execute(_FOUND if newest is None else _NEWEST_FOUND, named))
     told: list[Finding] = list(_unreadable(found, chains))
     told += [_beginning(connection, row) for row in order[1:]]
     for row in order:
@@ -199,7 +212,7 @@ def _truncated(
     left = [
         (row.abandoned, chains[row.chain], _before(connection, row.chain, row.number, row.id)[0])
         for row in found
-        if row.abandoned is not None
+        if row.abandoned is not None and row.chain in chains
     ]
     left += _between(connection, order)
     if not left:
