@@ -133,10 +133,12 @@ class Batch:
     def _write(self, into: rows.Rows) -> None:
         for table, new in into.items():
             bulk.insert(self._connection, table, new)
+        # Each is asked for what was written before it.
+        self._chains.write()
         self._summaries.refresh()
-        for register in (self._chains, self._boots, self._shipments, self._trackers):
-            register.write()
-        self._summaries.refresh_findings()
+        self._boots.write()
+        self._shipments.write()
+        self._summaries.refresh_trackers()
         self._trackers.write()
 
     def _load(self, entries: Sequence[tuple[str, Entry]]) -> None:
@@ -215,9 +217,11 @@ class Batch:
         missing = chain["last_number"] - chain["numbers"]
         if not chain["numbers"]:
             self._trackers.change(owner, chains=owner["chains"] + 1)
-        if node.id < chain["first_block"]:
-            chain["first_block"] = node.id
+            if owner["chains"] > 1:
+                self._summaries.found(owner["id"])
+        elif node.id < chain["first_block"] and owner["chains"] > 1:
             self._summaries.reordered(owner["id"])
+        chain["first_block"] = min(chain["first_block"], node.id)
         if (node.number, node.id) > (chain["last_number"], chain["last_block"]):
             chain |= {"last_number": node.number, "last_block": node.id}
         self._chains.change(chain, numbers=chain["numbers"] + new_number)
@@ -232,10 +236,6 @@ class Batch:
                 if near.flaw != flaw:
                     near.flaw = flaw
                     self._dirty[chain].append(near)
-            following = line.after(node)
-            if following is not None and not following.new:
-                # There are fewer numbers missing before it, and another context.
-                self._dirty[chain].append(following)
 
     def _take_profiles(self) -> None:
         """Judge a whole shipment again where its profile has become known."""
@@ -296,6 +296,7 @@ class Batch:
             node.missing, node.context, node.done = missing, text, made
             left = node, made.context
             following = line.after(node)
+            # A new block changes what is missing before the next one, too.
             if changed and following is not None:
                 heapq.heappush(waiting, following)
             if not node.new:

@@ -22,7 +22,6 @@ _STANDS_FOR: Final = {
     (tables.boots, "chain"): _CHAIN,
     (tables.shipments, "id"): _SHIPMENT,
     (tables.shipments, "chain"): _CHAIN,
-    (tables.trackers, "chain"): _CHAIN,
     (tables.trackers, "present"): _SHIPMENT,
     (tables.blocks, "chain"): _CHAIN,
     (tables.blocks, "boot"): _BOOT,

@@ -104,7 +104,9 @@ _CLOCKS: Final = (
 
 
 def names(connection: Connection, trackers: Collection[str]) -> dict[str, list[str]]:
-    """Return by tracker the names of its findings."""
+    """Return by tracker the names of its findings; of many chains, of the newest."""
+    if not trackers:
+        return {}
     named = {"trackers": list(trackers)}
     told: dict[str, set[str]] = {tracker: set() for tracker in trackers}
     # Most trackers have one chain without any flaw: of these a clock may be unchecked at most.
@@ -114,14 +116,20 @@ def names(connection: Connection, trackers: Collection[str]) -> dict[str, list[s
         if doubt:
             more.add(tracker)
     for tracker in more:
-        told[tracker] = {str(finding.name) for finding in of(connection, tracker)}
+        found = of(connection, tracker, newest=tables.MAX_CHAINS)
+        told[tracker] = {str(finding.name) for finding in found}
     return {tracker: sorted(found) for tracker, found in told.items()}
 
 
-def of(connection: Connection, tracker: str) -> tuple[Finding, ...]:
-    """Return all findings about a tracker, those of time among them, the gravest first."""
+def of(connection: Connection, tracker: str, *, newest: int | None = None) -> tuple[Finding, ...]:
+    """Return all findings about a tracker, those of time among them, the gravest first.
+
+    With `newest`, what is said of chains is of so many of the newest ones.
+    """
     named = {"tracker": tracker}
     order = list(connection.execute(_ORDER, named))
+    if newest is not None:
+        order = order[-newest:]
     chains = {row.id: row.chain for row in order}
     found = list(connection.execute(_FOUND, named))
     told: list[Finding] = list(_unreadable(found, chains))
@@ -199,7 +207,7 @@ def _truncated(
     left = [
         (row.abandoned, chains[row.chain], _before(connection, row.chain, row.number, row.id)[0])
         for row in found
-        if row.abandoned is not None
+        if row.abandoned is not None and row.chain in chains
     ]
     left += _between(connection, order)
     if not left:

@@ -28,7 +28,7 @@ _ARRIVAL: Final = 5  # cause of an alarm's end
 
 _blocks = tables.blocks
 _LAST: Final = (
-    sa.select(_blocks.c.id, _blocks.c.context)
+    sa.select(_blocks.c.id, _blocks.c.number, _blocks.c.chain, _blocks.c.context)
     .where(
         _blocks.c.shipment == bindparam("shipment"),
         _blocks.c.chain == bindparam("chain"),
@@ -36,12 +36,41 @@ _LAST: Final = (
     .order_by(_blocks.c.number.desc(), _blocks.c.id.desc())
     .limit(1)
 )
-_HEAD: Final = (
-    sa.select(_blocks.c.context)
-    .where(_blocks.c.chain == bindparam("chain"), _blocks.c.boot.is_not(None))
-    .order_by(_blocks.c.number.desc(), _blocks.c.id.desc())
+_CHAINS: Final = (
+    sa.select(tables.chains.c.id)
+    .where(tables.chains.c.tracker == bindparam("tracker"))
+    .order_by(tables.chains.c.first_block.desc())
+    .limit(tables.MAX_CHAINS)
+)
+_LAST_OF_ALL: Final = (
+    sa.select(_blocks.c.id, _blocks.c.number, _blocks.c.chain, _blocks.c.context)
+    .join(tables.chains, tables.chains.c.id == _blocks.c.chain)
+    .where(_blocks.c.shipment == bindparam("shipment"))
+    .order_by(tables.chains.c.first_block.desc(), _blocks.c.number.desc(), _blocks.c.id.desc())
     .limit(1)
 )
+_ships = tables.shipments
+_RANKED: Final = (
+    sa.select(
+        _ships.c.tracker,
+        _ships.c.id,
+        sa.func.row_number()
+        .over(
+            partition_by=_ships.c.tracker,
+            order_by=(
+                sa.case((_ships.c.shipment == NOBODY, 1), else_=0),
+                tables.chains.c.first_block.desc(),
+                _ships.c.last_number.desc(),
+                _ships.c.last_block.desc(),
+            ),
+        )
+        .label("place"),
+    )
+    .join(tables.chains, tables.chains.c.id == _ships.c.chain)
+    .where(_ships.c.tracker.in_(bindparam("trackers", expanding=True)))
+    .subquery()
+)
+_PRESENT: Final = sa.select(_RANKED.c.tracker, _RANKED.c.id).where(_RANKED.c.place == 1)
 _END: Final = (
     sa.select(_blocks.c.context)
     .where(_blocks.c.boot == bindparam("boot"))
@@ -91,7 +120,7 @@ class Summaries:
         self._shipments = shipments
         self._found: set[str] = set()
         self._reordered: set[str] = set()
-        self._heads: dict[int, tuple[Node, Context]] = {}
+        self._owners: set[str] = set()
         self._ends: dict[int, Clock] = {}
         self._doubt: set[int] = set()
         self._lasts: dict[int, tuple[int, Node, Context]] = {}
@@ -103,7 +132,7 @@ class Summaries:
         self._found.add(tracker)
 
     def reordered(self, tracker: str) -> None:
-        """Note that another chain may be the tracker's newest."""
+        """Note that of two chains of a tracker another one may be the newer."""
         self._reordered.add(tracker)
 
     def judged(self, chain: int, node: Node, made: Step, following: Node | None) -> None:
@@ -111,8 +140,8 @@ class Summaries:
         boot, shipment = node.boot, node.shipment
         if boot is None or shipment is None:
             return
+        self._owners.add(self._shipments.one(shipment)["tracker"])
         if following is None:
-            self._heads[chain] = node, made.context
             self._lasts[shipment] = chain, node, made.context
             self._ask.discard(shipment)
         elif following.shipment != shipment:
@@ -132,20 +161,20 @@ class Summaries:
                 self._alarms[shipment] -= number
 
     def refresh(self) -> None:
-        """Write the summaries of what was touched into the registers."""
+        """Summarise boots and shipments; blocks and chains are written."""
         for tracker in self._reordered:
-            self._order(self._trackers.get((tracker,))[0])
+            self._found.add(tracker)
+            self._ask |= {row["id"] for row in self._shipments.where(tracker=tracker)}
         for boot in self._ends.keys() | self._doubt:
             self._refresh_boot(self._boots.one(boot))
-        for chain, (_, left) in self._heads.items():
-            self._refresh_present(self._chains.one(chain), left)
         for shipment, (chain, node, left) in self._lasts.items():
             row = self._shipments.one(shipment)
-            owner = self._trackers.get((row["tracker"],))[0]
+            owner, _ = self._trackers.get((row["tracker"],))
             if owner["chains"] > 1:
                 self._ask.add(shipment)
             else:
-                self._summarise(row, chain, node.id, left, len(_standing(left)))
+                standing = len(_standing(left))
+                self._summarise(row, chain, (node.number, node.id), left, standing)
         for shipment in self._ask:
             self._find_last(self._shipments.one(shipment))
         for shipment, more in self._alarms.items():
@@ -154,24 +183,15 @@ class Summaries:
                 self._shipments.change(row, alarms=row["alarms"] + more)
         self._alarms.clear()
 
-    def refresh_findings(self) -> None:
-        """Name the findings of trackers where they may have changed; all rows are written."""
-        if self._found:
-            for tracker, names in findings.names(self._connection, self._found).items():
-                owner, _ = self._trackers.get((tracker,))
-                self._trackers.change(owner, findings=json.dumps(names))
+    def refresh_trackers(self) -> None:
+        """Note each tracker's present shipment and findings; all else is written."""
+        named = {"trackers": list(self._owners)}
+        for tracker, shipment in self._connection.execute(_PRESENT, named).all():
+            self._trackers.change(self._trackers.get((tracker,))[0], present=shipment)
+        for tracker, names in findings.names(self._connection, self._found).items():
+            self._trackers.change(self._trackers.get((tracker,))[0], findings=json.dumps(names))
+        self._owners.clear()
         self._found.clear()
-
-    def _order(self, owner: Row) -> None:
-        chains = self._chains.where(tracker=owner["id"])
-        newest = max(chains, key=lambda row: row["first_block"])
-        if len(chains) > 1:
-            self._found.add(owner["id"])
-            self._ask |= {row["id"] for row in self._shipments.where(tracker=owner["id"])}
-            for chain in chains:
-                if chain["id"] not in self._heads:
-                    self._refresh_present(chain, None)
-        self._trackers.change(owner, chain=newest["id"])
 
     def _refresh_boot(self, boot: Row) -> None:
         tracker = self._chains.one(boot["chain"])["tracker"]
@@ -209,47 +229,26 @@ class Summaries:
             clock_uncertainty_ms=placed.uncertainty_ms if placed else None,
         )
 
-    def _refresh_present(self, chain: Row, left: Context | None) -> None:
-        """Note which shipment a tracker named last: in its newest chain that names one."""
-        owner = self._trackers.get((chain["tracker"],))[0]
-        named = left.named if left else None
-        if owner["chains"] > 1:
-            chains = self._chains.where(tracker=owner["id"])
-            named = None
-            for row in sorted(chains, key=lambda row: -int(row["first_block"])):
-                named = self._head(row["id"]).named
-                if named is not None:
-                    break
-        present = self._shipments_id(owner["id"], named or NOBODY)
-        self._trackers.change(owner, present=present)
-
-    def _head(self, chain: int) -> Context:
-        if chain in self._heads:
-            return self._heads[chain][1]
-        text = self._connection.scalar(_HEAD, {"chain": chain})
-        return context.read(text) if text else Context()
-
-    def _shipments_id(self, tracker: str, shipment: str) -> int:
-        row: int = self._shipments.get((tracker, shipment))[0]["id"]
-        return row
-
     def _find_last(self, shipment: Row) -> None:
-        """Summarise a shipment whose last block has to be looked for."""
-        chains = self._chains.where(tracker=shipment["tracker"])
-        found: tuple[int, int, Context] | None = None
-        standing = 0
-        for chain in sorted(chains, key=lambda row: -int(row["first_block"])):
-            named = {"shipment": shipment["id"], "chain": chain["id"]}
-            last = self._connection.execute(_LAST, named).one_or_none()
-            if last is not None:
-                left = context.read(last.context)
-                standing += len(_standing(left))
-                found = found or (chain["id"], last.id, left)
-        if found:
-            self._summarise(shipment, *found, standing)
+        """Summarise a shipment whose last block has to be looked for.
+
+        An alarm stands also where the log was formatted anew meanwhile.
+        """
+        chains = self._connection.scalars(_CHAINS, {"tracker": shipment["tracker"]}).all()
+        of = {"shipment": shipment["id"]}
+        lasts = [
+            last
+            for chain in chains
+            if (last := self._connection.execute(_LAST, of | {"chain": chain}).one_or_none())
+        ] or self._connection.execute(_LAST_OF_ALL, of).all()
+        if lasts:
+            left = [context.read(last.context) for last in lasts]
+            standing = sum(len(_standing(each)) for each in left)
+            at = lasts[0].number, lasts[0].id
+            self._summarise(shipment, lasts[0].chain, at, left[0], standing)
 
     def _summarise(
-        self, shipment: Row, chain: int, block: int, left: Context, standing: int
+        self, shipment: Row, chain: int, last: tuple[int, int], left: Context, standing: int
     ) -> None:
         newest, position, cell = left.newest, left.position, left.cell
         readings: dict[str, Any] = {}
@@ -259,7 +258,8 @@ class Summaries:
         self._shipments.change(
             shipment,
             chain=chain,
-            last_block=block,
+            last_number=last[0],
+            last_block=last[1],
             standing=standing,
             acknowledged=left.acknowledged,
             faults=json.dumps(left.faults, separators=(",", ":")),

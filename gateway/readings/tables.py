@@ -38,7 +38,6 @@ trackers = Table(
     Column("samples", BigInteger, nullable=False),
     Column("missing", BigInteger, nullable=False),  # blocks
     Column("chains", BigInteger, nullable=False),  # how many
-    Column("chain", BigInteger),  # the newest
     Column("present", BigInteger),  # the shipment that was named last, or NOBODY's
     Column("findings", AnyText, nullable=False),  # names, JSON
 )
@@ -83,6 +82,7 @@ shipments = Table(
     Column("samples", BigInteger, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("last_block", BigInteger),
+    Column("last_number", BigInteger),
     Column("chain", BigInteger),  # of the last block; a `…_boot` is a number in it
     Column("alarms", Integer, nullable=False),  # not withdrawn
     Column("standing", Integer, nullable=False),
@@ -116,6 +116,10 @@ shipments = Table(
 
 NOBODY: Final = ""
 """The shipment of a tracker that has none."""
+
+MAX_CHAINS: Final = 32
+"""So many of a tracker's newest chains are looked at where its blocks are summarised: an honest
+tracker has a few, and what a dishonest one has must not cost others time."""
 
 FOUND: Final = sa.text("(outcome > 0 OR flaw IS NOT NULL OR missing > 0 OR abandoned IS NOT NULL)")
 """What holds of blocks that something is found about."""

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from coldtrail_gateway.evidence import findings as evidence
 from coldtrail_gateway.evidence.archive import Entry
 from coldtrail_gateway.evidence.findings import Name
-from coldtrail_gateway.readings import findings
+from coldtrail_gateway.readings import findings, overview
 from coldtrail_gateway.shipments import history
 from tests.gateway.readings.scenes import cuts, scene
+from tests.support.blocks.blockmaker import BOOT_EVENT, Maker, rows
 from tests.support.blocks.read_model import Model, archived
 
 Entries = list[tuple[str, Entry]]
@@ -72,6 +73,22 @@ def test_it_says_what_all_blocks_together_say(model: Model, rng: random.Random) 
         with model.tower.read() as connection:
             found = [f for f in findings.of(connection, tracker) if f.name not in OF_TIME]
         assert sorted(map(str, found)) == sorted(map(str, judged))
+
+
+def test_a_block_may_show_that_another_chain_is_the_newer_one(model: Model) -> None:
+    """A block of S-2, that is taken in last, says which of two blocks of S-1 is the newer."""
+    old, new = Maker(chain=b"chain  1", shipment="S-2"), Maker(chain=b"chain  2")
+    first = old.block(rows(1), [BOOT_EVENT])
+    second = new.block(rows(1, value=200), [BOOT_EVENT])
+    third = old.block(rows(1, start=300))
+    old.shipment = "S-1"
+    fourth = old.block(rows(1, start=600, value=300))
+    entries = archived([("CT-1", block, 0) for block in (first, second, third, fourth)])
+    at_once = filled(model, [entries])
+    assert filled(model, [entries[1:], entries[:1]]) == at_once
+    with model.tower.read() as connection:
+        (shown,) = overview.of_all(connection)
+    assert (shown.shipment, shown.payload) == ("S-1", 200)
 
 
 def test_these_trackers_meet_everything() -> None:
