@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_NO_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _ESCAPES: Final = "write / ? # @ : in a user name or password as %2F %3F %23 %40 %3A"
 
 
@@ -42,10 +43,12 @@ def parse(text: str) -> Url:
     """Return the parts of ``SCHEME://[USER[:PASSWORD]@][HOST[:PORT]][/PATH][?QUERY]``.
 
     Raises:
-        ValueError: it is none; the message says why and quotes nothing of it. Where a password
+        ValueError: it is none; the message says why and quotes nothing of it. A % that is no
+            escape is refused, because nobody can tell what it stands for. Where a password
             holds a character that ends it too early, the rest of it would pass for a port, a
             path or a query, and be printed as such; so an @ or # beyond the host is refused.
     """
+    decoded(text)
     try:
         parts = urlsplit(text)
         # As it is written: a folder of sockets may have capital letters, and is a host here, too.
@@ -65,6 +68,20 @@ def parse(text: str) -> Url:
         password=_decoded(parts.password),
         query=parts.query,
     )
+
+
+def decoded(text: str) -> str:
+    """Return what a part of a URL says: %25 is %.
+
+    Raises:
+        ValueError: it has a % that is no escape, or escapes of bytes that are no text.
+    """
+    try:
+        if not _NO_ESCAPE.search(text):
+            return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        pass
+    raise ValueError("it has a % that begins no escape of a character: write % itself as %25")
 
 
 def _decoded(part: str | None) -> str | None:

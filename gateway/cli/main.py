@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
@@ -40,6 +42,8 @@ from coldtrail_gateway.shipments.verify import Report, agreement
 from coldtrail_gateway.shipments.verify import report as verify_report
 from coldtrail_gateway.store.database import Store, StoreError
 
+log = logging.getLogger("coldtrail.gateway")
+
 __all__ = ["decode", "gateway"]  # the commands that pyproject.toml registers
 
 _FORMATS: dict[str, Callable[[History], str | bytes]] = {
@@ -56,6 +60,13 @@ def _name(value: str) -> str:
     if not re.fullmatch("[a-z0-9-]{1,32}", value):
         raise ValueError("a gateway's name has 1 to 32 small letters, digits and hyphens")
     return value
+
+
+def _version() -> str:
+    try:
+        return version("coldtrail")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -131,9 +142,17 @@ def serve(
         click.echo(f"Warning: others can read the key {key}: chmod 600 {key}", err=True)
     with on_signals() as stopping, ExitStack() as opened:
         store = opened.enter_context(open_store(db, create=True))
+        stopping.interrupt = store.interrupt
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
+        log.info(
+            "coldtrail %s, gateway %s: broker %s, database %s",
+            _version(),
+            name,
+            address,
+            store.name,
+        )
         if address.scheme == "embedded":
             opened.callback(brokers.start(address).stop)
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()

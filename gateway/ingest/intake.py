@@ -35,6 +35,14 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """A message, and whether it verifies."""
+
+    arrival: Arrival
+    verdict: Authentic | Refused
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A message that verifies; these bytes are on disk.
 
@@ -48,8 +56,8 @@ class Kept:
     told: bool
 
 
-def verified(store: Store, arrivals: Sequence[Arrival]) -> list[bool]:
-    """Tell of each message whether it verifies now; nothing is written.
+def judge(store: Store, arrivals: Sequence[Arrival]) -> list[Judged]:
+    """Find out which messages verify, by the keys that are registered now; nothing is written.
 
     Raises:
         StoreError: the database does not answer.
@@ -58,12 +66,13 @@ def verified(store: Store, arrivals: Sequence[Arrival]) -> list[bool]:
         keys = tables.registry.keys(
             {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
         )
-    return [isinstance(_judge(arrival, keys), Authentic) for arrival in arrivals]
+    return [Judged(arrival, _verdict(arrival, keys)) for arrival in arrivals]
 
 
-def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | Refused]:
-    """Commit messages, and say in their order what became of each.
+def keep(store: Store, judged: Sequence[Judged], now_ms: int) -> list[Kept | Refused]:
+    """Commit messages that have been judged, and say in their order what became of each.
 
+    What verified then verifies now: a key that is registered is never changed or taken back.
     Where the database does not take what one of them holds, the others do not wait for it: the
     batch is divided until that one stands alone, and then only its bytes are archived. What cannot
     even be archived is refused, so that its tracker keeps it.
@@ -73,44 +82,48 @@ def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | 
             is recognised when it comes again.
     """
     try:
-        return _commit(store, arrivals, now_ms)
+        return _commit(store, judged, now_ms)
     except DataError as error:
-        if len(arrivals) > 1:
-            middle = len(arrivals) // 2
-            first = take(store, arrivals[:middle], now_ms)
-            return first + take(store, arrivals[middle:], now_ms)
-        log.critical("%.40a: a message is archived alone: %s", arrivals[0].tracker, error)
+        if len(judged) > 1:
+            middle = len(judged) // 2
+            first = keep(store, judged[:middle], now_ms)
+            return first + keep(store, judged[middle:], now_ms)
+        log.critical("%.40a: a message is archived alone: %s", judged[0].arrival.tracker, error)
     try:
-        return _commit(store, arrivals, now_ms, derive=False)
+        return _commit(store, judged, now_ms, derive=False)
     except DataError as error:
         return [Refused(Reason.NOT_STORED, str(error))]
 
 
+def take(store: Store, arrivals: Sequence[Arrival], now_ms: int) -> list[Kept | Refused]:
+    """Judge and keep messages in one go; see `judge` and `keep`."""
+    return keep(store, judge(store, arrivals), now_ms)
+
+
 def _commit(
-    store: Store, arrivals: Sequence[Arrival], now_ms: int, *, derive: bool = True
+    store: Store, judged: Sequence[Judged], now_ms: int, *, derive: bool = True
 ) -> list[Kept | Refused]:
     with store.write() as tables:
-        named = {a.tracker for a in arrivals if TRACKER_ID.fullmatch(a.tracker)}
+        named = {j.arrival.tracker for j in judged if TRACKER_ID.fullmatch(j.arrival.tracker)}
         tables.registry.lock(named)
         keys = tables.registry.keys(named)
-        judged = [_judge(arrival, keys) for arrival in arrivals]
-        authentic = [item for item in judged if isinstance(item, Authentic)]
+        authentic = [each.verdict for each in judged if isinstance(each.verdict, Authentic)]
         new = iter(tables.archive.add(authentic, now_ms, derive=derive))
         told: set[bytes] = set()
         if derive:
-            tables.quarantine.add(_junk(arrivals, judged, keys), now_ms)
+            tables.quarantine.add(_junk(judged, keys), now_ms)
             told = _outcomes(tables, authentic, now_ms)
         documents = _Documents(tables, keys, now_ms)
         return [
-            item
-            if isinstance(item, Refused)
+            verdict
+            if isinstance(verdict, Refused)
             else Kept(
-                item.number,
+                verdict.number,
                 next(new),
-                documents.of(item.tracker, item.chain),
-                item.digest in told,
+                documents.of(verdict.tracker, verdict.chain),
+                verdict.digest in told,
             )
-            for item in judged
+            for verdict in (each.verdict for each in judged)
         ]
 
 
@@ -122,7 +135,7 @@ def documents(store: Store, trackers: Collection[str], now_ms: int) -> dict[str,
     return {tracker: document for tracker, document in current.items() if document is not None}
 
 
-def _judge(arrival: Arrival, keys: Keys) -> Authentic | Refused:
+def _verdict(arrival: Arrival, keys: Keys) -> Authentic | Refused:
     try:
         opened = _open(arrival, keys)
     except Refused as refused:
@@ -159,6 +172,8 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
         except BlockError:
             continue  # kept all the same
         outcomes = [event for event in events if event.type is EventType.COMMAND_OUTCOME]
+        if not outcomes:
+            continue
         try:
             # Whatever a tracker says of a command never decides over what is archived.
             with tables.savepoint():
@@ -167,8 +182,7 @@ def _outcomes(tables: Tables, arrivals: Sequence[Authentic], now_ms: int) -> set
         except DataError as error:
             log.critical("%s: what it says of a command is left out: %s", arrival.tracker, error)
             continue
-        if outcomes:
-            told.add(arrival.digest)
+        told.add(arrival.digest)
     return told
 
 
@@ -183,19 +197,17 @@ def _tell(tables: Tables, tracker: str, event: Event, now_ms: int) -> None:
     )
 
 
-def _junk(
-    arrivals: Sequence[Arrival], judged: Sequence[Authentic | Refused], keys: Keys
-) -> list[Quarantined]:
+def _junk(judged: Sequence[Judged], keys: Keys) -> list[Quarantined]:
     return [
         Quarantined(
             known=arrival.tracker in keys,
             topic=ascii(arrival.tracker)[1:-1][:_TOPIC_KEPT],
-            reason=item.reason.value,
-            detail=str(item),
+            reason=verdict.reason.value,
+            detail=str(verdict),
             message=arrival.sealed,
         )
-        for arrival, item in zip(arrivals, judged, strict=True)
-        if isinstance(item, Refused)
+        for arrival, verdict in ((each.arrival, each.verdict) for each in judged)
+        if isinstance(verdict, Refused)
     ]
 
 

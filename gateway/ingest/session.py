@@ -23,7 +23,8 @@ from coldtrail_gateway.contract.envelope import Refused
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.connection import Connection, Rejected
 from coldtrail_gateway.ingest.downlink import Downlink
-from coldtrail_gateway.ingest.intake import Arrival, Kept
+from coldtrail_gateway.ingest.intake import Arrival, Judged, Kept
+from coldtrail_gateway.store.archive import Authentic
 from coldtrail_gateway.store.database import Store, StoreError
 
 log = logging.getLogger("coldtrail.gateway")
@@ -81,7 +82,7 @@ class Session:
         self._to_pay: dict[str, None] | None = None  # not known before the backlog is dealt with
         self._being_paid: dict[int, str] = {}
         self._pending: deque[MQTTMessage] = deque()
-        self._junk: deque[Arrival] = deque(maxlen=_JUNK)
+        self._junk: deque[Judged] = deque(maxlen=_JUNK)
         self._junk_due_at = 0.0
         self._unkept = 0
         self._caught_up = False
@@ -167,6 +168,8 @@ class Session:
         if time.monotonic() < self._retry_at:
             return
         try:
+            if self._failures:
+                self._store.settle()
             if self._pending:
                 self._take(list(self._pending))
             self._put_aside()
@@ -193,14 +196,16 @@ class Session:
         So that forged messages cost a tracker's no more than the time to look at them.
         """
         arrivals = [Arrival(_addressee(message), bytes(message.payload)) for message in messages]
+        owed = {a.tracker for a, m in zip(arrivals, messages, strict=True) if not m.qos}
         trackers = [arrival for arrival in arrivals if not arrival.tracker.startswith(_OWN)]
-        verified = intake.verified(self._store, trackers)
-        good = [arrival for arrival, is_good in zip(trackers, verified, strict=True) if is_good]
-        self._keep(good, {a.tracker for a, m in zip(arrivals, messages, strict=True) if not m.qos})
-        for arrival, is_good in zip(trackers, verified, strict=True):
-            if not is_good:
-                self._unkept += len(self._junk) == _JUNK
-                self._junk.append(arrival)
+        good: list[Judged] = []
+        junk: list[Judged] = []
+        for judged in intake.judge(self._store, trackers):
+            (good if isinstance(judged.verdict, Authentic) else junk).append(judged)
+        self._keep(good, owed)
+        for judged in junk:
+            self._unkept += len(self._junk) == _JUNK
+            self._junk.append(judged)
         for message, arrival in zip(messages, arrivals, strict=True):
             if arrival.tracker.startswith(_OWN) and arrival.sealed == self._marker:
                 self._caught_up = True
@@ -209,16 +214,16 @@ class Session:
             self._connection.acknowledge(message)
         self._connection.flush()
 
-    def _keep(self, arrivals: list[Arrival], owed: set[str]) -> None:
+    def _keep(self, judged: list[Judged], owed: set[str]) -> None:
         """Commit and confirm; of QoS 0 the broker delivers nothing again, so that is owed."""
-        if not arrivals:
+        if not judged:
             return
-        outcomes = intake.take(self._store, arrivals, self._clock.now_ms())
+        outcomes = intake.keep(self._store, judged, self._clock.now_ms())
         if any(isinstance(outcome, Kept) and outcome.told for outcome in outcomes):
             # Before the confirmation: when the tracker has that, it has the next command too.
             self._downlink.update()
-        for arrival, outcome in zip(arrivals, outcomes, strict=True):
-            self._answer(arrival, outcome, owed)
+        for each, outcome in zip(judged, outcomes, strict=True):
+            self._answer(each.arrival, outcome, owed)
 
     def _put_aside(self) -> None:
         """Put what does not verify into the quarantine, no more than the budget of a second."""
@@ -269,6 +274,8 @@ class Session:
         if not trackers:
             return
         documents = intake.documents(self._store, trackers, self._clock.now_ms())
+        # What was read here may be another's, and not yet where it must be.
+        self._store.settle()
         for tracker in trackers:
             del self._to_pay[tracker]
         for tracker, document in documents.items():

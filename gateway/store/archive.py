@@ -81,6 +81,12 @@ _TOUCHING = sa.and_(
 _TOUCHED = sa.select(kept.c.first, kept.c.last).where(_TOUCHING)
 _UNKEEP = sa.delete(kept).where(_IN_CHAIN, kept.c.first == bindparam("b_first"))
 _KEEP = sa.insert(kept)
+# In place, where PostgreSQL need not touch the index.
+_EXTEND = (
+    sa.update(kept)
+    .where(_IN_CHAIN, kept.c.first == bindparam("b_first"))
+    .values(last=bindparam("b_last"))
+)
 _NUMBERS = (
     sa.select(blocks.c.tracker, blocks.c.chain, blocks.c.number)
     .where(blocks.c.number.is_not(None))
@@ -256,21 +262,23 @@ class Archive:
         for arrival in arrivals:
             if arrival.chain is not None and arrival.number is not None:
                 numbers.setdefault((arrival.tracker, arrival.chain), set()).add(arrival.number)
-        gone, added = [], []
+        gone, added, longer = [], [], []
         for (tracker, chain), new in numbers.items():
+            chained = {"b_tracker": tracker, "b_chain": chain}
             spans = ranges.join((number, number) for number in new)
             touched = {span for run in spans for span in self._touched(tracker, chain, run)}
-            joined = set(ranges.join([*touched, *spans]))
-            gone += [
-                {"b_tracker": tracker, "b_chain": chain, "b_first": first}
-                for first, _ in touched - joined
-            ]
-            added += [
-                {"tracker": tracker, "chain": chain, "first": first, "last": last}
-                for first, last in joined - touched
-            ]
+            before = dict(touched)
+            after = dict(ranges.join([*touched, *spans]))
+            gone += [{**chained, "b_first": first} for first in before.keys() - after.keys()]
+            for first, last in after.items():
+                if first not in before:
+                    row = {"tracker": tracker, "chain": chain, "first": first, "last": last}
+                    added.append(row)
+                elif last != before[first]:
+                    longer.append({**chained, "b_first": first, "b_last": last})
         self._execute_all(_UNKEEP, gone)
         self._execute_all(_KEEP, added)
+        self._execute_all(_EXTEND, longer)
 
     def _touched(self, tracker: str, chain: bytes, run: ranges.Range) -> list[ranges.Range]:
         """Return what is kept of a chain and overlaps or adjoins a run of numbers."""

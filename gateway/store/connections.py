@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +29,7 @@ class Connections:
     def __init__(self, place: Path | Url, history: History, *, create: bool) -> None:
         self._name = str(place)
         self._file = place if isinstance(place, Path) else None
+        self._current: object = None
         self._engine = _engine(place, history, create=create)
         try:
             self._prepare(history, create=create)
@@ -50,12 +52,30 @@ class Connections:
         """Close every connection."""
         self._engine.dispose()
 
+    def settle(self) -> None:
+        """Wait until all that can be seen is as safe as what this program has committed itself.
+
+        Raises:
+            NotOnStandbyError: a standby has not got it.
+            StoreError: the database does not answer as it must.
+        """
+        if self._engine.dialect.name == "postgresql":
+            with self.transaction(write=True) as connection:
+                postgresql.settle(connection)
+
+    def interrupt(self) -> None:
+        """End what another thread waits for in a transaction; on PostgreSQL alone."""
+        current = self._current
+        if isinstance(current, psycopg.Connection):
+            postgresql.cancel(current)
+
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
         """All or nothing, on a connection of its own; without `write` a consistent view.
 
         Raises:
             DataError: nothing was written, because the database does not take one of the values.
+            NotOnStandbyError: what was written is on this server's disk alone.
             StoreError: the database does not answer as it must, and nothing was written.
         """
         try:
@@ -64,11 +84,14 @@ class Connections:
                 if not write and connection.dialect.name == "postgresql":
                     # SQLite reads from one snapshot by itself.
                     connection.execution_options(isolation_level="REPEATABLE READ")
+                self._current = connection.connection.driver_connection
                 with connection.begin():
                     yield connection
         except (SQLAlchemyError, *VALUE_ERRORS) as error:
             # A driver's error may quote what a URL or a row holds, and a traceback the error.
             raise translated(error, self._name) from None
+        finally:
+            self._current = None
 
     @contextmanager
     def alone(self) -> Iterator[bool]:

@@ -60,6 +60,19 @@ class Store:
         """Close every connection."""
         self._connections.close()
 
+    def settle(self) -> None:
+        """Wait until all that was read here is as safe as what was committed here.
+
+        Raises:
+            NotOnStandbyError: a synchronous standby has not got it.
+            StoreError: the database does not answer.
+        """
+        self._connections.settle()
+
+    def interrupt(self) -> None:
+        """End what another thread waits for; that fails as if it had waited too long."""
+        self._connections.interrupt()
+
     @contextmanager
     def read(self) -> Iterator[Tables]:
         """A consistent view.
@@ -76,6 +89,7 @@ class Store:
 
         Raises:
             DataError: nothing was written, because the database does not take one of the values.
+            NotOnStandbyError: what was written is on this server's disk alone.
             StoreError: nothing was written.
         """
         with self._connections.transaction(write=True) as connection:

@@ -14,8 +14,9 @@ from coldtrail_gateway.store.errors import StoreError
 
 DATABASES: Final = ("sqlite", "postgresql")
 
-_SCHEMA_LOCK: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
-_ALONE_LOCK: Final = _SCHEMA_LOCK + 1
+SCHEMA: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
+QUARANTINE: Final = SCHEMA + 1
+_ALONE: Final = SCHEMA + 2
 
 # INSERT takes this lock before it takes a number; it is released when the rows can be seen.
 _WRITERS: Final = sa.text("""
@@ -51,13 +52,13 @@ def insert_on(database: str, table: sa.Table) -> Any:
     return sqlite.insert(table) if database == "sqlite" else postgresql.insert(table)
 
 
-def one_at_a_time(connection: Connection) -> None:
-    """Let no other process change the schema until the transaction ends.
+def one_at_a_time(connection: Connection, turn: int = SCHEMA) -> None:
+    """Let no other process change the schema, or do what else a turn is for, at the same time.
 
-    PostgreSQL only; SQLite has one writer at a time.
+    Until the transaction ends. PostgreSQL only; SQLite has one writer at a time.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(turn)))
 
 
 def try_to_be_alone(connection: Connection) -> bool:
@@ -65,7 +66,7 @@ def try_to_be_alone(connection: Connection) -> bool:
 
     PostgreSQL only; beside SQLite's file there is another one to lock.
     """
-    taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_ALONE_LOCK)))
+    taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_ALONE)))
     return bool(taken)
 
 

@@ -19,6 +19,10 @@ class DataError(StoreError):
     """The database does not take a value, and will not take it another time either."""
 
 
+class NotOnStandbyError(StoreError):
+    """What was written is there and stays there, but is lost when a standby has to take over."""
+
+
 VALUE_ERRORS: Final = (UnicodeError, OverflowError)
 """What drivers raise of a value that they cannot even send."""
 

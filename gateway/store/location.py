@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote
 
 from coldtrail_gateway import urls
 from coldtrail_gateway.store.errors import StoreError
@@ -18,6 +17,7 @@ def parse(text: str) -> Path | Url:
 
     What does not begin with ``SCHEME://`` is a path, as it stands. In a URL, ``sqlite:///FILE``
     or ``postgresql://…``, what has a meaning there is written as % and two hexadecimal digits.
+    A file whose name is not UTF-8 is named by its path.
 
     Raises:
         ValueError: it names neither; the message says why and quotes nothing of it.
@@ -31,7 +31,7 @@ def parse(text: str) -> Path | Url:
                 "an SQLite file is named by its path, or as sqlite:///FILE with % ? # in its name "
                 "as %25 %3F %23"
             )
-        return _file(unquote(name, errors="surrogateescape"))
+        return _file(urls.decoded(name))
     url = urls.parse(text)
     if url.scheme not in _SERVERS:
         raise ValueError("it is neither SQLite nor PostgreSQL")

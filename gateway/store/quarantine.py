@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
 from coldtrail_gateway.contract.envelope import MAX_SIZE
-from coldtrail_gateway.store.dialect import insert
+from coldtrail_gateway.store.dialect import QUARANTINE, insert, one_at_a_time
 from coldtrail_gateway.store.schema import quarantine, refused
 
 SHARE: Final = 20
@@ -73,6 +73,8 @@ class Quarantine:
             }
             for item in junk
         ]
+        # Each drops what another one drops as well: in any order, they would wait for each other.
+        one_at_a_time(self._connection, QUARANTINE)
         self._connection.execute(_ADD, rows)
         topics = sorted({item.topic for item in junk})
         self._connection.execute(_DROP_OF_TOPIC, [{"b_topic": topic} for topic in topics])

@@ -182,7 +182,7 @@ def running(
     file = registration(folder, trackers)
     coldtrail("gateway", "register", file, "--db", db or folder / "gateway.db")
     served = Gateway(folder, url, *options, db=db)
-    until(lambda: "online" in served.said(), served.said)
+    until(lambda: "INFO online" in served.said(), served.said)
     return served
 
 

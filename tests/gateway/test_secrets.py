@@ -181,7 +181,7 @@ def test_no_process_that_serve_starts_lists_a_secret(
             [sys.executable, "-m", "coldtrail_gateway", "serve"], stdout=file, stderr=file
         )
     try:
-        while "online" not in log.read_text():
+        while "INFO online" not in log.read_text():
             assert serve.poll() is None, log.read_text()
         assert MARKER not in command_lines()
     finally:

@@ -34,7 +34,7 @@ def ends_with(folder: Path, port: int, *sentence: str) -> Gateway:
         last = gateway.process.last_words()
     for part in sentence:
         assert part in last, gateway.said()
-    assert "online" not in gateway.said()
+    assert "INFO online" not in gateway.said()
     assert "Traceback" not in gateway.said()
     return gateway
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import resource
 import signal
 import socket
@@ -102,6 +103,14 @@ def test_presence_and_a_clean_stop(mosquitto: Broker, tmp_path: Path) -> None:
             assert onlooker.wait(lambda: onlooker.presences()[-1:] == [b"online"])
             gateway.kill()  # its last will speaks for it
             assert onlooker.wait(lambda: onlooker.presences()[-1:] == [b"offline"])
+
+
+def test_its_first_line_says_what_it_is_and_where_it_works(url: str, gateway: Gateway) -> None:
+    first = gateway.said().splitlines()[0]
+    version = importlib.metadata.version("coldtrail")
+    assert first.endswith(
+        f"INFO coldtrail {version}, gateway main: broker {url}, database {gateway.database}"
+    )
 
 
 def test_online_means_that_the_backlog_is_dealt_with(mosquitto: Broker, tmp_path: Path) -> None:

@@ -39,18 +39,24 @@ def made(folder: Path) -> set[str]:
 @example("a?mode=memory", "b#c=d.db")
 @example("-x", "--db")
 @example(" ", "file:gateway.db?mode=ro")
-@example("\udcff", "sqlite:")
+@example(" ", "sqlite:")
 @settings(max_examples=60, deadline=None)
 def test_an_odd_name_is_the_file_that_is_made(folder: str, file: str) -> None:
     expected = f"{folder}/{file}"
     for form in (
         lambda top: f"{top}/{expected}",
-        lambda top: f"sqlite:///{quote(f'{top}/{expected}', errors='surrogateescape')}",
+        lambda top: f"sqlite:///{quote(f'{top}/{expected}')}",
     ):
         with tempfile.TemporaryDirectory() as top:
             Store(form(top), create=True).close()
             assert made(Path(top)) == {expected}
             Store(form(top), create=False).close()
+
+
+def test_a_name_that_is_not_utf8_is_a_path(tmp_path: Path) -> None:
+    Store(tmp_path / "\udcff.db", create=True).close()
+    Store(f"{tmp_path}/\udcff.db", create=False).close()
+    assert made(tmp_path) == {"\udcff.db"}
 
 
 @pytest.mark.parametrize("name", ["-gateway.db", "--db", "50%25.db", "a?b#c=d", "x:y", "e://x"])
@@ -90,8 +96,26 @@ def test_what_a_url_says() -> None:
         "postgresql://h:5432/db#x",
         "postgresql://u:p@ss@h/db",
         "postgresql://[::1/db",
+        "sqlite:///my%db.db",
+        "sqlite:///my%zone.db",
+        "sqlite:///50%",
+        "postgresql://u:50%@h/db",
+        "postgresql://u@h/my%db",
+        "postgresql://u@h/db?application_name=50%",
     ],
 )
 def test_what_names_no_database_is_refused_in_one_sentence(text: str) -> None:
     with pytest.raises(StoreError, match=r"^The database cannot be used: .*\.$"):
         Store(text, create=True)
+
+
+@pytest.mark.parametrize("text", ["sqlite:///my%db.db", "sqlite:///50%", "postgresql://h/50%"])
+def test_a_percent_sign_that_is_no_escape(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        StoreError, match=r"begins no escape of a character: write % itself as %25"
+    ):
+        Store(text, create=True)
+    assert made(tmp_path) == set()

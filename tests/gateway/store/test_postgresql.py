@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from coldtrail_gateway import urls
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival, Kept
+from coldtrail_gateway.store import postgresql
 from coldtrail_gateway.store.database import Store, StoreError
 from coldtrail_gateway.store.registry import KeyPair
 from tests.gateway import databases
@@ -106,3 +108,21 @@ def test_a_server_that_does_not_get_done_is_not_waited_for(store: Store, databas
     )
     with pytest.raises(StoreError, match="takes too long"):
         intake.take(store, [Arrival("CT-1", Maker().block())], NOW_MS)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_who_is_halted_in_a_transaction_does_not_hold_locks_for_ever(database: str) -> None:
+    """The gateway's session has the server's limit, which then ends it: shown with a short one."""
+    url = f"{database}&options=-cidle_in_transaction_session_timeout%3D0"
+    own = postgresql.engine(urls.parse(url), None)
+    with own.connect() as halted:
+        limit = halted.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+        assert limit == "5min"
+        halted.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = '10ms'")
+        halted.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
+        other = databases.engine(database)
+        with other.connect() as waiting:
+            waiting.exec_driver_sql("SELECT pg_advisory_xact_lock(1)")
+        other.dispose()
+        halted.invalidate()
+    own.dispose()
