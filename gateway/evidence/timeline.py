@@ -18,7 +18,7 @@ and where more are, something contradicts unless they agree. A single sync is on
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -29,6 +29,10 @@ from coldtrail_gateway.contract.block import Sync
 DRIFT_PPM: Final = 100
 GATEWAY_MS: Final = 5_000
 """How wrong the gateway's own clock may be, ms, before an arrival contradicts nothing."""
+
+MANY: Final = 100_000
+"""So many pairs of contradicting syncs of a boot are told apart: a year of hourly syncs with ten
+wrong ones among them has fewer."""
 
 _PPM: Final = 1_000_000
 _APART: Final = 1000 * _PPM
@@ -244,18 +248,55 @@ def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]
 
 
 def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
-    """Return by sync which others it contradicts; only those that contradict any."""
+    """Return by sync which others it contradicts; only those that contradict any.
+
+    The syncs are in the order of their time. Where more than `MANY` pairs contradict each other,
+    each is told of one other alone: no clock and no network makes so many, and nobody can tell
+    which are wrong.
+    """
     # In most boots none does, and one pass over the strictest bounds so far shows it.
     if not _is_contradicted(syncs):
         return {}
     found: dict[Sync, set[Sync]] = {}
+    # Bounds of the syncs so far, as they drift; those that a later one contradicts lie at an end,
+    # so that a year of syncs and a wrong one are not compared pair by pair.
+    lows: list[tuple[int, int]] = []
+    highs: list[tuple[int, int]] = []
+    pairs = 0
     for index, sync in enumerate(syncs):
-        for other in syncs[index + 1 :]:
-            apart = DRIFT_PPM * (other.t_ms - sync.t_ms)
-            apart += _APART
-            if _low(sync) - apart > _high(other) or _low(other) - apart > _high(sync):
-                found.setdefault(sync, set()).add(other)
-                found.setdefault(other, set()).add(sync)
+        drift = DRIFT_PPM * sync.t_ms
+        above = bisect_right(lows, (_high(sync) + drift + _APART, len(syncs)))
+        below = bisect_left(highs, (_low(sync) - drift - _APART, -1))
+        pairs += len(lows) - above + below
+        if pairs > MANY:
+            return _any_against(syncs)
+        for _, at in (*lows[above:], *highs[:below]):
+            found.setdefault(sync, set()).add(syncs[at])
+            found.setdefault(syncs[at], set()).add(sync)
+        insort(lows, (_low(sync) + drift, index))
+        insort(highs, (_high(sync) - drift, index))
+    return found
+
+
+def _any_against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
+    """Return by sync one other that it contradicts; only those that contradict any."""
+    found: dict[Sync, set[Sync]] = {}
+    # Forwards each is held against the strictest before it; backwards, where time runs the other
+    # way, against the strictest after it.
+    for order, way in ((syncs, 1), (syncs[::-1], -1)):
+        lowest, highest = order[0], order[0]
+        for sync in order:
+            drift = way * DRIFT_PPM * sync.t_ms
+            for other, apart in (
+                (lowest, _low(lowest) + way * DRIFT_PPM * lowest.t_ms - drift - _high(sync)),
+                (highest, _low(sync) - drift - _high(highest) + way * DRIFT_PPM * highest.t_ms),
+            ):
+                if apart > _APART:
+                    found.setdefault(sync, {other})
+            if _low(sync) + drift > _low(lowest) + way * DRIFT_PPM * lowest.t_ms:
+                lowest = sync
+            if _high(sync) - drift < _high(highest) - way * DRIFT_PPM * highest.t_ms:
+                highest = sync
     return found
 
 

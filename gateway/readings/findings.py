@@ -27,6 +27,9 @@ _blocks, _boots, _chains, _events = tables.blocks, tables.boots, tables.chains, 
 
 _REASONS: Final = {DAMAGED: Name.DAMAGED, UNDECODED: Name.UNDECODED, UNREAD: Name.UNREAD}
 
+_MAX_FOUND: Final = 200
+"""So many of the newest blocks with a flaw are looked at where findings are only named."""
+
 _ORDER: Final = (
     sa.select(_chains)
     .where(_chains.c.tracker == bindparam("tracker"))
@@ -37,6 +40,7 @@ _FOUND: Final = (
     .where(_blocks.c.tracker == bindparam("tracker"), tables.FOUND)
     .order_by(_blocks.c.id)
 )
+_NEWEST_FOUND: Final = _FOUND.order_by(None).order_by(_blocks.c.id.desc()).limit(_MAX_FOUND)
 _FIRST: Final = (
     sa.select(_blocks.c.opening)
     .where(_blocks.c.chain == bindparam("chain"), _blocks.c.number == 1)
@@ -124,14 +128,15 @@ def names(connection: Connection, trackers: Collection[str]) -> dict[str, list[s
 def of(connection: Connection, tracker: str, *, newest: int | None = None) -> tuple[Finding, ...]:
     """Return all findings about a tracker, those of time among them, the gravest first.
 
-    With `newest`, what is said of chains is of so many of the newest ones.
+    With `newest`, what is said of chains is of so many of the newest ones, and what is said of
+    blocks is of the newest.
     """
     named = {"tracker": tracker}
     order = list(connection.execute(_ORDER, named))
     if newest is not None:
         order = order[-newest:]
     chains = {row.id: row.chain for row in order}
-    found = list(connection.execute(_FOUND, named))
+    found = list(connection.execute(_FOUND if newest is None else _NEWEST_FOUND, named))
     told: list[Finding] = list(_unreadable(found, chains))
     told += [_beginning(connection, row) for row in order[1:]]
     for row in order:

@@ -223,7 +223,7 @@ class Summaries:
         placed = line.place(1000 * newest) if newest is not None else None
         self._boots.change(
             boot,
-            syncs=min(len(times.known(self._connection, boot["id"])), 2),
+            syncs=min(len(times.first(self._connection, boot["id"])), 2),
             clock_t_ms=1000 * newest if placed and newest is not None else None,
             clock_utc_ms=placed.utc_ms if placed else None,
             clock_uncertainty_ms=placed.uncertainty_ms if placed else None,

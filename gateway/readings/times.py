@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,6 +12,10 @@ from coldtrail_gateway.contract.block import Sync
 from coldtrail_gateway.evidence.timeline import Arrival, Timeline
 from coldtrail_gateway.readings.tables import blocks, syncs
 
+MAX_SYNCS: Final = 20_000
+"""So many clock syncs of a boot are looked at where they are in doubt: two an hour for a year.
+Whoever sends more, and lets them contradict each other, must not cost others time."""
+
 _USED = sa.and_(blocks.c.id == syncs.c.block, blocks.c.flaw.is_(None))
 _SYNCS = (
     sa.select(syncs.c.t_ms, syncs.c.utc_ms, syncs.c.uncertainty_ms, syncs.c.source)
@@ -18,13 +23,16 @@ _SYNCS = (
     .where(syncs.c.boot == sa.bindparam("boot"))
     .distinct()
 )
-_FIRST = (
+_PICKED = (
     sa.select(sa.func.min(syncs.c.t_ms))
     .join(blocks, _USED)
     .where(syncs.c.boot == sa.bindparam("boot"))
     .group_by(syncs.c.t_ms // sa.bindparam("apart_ms", type_=sa.BigInteger))
 )
-_SPARSE = _SYNCS.where(syncs.c.t_ms.in_(_FIRST))
+_SPARSE = _SYNCS.where(syncs.c.t_ms.in_(_PICKED))
+_FIRST = _SYNCS.order_by(
+    syncs.c.t_ms, syncs.c.utc_ms, syncs.c.uncertainty_ms, syncs.c.source
+).limit(MAX_SYNCS)
 _OWN = sa.select(syncs.c.t_ms, syncs.c.utc_ms, syncs.c.uncertainty_ms, syncs.c.source).where(
     syncs.c.boot == sa.bindparam("boot"), syncs.c.block == sa.bindparam("block")
 )
@@ -41,18 +49,20 @@ def timeline(connection: Connection, boot: int, *, doubt: bool) -> Timeline:
 
     Without `doubt` none of its syncs contradicts an arrival, which are then not looked at.
     """
-    return Timeline(known(connection, boot), _arrivals(connection, boot) if doubt else ())
+    if doubt:
+        return Timeline(first(connection, boot), _arrivals(connection, boot))
+    return Timeline([Sync(*row) for row in connection.execute(_SYNCS, {"boot": boot})])
 
 
-def known(connection: Connection, boot: int) -> list[Sync]:
-    """Return the clock syncs of a boot that place it."""
-    return [Sync(*row) for row in connection.execute(_SYNCS, {"boot": boot})]
+def first(connection: Connection, boot: int) -> list[Sync]:
+    """Return the clock syncs of a boot that place it, of too many the first."""
+    return [Sync(*row) for row in connection.execute(_FIRST, {"boot": boot})]
 
 
 def rough(connection: Connection, boot: int, apart_ms: int) -> Timeline:
     """Return the timeline of a boot in which nothing is in doubt, by one sync in so many ms.
 
-    Each of them bounds every moment of the boot; what is left out makes the bounds narrower.
+    Each sync bounds every moment of the boot: without the others the bounds are only wider.
     """
     some = {"boot": boot, "apart_ms": max(apart_ms, 1)}
     return Timeline([Sync(*row) for row in connection.execute(_SPARSE, some)])
