@@ -181,10 +181,8 @@ _OF: Final = (
 _ROWS: Final = sa.select(blocks.c.tracker, *_ARCHIVED).where(
     blocks.c.id.in_(bindparam("b_rows", expanding=True))
 )
-_REPEATED: Final = (
-    sa.select(blocks.c.chain, blocks.c.number, repeats.c.count)
-    .join(repeats, repeats.c.block == blocks.c.id)
-    .where(blocks.c.tracker == bindparam("b_tracker"), blocks.c.chain.is_not(None))
+_REPEATED: Final = sa.select(blocks.c.chain, blocks.c.number, _of_repeats(repeats.c.count)).where(
+    blocks.c.tracker == bindparam("b_tracker"), blocks.c.chain.is_not(None)
 )
 _NEWEST = sa.select(sa.func.max(blocks.c.id))
 _AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
@@ -340,8 +338,9 @@ class Archive:
 
     def repeated(self, tracker: str) -> Iterator[tuple[bytes, int, int]]:
         """Return chain and number of each block whose bytes came again, and how often they did."""
-        for row in self._connection.execute(_REPEATED, {"b_tracker": tracker}):
-            yield row[0], row[1], row[2]
+        for chain, number, count in self._connection.execute(_REPEATED, {"b_tracker": tracker}):
+            if count is not None:
+                yield chain, number, count
 
     def rows(self, numbers: Collection[int]) -> list[tuple[str, Archived]]:
         """Return the blocks with these row numbers, each with its tracker."""
