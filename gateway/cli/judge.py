@@ -27,6 +27,12 @@ def judge(db: str | None) -> None:
     """
     to_stderr()
     with on_signals() as stopping, open_store(db) as store, open_tower(db, create=True) as tower:
+
+        def interrupt() -> None:
+            store.interrupt()
+            tower.interrupt()
+
+        stopping.interrupt = interrupt
         keeper.keep(store, tower, stopping)
 
 

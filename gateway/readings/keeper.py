@@ -63,6 +63,8 @@ def keep(store: Store, tower: Tower, stopping: threading.Event) -> None:
         except SetBackError:
             raise
         except StoreError as error:
+            if stopping.is_set():
+                break  # that is what has interrupted it
             # The place, which may have been lost with the connection, is taken again.
             log.warning("%s Trying again.", error)
             until = time.monotonic() + PLACE_LIMIT_S

@@ -361,8 +361,9 @@ class Archive:
 
     def repeated(self, tracker: str) -> Iterator[tuple[bytes, int, int]]:
         """Return chain and number of each block whose bytes came again, and how often they did."""
-        for row in self._connection.execute(_REPEATED, {"b_tracker": tracker}):
-            yield row[0], row[1], row[2]
+        for chain, number, count in self._connection.execute(_REPEATED, {"b_tracker": tracker}):
+            if count is not None:
+                yield chain, number, count
 
     def rows(self, numbers: Collection[int]) -> list[tuple[str, Archived]]:
         """Return the blocks with these row numbers, each with its tracker."""

@@ -53,6 +53,10 @@ class Tower:
         """Close every connection."""
         self._connections.close()
 
+    def interrupt(self) -> None:
+        """End what a transaction of another thread waits for, which then fails."""
+        self._connections.interrupt()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view.

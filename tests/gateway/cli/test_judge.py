@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from coldtrail_gateway.ingest import intake
@@ -87,6 +88,21 @@ def test_one_judge_keeps_a_read_model(store: Store, database: str, tmp_path: Pat
         deliver(store, Maker().block(rows(3)))
         with Tower(database, create=False) as tower:
             assert keeper.catch_up(store, tower, limit_s=600) == NONE
+
+
+@pytest.mark.slow
+def test_who_is_not_told_everything_is_told_so(store: Store, database: str) -> None:
+    """Somebody else keeps the read model, and does not get on."""
+    deliver(store, Maker().block(rows(3)))
+    with Tower(database, create=True) as tower, tower.keeping() as is_ours:
+        assert is_ours
+        told = coldtrail("gateway", "status", "--db", database)
+    assert told.stderr == (
+        "Warning: what follows is up to 1 blocks behind the archive, the oldest of "
+        "2026-01-01T00:00:00.123Z. Let coldtrail gateway judge keep it up to date.\n"
+    )
+    told = coldtrail("gateway", "status", "--db", database)
+    assert told.stderr == ""
 
 
 def test_rebuild_finds_it_equal_and_exchanges_what_is_wrong(store: Store, database: str) -> None:
