@@ -26,6 +26,7 @@ from coldtrail_gateway.audit.findings import silent
 from coldtrail_gateway.audit.local_time import local_iso
 from coldtrail_gateway.audit.timestamps import TimestampError
 from coldtrail_gateway.audit.trail import Entry, Wanted
+from coldtrail_gateway.cli.access import asking, performs
 from coldtrail_gateway.cli.options import (
     FILE,
     console,
@@ -135,6 +136,7 @@ def audit() -> None:
     """  # noqa: D301
 
 
+@performs("audit.list")
 @audit.command("list")
 @_filters
 @database
@@ -168,6 +170,7 @@ def list_(db: str | None, as_json: bool, **chosen: Any) -> None:
     console(_WIDE).print(view)
 
 
+@performs("audit.list")
 @audit.command()
 @click.argument("number", type=click.IntRange(1))
 @database
@@ -204,6 +207,7 @@ def show(number: int, db: str | None, as_json: bool) -> None:
             echo(line)
 
 
+@performs("audit.list")
 @audit.command()
 @click.argument("kind")
 @click.argument("subject", metavar="ID")
@@ -242,6 +246,7 @@ def changed(kind: str, subject: str, after: int, db: str | None, as_json: bool) 
     console(_WIDE).print(view)
 
 
+@performs("audit.list")
 @audit.command()
 @_filters
 @click.option("-o", "--output", type=_NEW, help="Write to this file, not to standard output.")
@@ -264,6 +269,7 @@ def export(output: Path | None, db: str | None, **chosen: Any) -> None:
         tabular.write(output, content)
 
 
+@performs("audit.anchor")
 @audit.command()
 @anchors_option
 @click.option(
@@ -304,8 +310,9 @@ def anchor(
     key_file = key_file or _beside(db, "anchor-key", ".pem")
     now_ms = (clock or SystemClock()).now_ms()
     with open_store(db) as store, open_tower(db, create=True) as tower:
+        actor = asking(tower, now_ms).actor
         try:
-            made = anchors.make(store, tower, folder, key_file, trail.console(), now_ms, tsa)
+            made = anchors.make(store, tower, folder, key_file, actor, now_ms, tsa)
         except TimestampError as error:
             echo(f"Warning: {error}", err=True)
             context.exit(2)
@@ -315,6 +322,7 @@ def anchor(
     )
 
 
+@performs("audit.verify")
 @audit.command()
 @anchors_option
 @click.option(
@@ -381,6 +389,7 @@ def verify(
         context.exit(1)
 
 
+@performs("shipment.prove")
 @audit.command()
 @click.argument("shipment")
 @anchors_option
@@ -412,6 +421,7 @@ def prove(shipment: str, folder: Path | None, output: Path | None, db: str | Non
         tabular.write(output, content)
 
 
+@performs("blocks.check-proof")
 @audit.command("check-proof")
 @click.argument("file", type=FILE)
 @click.option(

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from coldtrail_gateway import clock as clocks
-from coldtrail_gateway.audit.trail import console as console_actor
+from coldtrail_gateway.cli.access import asking, performs
 from coldtrail_gateway.cli.options import (
     FILE,
     console,
@@ -83,8 +83,8 @@ def _expires(action: Action) -> Callable[[Callable[..., None]], Callable[..., No
             default=shown,
             show_default=True,
             callback=parsed(_duration),
-            help="From now on, after which it is void: a number with s, min, h or d, 1 min to "
-            f"{most}.",
+            help="How long the command may wait before it is void: a number with s, min, h or d, "
+            f"1 min to {most}.",
         )
         return click.pass_obj(option(database(clock_option(function))))
 
@@ -105,13 +105,14 @@ def _make(
         )
     now = (clock or clocks.SystemClock()).now_ms
     with open_store(db) as store, open_trail(db, store, now()) as tower:
-        made = orders.give(store, tower, console_actor(), tracker, fields, for_s, now)
+        made = orders.give(store, tower, asking(tower, now()).actor, tracker, fields, for_s, now)
     click.echo(
         f"{tracker}: {commands.described(fields)}, command {made.counter}, "
         f"void from {iso(made.expiry * 1000)[:19]}Z"
     )
 
 
+@performs("tracker.command")
 @command.command()
 @click.argument("file", type=FILE)
 @_expires(Action.CONFIGURE)
@@ -131,13 +132,15 @@ def configure(tracker: str, file: Path, **options: Any) -> None:
     _make(tracker, commands.configure(profile), **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.ACKNOWLEDGE)
 def acknowledge(tracker: str, **options: Any) -> None:
-    """Somebody has seen the alarms raised so far: the tracker's red light goes out."""
+    """Record that somebody has seen the alarms. The tracker's red light goes out."""
     _make(tracker, [Action.ACKNOWLEDGE.value], **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.LOCATE)
 def locate(tracker: str, **options: Any) -> None:
@@ -145,6 +148,7 @@ def locate(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.LOCATE.value], **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.REBOOT)
 def reboot(tracker: str, **options: Any) -> None:
@@ -152,14 +156,16 @@ def reboot(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.REBOOT.value], **options)
 
 
+@performs("tracker.command")
 @command.command("send-again")
 @click.argument("number", type=click.IntRange(1, 2**32 - 1))
 @_expires(Action.SEND_AGAIN)
 def send_again(tracker: str, number: int, **options: Any) -> None:
-    """Publish the blocks from NUMBER on once more, as far as the tracker's log has them."""
+    """Publish the blocks from NUMBER on once more. The tracker's log may lack some of them."""
     _make(tracker, [Action.SEND_AGAIN.value, number], **options)
 
 
+@performs("tracker.start-shipment")
 @command.command("start-shipment")
 @click.argument("shipment", metavar="ID", callback=parsed(_shipment))
 @_expires(Action.START_SHIPMENT)
@@ -168,6 +174,7 @@ def start_shipment(tracker: str, shipment: str, **options: Any) -> None:
     _make(tracker, [Action.START_SHIPMENT.value, shipment], **options)
 
 
+@performs("tracker.start-shipment")
 @command.command("stop-shipment")
 @_expires(Action.STOP_SHIPMENT)
 def stop_shipment(tracker: str, **options: Any) -> None:
@@ -175,12 +182,13 @@ def stop_shipment(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.STOP_SHIPMENT.value], **options)
 
 
+@performs("tracker.commands")
 @command.command("list")
 @database
 @clock_option
 @click.pass_obj
 def list_(tracker: str, db: str | None, clock: clocks.Clock | None) -> None:
-    """Show every command to TRACKER and what became of it, the oldest first."""
+    """Show every command and its outcome. The oldest comes first."""
     with open_store(db) as store, store.read() as tables:
         orders.registered(tables, tracker)
         found = tables.commands.of(tracker)
@@ -205,17 +213,18 @@ def _moment(ms: int) -> str:
     return iso(ms)[:19].replace("T", " ")
 
 
+@performs("tracker.command")
 @command.command()
 @click.argument("counter", type=click.IntRange(1, 2**53 - 1), required=False)
 @database
 @clock_option
 @click.pass_obj
 def cancel(tracker: str, counter: int | None, db: str | None, clock: clocks.Clock | None) -> None:
-    """Withdraw the command with COUNTER, or all that have no outcome.
+    """Withdraw command COUNTER, or all without an outcome.
 
     A tracker that has taken it already carries it out, and its outcome is shown.
     """
     now = (clock or clocks.SystemClock()).now_ms
     with open_store(db) as store, open_trail(db, store, now()) as tower:
-        cancelled = orders.cancel(store, tower, console_actor(), tracker, counter, now)
+        cancelled = orders.cancel(store, tower, asking(tower, now()).actor, tracker, counter, now)
     click.echo(f"cancelled: {cancelled}")

@@ -42,7 +42,7 @@ database = click.option(
     envvar="COLDTRAIL_DB",
     metavar="FILE|URL",
     help="The path of an SQLite file as it stands, or a URL: sqlite:///FILE (with % ? # as "
-    "%25 %3F %23) or postgresql://USER@HOST/NAME. A URL with a password belongs into "
+    "%25 %3F %23) or postgresql://USER@HOST/NAME. Put a URL with a password into "
     "$COLDTRAIL_DB.  "
     f"[default: {default_path()}]",
 )
@@ -51,7 +51,7 @@ clock = click.option(
     "--clock",
     metavar="unix:PATH",
     callback=parsed(clocks.parse),
-    help="Ask this socket for the time, not the system.",
+    help="Take the time from this socket, which a simulator serves, not from the system.",
 )
 
 

@@ -23,6 +23,7 @@ class Name(StrEnum):
 
     DAMAGED = "damaged"
     UNDECODED = "undecoded"
+    UNREAD = "unread"
     UNVERIFIED = "unverified"
     FORK = "fork"
     RESTORED_FLASH = "restored flash"
@@ -121,6 +122,74 @@ def of_time(chain: bytes, boot: int, blocks: Range, line: Timeline) -> Iterator[
         yield Finding(Name.TIME_UNCHECKED, chain, *blocks, text)
 
 
+def unreadable(name: Name, chain: bytes | None, number: int, row: int, reason: str) -> Finding:
+    """Name a block that is damaged, or that nothing is understood of."""
+    label = f"chain {chain.hex()}: block {number}" if chain else "a block"
+    return Finding(name, chain, number, number, f"{label} (row {row}): {reason}")
+
+
+def beginning(chain: bytes, *, announced: bool) -> Finding:
+    """Name a chain that exists beside an earlier one."""
+    name = Name.NEW_CHAIN_ANNOUNCED if announced else Name.NEW_CHAIN_UNANNOUNCED
+    how = (
+        "its first block begins with a boot"
+        if announced
+        else "no first block that begins with a boot is here"
+    )
+    return _of_chain(name, chain, (1, 1), f"the log was formatted anew ({how})")
+
+
+def gap(chain: bytes, span: Range) -> Finding:
+    """Name numbers that are missing."""
+    return _of_chain(Name.GAP, chain, span, f"{_blocks(span)} not here")
+
+
+def fork(chain: bytes, span: Range) -> Finding:
+    """Name numbers with two blocks or more."""
+    text = f"{_blocks(span)} here with different contents: a cloned tracker or an old log"
+    return _of_chain(Name.FORK, chain, span, text)
+
+
+def restored(chain: bytes, span: Range) -> Finding:
+    """Name a fork that an old log has made."""
+    text = (
+        f"from block {span[0]} on the tracker began again, with a boot, after the "
+        "first line of blocks had ended: an old image of its log was restored"
+    )
+    return _of_chain(Name.RESTORED_FLASH, chain, span, text)
+
+
+def splice(chain: bytes, number: int) -> Finding:
+    """Name a block that names another hash than that of the block before."""
+    text = f"block {number} does not follow from the one before it"
+    return _of_chain(Name.SPLICE, chain, (number, number), text)
+
+
+def replayed(chain: bytes, repeats: Mapping[int, int]) -> Iterator[Finding]:
+    """Name blocks whose bytes came again: by number, how often."""
+    again = [(number, number) for number, count in repeats.items() if count]
+    for span in ranges.join(again):
+        count = sum(repeats[number] for number in range(span[0], span[1] + 1))
+        text = (
+            f"{_blocks(span)} received again, {count} more in all: "
+            "sent again for want of a confirmation, or replayed; counted once"
+        )
+        yield _of_chain(Name.REPLAYED, chain, span, text)
+
+
+def truncated(chain: bytes, shipment: str, number: int) -> Finding:
+    """Name a shipment that ends with a block, without a stop."""
+    text = (
+        f"shipment {shipment} ends with block {number} "
+        "without a stop, and the tracker went on to something else"
+    )
+    return _of_chain(Name.TRUNCATED, chain, (number, number), text)
+
+
+def _of_chain(name: Name, chain: bytes, span: Range, text: str) -> Finding:
+    return Finding(name, chain, *span, f"chain {chain.hex()}: {text}")
+
+
 def _sync(sync: Sync) -> str:
     source = SYNC_SOURCE[sync.source]
     return f"at {sync.t_ms / 1000:.3f} s ({source}: {iso(sync.utc_ms)})"
@@ -144,13 +213,7 @@ class _Chain:
         first = self._variants.get(1, [None])[0]
         block = first.block if first else None
         announced = block is not None and any(e.type is EventType.BOOT for e in block.events[:1])
-        name = Name.NEW_CHAIN_ANNOUNCED if announced else Name.NEW_CHAIN_UNANNOUNCED
-        how = (
-            "its first block begins with a boot"
-            if announced
-            else "no first block that begins with a boot is here"
-        )
-        return self._finding(name, (1, 1), f"the log was formatted anew ({how})")
+        return beginning(self._chain, announced=announced)
 
     def unverified(self) -> Iterator[Finding]:
         """Yield findings for blocks whose key is not registered here."""
@@ -164,7 +227,7 @@ class _Chain:
     def gaps(self) -> Iterator[Finding]:
         """Yield findings for numbers that are missing below the highest."""
         for span in ranges.missing(self._spans(self._variants)):
-            yield self._finding(Name.GAP, span, f"{_blocks(span)} not here")
+            yield gap(self._chain, span)
 
     def forks(self) -> Iterator[Finding]:
         """Yield findings for numbers with two blocks, and for an old log that was restored."""
@@ -173,14 +236,9 @@ class _Chain:
             for number in range(span[0], span[1] + 1):
                 for entry in self._variants[number]:
                     self.flawed[entry.row.id] = Name.FORK
-            text = f"{_blocks(span)} here with different contents: a cloned tracker or an old log"
-            yield self._finding(Name.FORK, span, text)
+            yield fork(self._chain, span)
             if self._is_restored(span[0]):
-                text = (
-                    f"from block {span[0]} on the tracker began again, with a boot, after the "
-                    "first line of blocks had ended: an old image of its log was restored"
-                )
-                yield self._finding(Name.RESTORED_FLASH, span, text)
+                yield restored(self._chain, span)
 
     def _is_restored(self, number: int) -> bool:
         """Tell whether one tracker went back in time, and not two reported at the same time."""
@@ -215,8 +273,7 @@ class _Chain:
             for entry in entries:
                 if before and entry.head is not None and entry.head.previous not in before:
                     self.flawed[entry.row.id] = Name.SPLICE
-                    text = f"block {number} does not follow from the one before it"
-                    yield self._finding(Name.SPLICE, (number, number), text)
+                    yield splice(self._chain, number)
 
     def repeats(self) -> Iterator[Finding]:
         """Yield findings for blocks whose bytes came more than once; each counts once."""
@@ -224,13 +281,7 @@ class _Chain:
             number: sum(entry.row.repeats for entry in entries)
             for number, entries in self._variants.items()
         }
-        for span in self._spans([number for number, count in times.items() if count]):
-            count = sum(times[number] for number in range(span[0], span[1] + 1))
-            text = (
-                f"{_blocks(span)} received again, {count} more in all: "
-                "sent again for want of a confirmation, or replayed; counted once"
-            )
-            yield self._finding(Name.REPLAYED, span, text)
+        yield from replayed(self._chain, times)
 
     def _spans(self, numbers: Sequence[int] | Mapping[int, object]) -> list[Range]:
         return ranges.join((number, number) for number in numbers)
@@ -248,9 +299,7 @@ def _unreadable(entries: Sequence[Entry]) -> Iterator[Finding]:
             (Name.UNDECODED, entry.undecoded),
         ):
             if reason:
-                label = f"chain {chain.hex()}: block {number}" if chain else "a block"
-                text = f"{label} (row {entry.row.id}): {reason}"
-                yield Finding(name, chain, number, number, text)
+                yield unreadable(name, chain, number, entry.row.id, reason)
 
 
 def _truncated(chains: Sequence[Sequence[Entry]]) -> Iterator[Finding]:
@@ -274,11 +323,7 @@ def _truncated(chains: Sequence[Sequence[Entry]]) -> Iterator[Finding]:
             left = current.block.shipment
             if left is not None and left != entry.block.shipment and left not in stopped:
                 head = current.block.head
-                text = (
-                    f"chain {head.chain.hex()}: shipment {left} ends with block {head.number} "
-                    "without a stop, and the tracker went on to something else"
-                )
-                yield Finding(Name.TRUNCATED, head.chain, head.number, head.number, text)
+                yield truncated(head.chain, left, head.number)
         current = entry
 
 

@@ -1,24 +1,25 @@
-"""Places moments of one boot, known in ms since boot, in UTC, and says how surely.
+"""Converts moments of one boot from ms since boot to UTC, each with an uncertainty.
 
-A clock sync claims that at one moment the difference between UTC and the tracker's counter lay
-within its uncertainty. The counter is taken to run right within `DRIFT_PPM`, so that every sync
-bounds the time of every moment of the boot, the more widely the farther it is away. Any one sync
-may be wrong, by any amount: networks do send a wrong time. So the syncs are held against each
-other, and against the arrival of the blocks, before which a record was made:
+A clock sync states the difference between UTC and the tracker's counter at one moment, within an
+uncertainty. The counter's error is at most `DRIFT_PPM`. So every sync bounds the time of every
+moment of the boot, and the bounds widen with the distance from the sync. Any single sync may be
+wrong by any amount, because networks do send wrong times. The syncs are therefore compared with
+each other, and with the arrival of the blocks, since a record is older than its arrival:
 
-- A sync that contradicts two others or more, or an arrival, is *refused*: it places nothing.
-- Of two that contradict each other alone, either may be wrong: both are *doubtful*, and what is
-  stated covers both.
-- Where none contradicts, one may still be wrong by less than anybody can see. The bound is then
-  the one that holds whichever of them it is: the second strictest of all, on either side.
+- A sync that contradicts at least two others, or an arrival, is *refused*: it is not used.
+- When two syncs contradict only each other, either may be wrong. Both are *doubtful*, and the
+  stated uncertainty covers both.
+- When nothing contradicts, one sync may still be wrong by a small amount. The bound is then one
+  that holds whichever sync is wrong: the second strictest of all, on either side.
 
-So the truth lies within the uncertainty stated whenever at most one of two syncs or more is wrong,
-and where more are, something contradicts unless they agree. A single sync is only believed.
+So with two syncs or more, of which at most one is wrong, the truth lies within the stated
+uncertainty. When more are wrong, they contradict something unless they agree. A single sync cannot
+be checked and is believed.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -28,12 +29,16 @@ from coldtrail_gateway.contract.block import Sync
 
 DRIFT_PPM: Final = 100
 GATEWAY_MS: Final = 5_000
-"""How wrong the gateway's own clock may be, ms, before an arrival contradicts nothing."""
+"""The gateway's own clock may be wrong by this many ms, so an arrival contradicts only beyond."""
+
+MANY: Final = 100_000
+"""So many pairs of contradicting syncs of a boot are told apart: a year of hourly syncs with ten
+wrong ones among them has fewer."""
 
 _PPM: Final = 1_000_000
 _APART: Final = 1000 * _PPM
-"""Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and how
-well it knows it is not in what a sync states."""
+"""Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and a
+sync does not state how well the network knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +68,17 @@ class Timeline:
     def __init__(self, syncs: Iterable[Sync], arrivals: Iterable[Arrival] = ()) -> None:
         order = sorted(set(syncs), key=lambda s: (s.t_ms, s.utc_ms, s.uncertainty_ms, s.source))
         early = _Limits(arrivals)
-        late = {sync for sync in order if early.contradict(sync)}
+        late = {sync for sync in order if early.contradict(sync)} if early.known else set()
         self.late = bool(late) and len(late) == len(order)
-        known = order if self.late else [sync for sync in order if sync not in late]
+        known = order if self.late else _without(order, late)
         contradicted, self.doubtful = _contradictions(known)
-        used = [sync for sync in known if sync not in contradicted]
+        used = _without(known, contradicted)
         refused = contradicted if self.late else contradicted | late
-        self.refused = tuple(sync for sync in order if sync in refused)
+        self.refused = tuple(sync for sync in order if sync in refused) if refused else ()
         self.checked = len(order) != 1
-        # Where one has been found wrong, the rest are right; where none has, any may be wrong.
+        # When one sync was found wrong, the others are right. When none was, any may be wrong.
         spare = len(used) > 1 and not self.refused and not self.doubtful
-        sure = [sync for sync in used if sync not in self.doubtful]
+        sure = _without(used, set(self.doubtful))
         self._line = _telling(sure or used)
         self._times = [sync.t_ms for sync in self._line]
         self._sure = _Envelope(sure, 1 if spare else 0)
@@ -86,11 +91,11 @@ class Timeline:
             return None
         low, high = self._bounds(t_ms)
         utc = _rounded(min(max(self._estimate(t_ms), low), high))
-        # In whole ms, outwards.
+        # The bounds are rounded outwards to whole ms.
         return Placement(utc, max(-(-high // _PPM) - utc, utc - low // _PPM))
 
     def _bounds(self, t_ms: int) -> tuple[int, int]:
-        """Return between which UTC times a moment lies, in 1e-6 ms."""
+        """Return the lower and the upper bound of a moment's UTC, in 1e-6 ms."""
         spans = [envelope.at(t_ms) for envelope in self._doubtful]
         if self._sure.known:
             low, high = self._sure.at(t_ms)
@@ -101,7 +106,7 @@ class Timeline:
             low, high = min(span[0] for span in spans), max(span[1] for span in spans)
         if self.late:
             low = min(low, self._limits.at(t_ms))
-        # Where syncs nearly agree, their bounds may not meet: it lies between them.
+        # The bounds of syncs that nearly agree may not overlap. The moment lies between them.
         return min(low, high), max(low, high)
 
     def _estimate(self, t_ms: int) -> int:
@@ -158,7 +163,12 @@ class _Side:
         """Return the strictest of the first 0, 1, 2 … bounds, up to all."""
         found: list[list[int]] = [[]]
         for bound in bounds:
-            found.append(sorted((*found[-1], bound), reverse=True)[: self._count])
+            last = found[-1]
+            # Nearly always the newest is the strictest, as the others have drifted since.
+            order = (
+                [bound, *last] if not last or bound >= last[0] else sorted((*last, bound))[::-1]
+            )
+            found.append(order[: self._count])
         return found
 
     def at(self, place: int, t_ms: int) -> list[int]:
@@ -177,6 +187,7 @@ class _Limits:
         self._times = [arrival.t_ms for arrival in order]
         falling = [x - DRIFT_PPM * t for x, t in zip(limits, self._times, strict=True)]
         rising = [x + DRIFT_PPM * t for x, t in zip(limits, self._times, strict=True)]
+        self.known = bool(order)
         self._before = list(accumulate(falling, min))
         self._after = list(accumulate(reversed(rising), min))[::-1]
 
@@ -200,6 +211,11 @@ class _Limits:
         return _PPM * t_ms + min(found)
 
 
+def _without(syncs: list[Sync], others: set[Sync]) -> list[Sync]:
+    """Return syncs without some others; in most boots there are none of these."""
+    return [sync for sync in syncs if sync not in others] if others else syncs
+
+
 def _telling(syncs: Sequence[Sync]) -> list[Sync]:
     """Leave out a sync that tells less of its moment than another one does with its drift."""
     best: dict[int, Sync] = {}
@@ -219,7 +235,7 @@ def _telling(syncs: Sequence[Sync]) -> list[Sync]:
 
 
 def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]:
-    """Return the syncs that others outvote, and those of which nobody can tell which is wrong."""
+    """Return the syncs that the others refute, and those of which either may be wrong."""
     against = _against(syncs)
     refused: set[Sync] = set()
     while against:
@@ -233,18 +249,55 @@ def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]
 
 
 def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
-    """Return by sync which others it contradicts; only those that contradict any."""
+    """Return by sync which others it contradicts; only those that contradict any.
+
+    The syncs are in the order of their time. Where more than `MANY` pairs contradict each other,
+    each is told of one other alone: no clock and no network makes so many, and nobody can tell
+    which are wrong.
+    """
     # In most boots none does, and one pass over the strictest bounds so far shows it.
     if not _is_contradicted(syncs):
         return {}
     found: dict[Sync, set[Sync]] = {}
+    # Bounds of the syncs so far, as they drift; those that a later one contradicts lie at an end,
+    # so that a year of syncs and a wrong one are not compared pair by pair.
+    lows: list[tuple[int, int]] = []
+    highs: list[tuple[int, int]] = []
+    pairs = 0
     for index, sync in enumerate(syncs):
-        for other in syncs[index + 1 :]:
-            apart = DRIFT_PPM * (other.t_ms - sync.t_ms)
-            apart += _APART
-            if _low(sync) - apart > _high(other) or _low(other) - apart > _high(sync):
-                found.setdefault(sync, set()).add(other)
-                found.setdefault(other, set()).add(sync)
+        drift = DRIFT_PPM * sync.t_ms
+        above = bisect_right(lows, (_high(sync) + drift + _APART, len(syncs)))
+        below = bisect_left(highs, (_low(sync) - drift - _APART, -1))
+        pairs += len(lows) - above + below
+        if pairs > MANY:
+            return _any_against(syncs)
+        for _, at in (*lows[above:], *highs[:below]):
+            found.setdefault(sync, set()).add(syncs[at])
+            found.setdefault(syncs[at], set()).add(sync)
+        insort(lows, (_low(sync) + drift, index))
+        insort(highs, (_high(sync) - drift, index))
+    return found
+
+
+def _any_against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
+    """Return by sync one other that it contradicts; only those that contradict any."""
+    found: dict[Sync, set[Sync]] = {}
+    # Forwards each is held against the strictest before it; backwards, where time runs the other
+    # way, against the strictest after it.
+    for order, way in ((syncs, 1), (syncs[::-1], -1)):
+        lowest, highest = order[0], order[0]
+        for sync in order:
+            drift = way * DRIFT_PPM * sync.t_ms
+            for other, apart in (
+                (lowest, _low(lowest) + way * DRIFT_PPM * lowest.t_ms - drift - _high(sync)),
+                (highest, _low(sync) - drift - _high(highest) + way * DRIFT_PPM * highest.t_ms),
+            ):
+                if apart > _APART:
+                    found.setdefault(sync, {other})
+            if _low(sync) + drift > _low(lowest) + way * DRIFT_PPM * lowest.t_ms:
+                lowest = sync
+            if _high(sync) - drift < _high(highest) - way * DRIFT_PPM * highest.t_ms:
+                highest = sync
     return found
 
 

@@ -5,7 +5,7 @@ Statements are built once: composing them anew for each message costs more than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -177,6 +177,14 @@ _ARCHIVED: Final = (
 )
 _OF: Final = (
     sa.select(*_ARCHIVED).where(blocks.c.tracker == bindparam("b_tracker")).order_by(blocks.c.id)
+)
+_ROWS: Final = sa.select(blocks.c.tracker, *_ARCHIVED).where(
+    blocks.c.id.in_(bindparam("b_rows", expanding=True))
+)
+_REPEATED: Final = (
+    sa.select(blocks.c.chain, blocks.c.number, repeats.c.count)
+    .join(repeats, repeats.c.block == blocks.c.id)
+    .where(blocks.c.tracker == bindparam("b_tracker"), blocks.c.chain.is_not(None))
 )
 _NEWEST = sa.select(sa.func.max(blocks.c.id))
 _AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
@@ -350,6 +358,17 @@ class Archive:
         """Return every block of a tracker in the order of arrival."""
         rows = self._connection.execute(_OF, {"b_tracker": tracker})
         return (Archived(*row) for row in rows)
+
+    def repeated(self, tracker: str) -> Iterator[tuple[bytes, int, int]]:
+        """Return chain and number of each block whose bytes came again, and how often they did."""
+        for chain, number, count in self._connection.execute(_REPEATED, {"b_tracker": tracker}):
+            if count is not None:
+                yield chain, number, count
+
+    def rows(self, numbers: Collection[int]) -> list[tuple[str, Archived]]:
+        """Return the blocks with these row numbers, each with its tracker."""
+        found = self._connection.execute(_ROWS, {"b_rows": list(numbers)})
+        return [(row[0], Archived(*row[1:])) for row in found]
 
     def after(self, row: int, last: int, limit: int) -> list[tuple[str, Archived]]:
         """Return up to `limit` blocks behind a row number, up to the last, each with its tracker.

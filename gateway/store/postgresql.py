@@ -10,13 +10,15 @@ answered by the standby, which then has everything before it (`settle`).
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from coldtrail_gateway.store.errors import NotOnStandbyError, StoreError
 from coldtrail_gateway.urls import Url
@@ -114,6 +116,21 @@ def engine(url: Url, schema: str | None) -> Engine:
         connection.commit()
 
     return made
+
+
+def copy(connection: Connection, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows by a COPY … FROM STDIN: many of them cost a tenth of what an INSERT takes.
+
+    Raises:
+        DBAPIError: as of any other statement.
+    """
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement.encode()) as stream:
+            for row in rows:
+                stream.write_row(row)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(statement, None, error, psycopg.Error) from error
 
 
 class _Connection(psycopg.Connection[Any]):

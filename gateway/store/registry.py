@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -38,8 +38,7 @@ class Holder:
         return f"{self.direction} key of tracker {self.tracker}, version {self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Tracker:
+class Tracker(NamedTuple):
     """A registered tracker; what is None is not known before its first block."""
 
     id: str
@@ -73,6 +72,9 @@ _HOLDERS: Final = {
 }
 _AT_ONCE: Final = 1000  # parameters of a statement; SQLite takes 32,766 at most
 _TRACKERS: Final = sa.select(trackers).where(trackers.c.id.in_(bindparam("ids", expanding=True)))
+_SHIPMENTS: Final = sa.select(shipments).where(
+    shipments.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 class Registry:
@@ -84,7 +86,7 @@ class Registry:
     def trackers(self) -> list[Tracker]:
         """Return all registered trackers by id."""
         rows = self._connection.execute(sa.select(trackers).order_by("id"))
-        return [Tracker(*row) for row in rows]
+        return [Tracker(*row) for row in rows.all()]
 
     def tracker(self, tracker: str) -> Tracker:
         """Return a registered tracker."""
@@ -145,6 +147,11 @@ class Registry:
                 id=shipment.id, tracker=shipment.tracker, profile=shipment.profile
             )
         )
+
+    def shipments(self, ids: Collection[str]) -> dict[str, Shipment]:
+        """Return those of the shipments that are registered, by id."""
+        rows = self._connection.execute(_SHIPMENTS, {"ids": list(ids)})
+        return {row.id: Shipment(*row) for row in rows}
 
     def shipment(self, shipment: str) -> Shipment | None:
         """Return a registered shipment."""

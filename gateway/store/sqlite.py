@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -94,6 +97,35 @@ def file_system(path: Path, mounts: Path) -> str:
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Be the only process that holds a file's lock while the block lasts; False where one does.
+
+    The lock is that of a file beside it, ``NAME.lock``: SQLite loses its own where the file itself
+    is closed.
+
+    Raises:
+        StoreError: that file cannot be made.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"The file {lock} cannot be made ({error.strerror}): check the permissions of its "
+            "folder."
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
+        except BlockingIOError:
+            is_ours = False
+        yield is_ours
+    finally:
+        os.close(descriptor)
 
 
 def _exists(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil, floor
 
 import pytest
@@ -263,3 +264,58 @@ def test_a_later_sync_corrects_what_came_before() -> None:
 
 def test_without_a_sync_nothing_is_placed() -> None:
     assert Timeline([]).place(0) is None
+
+
+def plainly(syncs: list[Sync]) -> tuple[set[Sync], set[Sync]]:
+    """Return which syncs are set aside and which are in doubt: UPLINK.md, word for word."""
+    apart_ms = 1000
+    left = list(syncs)
+
+    def contradict(one: Sync, other: Sync) -> bool:
+        drift = Fraction(DRIFT_PPM * abs(one.t_ms - other.t_ms), 1_000_000)
+        offsets = abs((one.utc_ms - one.t_ms) - (other.utc_ms - other.t_ms))
+        return offsets > one.uncertainty_ms + other.uncertainty_ms + drift + apart_ms
+
+    while True:
+        counts = {s: sum(contradict(s, other) for other in left) for s in left}
+        most = max(counts.values(), default=0)
+        worst = {sync for sync, count in counts.items() if count == most}
+        if most < 2 or 2 * len(worst) >= len(left):
+            doubtful = {sync for sync, count in counts.items() if count}
+            return set(syncs) - set(left), doubtful
+        left = [sync for sync in left if sync not in worst]
+
+
+@given(
+    st.lists(
+        st.builds(
+            Sync,
+            st.sampled_from([0, 1, 3_600_000, 7_200_000, DAY_MS, 30 * DAY_MS]),
+            st.sampled_from([0, 0, 0, 999, 4000, 3_600_000]).map(lambda off: START_MS + off),
+            st.sampled_from([50, 500, 1500]),
+            st.just(1),
+        ).map(lambda s: Sync(s.t_ms, s.utc_ms + s.t_ms, s.uncertainty_ms, s.source)),
+        max_size=12,
+        unique=True,
+    )
+)
+@settings(max_examples=300)
+def test_contradictions_are_found_as_the_contract_says(syncs: list[Sync]) -> None:
+    line = Timeline(syncs)
+    assert (set(line.refused), set(line.doubtful)) == plainly(syncs)
+
+
+@pytest.mark.parametrize("wrong", [100, 200])
+def test_of_a_flood_of_contradictions_nobody_tells_which_are_wrong(wrong: int) -> None:
+    """800 syncs, of which 200 contradict the others: more than 100,000 pairs."""
+    at = [3_600_000 * hour for hour in range(800)]
+    off = [3_600_000 if hour % (800 // wrong) == 0 else 0 for hour in range(800)]
+    syncs = [Sync(t, START_MS + t + ms, 500, 1) for t, ms in zip(at, off, strict=True)]
+    unsure = Sync(0, START_MS, 7_200_000, 1)  # contradicts none
+    line = Timeline([*syncs, unsure])
+    if wrong == 100:
+        assert set(line.refused) == {sync for sync, ms in zip(syncs, off, strict=True) if ms}
+        assert line.doubtful == ()
+    else:
+        assert line.refused == ()
+        assert set(line.doubtful) == set(syncs)

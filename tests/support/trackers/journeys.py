@@ -10,7 +10,7 @@ import cbor2
 from coldtrail_simulator.report.report import Evidence
 from coldtrail_simulator.shipment.shipment import Shipment, run
 from coldtrail_simulator.world import scenario
-from tests.support.blocks import cddl
+from tests.support.blocks import cddl, read_model
 from tests.support.references import totals
 
 
@@ -29,8 +29,8 @@ def travel_for(name: str, hours: float, seed: int, out: Path) -> Shipment:
 def evidence(shipment: Shipment) -> Evidence:
     """Export and verify with the gateway's own commands.
 
-    Also checks that every block follows the contract, and that the tracker's alarms and totals
-    follow from its samples.
+    Also checks that every block follows the contract, that the tracker's alarms and totals follow
+    from its samples, and that the gateway's read model says the same in whatever order it is made.
     """
     blocks = sealed_blocks(shipment)
     for sealed in blocks:
@@ -38,6 +38,7 @@ def evidence(shipment: Shipment) -> Evidence:
         payload = cbor2.loads(sealed).value[2]
         assert cddl.is_valid("block", payload), payload.hex()
     totals.check(shipment, blocks)
+    read_model.check(shipment.database)
     return Evidence(shipment)
 
 
