@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -15,8 +15,7 @@ from coldtrail_gateway.readings.clock import RECORD_MS
 from coldtrail_gateway.readings.tables import NOBODY
 
 
-@dataclass(frozen=True, slots=True)
-class Glance:
+class Glance(NamedTuple):
     """A moment by one clock sync alone, the one that tells the end of its boot best.
 
     UTC in ms, right within the uncertainty if that sync is right. `records.Places` states the
@@ -27,8 +26,7 @@ class Glance:
     uncertainty_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a tracker was last, 1e-6 degree; `uncertainty_m` m around; `source` as in events."""
 
     latitude: int
@@ -38,8 +36,7 @@ class Position:
     time: Glance | None
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(NamedTuple):
     """A tracker and its present shipment; `shipment` is empty where it has named none yet.
 
     `received_ms`: the newest arrival. `samples` and `missing` (blocks) are the tracker's.
@@ -123,43 +120,78 @@ _SHOWN: Final = (
 
 def of_all(connection: Connection) -> list[Overview]:
     """Return one row for each tracker that blocks have been taken in of."""
-    return [_overview(row) for row in connection.execute(_SHOWN)]
+    rows: Any = connection.execute(_SHOWN)
+    return [_overview(*row) for row in rows]
 
 
-def _overview(row: Any) -> Overview:
+def _overview(  # one parameter a column: names of a row's columns cost more than all else here
+    tracker: str,
+    received_ms: int,
+    blocks: int,
+    samples: int,
+    missing: int,
+    findings: str,
+    shipment: str | None,
+    alarms: int | None,
+    standing: int | None,
+    acknowledged: int | None,
+    faults: str | None,
+    status: int | None,
+    flight: int | None,
+    payload: int | None,
+    payload_t: int | None,
+    battery: int | None,
+    latitude: int | None,
+    longitude: int,
+    uncertainty_m: int,
+    source: int,
+    position_boot: int,
+    position_t: int,
+    cell: str | None,
+    cell_boot: int,
+    cell_t: int,
+    *clocks: int | None,
+) -> Overview:
     position = None
-    if row.latitude is not None:
-        found = _glance(row.position_t, *row[-3:])
-        position = Position(
-            row.latitude, row.longitude, row.position_uncertainty_m, row.position_source, found
-        )
-    newer = row.cell is not None and (
-        position is None or (row.cell_boot, row.cell_t) > (row.position_boot, row.position_t)
+    if latitude is not None:
+        time = _glance(position_t, *clocks[3:])
+        position = Position(latitude, longitude, uncertainty_m, source, time)
+    newer = position is None or (
+        cell is not None and (cell_boot, cell_t) > (position_boot, position_t)
     )
     return Overview(
-        row.id,
-        row.shipment or NOBODY,
-        row.received_ms,
-        row.blocks,
-        row.samples,
-        row.missing,
-        tuple(json.loads(row.findings)),
-        row.alarms or 0,
-        row.standing or 0,
-        bool(row.acknowledged),
-        tuple((subject, code) for subject, code in json.loads(row.faults or "[]")),
-        row.status or 0,
-        row.flight or 0,
-        row.payload,
-        _glance(row.payload_t, *row[-6:-3]),
-        row.battery,
+        tracker,
+        shipment or NOBODY,
+        received_ms,
+        blocks,
+        samples,
+        missing,
+        _loaded(findings),
+        alarms or 0,
+        standing or 0,
+        bool(acknowledged),
+        _loaded(faults or "[]"),
+        status or 0,
+        flight or 0,
+        payload,
+        _glance(payload_t, *clocks[:3]),
+        battery,
         position,
-        row.cell if newer else None,
+        cell if newer else None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _loaded(text: str) -> tuple[Any, ...]:
+    """Return a list in JSON; most trackers have the same ones."""
+    return tuple(tuple(each) if isinstance(each, list) else each for each in json.loads(text))
 
 
 def _glance(
-    t: int | None, t_ms: int | None, utc_ms: int | None, uncertainty_ms: int | None
+    t: int | None,
+    t_ms: int | None = None,
+    utc_ms: int | None = None,
+    uncertainty_ms: int | None = None,
 ) -> Glance | None:
     if t is None or t_ms is None or utc_ms is None or uncertainty_ms is None:
         return None
