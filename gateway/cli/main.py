@@ -5,33 +5,55 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import click
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.audit import configuration
+from coldtrail_gateway.audit.canonical import Json
+from coldtrail_gateway.audit.trail import Kind, Subject
+from coldtrail_gateway.audit.trail import console as console_actor
+from coldtrail_gateway.cli.access import asking, performs
+from coldtrail_gateway.cli.audit import audit
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
-from coldtrail_gateway.cli.options import FILE, console, database, echo, open_store, parsed
+from coldtrail_gateway.cli.judge import judge, rebuild, up_to_date
+from coldtrail_gateway.cli.logs import to_stderr
+from coldtrail_gateway.cli.options import (
+    FILE,
+    console,
+    database,
+    echo,
+    open_store,
+    open_tower,
+    open_trail,
+    parsed,
+)
 from coldtrail_gateway.cli.options import clock as clock_option
+from coldtrail_gateway.cli.people import people_group
+from coldtrail_gateway.cli.roles import roles_group
+from coldtrail_gateway.cli.tokens import tokens_group
 from coldtrail_gateway.cli.verify_file import command as verify_file
-from coldtrail_gateway.contract.printable import printable
+from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
 from coldtrail_gateway.ingest.stopping import on_signals
 from coldtrail_gateway.keyfiles import is_private
 from coldtrail_gateway.shipments import history as histories
+from coldtrail_gateway.shipments import known
+from coldtrail_gateway.shipments import status as fleet
 from coldtrail_gateway.shipments.history import History
 from coldtrail_gateway.shipments.registration import register as register_file
-from coldtrail_gateway.shipments.status import refusals as status_refusals
-from coldtrail_gateway.shipments.status import table as status_table
+from coldtrail_gateway.shipments.verify import Report, agreement
 from coldtrail_gateway.shipments.verify import report as verify_report
+from coldtrail_gateway.store.database import Store, StoreError
 
 log = logging.getLogger("coldtrail.gateway")
 
@@ -45,18 +67,6 @@ _FORMATS: dict[str, Callable[[History], str | bytes]] = {
     "blocks": bundle.to_zip,
 }
 _TIMELESS = {"csv", "json", "blocks"}  # have a place for records without UTC
-
-
-class Lines(logging.Formatter):
-    """One record is one line; only a traceback, which names code, follows on lines of its own."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """Return the line."""
-        return printable(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """Return the traceback."""
-        return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 
 def _name(value: str) -> str:
@@ -77,10 +87,17 @@ def gateway() -> None:
     """Receive, verify, keep, confirm and judge what trackers report."""
 
 
+gateway.add_command(audit)
 gateway.add_command(command)
+gateway.add_command(judge)
+gateway.add_command(rebuild)
 gateway.add_command(verify_file)
+gateway.add_command(people_group, "people")
+gateway.add_command(roles_group, "roles")
+gateway.add_command(tokens_group, "tokens")
 
 
+@performs("installation.serve")
 @gateway.command()
 @click.option(
     "--broker",
@@ -91,7 +108,7 @@ gateway.add_command(verify_file)
     metavar="URL",
     callback=parsed(brokers.parse),
     help="mqtt://HOST[:PORT], mqtts://HOST[:PORT], or embedded://127.0.0.1[:PORT] for a broker of "
-    "its own; a URL with a password belongs into $COLDTRAIL_BROKER.",
+    "its own. Put a URL with a password into $COLDTRAIL_BROKER.",
 )
 @database
 @clock_option
@@ -100,7 +117,7 @@ gateway.add_command(verify_file)
     default="main",
     show_default=True,
     callback=parsed(_name),
-    help="Tells gateways at one broker apart.",
+    help="The name of this gateway; gateways at one broker need different names.",
 )
 @click.option(
     "--ca",
@@ -132,9 +149,7 @@ def serve(
     key: Path | None,
 ) -> None:
     """Take blocks in and confirm them, until SIGTERM or Ctrl-C."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    to_stderr()
     tls = brokers.tls(address, ca, cert, key)
     if address.shows_password:
         click.echo(
@@ -149,6 +164,16 @@ def serve(
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
+        settings: dict[str, Json] = {
+            "broker": str(address),
+            "user": address.username,
+            "password": address.password,  # only whether there is one goes into the trail
+            "clock": "a simulation" if clock else "the system",
+            "ca": str(ca) if ca else None,
+            "cert": str(cert) if cert else None,
+            "key_file": str(key) if key else None,
+        }
+        _note(db, store, name, settings, clock or clocks.SystemClock())
         log.info(
             "coldtrail %s, gateway %s: broker %s, database %s",
             _version(),
@@ -161,33 +186,64 @@ def serve(
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()
 
 
+def _note(
+    db: str | None, store: Store, name: str, settings: Mapping[str, Json], clock: clocks.Clock
+) -> None:
+    """Record with what a gateway serves, where that has changed; it serves in any case."""
+    actor = replace(console_actor(), kind=Kind.CONFIGURATION)
+    try:
+        now_ms = clock.now_ms()
+        with open_trail(db, store, now_ms) as tower, tower.write() as connection:
+            configuration.note(connection, actor, Subject("gateway", name), settings, now_ms)
+    except GatewayError as error:
+        echo(f"Warning: the audit trail does not take the configuration: {error}", err=True)
+
+
+@performs("tracker.register")
 @gateway.command()
 @click.argument("file", type=FILE)
 @database
 def register(file: Path, db: str | None) -> None:
     """Register the trackers, keys and shipments in FILE (JSON).
 
-    May be repeated, also while the gateway serves; all of the file is registered, or nothing.
+    'coldtrail provision tracker --registration FILE' writes such a file. The command may be
+    repeated, also while the gateway serves; all of the file is registered, or nothing.
     A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
-    with open_store(db, create=True) as store:
-        trackers, shipments = register_file(store, file)
+    now = clocks.SystemClock().now_ms
+    with open_store(db, create=True) as store, open_trail(db, store, now()) as tower:
+        trackers, shipments = register_file(store, tower, file, asking(tower, now()).actor, now)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
-@gateway.command(short_help="Show every tracker in one line.")
+@performs("tracker.status")
+@gateway.command(short_help="Show every tracker and its shipment in one line.")
 @database
 @clock_option
-def status(db: str | None, clock: clocks.Clock | None) -> None:
-    """Show every tracker: last seen, samples, gaps, alarms, battery, commands, findings."""
-    with open_store(db) as store, store.read() as tables:
-        view = status_table(tables, (clock or clocks.SystemClock()).now_ms())
-        refusals = status_refusals(tables)
-    console().print(view)
-    if refusals:
-        click.echo(refusals)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with units in the names.")
+def status(db: str | None, clock: clocks.Clock | None, *, as_json: bool) -> None:
+    """Show every tracker and the shipment that it is with, in one line.
+
+    What is new in the archive is read first; where that takes too long, a warning says how far
+    behind the archive this is.
+    """
+    with open_store(db) as store, open_tower(db, create=True) as tower:
+        behind = up_to_date(store, tower)
+        with store.read() as tables, tower.read() as known:
+            lines = fleet.load(tables, known, (clock or clocks.SystemClock()).now_ms())
+            refused = tables.quarantine.refused()
+    if as_json:
+        click.echo(fleet.to_json(lines, refused, behind))
+        return
+    if not lines:
+        click.echo("No tracker is registered yet: coldtrail gateway register FILE")
+    else:
+        console().print(fleet.table(lines))
+    if refused:
+        click.echo(fleet.refusals(refused))
 
 
+@performs("shipment.export")
 @gateway.command()
 @click.argument("shipment")
 @database
@@ -197,11 +253,12 @@ def status(db: str | None, clock: clocks.Clock | None) -> None:
     type=click.Choice([*_FORMATS, "epcis"]),
     default="csv",
     show_default=True,
+    help="The format, see above.",
 )
 @click.option(
     "--corrects",
     type=FILE,
-    help="With epcis: an earlier export, whose events that no longer hold are declared errors.",
+    help="With epcis: an earlier export; its events that no longer hold are declared errors.",
 )
 @click.option(
     "-o",
@@ -214,13 +271,14 @@ def export(
 ) -> None:
     """Write the history of SHIPMENT, in the order of time.
 
-    CSV has the samples; JSON has samples, events and findings; SenML (RFC 8428) and GS1 EPCIS 2.0
-    (JSON-LD) have readings, positions and alarms. "blocks" is the evidence itself, without any
+    What is new in the archive is read first. CSV has the samples; JSON has samples, events and
+    findings; SenML (RFC 8428) and GS1 EPCIS 2.0 (JSON-LD) have readings, positions and alarms.
+    "blocks" is the evidence itself, as it is in the archive, without any
     key: a ZIP file of the sealed blocks, an index and how to verify them.
     """
     if corrects and form != "epcis":
         raise click.UsageError("--corrects belongs to --format epcis.")
-    history = _history(db, shipment)
+    history = _archived(db, shipment) if form == "blocks" else _known(db, shipment)
     if form == "epcis":
         content: str | bytes = epcis.to_json(history, clocks.SystemClock().now_ms(), corrects)
     else:
@@ -230,12 +288,17 @@ def export(
             f"Warning: {left_out} records without UTC are left out; csv and json have them.",
             err=True,
         )
-    if output is None:
-        click.echo(content, nl=False)
-    else:
+    if output is not None:
         tabular.write(output, content)
+    elif isinstance(content, bytes) and sys.stdout.isatty():
+        raise click.UsageError(
+            f"--format {form} is not text for a terminal: name a file with -o, or use a pipe."
+        )
+    else:
+        click.echo(content, nl=False)
 
 
+@performs("shipment.verify")
 @gateway.command(short_help="Check every archived block of SHIPMENT again.")
 @click.argument("shipment")
 @database
@@ -243,16 +306,38 @@ def export(
 def verify(context: click.Context, shipment: str, db: str | None) -> None:
     """Check every archived block of SHIPMENT again: MAC, hash, chain.
 
-    Says which samples the archive vouches for, and every finding by name. Exit code 1 when
-    something is wrong.
+    Says which samples the archive vouches for, and every finding by name; and whether the read
+    model, from which status and export are made, says the same. Exit code 1 when something is
+    wrong.
     """
-    outcome = verify_report(_history(db, shipment))
-    for line in outcome.lines:
+    with open_store(db) as store:
+        model = _agreement(store, db, shipment)
+        with store.read() as tables:
+            outcome = verify_report(histories.load(tables, shipment))
+    for line in (*outcome.lines[:-1], *model.lines, outcome.lines[-1]):
         echo(line)
-    if not outcome.good:
+    if not (outcome.good and model.good):
         context.exit(1)
 
 
-def _history(db: str | None, shipment: str) -> History:
+def _archived(db: str | None, shipment: str) -> History:
     with open_store(db) as store, store.read() as tables:
         return histories.load(tables, shipment)
+
+
+def _known(db: str | None, shipment: str) -> History:
+    with open_store(db) as store, open_tower(db, create=True) as tower:
+        up_to_date(store, tower)
+        with store.read() as tables, tower.read() as connection:
+            return known.load(tables, connection, shipment)
+
+
+def _agreement(store: Store, db: str | None, shipment: str) -> Report:
+    """Compare; what is wrong with the read model ends no check of the evidence."""
+    try:
+        with open_tower(db, create=True) as tower:
+            up_to_date(store, tower)
+            with tower.read() as connection, store.read() as tables:
+                return agreement(tables, connection, shipment)
+    except StoreError as error:
+        return Report(False, (f"read model: cannot be compared: {error}",))

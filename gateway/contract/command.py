@@ -89,16 +89,20 @@ class Command:
     def state(self, now_ms: int) -> str:
         """Return what became of it, in words."""
         if self.outcome is not None:
-            outcome = Outcome(self.outcome)
-            words = outcome.name.lower()
-            if outcome is Outcome.INTERRUPTED:
-                words += " by a reset"
-            return f"{words}: {self.reason}" if self.reason else words
+            return ended(self.outcome, self.reason)
         if now_ms >= self.expiry * 1000:
             return "expired" if self.taken_ms is None else "taken, no outcome until it expired"
         if self.taken_ms is not None:
             return "taken"
         return "waiting" if self.sent_ms is None else "sent"
+
+
+def ended(outcome: int, reason: str | None) -> str:
+    """Return an outcome in words."""
+    words = Outcome(outcome).name.lower()
+    if outcome == Outcome.INTERRUPTED:
+        words += " by a reset"
+    return f"{words}: {reason}" if reason else words
 
 
 def configure(profile: bytes) -> list[Value]:

@@ -165,6 +165,18 @@ def splice(chain: bytes, number: int) -> Finding:
     return _of_chain(Name.SPLICE, chain, (number, number), text)
 
 
+def replayed(chain: bytes, repeats: Mapping[int, int]) -> Iterator[Finding]:
+    """Name blocks whose bytes came again: by number, how often."""
+    again = [(number, number) for number, count in repeats.items() if count]
+    for span in ranges.join(again):
+        count = sum(repeats[number] for number in range(span[0], span[1] + 1))
+        text = (
+            f"{_blocks(span)} received again, {count} more in all: "
+            "sent again for want of a confirmation, or replayed; counted once"
+        )
+        yield _of_chain(Name.REPLAYED, chain, span, text)
+
+
 def truncated(chain: bytes, shipment: str, number: int) -> Finding:
     """Name a shipment that ends with a block, without a stop."""
     text = (
@@ -269,13 +281,7 @@ class _Chain:
             number: sum(entry.row.repeats for entry in entries)
             for number, entries in self._variants.items()
         }
-        for span in self._spans([number for number, count in times.items() if count]):
-            count = sum(times[number] for number in range(span[0], span[1] + 1))
-            text = (
-                f"{_blocks(span)} received again, {count} more in all: "
-                "sent again for want of a confirmation, or replayed; counted once"
-            )
-            yield self._finding(Name.REPLAYED, span, text)
+        yield from replayed(self._chain, times)
 
     def _spans(self, numbers: Sequence[int] | Mapping[int, object]) -> list[Range]:
         return ranges.join((number, number) for number in numbers)

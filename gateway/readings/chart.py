@@ -70,7 +70,7 @@ def thinned(
     parts = []
     unplaced = 0
     for row in connection.execute(_BOOTS, {"shipment": shipment}).all():
-        line = places.line(row.boot)
+        line = places.rough(row.boot, row.first_t, row.last_t)
         if placed(line, row.first_t) is None:
             unplaced += _count(connection, shipment, row.boot, channel, 0, row.last_t)
             continue

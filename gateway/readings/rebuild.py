@@ -5,16 +5,23 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.readings import canonical, tables
+from coldtrail_gateway.readings import bulk, canonical, tables
+from coldtrail_gateway.readings.keeper import occupied
 from coldtrail_gateway.readings.projection import Projection
 from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.dialect import take_time
+from coldtrail_gateway.store.feed import SetBackError
 from coldtrail_gateway.store.tower.database import Tower
+
+_AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +43,43 @@ class Difference:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many blocks were read, and a sentence for each table in which the old one differed."""
+
+    blocks: int
+    differences: tuple[str, ...]
+
+
+def rebuild(store: Store, tower: Tower) -> Rebuilt:
+    """Make the read model anew; where it differs, it takes the old one's place, at one moment.
+
+    The new one is made in a temporary file, which becomes as large as the read model. What people
+    have decided stays.
+
+    Raises:
+        OccupiedError: another process keeps the read model.
+        StoreError: a database does not answer as it must; the read model is as it was.
+    """
+    with tower.keeping() as is_ours, _anew() as anew:
+        if not is_ours:
+            raise occupied(tower)
+        made = Projection(store, anew)
+        try:
+            kept = Projection(store, tower)
+            kept.run()
+            blocks = made.run(last=kept.cursor().id)
+            found = tuple(map(str, between(tower, anew)))
+        except SetBackError:
+            blocks = made.run()
+            found = ("it was made from another archive, or from an earlier state of this one",)
+        if found:
+            _exchange(tower, anew)
+    return Rebuilt(blocks, found)
+
+
 def differences(store: Store, tower: Tower) -> Iterator[Difference]:
     """Bring the read model up to date, make it anew beside it, and yield what differs.
-
-    The new one lies in a temporary file and is as large as the one that is there.
 
     Raises:
         SetBackError: the archive is not the one that was read.
@@ -47,10 +87,7 @@ def differences(store: Store, tower: Tower) -> Iterator[Difference]:
     """
     kept = Projection(store, tower)
     kept.run()
-    with (
-        tempfile.TemporaryDirectory(prefix="coldtrail-") as folder,
-        Tower(Path(folder) / "gateway.db", create=True) as anew,
-    ):
+    with _anew() as anew:
         Projection(store, anew).run(last=kept.cursor().id)
         yield from between(tower, anew)
 
@@ -71,17 +108,23 @@ def between(tower: Tower, anew: Tower) -> Iterator[Difference]:
                     )
 
 
-def replace(store: Store, tower: Tower) -> int:
-    """Throw the read model away and make it anew; return how many blocks were taken in.
+@contextmanager
+def _anew() -> Iterator[Tower]:
+    with (
+        tempfile.TemporaryDirectory(prefix="coldtrail-") as folder,
+        Tower(Path(folder) / "gateway.db", create=True) as anew,
+    ):
+        yield anew
 
-    What people have decided stays. Until it has ended, the read model is incomplete.
 
-    Raises:
-        StoreError: a database does not answer as it must.
-    """
-    with tower.write() as connection:
-        empty(connection)
-    return Projection(store, tower).run()
+def _exchange(tower: Tower, anew: Tower) -> None:
+    with tower.write() as into, anew.read() as source:
+        take_time(into)
+        empty(into)
+        for table in tables.TABLES:
+            rows = source.execution_options(yield_per=_AT_ONCE).execute(sa.select(table))
+            for part in rows.partitions():
+                bulk.insert(into, table, [tuple(row) for row in part])
 
 
 def empty(connection: Connection) -> None:

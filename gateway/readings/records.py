@@ -14,9 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.evidence.timeline import Placement, Timeline
 from coldtrail_gateway.readings import context, tables, times
 from coldtrail_gateway.readings.clock import RECORD_MS
+
+_SYNCS: Final = 1000
+"""Of more clock syncs of one boot, a picture is placed by about so many."""
 
 _blocks, _boots, _chains = tables.blocks, tables.boots, tables.chains
 
@@ -100,6 +104,17 @@ def _of(table: sa.Table) -> sa.Select[Any]:
 
 _SAMPLES: Final = _of(tables.samples)
 _EVENTS: Final = _of(tables.events)
+_CALIBRATIONS: Final = (
+    sa.select(tables.events, *_ORIGIN)
+    .join(_blocks, _blocks.c.id == tables.events.c.block)
+    .join(_boots, _boots.c.id == tables.events.c.boot)
+    .join(_chains, _chains.c.id == _boots.c.chain)
+    .where(
+        _chains.c.tracker == bindparam("tracker"),
+        tables.events.c.type == int(EventType.CALIBRATION),
+    )
+    .order_by(_chains.c.first_block, _blocks.c.number, _blocks.c.id, tables.events.c.place)
+)
 _NUMBER: Final = sa.select(tables.shipments.c.id).where(
     tables.shipments.c.tracker == bindparam("tracker"),
     tables.shipments.c.shipment == bindparam("shipment"),
@@ -131,6 +146,14 @@ def events(connection: Connection, shipment: int) -> Iterator[Event]:
     """Yield the events of a shipment, by its number, in the order of chain, boot and time."""
     places = Places(connection)
     for row in connection.execute(_EVENTS, {"shipment": shipment}).mappings():
+        fields = context.loaded(row["fields"])
+        yield Event(places.of(row), _origin(row), row["type"], fields)
+
+
+def calibrations(connection: Connection, tracker: str) -> Iterator[Event]:
+    """Yield what a tracker ever said of its calibrations, by chain, block number and arrival."""
+    places = Places(connection)
+    for row in connection.execute(_CALIBRATIONS, {"tracker": tracker}).mappings():
         fields = context.loaded(row["fields"])
         yield Event(places.of(row), _origin(row), row["type"], fields)
 
@@ -169,6 +192,13 @@ class Places:
             line = times.timeline(self._connection, boot, doubt=bool(row.doubt))
             self._lines[boot] = line
         return self._lines[boot]
+
+    def rough(self, boot: int, first_t: int, last_t: int) -> Timeline:
+        """Return the same for a picture: of a boot with very many clock syncs by some of them."""
+        row = self._connection.execute(_BOOT, {"boot": boot}).one()
+        if row.doubt:
+            return self.line(boot)
+        return times.rough(self._connection, boot, 1000 * (last_t - first_t) // _SYNCS)
 
     def limits(self, boot: int) -> tuple[int | None, int | None]:
         """Return between which moments a boot lies that cannot be placed itself, UTC in ms."""

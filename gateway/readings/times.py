@@ -23,6 +23,13 @@ _SYNCS = (
     .where(syncs.c.boot == sa.bindparam("boot"))
     .distinct()
 )
+_PICKED = (
+    sa.select(sa.func.min(syncs.c.t_ms))
+    .join(blocks, _USED)
+    .where(syncs.c.boot == sa.bindparam("boot"))
+    .group_by(syncs.c.t_ms // sa.bindparam("apart_ms", type_=sa.BigInteger))
+)
+_SPARSE = _SYNCS.where(syncs.c.t_ms.in_(_PICKED))
 _FIRST = _SYNCS.order_by(
     syncs.c.t_ms, syncs.c.utc_ms, syncs.c.uncertainty_ms, syncs.c.source
 ).limit(MAX_SYNCS)
@@ -50,6 +57,15 @@ def timeline(connection: Connection, boot: int, *, doubt: bool) -> Timeline:
 def first(connection: Connection, boot: int) -> list[Sync]:
     """Return the clock syncs of a boot that place it, of too many the first."""
     return [Sync(*row) for row in connection.execute(_FIRST, {"boot": boot})]
+
+
+def rough(connection: Connection, boot: int, apart_ms: int) -> Timeline:
+    """Return the timeline of a boot in which nothing is in doubt, by one sync in so many ms.
+
+    Each sync bounds every moment of the boot: without the others the bounds are only wider.
+    """
+    some = {"boot": boot, "apart_ms": max(apart_ms, 1)}
+    return Timeline([Sync(*row) for row in connection.execute(_SPARSE, some)])
 
 
 def own_timeline(connection: Connection, boot: int, block: int) -> Timeline | None:

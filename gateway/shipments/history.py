@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -91,6 +91,16 @@ def load(tables: Tables, shipment: str) -> History:
     Raises:
         UnknownShipmentError: it is not registered.
     """
+    tracker = tracker_of(tables, shipment)
+    return assemble(archive.load(tables, tracker), tracker, shipment)
+
+
+def tracker_of(tables: Tables, shipment: str) -> str:
+    """Return the tracker that a shipment is registered with.
+
+    Raises:
+        UnknownShipmentError: it is not registered.
+    """
     # No other text can be registered, and a database need not have bytes for it.
     registered = tables.registry.shipment(shipment) if shipment.isprintable() else None
     if registered is None:
@@ -98,7 +108,7 @@ def load(tables: Tables, shipment: str) -> History:
             f"Shipment {shipment} is not registered: check the id, or register it "
             "(coldtrail gateway register FILE)."
         )
-    return assemble(archive.load(tables, registered.tracker), registered.tracker, shipment)
+    return registered.tracker
 
 
 def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
@@ -133,22 +143,32 @@ def assemble(entries: Sequence[Entry], tracker: str, shipment: str) -> History:
         _received(entries, {e.head.chain for e in members if e.head}),
         tuple(samples),
         tuple(events),
-        tuple(_calibrations(times, decoded, samples, judgement.flawed)),
+        tuple(calibrations(_calibrated(times, decoded, judgement.flawed), samples)),
         findings.in_order(
             finding
             for finding in (*judgement.findings, *times.findings())
-            if _concerns(finding, reach)
+            if concerns(finding, reach)
         ),
     )
 
 
-def _calibrations(
-    times: _Times,
-    decoded: Iterable[tuple[Entry, Block]],
-    samples: Iterable[tuple[Placed, Sample]],
-    flawed: Mapping[int, Name],
+def _calibrated(
+    times: _Times, decoded: Iterable[tuple[Entry, Block]], flawed: Mapping[int, Name]
+) -> Iterator[tuple[Placed, Event]]:
+    for entry, block in decoded:
+        for event in block.events:
+            if event.type is EventType.CALIBRATION:
+                yield times.place(entry, block, event.t, flawed.get(entry.row.id)), event
+
+
+def calibrations(
+    said: Iterable[tuple[Placed, Event]], samples: Iterable[tuple[Placed, Sample]]
 ) -> Iterator[Calibration]:
-    """Yield each calibration once, whatever shipment was under way when the tracker booted."""
+    """Yield each calibration once, whatever shipment was under way when the tracker booted.
+
+    `said`: all calibrations of the tracker, by chain, block number and arrival; `samples`: the
+    shipment's.
+    """
     newest: dict[tuple[Boot, int], int] = {}
     for placed, sample in samples:
         for channel, value in enumerate(sample.values):
@@ -156,34 +176,25 @@ def _calibrations(
                 key = ((placed.chain, placed.boot), channel)
                 newest[key] = max(newest.get(key, 0), placed.time.utc_ms if placed.time else 0)
     found: dict[str, Calibration] = {}
-    for entry, block in decoded:
-        for event in block.events:
-            if event.type is not EventType.CALIBRATION:
-                continue
-            boot = (block.head.chain, block.boot)
-            last = newest.get((boot, event.number("channel")))
-            if last is None:
-                continue
-            said = repr([value for name, value in event.fields.items() if name != "t"])
-            if said not in found:
-                placed = times.place(entry, block, event.t, flawed.get(entry.row.id))
-                found[said] = Calibration(placed, event, frozenset(), overdue=False)
-            found[said] = replace(
-                found[said],
-                boots=found[said].boots | {boot},
-                overdue=found[said].overdue or last > 1000 * event.number("due"),
-            )
+    for placed, event in said:
+        boot = (placed.chain, placed.boot)
+        last = newest.get((boot, event.number("channel")))
+        if last is None:
+            continue
+        known = repr([value for name, value in event.fields.items() if name != "t"])
+        if known not in found:
+            found[known] = Calibration(placed, event, frozenset(), overdue=False)
+        found[known] = replace(
+            found[known],
+            boots=found[known].boots | {boot},
+            overdue=found[known].overdue or last > 1000 * event.number("due"),
+        )
     yield from found.values()
 
 
 def _reach(
     chains: Iterable[bytes], decoded: Iterable[tuple[Entry, Block]], shipment: str
 ) -> dict[bytes, Range]:
-    """Return by chain from where to where blocks may belong to a shipment.
-
-    That is up to the nearest blocks which are known to belong to something else; and not beyond
-    those that report its start and its stop.
-    """
     own: dict[bytes, list[int]] = {chain: [] for chain in chains}
     others: dict[bytes, list[int]] = {chain: [] for chain in own}
     reported: dict[EventType, set[tuple[bytes, int]]] = {_START: set(), _STOP: set()}
@@ -193,15 +204,29 @@ def _reach(
         for event in block.events:
             if event.type in reported and event.fields["shipment"] == shipment:
                 reported[event.type].add((block.head.chain, block.head.number))
+    return reach_of(own, others, reported[_START], reported[_STOP])
+
+
+def reach_of(
+    own: Mapping[bytes, Sequence[int]],
+    others: Mapping[bytes, Sequence[int]],
+    starts: Collection[tuple[bytes, int]],
+    stops: Collection[tuple[bytes, int]],
+) -> dict[bytes, Range]:
+    """Return by chain from where to where blocks may belong to a shipment.
+
+    That is up to the nearest blocks which are known to belong to something else; and not beyond
+    those that report its start and its stop. All are given by chain and block number.
+    """
     reach: dict[bytes, Range] = {}
     for chain, numbers in own.items():
         if numbers or not others[chain]:
             below = [n for n in others[chain] if numbers and n < min(numbers)]
             above = [n for n in others[chain] if numbers and n > max(numbers)]
             low, high = max(below, default=-1) + 1, min(above, default=_ENDLESS) - 1
-            if numbers and (chain, min(numbers)) in reported[_START]:
+            if numbers and (chain, min(numbers)) in starts:
                 low = min(numbers)
-            if numbers and (chain, max(numbers)) in reported[_STOP]:
+            if numbers and (chain, max(numbers)) in stops:
                 high = max(numbers)
             reach[chain] = (low, high)
     return reach
@@ -226,7 +251,8 @@ def _received(entries: Iterable[Entry], chains: Iterable[bytes]) -> dict[bytes, 
     return {chain: ranges.join(spans) for chain, spans in numbers.items()}
 
 
-def _concerns(finding: Finding, reach: Mapping[bytes, Range]) -> bool:
+def concerns(finding: Finding, reach: Mapping[bytes, Range]) -> bool:
+    """Tell whether a finding is about blocks that may belong to a shipment."""
     if finding.chain is None:
         return True
     low, high = reach.get(finding.chain, (_ENDLESS, -1))

@@ -11,13 +11,19 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.contract.command import Command, Outcome, Value
+from coldtrail_gateway.contract.command import Command, Outcome, Value, ended
 from coldtrail_gateway.store.schema import commands, trackers
 
 _ROW: Final = tuple(commands.c[field.name] for field in fields(Command))
 _OPEN: Final = commands.c.outcome.is_(None)
 _LAST: Final = sa.select(sa.func.max(commands.c.counter)).where(
     commands.c.tracker == bindparam("tracker")
+)
+_ALIKE: Final = (
+    sa.select(commands.c.tracker, commands.c.outcome, commands.c.reason, sa.func.count())
+    .where(commands.c.outcome.is_not(None))
+    .group_by(commands.c.tracker, commands.c.outcome, commands.c.reason)
+    .order_by(commands.c.tracker, sa.func.min(commands.c.counter))
 )
 # Not in order: for that SQLite would go through all commands there ever were.
 _DUE: Final = sa.select(*_ROW).where(_OPEN, commands.c.expiry > bindparam("now_s"))
@@ -86,6 +92,17 @@ class Commands:
             sa.select(*_ROW).where(commands.c.tracker == tracker).order_by(commands.c.counter)
         )
         return [Command(*row) for row in rows]
+
+    def states(self, now_ms: int) -> dict[str, dict[str, int]]:
+        """Return, by tracker, how many commands are in each state, in words; the oldest first."""
+        found: dict[str, dict[str, int]] = {}
+        for tracker, outcome, reason, count in self._connection.execute(_ALIKE):
+            found.setdefault(tracker, {})[ended(outcome, reason)] = count
+        still_open = sa.select(*_ROW).where(_OPEN).order_by(commands.c.counter)
+        for command in (Command(*row) for row in self._connection.execute(still_open)):
+            state, own = command.state(now_ms), found.setdefault(command.tracker, {})
+            own[state] = own.get(state, 0) + 1
+        return found
 
     def due(self, now_s: int) -> dict[str, Command]:
         """Return, by tracker, the oldest command without an outcome that has not expired."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coldtrail_gateway import keyfiles
 from coldtrail_gateway.store import location, postgresql, sqlite
+from coldtrail_gateway.store.dialect import try_to_be_alone
 from coldtrail_gateway.store.errors import VALUE_ERRORS, StoreError, translated
 from coldtrail_gateway.store.migrations.history import History
 from coldtrail_gateway.urls import Url
@@ -91,6 +92,30 @@ class Connections:
             raise translated(error, self._name) from None
         finally:
             self._current = None
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Be the only one here while the block lasts; False where another process is.
+
+        A process that dies leaves the place at once. On SQLite it is the lock of a file beside
+        the database, on PostgreSQL that of a session.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        if self._file is not None:
+            with sqlite.alone(self._file) as is_ours:
+                yield is_ours
+            return
+        with ExitStack() as opened:
+            try:
+                connection = opened.enter_context(self._engine.connect())
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.detach()  # so that its end is the end of its session
+                is_ours = try_to_be_alone(connection)
+            except SQLAlchemyError as error:
+                raise translated(error, self._name) from None
+            yield is_ours
 
     def _prepare(self, history: History, *, create: bool) -> None:
         with self.transaction(write=False) as connection:

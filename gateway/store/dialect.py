@@ -16,6 +16,7 @@ DATABASES: Final = ("sqlite", "postgresql")
 
 SCHEMA: Final = 0x636F6C64  # any number that nobody else is likely to take: "cold"
 QUARANTINE: Final = SCHEMA + 1
+_ALONE: Final = SCHEMA + 2
 
 # INSERT takes this lock before it takes a number; it is released when the rows can be seen.
 _WRITERS: Final = sa.text("""
@@ -58,6 +59,15 @@ def one_at_a_time(connection: Connection, turn: int = SCHEMA) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(turn)))
+
+
+def try_to_be_alone(connection: Connection) -> bool:
+    """Take the one place there is in a database until the session ends, if it is free.
+
+    PostgreSQL only; beside SQLite's file there is another one to lock.
+    """
+    taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_ALONE)))
+    return bool(taken)
 
 
 def lock_for_writing(connection: Connection, table: sa.Table) -> None:

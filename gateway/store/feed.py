@@ -85,7 +85,8 @@ class Feed:
             if after != START and tables.archive.digest(after.id) != after.digest:
                 raise SetBackError(
                     f"The archive {self._store.name} has been set back or exchanged: its row "
-                    f"{after.id} is not the block that was read. Make the read model anew."
+                    f"{after.id} is not the block that was read. Make the read model anew "
+                    "(coldtrail gateway rebuild)."
                 )
             rows = tables.archive.after(after.id, self._settled, limit)
         if rows:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -38,8 +38,7 @@ class Holder:
         return f"{self.direction} key of tracker {self.tracker}, version {self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Tracker:
+class Tracker(NamedTuple):
     """A registered tracker; what is None is not known before its first block."""
 
     id: str
@@ -87,7 +86,7 @@ class Registry:
     def trackers(self) -> list[Tracker]:
         """Return all registered trackers by id."""
         rows = self._connection.execute(sa.select(trackers).order_by("id"))
-        return [Tracker(*row) for row in rows]
+        return [Tracker(*row) for row in rows.all()]
 
     def tracker(self, tracker: str) -> Tracker:
         """Return a registered tracker."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,6 +53,8 @@ def engine(path: Path, *, create: bool, first: str) -> Engine:
 
     @sa.event.listens_for(made, "connect")
     def connected(dbapi_connection: Any, _record: object) -> None:
+        # Else one text that is no UTF-8 stops whoever reads its row, and hides which row it is.
+        dbapi_connection.text_factory = _text
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -88,6 +93,39 @@ def file_system(path: Path, mounts: Path) -> str:
         if path.is_relative_to(place) and len(place.parts) >= depth:
             kind, depth = after.split()[0], len(place.parts)
     return kind
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Be the only process that holds a file's lock while the block lasts; False where one does.
+
+    The lock is that of a file beside it, ``NAME.lock``: SQLite loses its own where the file itself
+    is closed.
+
+    Raises:
+        StoreError: that file cannot be made.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    try:
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"The file {lock} cannot be made ({error.strerror}): check the permissions of its "
+            "folder."
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
+        except BlockingIOError:
+            is_ours = False
+        yield is_ours
+    finally:
+        os.close(descriptor)
 
 
 def _exists(path: Path) -> bool:

@@ -24,6 +24,8 @@ def escape(text: str) -> str:
 
 def unescape(stored: str) -> str:
     """Return the text that was escaped."""
+    if _DLE not in stored:
+        return stored
     return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), stored)
 
 

@@ -57,8 +57,10 @@ def alarms_in_status(shipment: Shipment) -> str:
     database = ("--db", str(shipment.database))
     output = CliRunner().invoke(main, ["gateway", "status", *database], env={"COLUMNS": "250"})
     assert output.exit_code == 0, output.output
-    line = next(line for line in output.output.splitlines() if shipment.identity.tracker in line)
-    return line.strip("│").split("│")[4].strip()
+    lines = output.output.splitlines()
+    heads = next(line for line in lines if line.startswith("┃")).strip("┃").split("┃")
+    cells = next(line for line in lines if shipment.identity.tracker in line).strip("│").split("│")
+    return dict(zip(map(str.strip, heads), map(str.strip, cells), strict=True))["alarms"]
 
 
 def seen(shipment: Shipment) -> list[str]:

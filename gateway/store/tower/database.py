@@ -44,9 +44,18 @@ class Tower:
         """The database file where others can read it."""
         return self._connections.shared
 
+    @property
+    def name(self) -> str:
+        """What names the database, without a password."""
+        return self._connections.name
+
     def close(self) -> None:
         """Close every connection."""
         self._connections.close()
+
+    def interrupt(self) -> None:
+        """End what a transaction of another thread waits for, which then fails."""
+        self._connections.interrupt()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -68,3 +77,16 @@ class Tower:
         """
         with self._connections.transaction(write=True) as connection:
             yield connection
+
+    @contextmanager
+    def keeping(self) -> Iterator[bool]:
+        """Be the one who keeps the read model while the block lasts; False where another does.
+
+        A process that dies leaves the place at once. It is no lock on the database: people's
+        changes go on beside it.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        with self._connections.alone() as is_ours:
+            yield is_ours

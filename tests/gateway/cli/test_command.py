@@ -172,7 +172,7 @@ def test_the_oldest_open_command_is_retained_and_replaced_by_its_outcome(
             assert tracker.wait(lambda: commands(tracker)[-1] != b"")
             assert operator.command("cancel") == "cancelled: 1\n"
             assert tracker.wait(lambda: commands(tracker)[-1] == b"")
-    said = "1 done, 1 refused: no shipment, 1 expired, 1 cancelled"
+    said = "1 done, 1 refused: no shipment, 1 cancelled, 1 expired"
     assert said in run("status", "--db", database)
 
 

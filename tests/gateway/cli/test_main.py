@@ -11,6 +11,7 @@ from typing import Any
 
 import cbor2
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from coldtrail_gateway.cli.main import decode, gateway
@@ -18,8 +19,11 @@ from coldtrail_gateway.contract import envelope
 from coldtrail_gateway.contract.envelope import Kind
 from coldtrail_gateway.ingest import intake
 from coldtrail_gateway.ingest.intake import Arrival
+from coldtrail_gateway.readings.tables import samples
 from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.tower.database import Tower
 from tests.gateway.running import registration
+from tests.support import terminal
 from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
 from tests.support.blocks.blockmaker import downlink as downlink_of
 from tests.support.blocks.blockmaker import uplink as uplink_of
@@ -48,6 +52,19 @@ def deliver(folder: Path, *blocks: bytes) -> None:
     store = Store(str(folder / "gateway.db"), create=True)
     intake.take(store, [Arrival("CT-1", block) for block in blocks], ARRIVAL_MS)
     store.close()
+
+
+def told(output: str, tracker: str = "CT-1") -> dict[str, str]:
+    """Return a tracker's line of `status`, by the heads of the columns."""
+    lines = output.splitlines()
+    heads = next(line for line in lines if line.startswith("┃"))
+    cells = next(line for line in lines if line.startswith(f"│ {tracker} "))
+    return {
+        head.strip(): cell.strip()
+        for head, cell in zip(
+            heads.strip("┃").split("┃"), cells.strip("│").split("│"), strict=True
+        )
+    }
 
 
 def shipment() -> list[bytes]:
@@ -208,22 +225,23 @@ def test_status_shows_every_tracker(run: Run, tmp_path: Path) -> None:
     clone = maker.copy()
     deliver(tmp_path, clone.block(rows(1)))
     output = run("status").output
-    first = next(line for line in output.splitlines() if "CT-1" in line)
-    second = next(line for line in output.splitlines() if "CT-2" in line)
-    cells = [cell.strip() for cell in first.strip("│").split("│")]
-    assert cells == [
-        "CT-1 (test)",
-        "2026-02-01 00:00:00",
-        "7",
-        "0",
-        "1 standing of 1",
-        "none",
-        "unknown",
-        "3600 mV",
-        "none",
-        "fork",
-    ]
-    assert "never" in second
+    assert told(output) == {
+        "tracker": "CT-1 (test)",
+        "shipment": "S-1",
+        "last contact (UTC)": "2026-02-01 00:00:00",
+        "payload": "5.02 °C",
+        "of (UTC)": "unknown",  # of its boot's only sync there is a fork
+        "samples": "7",
+        "blocks missing": "0",
+        "alarms": "1 standing of 1",
+        "faults": "none",
+        "position": "unknown",
+        "battery": "3600 mV",
+        "commands": "none",
+        "findings": "fork",
+    }
+    assert told(output, "CT-2")["last contact (UTC)"] == "never"
+    assert told(output, "CT-2")["payload"] == "unknown"
     assert "not the contract's COSE_Mac0 1" in output
 
 
@@ -238,8 +256,8 @@ def test_status_shows_faults_the_place_and_who_has_seen_the_alarms(
     deliver(tmp_path, *rough_journey())
 
     def cells() -> list[str]:
-        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
-        return [cell.strip() for cell in line.strip("│").split("│")][4:7]
+        line = told(run("status").output)
+        return [line[head] for head in ("alarms", "faults", "position")]
 
     assert cells() == [
         "1, all ended, acknowledged",
@@ -261,8 +279,7 @@ def test_status_shows_the_alarms_of_the_present_shipment(run: Run, tmp_path: Pat
     start, end = (5, 300, 2, 1, 0, 3, 800, 0, 812, 0), (6, 600, 2, 1, 801, 830, 300)
 
     def alarms() -> str:
-        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
-        return line.strip("│").split("│")[4].strip()
+        return told(run("status").output)["alarms"]
 
     maker = Maker()
     deliver(tmp_path, maker.block(rows(3), [BOOT_EVENT, start]))
@@ -287,8 +304,7 @@ def test_status_keeps_an_alarm_through_a_log_that_is_formatted_anew(
     run("register", registration(tmp_path))
     deliver(tmp_path, Maker().block(rows(3), [BOOT_EVENT, (5, 300, 2, 1, 0, 3, 800, 0, 812, 0)]))
     deliver(tmp_path, Maker(chain=b"chain  2", boot=2).block(rows(1), [(3, 0, 2, 1, 0, "1.0")]))
-    line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
-    assert line.strip("│").split("│")[4].strip() == "1 standing of 1"
+    assert told(run("status").output)["alarms"] == "1 standing of 1"
 
 
 def test_status_counts_no_alarm_that_was_of_the_arrival(run: Run, tmp_path: Path) -> None:
@@ -297,8 +313,7 @@ def test_status_counts_no_alarm_that_was_of_the_arrival(run: Run, tmp_path: Path
 
     def alarms(*events: tuple[int, ...]) -> str:
         deliver(tmp_path, maker.block(rows(1), list(events)))
-        line = next(line for line in run("status").output.splitlines() if "CT-1" in line)
-        return line.strip("│").split("│")[4].strip()
+        return told(run("status").output)["alarms"]
 
     light, shock = (5, 900, 7, 1, 3, 3, 100, 0, 40_000, 0), (5, 910, 8, 1, 8, 3, 8000, 0, 9000, 0)
     landed, withdrawn = (6, 910, 8, 1, 9000, 9000, 0), (6, 990, 8, 5, 9000, 9000, 0)
@@ -306,6 +321,35 @@ def test_status_counts_no_alarm_that_was_of_the_arrival(run: Run, tmp_path: Path
     assert alarms(withdrawn) == "1 standing of 1"
     assert alarms((6, 990, 7, 5, 300, 40_000, 90)) == "none"
     assert alarms((5, 995, 1, 1, 0, 3, 800, 0, 812, 0)) == "1 standing of 1"
+
+
+def test_status_as_json_has_units_in_its_names(run: Run, tmp_path: Path) -> None:
+    run("register", registration(tmp_path, ["CT-1", "CT-2"]))
+    maker = Maker()
+    place = (2, 900, 52_520_008, -13_404_954, 25, 1)
+    deliver(tmp_path, maker.block(rows(3), [BOOT_EVENT], (0, 0, START, 0, 500, 1)))
+    deliver(tmp_path, maker.block(rows(1, start=900), [place]), b"junk")
+    document = json.loads(run("status", "--json").output)
+    assert document["behind"] == {"blocks_at_most": 0, "oldest_utc": None}
+    assert list(document["quarantined"].values()) == [1]
+    first, second = document["trackers"]
+    assert first["shipment"] == "S-1"
+    assert (first["payload_c"], first["battery_mv"]) == (5.0, 3600)
+    assert first["payload_utc"] == "2026-01-01T00:15:00.000Z"
+    assert first["position"] == {
+        "latitude": 52.520008,
+        "longitude": -13.404954,
+        "radius_m": 25,
+        "source": "gnss",
+        "time_utc": "2026-01-01T00:15:00.000Z",
+    }
+    assert (second["tracker"], second["shipment"], second["payload_c"]) == ("CT-2", None, None)
+
+
+def test_status_without_a_tracker_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    Store(str(tmp_path / "gateway.db"), create=True).close()
+    result = run("status")
+    assert result.output == "No tracker is registered yet: coldtrail gateway register FILE\n"
 
 
 def test_export_to_standard_output_and_to_a_file(run: Run, tmp_path: Path) -> None:
@@ -387,8 +431,44 @@ def test_verify_vouches_for_a_whole_shipment(run: Run, tmp_path: Path) -> None:
         "blocks re-checked (MAC, hash, chain): 2",
         "samples vouched for: 6 of 6",
         f"time unchecked: chain {b'chain  1'.hex()}: boot 1: {unchecked}",
+        "read model: says the same",
         "verified",
     ]
+
+
+def test_export_speaks_from_the_read_model_and_verify_does_not_trust_it(
+    run: Run, tmp_path: Path
+) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    right = run("export", "S-1").stdout
+    with Tower(tmp_path / "gateway.db", create=False) as tower, tower.write() as connection:
+        connection.execute(sa.update(samples).values(payload=123))
+    wrong = run("export", "S-1").stdout
+    assert {row["payload_c"] for row in csv.DictReader(io.StringIO(wrong))} == {"1.23"}
+    result = run("verify", "S-1")
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-2:] == [
+        "read model: says otherwise (samples): coldtrail gateway rebuild",
+        "verified",
+    ]
+    assert run("rebuild").exit_code == 1
+    assert run("export", "S-1").stdout == right
+    assert run("verify", "S-1").exit_code == 0
+
+
+def test_verify_checks_the_evidence_also_where_the_read_model_is_gone(
+    run: Run, tmp_path: Path
+) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    (tmp_path / "gateway.tower.db").write_text("no database, but long enough to be one " * 100)
+    result = run("verify", "S-1")
+    assert result.exit_code == 1
+    *_, model, last = result.output.splitlines()
+    assert model.startswith("read model: cannot be compared: The database ")
+    assert model.endswith("gateway.tower.db is not a database: name another with --db.")
+    assert last == "verified"
 
 
 def test_verify_names_what_is_wrong(run: Run, tmp_path: Path) -> None:
@@ -444,6 +524,25 @@ def test_decode_from_everywhere(tmp_path: Path) -> None:
     assert "payload_c" in output
     assert "5.02" in output
     assert "t 0 s: boot: boot 1, cause power-on" in output
+
+
+def test_decode_says_in_words_what_a_block_has_not() -> None:
+    """A block with neither clock sync, shipment nor samples, and blocks that have them."""
+    nothing = shown(Maker(shipment=None).block((), [BOOT_EVENT]).hex()).output
+    assert "clock          no clock sync in this boot yet\n" in nothing
+    assert "shipment       none\n" in nothing
+    assert "interval" not in nothing
+    sync = (4, 10, 204, START, 0, 48, 1)
+    among = shown(Maker().block((), [BOOT_EVENT, sync]).hex()).output
+    assert "clock          set by the clock-sync event below\n" in among
+    first, second = (shown(block.hex()).output for block in shipment())
+    assert "clock          t 0.0 s was 2026-01-01T00:00:00.000Z, within 0.5 s, by network" in first
+    assert "interval       300 s\n" in first
+    assert "previous       none: this is the first block of its chain\n" in first
+    assert "none: this is the first" not in second
+    for output in (nothing, among, first, second):
+        assert "None" not in output
+        assert "{" not in output
 
 
 def test_decode_says_what_verifies(key_file: Path) -> None:
@@ -528,3 +627,24 @@ def test_decode_refuses_a_key_that_others_can_read(key_file: Path) -> None:
     assert result.exit_code == 2
     assert "Others can read the keys" in result.stderr
     assert UPLINK.hex() not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("form", "is_text"),
+    [("csv", True), ("json", True), ("senml-json", True), ("senml-cbor", False),
+     ("epcis", True), ("blocks", False)],
+)  # fmt: skip
+def test_a_terminal_gets_text_alone(run: Run, tmp_path: Path, form: str, is_text: bool) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    export = ["export", "S-1", "--db", str(tmp_path / "gateway.db"), "--format", form]
+    code, shown = terminal.run(*export)
+    assert code == (0 if is_text else 2)
+    if not is_text:
+        assert "name a file with -o" in shown
+        assert shown.isascii()
+        assert shown.replace("\n", "").isprintable()
+        assert CliRunner().invoke(gateway, export).stdout_bytes
+    code, shown = terminal.run(*export, "-o", str(tmp_path / "out"))
+    assert (code, shown) == (0, "")
+    assert (tmp_path / "out").stat().st_size

@@ -20,7 +20,8 @@ from click.testing import CliRunner, Result
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from coldtrail_gateway.cli.main import Lines, decode, gateway
+from coldtrail_gateway.cli.logs import Lines
+from coldtrail_gateway.cli.main import decode, gateway
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.exports.text import to_csv
 from coldtrail_gateway.ingest import intake
@@ -87,7 +88,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outputs(folder: Path, said: Written) -> Iterator[tuple[str, Result]]:
     """Yield what every command says of it."""
     path = folder / "gateway.db"
-    for file in folder.glob("gateway.db*"):
+    for file in folder.glob("gateway.*"):
         file.unlink()
     database = ("--db", str(path))
 

@@ -95,7 +95,7 @@ def test_what_does_not_follow_from_the_archive_is_named(store: Store, tower: Tow
         *("CT-1", "samples"),
         *(2, 2),
     )
-    assert rebuild.replace(store, tower) == 1
+    assert rebuild.rebuild(store, tower).blocks == 1
     assert list(rebuild.differences(store, tower)) == []
 
 
