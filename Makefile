@@ -10,6 +10,8 @@ ifdef COLDTRAIL_CACHE
 # Programs are started in other folders, too.
 override export COLDTRAIL_CACHE := $(abspath $(COLDTRAIL_CACHE))
 endif
+# Tests start hundreds of programs, and the firmware imports its modules again and again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,10 +28,11 @@ help: ## list the targets, and what can be set
 ## MOSQUITTO        a mosquitto 2.0.11 or newer; each of the three may be a command with arguments
 ## PYTEST_ARGS      what else quick and test give to pytest, such as PYTEST_ARGS="-k flight"
 ## CI               with CI=true a skipped test fails unless tests/allowed_skips.txt names it
-## COLDTRAIL_SEEDS  how many fair-weather journeys test runs [6; torture runs 20]
-## COLDTRAIL_FUZZ   how many byte strings test gives each parser [50000; torture a million]
-## COLDTRAIL_ARCHIVE  how many blocks are archived where statements are looked at [50000; torture a million]
+## COLDTRAIL_TORTURE  with COLDTRAIL_TORTURE=1 tests run all of their cases, not a slice; so does torture
 ## COLDTRAIL_BROKER and COLDTRAIL_DB are what coldtrail takes for --broker and --db
+## COLDTRAIL_TOKEN  a session or token: coldtrail gateway acts as whom it speaks for, not as the user at the terminal
+## COLDTRAIL_PEOPLE_KEY  the file with the key that seals second factors [~/.local/share/coldtrail/people.key]
+## COLDTRAIL_ANCHORS, COLDTRAIL_ANCHOR_KEY, COLDTRAIL_ANCHOR_PUBLIC_KEY and COLDTRAIL_TSA are what coldtrail gateway audit takes
 ## COLDTRAIL_CA, COLDTRAIL_CERT and COLDTRAIL_KEY are what coldtrail takes for --ca, --cert and --key
 ## XDG_DATA_HOME    where gateway, console and packing line keep their data [~/.local/share]
 ## PORT, BOARD, IDENTITY, MICROPYTHON      of flash: see there
@@ -101,11 +104,9 @@ RENODE_TEST ?= renode-test
 renode: venv tools ## the cases on a chip in Renode: MICROPYTHON_NRF=firmware.hex [RENODE_TEST=renode-test]
 	@$(BIN)/python -m tests.renode.run --micropython "$(MICROPYTHON_NRF)" --renode-test "$(RENODE_TEST)"
 
-torture: venv tools ## everything that takes longer: all power cuts, all faults of the modem, 20 seeds, a million byte strings, a million blocks
+torture: venv tools ## everything of which test runs a slice: all power cuts, all faults of the modem, 20 seeds, a million byte strings, a million blocks
 	@$(BIN)/python -m tests.torture.exchanges
-	@COLDTRAIL_SEEDS=20 $(BIN)/pytest -q -n 2 --timeout 3600 tests/journeys/test_fair_weather.py
-	@COLDTRAIL_FUZZ=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/firmware/drivers/test_at.py tests/firmware/uplink/test_mqtt.py tests/gateway/contract/test_hostile.py
-	@COLDTRAIL_ARCHIVE=1000000 $(BIN)/pytest -q -n 2 --timeout 3600 tests/gateway/store/test_plans.py
+	@COLDTRAIL_TORTURE=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 3600 -m torture
 	@$(BIN)/python -m tests.torture.power_cuts
 
 bench-size: venv ## bytes a reading, against six other formats

@@ -17,6 +17,7 @@ import cbor2
 
 from coldtrail_boards.errors import BoardError
 from coldtrail_boards.printable import printable
+from coldtrail_boards.records import describe as describe_fields
 
 SLOT, DATA, HEAD = 20, 40, 8
 HEADER = struct.Struct("<2sBBHHIII")
@@ -30,6 +31,7 @@ TYPES = {
     21: "repeated", 22: "doubted time",
     28: "sealed block", 29: "confirmation", 30: "checkpoint",
 }  # fmt: skip
+BLOCK, CHECKPOINT = 28, 30
 BLOCK_HEAD = struct.Struct("<IIB")
 
 
@@ -263,17 +265,20 @@ def _missing(first: int, last: int) -> str:
 def describe(record: Record) -> str:
     """Return a record as one line of text."""
     name = TYPES.get(record.kind, f"type {record.kind}")
-    if record.kind == 28 and len(record.payload) > BLOCK_HEAD.size:
+    if record.kind == BLOCK and len(record.payload) > BLOCK_HEAD.size:
         number, last, _ = BLOCK_HEAD.unpack_from(record.payload)
         size = len(record.payload) - BLOCK_HEAD.size
         text = f"number {number}, up to record {last}, {size} bytes"
+    elif record.kind == CHECKPOINT:
+        text = f"{len(record.payload)} bytes"  # only the firmware that wrote it can read it
     else:
         try:
             value = cbor2.loads(record.payload)
         except (cbor2.CBORDecodeError, ValueError):
             text = record.payload.hex()
         else:
-            text = printable(str(value))
+            named = describe_fields(record.kind, value) if isinstance(value, list) else None
+            text = printable(named or str(value))
     return f"{record.sequence:>9}  {name:<15}  {text}"
 
 

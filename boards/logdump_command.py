@@ -15,9 +15,12 @@ def command() -> None:
 @command.command("dump")
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option(
-    "--offset", type=click.IntRange(min=0), default=0, help="Byte where the ring begins."
+    "--offset",
+    type=click.IntRange(min=0),
+    default=0,
+    help="The byte in IMAGE at which the log begins.",
 )
-@click.option("--summary", "short", is_flag=True, help="Do not list the records.")
+@click.option("--summary", "short", is_flag=True, help="Print the summary without the records.")
 def dump(image: Path, offset: int, short: bool) -> None:
     """Decode a raw IMAGE of the flash: records in order, then the damage.
 

@@ -1,13 +1,13 @@
-"""The heap: modules that are loaded for a stage of the work and given back after it."""
+"""Saves heap: modules are loaded for a stage of the work and unloaded after it."""
 
 import gc
 import sys
 
 
 def forget(package, *names):
-    """Give back the memory of a package's modules whose work is done; imported again at need.
+    """Unload modules of a package whose work is done; a later import loads them again.
 
-    Nothing may hold anything that they define.
+    No other object may refer to anything that they define, or their memory is not freed.
     """
     for name in names:
         if sys.modules.pop(package + "." + name, None):

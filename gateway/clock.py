@@ -45,7 +45,7 @@ class SocketClock:
         self._socket: socket.socket | None = None
 
     def now_ms(self) -> int:
-        """Return UTC in milliseconds since 1970, as the other side has it."""
+        """Return the UTC of the other side, in milliseconds since 1970."""
         try:
             answer = self._ask()
         except OSError as error:

@@ -32,14 +32,17 @@ class _Failure(click.ClickException):
         self.exit_code = code  # type: ignore[misc]  # click reads it from the instance
 
 
-@click.command()
+@click.command(
+    short_help="Run a shipment in virtual time.",
+    epilog=f"The shipped scenarios: {', '.join(scenarios.shipped())}.",
+)
 @click.argument("scenario", metavar="SCENARIO")
 @click.option(
     "--seed",
     type=click.IntRange(0, 999_999),
     default=1,
     show_default=True,
-    help="Decides everything that the scenario leaves open.",
+    help="Decides everything that the scenario leaves open; the same seed gives the same run.",
 )
 @click.option(
     "--out",
@@ -50,24 +53,26 @@ class _Failure(click.ClickException):
     "--broker",
     metavar="URL",
     envvar="COLDTRAIL_BROKER",
-    help="A running broker, mqtt://HOST[:PORT].  [default: one of its own]",
+    help="Use this running broker, which must speak MQTT 5: mqtt://HOST[:PORT].  "
+    "[default: start one]",
 )
 @click.option(
     "--console",
     is_flag=True,
-    help="Open the tracker's console as a pseudo-terminal, OUT/console; time is then real.",
+    help="Open the tracker's console as a pseudo-terminal, OUT/console; the run then follows real "
+    "time.",
 )
 @click.option(
     "--speed",
     type=click.FloatRange(0.01, 1000),
     default=1.0,
     show_default=True,
-    help="With --console: virtual seconds a real one.",
+    help="With --console: virtual seconds in one real second.",
 )
 @click.option(
     "--energy",
     is_flag=True,
-    help="Say what each part draws, and how long the battery lasts.",
+    help="Print what each part draws and how long the battery lasts.",
 )
 def simulate(
     scenario: str,
@@ -81,8 +86,8 @@ def simulate(
     """Run SCENARIO, a TOML file or the name of a shipped scenario, in virtual time.
 
     The tracker's own firmware runs on a real MicroPython; broker, gateway and database are real.
-    Exit code 0: everything measured is stored and confirmed; 1: it is not; 2: the run is not
-    possible; 3: the run proves nothing, because a program outside of it did not answer.
+    Exit code 0: everything that was measured is stored and confirmed. 1: it is not. 2: the run is
+    not possible. 3: the run proves nothing, because a program outside of it did not answer.
     """
     try:
         loaded = scenarios.load(scenario)

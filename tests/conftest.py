@@ -1,5 +1,6 @@
 """What pytest reports: skips (in CI an unexpected one is an error), failed fixtures, figures."""
 
+import gc
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -18,14 +19,17 @@ settings.register_profile(
 settings.load_profile("coldtrail")
 
 LAWS = (
-    "structure",
+    "structure guide",
     "firmware/contract firmware/judging firmware/log firmware/sensing firmware/ports",
     "simulator/models simulator/world",
     "gateway/contract gateway/evidence gateway/exports",
     "boards/profiles boards/provision",
 )
-"""Folders whose tests are marked quick, but those that are slow: what holds of any input, and
-starts no tracker, broker or board."""
+"""Folders whose tests are marked quick, but those that are slow: what holds of any input or page,
+and starts no tracker, broker or board."""
+
+SLICED = "slice_or_all"
+"""Of tests/support/extent.py: a file that imports it has more to do in `make torture`."""
 
 HERE = Path(__file__).parent
 ALLOWED_SKIPS = HERE / "allowed_skips.txt"
@@ -154,6 +158,18 @@ def _reason(longrepr: object) -> str:
     return str(text).removeprefix("Skipped: ")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _few_objects() -> Iterator[None]:
+    """Let collections of garbage look at what is made from now on alone.
+
+    The firmware collects after each module it gives back, and on CPython that would walk through
+    all of pytest.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(FailedFixtures())
     if not hasattr(config, "workerinput"):
@@ -163,9 +179,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the laws quick; put the longest first, so that no worker has them left at the end."""
+    """Mark what is quick, and what has more to do in `make torture`; put the longest first.
+
+    So no worker has them left at the end.
+    """
     laws = {HERE / folder for line in LAWS for folder in line.split()}
+    slow = set()
     for item in items:
-        if not laws.isdisjoint(item.path.parents) and not item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow"):
+            slow.add(item.path)
+        elif not laws.isdisjoint(item.path.parents):
             item.add_marker("quick")
-    items.sort(key=lambda item: "/journeys/" not in item.path.as_posix())
+        if isinstance(item, pytest.Function) and hasattr(item.module, SLICED):
+            item.add_marker("torture")
+    items.sort(key=lambda item: ("/journeys/" not in item.path.as_posix(), item.path not in slow))

@@ -135,9 +135,13 @@ def _export(port: str, baud: int, target: Path, shipment: str | None, db: str | 
 @click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
 @click.option("--export", "target", type=click.Path(dir_okay=False, path_type=Path),
               metavar="CSV", help="Read the log out into this file instead.")  # fmt: skip
-@click.option("--shipment", metavar="ID", help="With --export: this one.  [default: the newest]")
-@click.option("--db", envvar="COLDTRAIL_DB", metavar="URL",
-              help="With --export: where the gateway keeps the keys.")  # fmt: skip
+@click.option(
+    "--shipment",
+    metavar="ID",
+    help="With --export: which shipment, when the log has several.  [default: the newest]",
+)
+@click.option("--db", envvar="COLDTRAIL_DB", metavar="FILE|URL",
+              help="With --export: the gateway's database, which has the keys.")  # fmt: skip
 @click.option("--baud", default=BAUD, show_default=True, help="Speed of the line.")
 @click.pass_context
 def command(

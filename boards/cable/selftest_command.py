@@ -17,7 +17,9 @@ _ASK = "… now press the button: green and red take turns"
 @click.command("selftest", short_help="Run a tracker's self-test.")
 @click.option("--port", required=True, help="Serial port, such as /dev/ttyUSB0.")
 @click.option("--gnss", is_flag=True, help="Also look for satellites, up to 2 minutes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document in the end.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document at the end, not lines."
+)
 @click.option("--baud", default=BAUD, show_default=True, help="Speed of the line.")
 @click.pass_context
 def command(context: click.Context, port: str, gnss: bool, as_json: bool, baud: int) -> None:

@@ -84,15 +84,22 @@ def _bundles(path: Path | None, found: list[str], log: Path) -> list[Bundle | No
 @click.command("flash", short_help="Flash trackers with interpreter and firmware.")
 @click.option("--board", required=True, help="A folder of boards/, such as esp32_bg95.")
 @click.option("--port", "named", multiple=True, help="Serial port; may be repeated.")
-@click.option("--all-ports", is_flag=True, help="Every USB serial port, at once.")
+@click.option("--all-ports", is_flag=True, help="Flash at every USB serial port at once.")
 @click.option("--micropython", required=True, type=click.Path(path_type=Path),
-              help="The stock MicroPython image, ESP32_GENERIC-….bin.")  # fmt: skip
+              help="The stock MicroPython image for the chip, ESP32_GENERIC-….bin.")  # fmt: skip
 @click.option("--identity", type=click.Path(path_type=Path),
-              help="What 'provision tracker' wrote, or a folder of that.")  # fmt: skip
-@click.option("--erase", is_flag=True, help="Give up the tracker's identity and log; asks.")
-@click.option("--register", is_flag=True, help="Register at the gateway what was flashed.")
-@click.option("--log", type=click.Path(dir_okay=False, path_type=Path),
-              help="The packing log [~/.local/share/coldtrail/packing.csv].")  # fmt: skip
+              help="A file of 'provision tracker', or a folder of such files.")  # fmt: skip
+@click.option(
+    "--erase", is_flag=True, help="Erase the tracker's identity and log too; asks first."
+)
+@click.option(
+    "--register", is_flag=True, help="Register the flashed trackers at this machine's gateway."
+)
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The packing log, CSV.  [default: ~/.local/share/coldtrail/packing.csv]",
+)
 @click.option("--baud", default=BAUD, show_default=True, help="Speed of the transfer.")
 def command(
     board: str, named: tuple[str, ...], all_ports: bool, micropython: Path,

@@ -19,9 +19,13 @@ FILES = "flash"
 @click.option("--micropython", required=True, type=click.Path(path_type=Path),
               help="The MicroPython image that the board runs, .hex or .bin.")  # fmt: skip
 @click.option("--identity", type=click.Path(dir_okay=False, path_type=Path),
-              help="What 'provision tracker' wrote.")  # fmt: skip
-@click.option("--bench", is_flag=True, help="Console on the UART, no modem.")
-@click.option("-o", "--output", required=True, help="Folder for what is made.",
+              help="The file that 'provision tracker' wrote.")  # fmt: skip
+@click.option(
+    "--bench",
+    is_flag=True,
+    help="For the bench: the console is on the UART, and no modem is used.",
+)
+@click.option("-o", "--output", required=True, help="The folder for the volumes.",
               type=click.Path(file_okay=False, path_type=Path))  # fmt: skip
 def command(
     board: str, micropython: Path, identity: Path | None, bench: bool, output: Path

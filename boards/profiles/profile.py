@@ -331,6 +331,11 @@ def duration(seconds: int) -> str:
     return f"{seconds // SECONDS[unit]} {unit}"
 
 
+def shipped() -> list[str]:
+    """Return the names of the shipped profiles."""
+    return sorted(file.stem for file in DIRECTORY.glob("*.toml"))
+
+
 def load(name_or_file: str) -> Profile:
     """Return a shipped profile by its name, or one from a .toml or .cbor file.
 
@@ -340,10 +345,9 @@ def load(name_or_file: str) -> Profile:
     path = Path(name_or_file)
     if path.suffix not in (".toml", ".cbor"):
         path = DIRECTORY / f"{name_or_file}.toml"
-        shipped = sorted(file.stem for file in DIRECTORY.glob("*.toml"))
-        if name_or_file not in shipped:
+        if name_or_file not in shipped():
             raise BoardError(
-                f"There is no profile '{name_or_file}': name one of {', '.join(shipped)}, "
+                f"There is no profile '{name_or_file}': name one of {', '.join(shipped())}, "
                 "or a .toml or .cbor file."
             )
     try:

@@ -34,16 +34,19 @@ def command() -> None:
 
 @command.command("ca")
 @click.argument("folder", type=_FOLDER)
-@click.option("--broker", metavar="HOST", help="Issue a broker's certificate for this host, too.")
-@click.option("--tracker", metavar="ID", help="Issue a tracker's certificate, too.")
+@click.option("--broker", metavar="HOST", help="Also issue a broker's certificate for this host.")
+@click.option("--tracker", metavar="ID", help="Also issue a certificate for this tracker.")
 @click.option(
-    "--from", "since", metavar="DATE", help="Valid from this date on (2026-12-01) [now]."
+    "--from",
+    "since",
+    metavar="DATE",
+    help="The first day of validity, such as 2026-12-01.  [default: now]",
 )
 def ca(folder: Path, broker: str | None, tracker: str | None, since: str | None) -> None:
     """Make a small certificate authority in FOLDER, for a first try.
 
-    With --broker also broker.pem and broker.key, with --tracker also client.pem and client.key. An
-    existing authority in FOLDER is used.
+    It writes ca.pem and ca.key. --broker adds broker.pem and broker.key, --tracker adds client.pem
+    and client.key; an authority that FOLDER already holds then issues them.
     """
     begin = _date("--from", since) if since else None
     if broker:
@@ -74,16 +77,19 @@ def _date(option: str, text: str) -> datetime:
 @command.command("tracker", short_help="Make the identity of TRACKER.")
 @click.argument("tracker")
 @click.option(
-    "--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]."
+    "--broker",
+    required=True,
+    metavar="URL",
+    help="The broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT].",
 )
-@click.option("--profile", required=True, help="A profile's name or file.")
-@click.option("--apn", required=True, help="The SIM's access point.")
+@click.option("--profile", required=True, help="The name of a shipped profile, or its file.")
+@click.option("--apn", required=True, help="The access point name (APN) of the SIM.")
 @click.option("--apn-user", help="The user name that the access point asks for.")
 @click.option("--ask", multiple=True, type=click.Choice(list(_SECRETS)),
-              help="Ask for this secret; may be repeated.")  # fmt: skip
+              help="Ask for this secret at the terminal; may be repeated.")  # fmt: skip
 @click.option("--secrets", "secret_file", type=_FILE,
               help='A TOML file (mode 0600) with secrets, such as sim-pin = "1234".')  # fmt: skip
-@click.option("--shipment", help="The shipment it will travel with.")
+@click.option("--shipment", help="The id of the shipment that it will travel with.")
 @click.option(
     "--calibration",
     "calibration_file",
@@ -91,18 +97,29 @@ def _date(option: str, text: str) -> datetime:
     help="The certificates of the sensors, as TOML.",
 )
 @click.option("--flight", "flights", multiple=True, metavar="FROM/UNTIL",
-              help="A planned flight, as in 2026-12-01T10:00Z/2026-12-01T22:30Z.")  # fmt: skip
+              help="A planned flight, such as 2026-12-01T10:00Z/2026-12-01T22:30Z; may be "
+              "repeated.")  # fmt: skip
 @click.option(
-    "--ca", "authority", type=_FOLDER, help="TLS: issue a certificate by this authority."
+    "--ca",
+    "authority",
+    type=_FOLDER,
+    help="With mqtts: issue the tracker's certificate by the authority in this folder, which "
+    "'coldtrail provision ca' made.",
 )
-@click.option("--broker-ca", type=_FILE, help="TLS, issued elsewhere: the broker's authority.")
+@click.option(
+    "--broker-ca",
+    type=_FILE,
+    help="With mqtts and a certificate issued elsewhere: the broker's authority.",
+)
 @click.option("--certificate", type=_FILE, help="With --broker-ca: the tracker's certificate.")
 @click.option("--key", type=_FILE, help="With --broker-ca: the tracker's private key.")
 @click.option("--service", is_flag=True, help="Allow the MicroPython prompt (service mode).")
-@click.option("-o", "--output", type=_FILE, help="The identity's file [TRACKER.identity].")
+@click.option(
+    "-o", "--output", type=_FILE, help="The identity's file.  [default: TRACKER.identity]"
+)
 @click.option("--registration", "registration_file", type=_FILE,
-              help="Also write what 'coldtrail gateway register' takes.")  # fmt: skip
-@click.option("--register", is_flag=True, help="Register at this machine's gateway.")
+              help="Also write this file for 'coldtrail gateway register'.")  # fmt: skip
+@click.option("--register", is_flag=True, help="Register the tracker at this machine's gateway.")
 def tracker_(
     tracker: str, broker: str, profile: str, apn: str, apn_user: str | None, ask: tuple[str, ...],
     secret_file: Path | None, shipment: str | None, calibration_file: Path | None,

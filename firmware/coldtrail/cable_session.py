@@ -1,8 +1,9 @@
-"""Awake while the cable is in: the console beside samples, events, button and calls.
+"""Keeps the tracker awake while the cable is in, with a console beside samples, events and calls.
 
-Imported when the cable is there, and given back when it is pulled. Where there is no memory for
-console and call at once the tracker calls without it and then goes to sleep, from which the cable
-wakes it at once: no heap is as free as that of a wake. So it does when a command finds no memory.
+The module is imported when the cable is plugged in, and unloaded when it is pulled. When the heap
+has no room for console and call at once, the tracker calls without the console and then goes to
+sleep. The cable wakes it at once, because no heap is as free as that of a new wake. The tracker
+does the same when a command finds no memory.
 """
 
 import asyncio
@@ -18,15 +19,17 @@ _LOOP_MS = const(150)  # shorter than a press of the button
 _LIMIT_MS = const(20_000)
 _AGAIN_MS = const(5_000)
 
-# Bytes of heap, beside the console, that a call may want: with less the console waits for its end.
+# A call may need this many bytes of heap beside the console. With less, the console waits until
+# the call has ended.
 _CALL = const(44_000)
 
 
 class CableSession:
-    """What the console may use of the tracker, and what it holds of it.
+    """The access of the console to the tracker.
 
-    ``calling``: a call is under way, so that the modem is not the console's. ``modem``: its
-    driver, while the console has it switched on. ``tired``: a command found no memory.
+    ``calling`` is true while a call is under way, so that the console must not use the modem.
+    ``modem`` is the modem's driver while the console has it switched on. ``tired`` is true when a
+    command has found no memory.
     """
 
     def __init__(self, tracker):
@@ -42,10 +45,11 @@ class CableSession:
         self._task: "asyncio.Task | None" = None
 
     async def run(self, call):
-        """Return when something is to be done without the console, or the cable is out.
+        """Serve the console until the cable is out or the tracker must act without a console.
 
-        ``call``: somebody asks for a call now. Returns (whether somebody still does, whether the
-        button is pressed). A self-test that a command asks for is the tracker's.
+        ``call`` says whether a call is wanted now. Returns (whether a call is still wanted,
+        whether the button is pressed). A self-test that a command asks for also ends the session,
+        because the tracker runs it.
         """
         tracker = self.tracker
         pressed = False
@@ -70,7 +74,7 @@ class CableSession:
         return call, pressed
 
     def _look(self):
-        """Take the sample that is due, or that an event asks for; return ms to the next."""
+        """Take a sample when one is due or an event asks for it; return the ms to the next."""
         tracker = self.tracker
         wait = tracker.wait_s()
         due = wait is not None and wait <= 0
@@ -99,7 +103,7 @@ class CableSession:
     # ---- calls ----
 
     async def _call(self):
-        """Make a call beside the console; return whether it is still to be made."""
+        """Make a call beside the console; return whether a call is still wanted."""
         await self.free_modem()
         gc.collect()
         if gc.mem_free() < _CALL:
@@ -144,12 +148,12 @@ class CableSession:
 
                 self._console = Console(self)
                 await self._console.run()
-            except Exception as error:  # whatever it is, it must not end the tracker
+            except Exception as error:  # no error of the console may end the tracker
                 sys.print_exception(error)
             await asyncio.sleep_ms(_AGAIN_MS)
 
     async def _end(self):
-        """End the console and give its memory back."""
+        """End the console and free its memory."""
         if self._console is not None:
             await self._console.stop()
         task, self._task, self._console = self._task, None, None
@@ -163,8 +167,8 @@ class CableSession:
 
 
 def run(tracker, call):
-    """Serve the console until the cable is pulled; ``call``: the tracker is to call first.
+    """Serve the console until the cable is pulled; with ``call`` the tracker calls first.
 
-    Return what ``CableSession.run`` does.
+    Returns what ``CableSession.run`` returns.
     """
     return asyncio.run(CableSession(tracker).run(call))

@@ -1,16 +1,15 @@
 """The state of a tracker that cannot run: it says why, sleeps, and tries again.
 
-Imported only then, and after a watchdog's reset. Without its log a tracker has nothing to stand
-for what it measures, so a part that the log needs, or a program that does not come to its end, is
-not survived by going on. Nor by one reset after the other, which nobody sees and which empties the
-battery. Somebody at the tracker sees both colours by turns for ten seconds at each try, so also at
-a press of the button, and reads the reason on the cable for as long as it is in.
+The module is imported only in this state and after a reset by the watchdog. A tracker without a
+log cannot prove what it measures. When a part that the log needs has failed, or the program never
+comes to its end, going on does not help. Resets without end do not help either: nobody sees them,
+and they empty the battery. At each try, and at a press of the button, both colours of the LED take
+turns for ten seconds. On the cable the reason is repeated as long as the cable is in.
 
-It does not call. What the gateway believes are blocks, and a block is sealed with the number and
-the hash of the one before, which are in the log, and is on flash before its first byte is sent. A
-message outside the chain would have to be believed without that, and would be the way in for
-whoever wants a shipment to be taken for lost. The gateway learns of the silence itself: it knows
-when the next call was due.
+The tracker does not call in this state. The gateway accepts only blocks, and a block contains the
+number and the hash of the block before it, which are in the log. A message outside the chain would
+have to be accepted without them, and anybody could use it to report a shipment as lost. The
+gateway notices the silence by itself, because it knows when the next call was due.
 """
 
 import sys
@@ -24,18 +23,18 @@ _POWER_ON = const(1)
 
 _MARK = const(0xC7)
 _MOST = const(255)
-_MOST_RESETS = const(5)  # of the watchdog, one after the other, before it is said
+_MOST_RESETS = const(5)  # this many resets by the watchdog in a row mean that it cannot run
 _SHOWN = const(5)  # times 2 s
-_PAUSES_S = (60, 300, 3600)  # a loose contact is back in a minute, a dead part is not worth more
+_PAUSES_S = (60, 300, 3600)  # a loose contact is back in a minute; a dead part gets a rare try
 _SENSORS = ("light", "accelerometer")
 
 
 def before(port):
-    """Count a reset by the watchdog; return why to make no start, or None.
+    """Count a reset by the watchdog; return why the tracker must not start, or None.
 
-    How many in a row have failed is kept in the RTC memory: no flash wears by it, and a tracker
-    that comes to its sleep overwrites it with its hint. On the nRF52840 nothing survives a
-    watchdog's reset, so that only what is raised is counted there.
+    The number of resets in a row is kept in the RTC memory. This wears no flash, and a tracker
+    that reaches its sleep overwrites the number with its hint. On the nRF52840 no memory survives
+    a reset by the watchdog, so only raised errors are counted there.
     """
     failures = _failures(port) + 1
     _keep(port, failures)
@@ -45,9 +44,9 @@ def before(port):
 
 
 def stand(port, reason):
-    """Say ``reason``, an exception or a text, and sleep; returns where the chip's sleep does.
+    """Print ``reason``, an exception or a text, and sleep; returns on chips whose sleep returns.
 
-    While there is power on the cable it stays and goes on saying it.
+    While there is power on the cable, the tracker stays awake and repeats the reason.
     """
     from coldtrail import panel
     from coldtrail.ports import parts
@@ -58,7 +57,7 @@ def stand(port, reason):
         failures += 1
         said = reason.args[-1] if reason.args else ""
         reason = "%s: %s" % (type(reason).__name__, said)
-    parts.cut_modem(board)  # it may have been in the middle of a call
+    parts.cut_modem(board)  # the tracker may have failed in the middle of a call
     watchdog = port.watchdog()
     pause_s = _PAUSES_S[min(failures, len(_PAUSES_S)) - 1]
     while True:

@@ -1,11 +1,11 @@
-"""Whether a source of time is believed. Imported for what a source says, and given back.
+"""Decides whether a source of time is believed; imported for each time and unloaded afterwards.
 
-The running clock is the last clock sync, carried on by the tracker's own counter: through deep
-sleep, and through a reset that has left the counter running. A source that agrees with it is used.
-One that contradicts it is kept as evidence (event 22) and not used until a second source, of
-another kind, agrees with it: one network that is an hour off then moves neither a sample nor the
-silence of a planned flight. The first source after power-on has nothing to be held against; the
-gateway's time, which every session brings, or the satellites' follows.
+The running clock is the last clock sync plus the time by the tracker's own counter. It continues
+through deep sleep, and through a reset that leaves the counter running. A source that agrees with
+it is used. A source that contradicts it is recorded as evidence (event 22) and not used until a
+second source, of another kind, agrees with that. So one network that is an hour off moves neither
+a sample nor the silence of a planned flight. The first source after power-on cannot be compared
+with anything. The gateway's time, which comes in every session, or that of satellites follows it.
 """
 
 import time
@@ -17,10 +17,10 @@ _CLOCK_SYNC = const(4)
 _DOUBTED_TIME = const(22)
 _NETWORK = const(1)
 
-# What a source may be off beyond the uncertainty of its reading, which is all that a sync states.
-# A network tells a whole second late at times (3GPP TS 22.042 promises no more than minutes).
+# A sync states only the uncertainty of its reading. The source itself may be off by this, too.
+# Some networks are a whole second late (3GPP TS 22.042 promises no more than minutes).
 _SOURCE_MS = const(2_000)
-_DRIFT = const(10)  # s that the counter takes to be 1 ms off, by the contract's 100 ppm
+_DRIFT = const(10)  # s in which the counter may drift by 1 ms: the contract's 100 ppm
 
 
 def moment(port, state, ticks):
@@ -31,28 +31,28 @@ def moment(port, state, ticks):
 
 
 def offset_ms(running, other):
-    """Return by how many ms a sync is ahead of another that the counter carries on."""
+    """Return by how many ms ``other`` is ahead of ``running`` plus the time by the counter."""
     seconds = other[2] - running[2] - (other[0] - running[0])
     return seconds * 1000 + other[3] - running[3] - (other[1] - running[1])
 
 
 def uncertainty_ms(sync, t):
-    """Return how far the clock may be off at ``t``, in seconds since boot, since a sync."""
+    """Return by how many ms the clock may be off at ``t`` (seconds since boot) after ``sync``."""
     return sync[4] + abs(t - sync[0]) // _DRIFT + 1
 
 
 def agree(running, other):
-    """Tell whether two syncs of one boot can both be right."""
+    """Return whether two syncs of one boot can both be right."""
     most = uncertainty_ms(running, other[0]) + other[4] + _SOURCE_MS
     return abs(offset_ms(running, other)) <= most
 
 
 def take(recorder, fields):
-    """Record what a source says of the time; return whether it can be right by what is known.
+    """Record the time that a source gives; return whether it can be right by what is known.
 
-    ``fields``: (t, ms, unix, unix_ms, uncertainty_ms, source). Nothing is recorded of what is no
-    news: a doubted source that repeats itself, and another than the network that tells no more
-    than the running clock.
+    ``fields`` is (t, ms, unix, unix_ms, uncertainty_ms, source). A time without news is not
+    recorded: a doubted source that repeats its time, and a source other than the network that is
+    no more certain than the running clock.
     """
     state = recorder.state
     running, doubted = state.clock, state.doubted

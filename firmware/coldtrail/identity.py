@@ -1,11 +1,13 @@
-"""Who the tracker is, as provisioned: tracker id, keys, broker, access point, shipment."""
+"""The identity as provisioned: tracker id, keys, broker, access point, shipment."""
 
 from collections import namedtuple
 
+from micropython import const
+
 from coldtrail.contract import cbor
 
-# A tuple type and no class of its own: an instance would keep this whole module in memory.
-# ``kid`` is the key version. ``flights``: planned ones as [from, until] in Unix seconds.
+# A tuple type is used, because an instance of a class would keep this whole module in memory.
+# ``kid`` is the key version. ``flights`` are the planned ones as [from, until] in Unix seconds.
 Identity = namedtuple(
     "Identity",
     (
@@ -28,16 +30,16 @@ Identity = namedtuple(
 )
 
 
-_DIGITS = "0123456789"
-_UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LOWER = "abcdefghijklmnopqrstuvwxyz"
+_DIGITS = const("0123456789")
+_UPPER = const("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LOWER = const("abcdefghijklmnopqrstuvwxyz")
 
 
 def load(data):
     """Return the Identity in the CBOR map ``data``, the file ``identity.cbor``.
 
-    Raises ValueError when a field is missing or not as provisioning.toml says: it would stop a
-    driver in the middle of a call.
+    Raises ValueError when a field is missing or violates provisioning.toml. Such a field would
+    otherwise stop a driver in the middle of a call.
     """
     fields = cbor.decode(data)
     try:
@@ -103,7 +105,7 @@ def _is_key(value):
 
 
 def _are_labels(value, longest):
-    """Whether it is labels of letters, digits and hyphens, with dots between them."""
+    """Return whether a name has labels of letters, digits and hyphens, with dots in between."""
     if not _is_text(value, 1, longest, _UPPER + _LOWER + _DIGITS + "-."):
         return False
     for label in value.split("."):
@@ -165,12 +167,12 @@ def _is_pin(value):
 
 
 def _is_word(value):
-    """Whether it can stand between quotes in an AT command."""
+    """Return whether a text can be written between quotes in an AT command."""
     if not isinstance(value, str) or not 0 < len(value) <= 64:
         return False
     return all(" " <= char <= "~" and char != '"' for char in value)
 
 
 def _is_code(value):
-    """Whether it can be typed."""
+    """Return whether a text can be typed."""
     return _is_word(value) and 4 <= len(value) <= 16 and " " not in value

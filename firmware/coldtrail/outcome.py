@@ -1,4 +1,4 @@
-"""What became of a command (event 17). Imported for it, and given back."""
+"""Records the outcome of a command (event 17); imported for this and unloaded afterwards."""
 
 from micropython import const
 
@@ -16,7 +16,8 @@ _REASON = const(64)  # bytes
 def conclude(recorder, t, sent, booted=False):
     """Record the outcome of a command under way; return whether there was one.
 
-    ``sent``: the session has published again what was asked for. ``booted``: a boot came between.
+    ``sent``: whether the session has published again the blocks that the command asked for.
+    ``booted``: whether a boot came in between.
     """
     taken = recorder.state.taken
     if taken is None:
@@ -36,7 +37,7 @@ def record(recorder, t, counter, action, outcome, reason=None):
     """Record an outcome, with its reason in words if there is one; return whether it was taken."""
     fields = [t, counter, action, outcome]
     if reason:
-        # Cut by characters: a reason is plain ASCII but for what a message brought.
+        # The text is cut by characters, because a reason may quote text of a message beyond ASCII.
         reason = "".join([c if " " <= c < "\x7f" else "?" for c in reason[:_REASON]])
         fields.append(reason)
     return recorder.record(_COMMAND_OUTCOME, fields)

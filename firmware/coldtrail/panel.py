@@ -1,4 +1,4 @@
-"""Button and LED: the verdict on the tracker. Imported at a press, and given back."""
+"""Button and LED, which show the verdict; imported at a press and unloaded afterwards."""
 
 import time
 
@@ -8,7 +8,7 @@ from coldtrail import shipment
 
 _BY_BUTTON = const(1)  # from records.py, so that the compiler puts it in place
 
-_TEST_PRESSES = const(2)  # beside the one that woke the tracker
+_TEST_PRESSES = const(2)  # after the press that woke the tracker
 _HOLD_MS = const(3000)
 _VERDICT_MS = const(2000)
 _BLINK_MS = const(250)
@@ -16,16 +16,16 @@ _STEP_MS = const(25)  # longer than contacts bounce
 
 
 def answer(tracker, pressed_ms):
-    """Answer a press: short shows the verdict, held for 3 s stops the shipment.
+    """Answer a press: a short one shows the verdict, one of 3 s stops the shipment.
 
-    ``pressed_ms``: for how long the button was down already. Return whether the shipment was
+    ``pressed_ms``: for how long the button has been down already. Returns whether the shipment was
     stopped, and whether the button was pressed twice more while the verdict was shown.
     """
     port, recorder, state = tracker.port, tracker.recorder, tracker.state
     stop = held(port, pressed_ms) and state.shipment is not None
     if stop:
         if recorder.boot:
-            # A time needs its boot, and there is room for a few records.
+            # The time counts from a boot, which must be recorded first; there is room for that.
             shipment.boot(port, recorder, tracker.events)
         shipment.stop(recorder, tracker.now(), _BY_BUTTON)
     overdue = tracker.is_overdue(tracker.now())
@@ -35,9 +35,9 @@ def answer(tracker, pressed_ms):
 
 
 def held(port, waited=0):
-    """Wait for the button to be let go; return whether it is held for 3 s.
+    """Wait until the button is released; return whether it was held for 3 s.
 
-    ``waited``: for how many milliseconds it was already.
+    ``waited``: for how many milliseconds it has been held already.
     """
     while port.button() and waited < _HOLD_MS:
         time.sleep_ms(50)
@@ -46,7 +46,7 @@ def held(port, waited=0):
 
 
 def show(port, red, unclear):
-    """Light the verdict for 2 s: green, ``red``, or both by turns when it is ``unclear``.
+    """Show the verdict for 2 s: green, ``red``, or both in turn when it is ``unclear``.
 
     Return how often the button was pressed meanwhile.
     """

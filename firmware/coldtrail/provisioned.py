@@ -1,14 +1,16 @@
-"""What was provisioned on the tracker's file system. Given back once it has been read."""
+"""Reads what was provisioned on the tracker's file system; unloaded afterwards."""
 
 import os
+
+from micropython import const
 
 from coldtrail import identity
 from coldtrail.judging import profile
 from coldtrail.sensing import calibration
 
-PROFILE = "profile.cbor"
-IDENTITY = "identity.cbor"
-CALIBRATION = "calibration.cbor"
+_PROFILE_FILE = const("profile.cbor")
+_IDENTITY_FILE = const("identity.cbor")
+_CALIBRATION_FILE = const("calibration.cbor")
 
 
 def _read(name):
@@ -20,11 +22,12 @@ def _read(name):
 
 
 def load(fitted):
-    """Return (profile, identity, calibrations) of a board on which the sensors ``fitted`` are.
+    """Return (profile, identity, calibrations) for a board with the sensors ``fitted``.
 
-    ValueError when the tracker is not provisioned, or with what it cannot measure.
+    Raises ValueError when the tracker is not provisioned, or when the profile or a calibration
+    needs a channel that the board cannot measure.
     """
-    loaded = profile.load(_read(PROFILE))
+    loaded = profile.load(_read(_PROFILE_FILE))
     lacking = profile.missing(profile.wanted(loaded), fitted)
     if lacking:
         raise ValueError(
@@ -32,12 +35,12 @@ def load(fitted):
             "provision another profile" % (loaded.name, profile.named(lacking))
         )
     calibrations = []
-    if CALIBRATION in os.listdir():
-        calibrations = calibration.load(_read(CALIBRATION))
+    if _CALIBRATION_FILE in os.listdir():
+        calibrations = calibration.load(_read(_CALIBRATION_FILE))
     unfitted = profile.missing([entry[0] for entry in calibrations], fitted)
     if unfitted:
         raise ValueError(
             "calibration.cbor has channels %s, and no sensor on this board measures them: "
             "provision again" % unfitted
         )
-    return loaded, identity.load(_read(IDENTITY)), calibrations
+    return loaded, identity.load(_read(_IDENTITY_FILE)), calibrations

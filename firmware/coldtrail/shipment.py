@@ -22,8 +22,8 @@ _OTHER_VERSION = const(9)
 def resume(port, recorder, events, calibrations):
     """Record what has begun, now that the log has room; return by how much the clock has moved.
 
-    A boot if there was one, the end of the full log, the shipment; ``calibrations``: those under
-    which this boot measures, as calibration.py has loaded them. ``events`` as for ``boot``.
+    This is the boot if there was one, the end of the full log, and the shipment. ``calibrations``
+    are those of this boot, as calibration.py has loaded them. ``events`` is that of ``boot``.
     """
 
     def now():
@@ -45,13 +45,13 @@ def resume(port, recorder, events, calibrations):
 def boot(port, recorder, events):
     """Begin the boot that the recorder knows of; ``events`` is the detector's memory."""
     state, profile = recorder.state, recorder.profile
-    # What the last boot left counts from another zero: it goes into a block of its own.
+    # Records of the last boot count from another zero, so they need a block of their own.
     if state.configured == profile.digest:
         recorder.settle()
     recorder.seal()
     cause, rtc = recorder.boot
     if state.taken and cause == _OTHER:
-        cause = _COMMANDED  # ports differ in what they call a reset by the program
+        cause = _COMMANDED  # ports report a reset by the program in different ways
     recorder.record(_BOOT, [0, state.boot + 1, cause, rtc, VERSION])
     recorder.boot = []
     t = port.since_boot(state.boot_rtc)[0]
@@ -75,7 +75,7 @@ def boot(port, recorder, events):
 def begin(recorder, t):
     """Begin the shipment that the identity names, unless it has begun already."""
     state, shipment = recorder.state, recorder.identity.shipment
-    # One that a command has replaced does not begin again once that is over.
+    # A shipment that a command has replaced does not begin again when the other one is over.
     if shipment not in (None, state.stopped, state.shipment, state.provisioned):
         start(recorder, t, shipment)
 

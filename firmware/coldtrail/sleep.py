@@ -1,4 +1,4 @@
-"""What a wake hands to the next one, and the sleep between them. Imported at a wake's two ends."""
+"""Passes a wake's memory to the next one, and sleeps; imported at the begin and end of a wake."""
 
 from micropython import const
 
@@ -8,22 +8,22 @@ import board
 _EVENTS_TO_ARM = const(2)
 _EVENTS_ARMED = const(3)
 
-_FLIGHT_S = const(600)  # a landing is looked for so often at least
+_FLIGHT_S = const(600)  # the tracker checks for a landing at least this often
 
-_SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
+_SOURCES = const(((1, "light"), (2, "accelerometer")))  # the detector's
 
 # Attributes of the tracker that are kept, beside what the recorder keeps.
 _KEPT = "failures not_before attempted radio events repeats motion test".split()
 
 
 def restore(tracker):
-    """Give the tracker what the wake before has kept, if it has."""
+    """Restore what the last wake has kept for the tracker, if there is anything."""
     for name, value in zip(_KEPT, tracker.recorder.extra or ()):
         setattr(tracker, name, value)
 
 
 def arm(tracker):
-    """Arm what is to be armed, and nothing while there is no shipment."""
+    """Arm the sensors' interrupts that are needed; none without a shipment."""
     events = tracker.events
     stopped = tracker.wait_s() is None
     if events[_EVENTS_ARMED] if stopped else events[_EVENTS_TO_ARM]:

@@ -27,7 +27,7 @@ def start():
     forget("coldtrail", "provisioned")
     forget("coldtrail.judging", "profile")
     forget("coldtrail", "identity")
-    forget("coldtrail.sensing", "calibration")
+    forget("coldtrail.sensing", "calibration", "sampler")
 
     port = __import__("coldtrail.ports." + board.CHIP, None, None, ("*",)).Port(board)
     from coldtrail.tracker import Tracker

@@ -6,29 +6,16 @@ import time
 from micropython import const
 
 import board
-from coldtrail.judging.alarms import judged
 from coldtrail.log.recorder import Recorder
-from coldtrail.sensing import sampler
 from coldtrail.watchdog import Watchdog
 from memory import forget
 
 # From records.py, so that the compiler puts them in place.
-_SAMPLE = const(1)
-_FAULT = const(13)
-_SHOCK = const(14)
-_FREE_FALL = const(15)
-_REPEATED = const(21)
 _OTHER = const(5)
-_CHANNEL_PAYLOAD = const(0)
-_SUBJECT_LIGHT = const(2)
-_SUBJECT_ACCELEROMETER = const(3)
-_SUBJECT_CLOCK = const(7)
 _SUBJECT_DOWNLINK = const(9)
-_NO_SYNC = const(1)
-_STORM = const(12)
 
 _MODEM = bool(getattr(board, "MODEM", None))  # on a bench there is none: it never calls
-_SAMPLER = "sampler"
+_SAMPLER = const("sampler")
 _LOOP_MS = const(250)
 _SAMPLE_LIMIT_MS = const(20_000)
 
@@ -40,17 +27,13 @@ _RETRY_LONGEST_S = const(3600)
 _CALLS = const(8)  # one after the other, each because of a command that the one before brought
 
 
-_SOURCES = ((1, "light"), (2, "accelerometer"))  # the detector's
-_CLOCK_LOST_S = const(6 * 3600)
+_SOURCES = const(((1, "light"), (2, "accelerometer")))  # the detector's
 
 
-# Of the detector's and the sampler's memories what is looked at here; from memories.py.
-_EVENTS_OPEN = const(0)
-_EVENTS_LIMIT = const(1)
+# Of the detector's memory what is looked at here; from memories.py.
 _EVENTS_TO_ARM = const(2)
 _EVENTS_ARMED = const(3)
 _EVENTS_MASKED = const(4)
-_REPEATS_REPEATED = const(11)
 
 
 class Tracker:
@@ -75,7 +58,7 @@ class Tracker:
         # Memories of what is imported for its work alone (memories.py).
         self.radio: list = []  # of the sessions
         self.events = [0, 0, 3] + [0] * 6  # of the detector: both sources are to be armed
-        self.repeats = sampler.repeats()
+        self.repeats: list = []  # of the sampler
         self.motion: list = []  # of flight.py
         self.task = None  # one that sampling has raised beside, and that is still to end
         self.test: "list | None" = None  # arguments of the self-test under way (press.py)
@@ -198,42 +181,13 @@ class Tracker:
         self.sample()
 
     def sample(self):
-        state, recorder = self.state, self.recorder
-        urgent = state.urgent
-        if state.oldest is not None and state.leading != state.interval:
-            recorder.seal()  # the samples of a block share one interval
-        t = self.rounded_now()
-        reading = sampler.sample(self.port, self.repeats, self.corrections)
-        if self.is_overdue(t):
-            reading[0] |= sampler.OVERDUE
-        repeated = self.repeats[_REPEATS_REPEATED]
-        if repeated is not None:
-            recorder.record(_REPEATED, [t, _CHANNEL_PAYLOAD, repeated])
-        recorder.record(_SAMPLE, [t] + reading)
-        recorder.settle()
-        for subject, code in sampler.faults(reading[0]):
-            for fault in list(state.faults):
-                # A storm is the detector's, and no reading ends it.
-                if fault >> 4 == subject and fault & 15 not in (code, _STORM):
-                    recorder.record(_FAULT, [t, subject, fault & 15, 0])
-                    if subject in (_SUBJECT_LIGHT, _SUBJECT_ACCELEROMETER):
-                        self.events[_EVENTS_TO_ARM] |= subject - 1
-            if code:
-                self.record_fault(t, subject, code, True)
-        lost = state.sync is None and t >= _CLOCK_LOST_S
-        if lost or state.sync is not None:
-            self.record_fault(t, _SUBJECT_CLOCK, _NO_SYNC, lost)
-        self._lit(judged(reading[0], reading[1:])[3])
-        self.record_motion(t)
-        self.port.release_all()
-        if state.urgent and not urgent:
-            # What is new does not wait because what was old failed.
-            self.failures = self.not_before = 0
+        """Take a sample now."""
+        from coldtrail import sample
 
-    def record_fault(self, t, subject, code, on):
-        """Record a fault's start or end, once."""
-        if on != (16 * subject + code in self.state.faults):
-            self.recorder.record(_FAULT, [t, subject, code, int(on)])
+        sample.take(self)
+        del sample
+        forget("coldtrail", "sample")
+        forget("coldtrail.sensing", "sampler", "correction")
 
     def is_overdue(self, t):
         """Tell whether a calibration is past its due date, as far as the time is known."""
@@ -262,27 +216,6 @@ class Tracker:
         self.port.release_all()
         forget("coldtrail.sensing", "detector")
         return sample
-
-    def record_motion(self, t):
-        """Record the shock, the free fall or both that the accelerometer found at its sample."""
-        accelerometer = self.port.kept("accelerometer")
-        if accelerometer is None:
-            return
-        peak, fall_ms = accelerometer.pending
-        if fall_ms:
-            self.recorder.record(_FREE_FALL, [t, fall_ms])
-        if peak is not None:
-            self.recorder.record(_SHOCK, [t] + list(peak))
-        self.recorder.settle()
-
-    def _lit(self, light):
-        """Take the light of a sample: the box may have been opened or closed unnoticed."""
-        is_open, limit = self.events[_EVENTS_OPEN], self.events[_EVENTS_LIMIT]
-        if light is None or not limit:
-            return
-        if is_open != (light >= limit or (is_open and 2 * light >= limit)):
-            self.events[_EVENTS_OPEN] ^= 1
-            self.events[_EVENTS_TO_ARM] |= 1
 
     # ---- uplink ----
 
@@ -365,7 +298,7 @@ class Tracker:
     def forget_session():
         """Give back what a session leaves loaded."""
         forget("coldtrail.uplink", "session", "mqtt")
-        forget("drivers.bg95", "modem", "at", "stream", "text")
+        forget("drivers.bg95", "modem", "at", "at_text", "stream", "text")
 
     def _distrusts(self):
         """Whether a message of the gateway's was not believed in the last session."""

@@ -1,12 +1,12 @@
-"""Feeds the hardware watchdog only while every task keeps its word."""
+"""Feeds the hardware watchdog only while every task keeps its deadline."""
 
 import time
 
 
 class Watchdog:
-    """Each task says by when it will be heard of again; one that is late stops the feeding.
+    """Each task states when it will report again; when one is late, the feeding stops.
 
-    So a task that waits for ever is bitten as surely as one that computes for ever.
+    So a task that waits for ever leads to a reset, as one that computes for ever does.
     """
 
     def __init__(self, wdt):
@@ -19,7 +19,7 @@ class Watchdog:
         self._due[task] = time.ticks_add(time.ticks_ms(), limit_ms)
 
     def done(self, task):
-        """Note that ``task`` has ended as it should."""
+        """Note that ``task`` has ended and will not report again."""
         self._due.pop(task, None)
 
     def feed(self):

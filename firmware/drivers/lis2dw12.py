@@ -24,7 +24,6 @@ _FIFO_SAMPLES = const(0x2F)
 _TAP_THS_X = const(0x30)
 _WAKE_UP_THS = const(0x34)
 _WAKE_UP_SRC = const(0x38)
-_SIXD_SRC = const(0x3A)
 _CTRL7 = const(0x3F)
 
 # Each of STATUS and WAKE_UP_SRC has the wake-up and free-fall flags at its own bit positions.
@@ -51,9 +50,6 @@ _PERIOD_MS = const(5)
 _DEPTH = const(32)
 _SETTLE_MS = const(15)  # the first sample after turn-on, and one more as a margin
 _SHOCK_STEP_MG = const(250)  # one step of WAKE_UP_THS: 1/64 of the full scale
-
-XL, XH, YL, YH, ZL, ZH = range(6)
-"""Faces, by the axis that points down (L) or up (H), as in SIXD_SRC."""
 
 
 def mg(low, high):
@@ -196,11 +192,3 @@ class LIS2DW12:
             tuple(peaks) if source & _SRC_WU_IA else None,
             longest * _PERIOD_MS if source & _SRC_FF_IA else 0,
         )
-
-    def face(self):
-        """Return the face (``XL`` ... ``ZH``) that is level within 30 degrees, or None."""
-        source = self.read(_SIXD_SRC, 1)[0] & 0x3F
-        for face in range(6):
-            if source == 1 << face:
-                return face
-        return None

@@ -13,8 +13,8 @@ from drivers.fault import CRC, SensorFault, of_bus
 _ABOVE_RANGE = const(14)  # a status, see fault.py
 _BELOW_RANGE = const(15)
 ADDRESS = const(0x44)
-_MEASURE_HIGH_PRECISION = b"\xfd"  # table 8
-_READ_SERIAL = b"\x89"
+_MEASURE_HIGH_PRECISION = const(b"\xfd")  # table 8
+_READ_SERIAL = const(b"\x89")
 # Table 5: high repeatability takes 8.3 ms at most; sleep_ms may end one tick early.
 _MEASURE_MS = const(10)
 _FULL_SCALE = const(0xFFFF)

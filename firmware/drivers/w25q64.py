@@ -19,8 +19,8 @@ from errno import ETIMEDOUT
 from micropython import const
 
 # Instructions, table 8.1.2.
-_WRITE_ENABLE = b"\x06"
-_POWER_DOWN = b"\xb9"
+_WRITE_ENABLE = const(b"\x06")
+_POWER_DOWN = const(b"\xb9")
 _READ_DATA = const(0x03)
 _PAGE_PROGRAM = const(0x02)
 _SECTOR_ERASE = const(0x20)

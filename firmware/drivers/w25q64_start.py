@@ -17,9 +17,9 @@ from errno import EACCES, EIO, ENODEV
 from micropython import const
 
 # Instructions, tables 8.1.2 and 8.1.3.
-_WRITE_ENABLE = b"\x06"
-_WRITE_DISABLE = b"\x04"
-_RELEASE_POWER_DOWN = b"\xab"
+_WRITE_ENABLE = const(b"\x06")
+_WRITE_DISABLE = const(b"\x04")
+_RELEASE_POWER_DOWN = const(b"\xab")
 _JEDEC_ID = const(0x9F)
 _READ_STATUS_1 = const(0x05)
 _READ_STATUS_2 = const(0x35)
@@ -37,7 +37,7 @@ _SRL_CMP = const(0x41)
 _WPS = const(0x04)  # register 3: one lock for each block, all locked at power-up
 
 _WINBOND = const(0xEF)  # registers 2 and 3 of other makers differ
-_NOBODY = (0x00, 0xFF)  # what an undriven line reads
+_NOBODY = const((0x00, 0xFF))  # what an undriven line reads
 _SMALLEST = const(0x14)  # 1 MiB
 _LARGEST = const(0x18)  # 16 MiB: the limit of a three-byte address
 

@@ -11,22 +11,27 @@ import click
 from rich.table import Table
 
 from coldtrail_gateway import clock as clocks
-from coldtrail_gateway.cli.options import FILE, console, database, open_store, parsed
+from coldtrail_gateway.cli.access import asking, performs
+from coldtrail_gateway.cli.options import (
+    FILE,
+    console,
+    database,
+    open_store,
+    open_trail,
+    parsed,
+)
 from coldtrail_gateway.cli.options import clock as clock_option
 from coldtrail_gateway.contract import command as commands
-from coldtrail_gateway.contract.command import Action, Command, Value
+from coldtrail_gateway.contract.command import Action, Value
 from coldtrail_gateway.contract.envelope import TRACKER_ID
 from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
-from coldtrail_gateway.shipments import registration
-from coldtrail_gateway.store.tables import Tables
+from coldtrail_gateway.shipments import orders
 
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _SHORTEST_S: Final = 60
 _WIDE: Final = 160
-
-Prepare = Callable[[Tables, str], None]
 
 
 def _tracker(value: str) -> str:
@@ -78,8 +83,8 @@ def _expires(action: Action) -> Callable[[Callable[..., None]], Callable[..., No
             default=shown,
             show_default=True,
             callback=parsed(_duration),
-            help="From now on, after which it is void: a number with s, min, h or d, 1 min to "
-            f"{most}.",
+            help="How long the command may wait before it is void: a number with s, min, h or d, "
+            f"1 min to {most}.",
         )
         return click.pass_obj(option(database(clock_option(function))))
 
@@ -92,34 +97,22 @@ def _make(
     for_s: int,
     db: str | None,
     clock: clocks.Clock | None,
-    prepare: Prepare | None = None,
 ) -> None:
     if for_s > (most := commands.longest_s(int(fields[0]))):
         raise click.UsageError(
             f"{commands.described(fields)} may wait {most // 60} min at most: "
             "give a shorter --expires."
         )
-    with open_store(db) as store, store.write() as tables:
-        _registered(tables, tracker)
-        tables.registry.lock([tracker])
-        if prepare:
-            prepare(tables, tracker)
-        now_ms = (clock or clocks.SystemClock()).now_ms()
-        made = tables.commands.add(tracker, fields, now_ms, for_s)
+    now = (clock or clocks.SystemClock()).now_ms
+    with open_store(db) as store, open_trail(db, store, now()) as tower:
+        made = orders.give(store, tower, asking(tower, now()).actor, tracker, fields, for_s, now)
     click.echo(
         f"{tracker}: {commands.described(fields)}, command {made.counter}, "
         f"void from {iso(made.expiry * 1000)[:19]}Z"
     )
 
 
-def _registered(tables: Tables, tracker: str) -> None:
-    if not tables.registry.keys([tracker]):
-        raise GatewayError(
-            f"Tracker {tracker} is not registered: name another, or register it first "
-            "(coldtrail gateway register FILE)."
-        )
-
-
+@performs("tracker.command")
 @command.command()
 @click.argument("file", type=FILE)
 @_expires(Action.CONFIGURE)
@@ -139,13 +132,15 @@ def configure(tracker: str, file: Path, **options: Any) -> None:
     _make(tracker, commands.configure(profile), **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.ACKNOWLEDGE)
 def acknowledge(tracker: str, **options: Any) -> None:
-    """Somebody has seen the alarms raised so far: the tracker's red light goes out."""
+    """Record that somebody has seen the alarms. The tracker's red light goes out."""
     _make(tracker, [Action.ACKNOWLEDGE.value], **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.LOCATE)
 def locate(tracker: str, **options: Any) -> None:
@@ -153,6 +148,7 @@ def locate(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.LOCATE.value], **options)
 
 
+@performs("tracker.command")
 @command.command()
 @_expires(Action.REBOOT)
 def reboot(tracker: str, **options: Any) -> None:
@@ -160,26 +156,25 @@ def reboot(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.REBOOT.value], **options)
 
 
+@performs("tracker.command")
 @command.command("send-again")
 @click.argument("number", type=click.IntRange(1, 2**32 - 1))
 @_expires(Action.SEND_AGAIN)
 def send_again(tracker: str, number: int, **options: Any) -> None:
-    """Publish the blocks from NUMBER on once more, as far as the tracker's log has them."""
+    """Publish the blocks from NUMBER on once more. The tracker's log may lack some of them."""
     _make(tracker, [Action.SEND_AGAIN.value, number], **options)
 
 
+@performs("tracker.start-shipment")
 @command.command("start-shipment")
 @click.argument("shipment", metavar="ID", callback=parsed(_shipment))
 @_expires(Action.START_SHIPMENT)
 def start_shipment(tracker: str, shipment: str, **options: Any) -> None:
     """Begin shipment ID, ending one that is under way; registers it here if it is new."""
-
-    def prepare(tables: Tables, tracker: str) -> None:
-        registration.add_shipment(tables, shipment, tracker)
-
-    _make(tracker, [Action.START_SHIPMENT.value, shipment], prepare=prepare, **options)
+    _make(tracker, [Action.START_SHIPMENT.value, shipment], **options)
 
 
+@performs("tracker.start-shipment")
 @command.command("stop-shipment")
 @_expires(Action.STOP_SHIPMENT)
 def stop_shipment(tracker: str, **options: Any) -> None:
@@ -187,14 +182,15 @@ def stop_shipment(tracker: str, **options: Any) -> None:
     _make(tracker, [Action.STOP_SHIPMENT.value], **options)
 
 
+@performs("tracker.commands")
 @command.command("list")
 @database
 @clock_option
 @click.pass_obj
 def list_(tracker: str, db: str | None, clock: clocks.Clock | None) -> None:
-    """Show every command to TRACKER and what became of it, the oldest first."""
+    """Show every command and its outcome. The oldest comes first."""
     with open_store(db) as store, store.read() as tables:
-        _registered(tables, tracker)
+        orders.registered(tables, tracker)
         found = tables.commands.of(tracker)
     now_ms = (clock or clocks.SystemClock()).now_ms()
     view = Table(title=f"Commands to {tracker}", title_justify="left")
@@ -217,33 +213,18 @@ def _moment(ms: int) -> str:
     return iso(ms)[:19].replace("T", " ")
 
 
+@performs("tracker.command")
 @command.command()
 @click.argument("counter", type=click.IntRange(1, 2**53 - 1), required=False)
 @database
 @clock_option
 @click.pass_obj
 def cancel(tracker: str, counter: int | None, db: str | None, clock: clocks.Clock | None) -> None:
-    """Withdraw the command with COUNTER, or all that have no outcome.
+    """Withdraw command COUNTER, or all without an outcome.
 
     A tracker that has taken it already carries it out, and its outcome is shown.
     """
-    now_ms = (clock or clocks.SystemClock()).now_ms()
-    with open_store(db) as store, store.write() as tables:
-        _registered(tables, tracker)
-        waiting = [
-            made
-            for made in tables.commands.of(tracker)
-            if _is_open(made, now_ms) and counter in (None, made.counter)
-        ]
-        if not waiting:
-            raise GatewayError(
-                f"Nothing to cancel: no such command to {tracker} is without an outcome "
-                f"(coldtrail gateway command {tracker} list)."
-            )
-        for made in waiting:
-            tables.commands.cancel(made, now_ms)
-    click.echo(f"cancelled: {len(waiting)}")
-
-
-def _is_open(made: Command, now_ms: int) -> bool:
-    return made.outcome is None and now_ms < made.expiry * 1000
+    now = (clock or clocks.SystemClock()).now_ms
+    with open_store(db) as store, open_trail(db, store, now()) as tower:
+        cancelled = orders.cancel(store, tower, asking(tower, now()).actor, tracker, counter, now)
+    click.echo(f"cancelled: {cancelled}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from coldtrail_gateway import keyfiles
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.errors import Command
+from coldtrail_gateway.cli.event_words import in_words
 from coldtrail_gateway.cli.options import FILE, console, echo
 from coldtrail_gateway.contract import block, confirmation, envelope, words
 from coldtrail_gateway.contract import command as commands
 from coldtrail_gateway.contract.block import HASH_SIZE, Block, BlockError
 from coldtrail_gateway.contract.envelope import KEY_SIZE, Kind, Refused
+from coldtrail_gateway.contract.events import EventType
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import tabular, text
@@ -127,11 +130,50 @@ def json_text(shown: Shown) -> str:
     return text.to_json(shown.fields, indent=1)
 
 
+def _head(shown: Shown) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values to print above samples and events."""
+    for name, value in shown.fields.items():
+        match name, value:
+            case "samples" | "events", _:
+                pass
+            case "mac", "not checked":
+                yield name, "not checked: give --tracker and --key-file"
+            case "previous", _ if not value.strip("0"):
+                yield name, "none: this is the first block of its chain"
+            case "sync", None:
+                yield "clock", _no_sync(shown.block)
+            case "sync", sync:
+                yield (
+                    "clock",
+                    (
+                        f"t {sync['t_s']} s was {sync['utc']}, within {sync['uncertainty_s']} s, "
+                        f"by {sync['source']}"
+                    ),
+                )
+            case "shipment", None:
+                yield name, "none"
+            case "interval_s", None:
+                pass  # a block without samples has none
+            case "interval_s", _:
+                yield "interval", f"{value} s"
+            case "bytes", _:
+                yield "size", f"{value} bytes"
+            case "urgent", _:
+                yield name, "yes" if value else "no"
+            case _:
+                yield name, value
+
+
+def _no_sync(decoded: Block | None) -> str:
+    if decoded and any(event.type is EventType.CLOCK_SYNC for event in decoded.events):
+        return "set by the clock-sync event below"
+    return "no clock sync in this boot yet"
+
+
 def print_for_people(shown: Shown, screen: Console) -> None:
     """Print the message as text and tables."""
-    for name, value in shown.fields.items():
-        if name not in {"samples", "events"}:
-            echo(f"{name.replace('_', ' '):<14} {value}")
+    for name, value in _head(shown):
+        echo(f"{name.replace('_', ' '):<14} {value}")
     if shown.block is None:
         return
     if shown.block.samples:
@@ -149,10 +191,10 @@ def print_for_people(shown: Shown, screen: Console) -> None:
             table.add_row(str(sample.t), *readings, words.status(sample.status))
         screen.print(table)
     for event in shown.block.events:
-        fields = ", ".join(f"{name} {v}" for name, v in tabular.event_fields(event).items())
-        echo(f"t {event.t} s: {event.name}: {fields}")
+        echo(in_words(event))
 
 
+@performs("blocks.decode")
 @click.command("decode", cls=Command)
 @click.argument("message", metavar="FILE|HEX|-")
 @click.option(
@@ -161,16 +203,18 @@ def print_for_people(shown: Shown, screen: Console) -> None:
 @click.option(
     "--key-file",
     type=FILE,
-    help="Its key in 64 hexadecimal digits: uplink for a block, downlink for a confirmation.",
+    help="A file with the tracker's key in 64 hexadecimal digits: the uplink key for a block, the "
+    "downlink key for a confirmation or a command.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
     context: click.Context, message: str, tracker: str | None, key_file: Path | None, as_json: bool
 ) -> None:
-    """Show a sealed message: a file, hexadecimal digits, or - for standard input.
+    """Show one sealed message. It is a file, hexadecimal digits, or - for standard input.
 
-    With --tracker and --key-file also whether its MAC verifies; exit code 1 when it does not.
+    With --tracker and --key-file it also says whether the MAC verifies; the exit code is 1 when
+    the MAC does not.
     """
     if (tracker is None) != (key_file is None):
         raise click.UsageError("--tracker and --key-file belong together.")

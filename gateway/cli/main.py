@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.audit import configuration
+from coldtrail_gateway.audit.canonical import Json
+from coldtrail_gateway.audit.trail import Kind, Subject
+from coldtrail_gateway.audit.trail import console as console_actor
+from coldtrail_gateway.cli.access import asking, performs
+from coldtrail_gateway.cli.audit import audit
 from coldtrail_gateway.cli.command import command
 from coldtrail_gateway.cli.decode import command as decode
 from coldtrail_gateway.cli.errors import Group
@@ -24,10 +32,15 @@ from coldtrail_gateway.cli.options import (
     echo,
     open_store,
     open_tower,
+    open_trail,
     parsed,
 )
 from coldtrail_gateway.cli.options import clock as clock_option
+from coldtrail_gateway.cli.people import people_group
+from coldtrail_gateway.cli.roles import roles_group
+from coldtrail_gateway.cli.tokens import tokens_group
 from coldtrail_gateway.cli.verify_file import command as verify_file
+from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.exports import bundle, epcis, senml, tabular
 from coldtrail_gateway.ingest import broker as brokers
 from coldtrail_gateway.ingest.mqtt import Gateway
@@ -74,12 +87,17 @@ def gateway() -> None:
     """Receive, verify, keep, confirm and judge what trackers report."""
 
 
+gateway.add_command(audit)
 gateway.add_command(command)
 gateway.add_command(judge)
 gateway.add_command(rebuild)
 gateway.add_command(verify_file)
+gateway.add_command(people_group, "people")
+gateway.add_command(roles_group, "roles")
+gateway.add_command(tokens_group, "tokens")
 
 
+@performs("installation.serve")
 @gateway.command()
 @click.option(
     "--broker",
@@ -90,7 +108,7 @@ gateway.add_command(verify_file)
     metavar="URL",
     callback=parsed(brokers.parse),
     help="mqtt://HOST[:PORT], mqtts://HOST[:PORT], or embedded://127.0.0.1[:PORT] for a broker of "
-    "its own; a URL with a password belongs into $COLDTRAIL_BROKER.",
+    "its own. Put a URL with a password into $COLDTRAIL_BROKER.",
 )
 @database
 @clock_option
@@ -99,7 +117,7 @@ gateway.add_command(verify_file)
     default="main",
     show_default=True,
     callback=parsed(_name),
-    help="Tells gateways at one broker apart.",
+    help="The name of this gateway; gateways at one broker need different names.",
 )
 @click.option(
     "--ca",
@@ -146,6 +164,16 @@ def serve(
         with store.write() as tables:
             # Nothing is confirmed on the word of a table that has drifted from the archive.
             tables.archive.rebuild()
+        settings: dict[str, Json] = {
+            "broker": str(address),
+            "user": address.username,
+            "password": address.password,  # only whether there is one goes into the trail
+            "clock": "a simulation" if clock else "the system",
+            "ca": str(ca) if ca else None,
+            "cert": str(cert) if cert else None,
+            "key_file": str(key) if key else None,
+        }
+        _note(db, store, name, settings, clock or clocks.SystemClock())
         log.info(
             "coldtrail %s, gateway %s: broker %s, database %s",
             _version(),
@@ -158,20 +186,37 @@ def serve(
         Gateway(store, clock or clocks.SystemClock(), address, name, stopping, tls).run()
 
 
+def _note(
+    db: str | None, store: Store, name: str, settings: Mapping[str, Json], clock: clocks.Clock
+) -> None:
+    """Record with what a gateway serves, where that has changed; it serves in any case."""
+    actor = replace(console_actor(), kind=Kind.CONFIGURATION)
+    try:
+        now_ms = clock.now_ms()
+        with open_trail(db, store, now_ms) as tower, tower.write() as connection:
+            configuration.note(connection, actor, Subject("gateway", name), settings, now_ms)
+    except GatewayError as error:
+        echo(f"Warning: the audit trail does not take the configuration: {error}", err=True)
+
+
+@performs("tracker.register")
 @gateway.command()
 @click.argument("file", type=FILE)
 @database
 def register(file: Path, db: str | None) -> None:
     """Register the trackers, keys and shipments in FILE (JSON).
 
-    May be repeated, also while the gateway serves; all of the file is registered, or nothing.
+    'coldtrail provision tracker --registration FILE' writes such a file. The command may be
+    repeated, also while the gateway serves; all of the file is registered, or nothing.
     A file that others can read is refused, and so is a key that is all zero or given out twice.
     """
-    with open_store(db, create=True) as store:
-        trackers, shipments = register_file(store, file)
+    now = clocks.SystemClock().now_ms
+    with open_store(db, create=True) as store, open_trail(db, store, now()) as tower:
+        trackers, shipments = register_file(store, tower, file, asking(tower, now()).actor, now)
     click.echo(f"registered: trackers {trackers}, shipments {shipments}")
 
 
+@performs("tracker.status")
 @gateway.command(short_help="Show every tracker and its shipment in one line.")
 @database
 @clock_option
@@ -198,6 +243,7 @@ def status(db: str | None, clock: clocks.Clock | None, *, as_json: bool) -> None
         click.echo(fleet.refusals(refused))
 
 
+@performs("shipment.export")
 @gateway.command()
 @click.argument("shipment")
 @database
@@ -207,11 +253,12 @@ def status(db: str | None, clock: clocks.Clock | None, *, as_json: bool) -> None
     type=click.Choice([*_FORMATS, "epcis"]),
     default="csv",
     show_default=True,
+    help="The format, see above.",
 )
 @click.option(
     "--corrects",
     type=FILE,
-    help="With epcis: an earlier export, whose events that no longer hold are declared errors.",
+    help="With epcis: an earlier export; its events that no longer hold are declared errors.",
 )
 @click.option(
     "-o",
@@ -241,12 +288,17 @@ def export(
             f"Warning: {left_out} records without UTC are left out; csv and json have them.",
             err=True,
         )
-    if output is None:
-        click.echo(content, nl=False)
-    else:
+    if output is not None:
         tabular.write(output, content)
+    elif isinstance(content, bytes) and sys.stdout.isatty():
+        raise click.UsageError(
+            f"--format {form} is not text for a terminal: name a file with -o, or use a pipe."
+        )
+    else:
+        click.echo(content, nl=False)
 
 
+@performs("shipment.verify")
 @gateway.command(short_help="Check every archived block of SHIPMENT again.")
 @click.argument("shipment")
 @database

@@ -12,7 +12,9 @@ import click
 from rich.console import Console
 
 from coldtrail_gateway import clock as clocks
+from coldtrail_gateway.audit import elsewhere
 from coldtrail_gateway.contract.printable import printable
+from coldtrail_gateway.shipments import orders, registration
 from coldtrail_gateway.store.database import Store, default_path
 from coldtrail_gateway.store.tower.database import Tower
 
@@ -40,7 +42,7 @@ database = click.option(
     envvar="COLDTRAIL_DB",
     metavar="FILE|URL",
     help="The path of an SQLite file as it stands, or a URL: sqlite:///FILE (with % ? # as "
-    "%25 %3F %23) or postgresql://USER@HOST/NAME. A URL with a password belongs into "
+    "%25 %3F %23) or postgresql://USER@HOST/NAME. Put a URL with a password into "
     "$COLDTRAIL_DB.  "
     f"[default: {default_path()}]",
 )
@@ -49,7 +51,7 @@ clock = click.option(
     "--clock",
     metavar="unix:PATH",
     callback=parsed(clocks.parse),
-    help="Ask this socket for the time, not the system.",
+    help="Take the time from this socket, which a simulator serves, not from the system.",
 )
 
 
@@ -87,3 +89,22 @@ def _warn_of_shared(file: Path | None, what: str) -> None:
         echo(
             f"Warning: others can read {what}{file}: chmod 600 {shlex.quote(str(file))}", err=True
         )
+
+
+def open_trail(db: str | None, store: Store, now_ms: int) -> Tower:
+    """Open the tower's database to record a change of the archive; make it where there is none.
+
+    What an earlier program has intended there and not said to be done is looked up and answered.
+    """
+    tower = open_tower(db, create=True)
+    looks = {
+        registration.REGISTER.name: registration.look(store),
+        orders.GIVE.name: orders.look_given(store),
+        orders.CANCEL.name: orders.look_cancelled(store),
+    }
+    try:
+        elsewhere.reconcile(tower, looks, now_ms)
+    except BaseException:
+        tower.close()
+        raise
+    return tower

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import cbor2
 import click
 
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.options import FILE, database, echo, open_store
 from coldtrail_gateway.contract.envelope import MAX_SIZE, TRACKER_ID
 from coldtrail_gateway.errors import GatewayError
@@ -110,26 +112,32 @@ def _keys(db: str | None, tracker: str) -> Mapping[int, bytes]:
     return {version: pair.uplink for version, pair in pairs.items()}
 
 
+@performs("blocks.verify")
 @click.command("verify-file")
 @click.argument("file", type=FILE)
 @database
-@click.option("--shipment", metavar="ID", help="Of several, this one.  [default: the newest]")
+@click.option(
+    "--shipment",
+    metavar="ID",
+    help="Which shipment, when FILE has several.  [default: the newest]",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the CSV to this file, not to standard output.",
+    help="Write the samples to this file, as CSV.",
 )
 @click.pass_context
 def command(
     context: click.Context, file: Path, db: str | None, shipment: str | None, output: Path | None
 ) -> None:
-    """Verify and export the blocks in FILE.
+    """Verify the blocks in FILE and write their samples as CSV.
 
-    FILE is a log that 'coldtrail console --export' has read out, or what 'export --format blocks'
-    has written.
+    FILE is the log that 'coldtrail console --export' has read out, or a file that 'coldtrail
+    gateway export --format blocks' has written.
 
-    Nothing is archived. Blocks whose key is not registered here are exported too, as unverified.
+    The samples go to the file that -o names, or into a pipe; a terminal shows the result alone.
+    Nothing is archived. Blocks whose key is not registered here are written too, as unverified.
     Exit code 1 when not everything verifies.
     """
     readout = load(file)
@@ -143,13 +151,15 @@ def command(
         raise ReadoutError(
             f"No block in {file} is of shipment {shipment}: it has {', '.join(sorted(named))}."
         )
-    content = tabular.to_csv(told)
-    if output is None:
-        click.echo(content, nl=False)
-    else:
-        tabular.write(output, content)
+    piped = output is None and not sys.stdout.isatty()
+    if output is not None:
+        tabular.write(output, tabular.to_csv(told))
+    elif piped:
+        click.echo(tabular.to_csv(told), nl=False)
     outcome = verify.report(told)
     for line in outcome.lines:
-        echo(line, err=output is None)
+        echo(line, err=piped)
+    if output is None and not piped:
+        echo(f"The {len(told.samples)} samples are not shown: -o FILE writes them as CSV.")
     if not outcome.good:
         context.exit(1)

@@ -44,7 +44,7 @@ class BlockError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What places a block in its chain; keys 0 to 3 mean the same in every version."""
+    """The place of a block in its chain; keys 0 to 3 have the same meaning in every version."""
 
     chain: bytes
     number: int
@@ -53,7 +53,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """A moment known in both times: ms since boot, and UTC in ms since 1970."""
+    """A moment that is known both in ms since boot and in UTC (ms since 1970)."""
 
     t_ms: int
     utc_ms: int
@@ -88,7 +88,7 @@ class Event:
         return _number(self.fields, name)
 
     def sync(self) -> Sync | None:
-        """Return what a source said of the time, also in doubt; None for any other event."""
+        """Return the time that a source gave, also a doubted one; None for any other event."""
         told = self.type in {EventType.CLOCK_SYNC, EventType.DOUBTED_TIME}
         return _sync(self.fields) if told else None
 

@@ -1,9 +1,9 @@
 """Reads the contract's subset of CBOR (RFC 8949), and nothing else.
 
 The subset is deterministic (RFC 8949, 4.2.1): shortest heads, definite lengths, integer map keys
-in ascending order; no tags, no floats, no simple values but null. A general decoder is no choice
-here: it acts on tags before the caller can refuse them (a regular expression in tag 35 costs a
-third of a second in 500 bytes), and it accepts what is not deterministic.
+in ascending order; no tags, no floats, no simple values except null. A general decoder cannot be
+used here. It acts on tags before the caller can refuse them (a regular expression in tag 35 takes
+a third of a second for 500 bytes), and it accepts encodings that are not deterministic.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def decode(data: bytes) -> Value:
 def decode_entries_below(data: bytes, limit: int) -> dict[int, Value]:
     """Return the leading entries of a map whose keys are below `limit`.
 
-    What follows them is not looked at, so that an entry that nobody understands yet does not
-    hide the ones that everybody must.
+    The function does not read what follows them. So an entry of a later version does not hide the
+    entries that every version has.
 
     Raises:
         CborError: `data` is not a map, or an entry before the first key at `limit` is malformed.

@@ -21,9 +21,9 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is kept of one chain.
+    """The blocks of one chain that are kept.
 
-    `kept` holds joined ranges of block numbers: the watermark's, and the newest `MAX_RANGES`
+    `kept` has joined ranges of block numbers: that of the watermark, and the newest `MAX_RANGES`
     beyond it. `digest` is the SHA-256 of the sealed block at the watermark.
     """
 
@@ -33,9 +33,9 @@ class State:
 
 
 def payload(state: State, now_ms: int) -> bytes:
-    """Return the document that says what a tracker may overwrite; its downlink key seals it.
+    """Return the payload that says what a tracker may overwrite; the caller seals it.
 
-    `now_ms`: the gateway's time, UTC in ms since 1970.
+    The key is the tracker's downlink key. `now_ms`: the gateway's time, UTC in ms since 1970.
     """
     watermark = ranges.watermark(state.kept)
     further = state.kept[1:] if watermark else state.kept

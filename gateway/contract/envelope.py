@@ -49,7 +49,7 @@ class Kind(Enum):
 
 
 class Reason(StrEnum):
-    """Why a message is not believed."""
+    """The reason why a message is not believed."""
 
     TOPIC = "topic names no tracker"
     TOO_LONG = "too long"
@@ -82,7 +82,7 @@ def parse(sealed: bytes) -> Envelope:
     """Parse an envelope.
 
     Raises:
-        Refused: longer than `MAX_SIZE`, or not in every byte what the contract says.
+        Refused: it is longer than `MAX_SIZE`, or not encoded exactly as the contract says.
     """
     if len(sealed) > MAX_SIZE:
         raise Refused(Reason.TOO_LONG, f"{len(sealed)} bytes, at most {MAX_SIZE}")

@@ -14,12 +14,13 @@ LONGEST: Final = 1000  # characters of a line
 
 
 def printable(text: str, longest: int = LONGEST) -> str:
-    r"""Return one line: what Unicode calls no printable character is written as in JSON.
+    r"""Return one line in which every character that Unicode calls not printable is escaped.
 
-    That is every control and format character (also those of bidirectional text), every separator
-    but the space, lone surrogates, and what has no meaning: ESC becomes ``\u001b``. What is
-    longer than `longest` characters is cut and ends in "…". The exact text is in the JSON export.
-    Applied twice it changes nothing, so that each place of output may do it for itself.
+    These are control and format characters (those of bidirectional text among them), separators
+    other than the space, lone surrogates and unassigned characters. They are written as in JSON:
+    ESC becomes ``\u001b``. A text of more than `longest` characters is cut and ends in "…". The
+    exact text is in the JSON export. A second application changes nothing, so every place of
+    output may apply the function.
     """
     line = text if text.isprintable() else "".join(map(_visible, text))
     return line if len(line) <= longest else line[: longest - 1] + "…"

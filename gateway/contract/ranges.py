@@ -19,12 +19,12 @@ def join(spans: Iterable[Range]) -> list[Range]:
 
 
 def watermark(joined: Sequence[Range]) -> int:
-    """Return the number up to which all from 1 are in joined ranges; 0 where 1 is not."""
+    """Return the last number of the range that begins with 1; 0 when 1 is in no range."""
     return joined[0][1] if joined and joined[0][0] == 1 else 0
 
 
 def missing(joined: Sequence[Range]) -> list[Range]:
-    """Return what lies between 1 and the highest number, but is in none of the joined ranges."""
+    """Return the ranges of numbers from 1 to the highest that are in none of the joined ranges."""
     starts = [1, *(last + 1 for _, last in joined)]
     ends = [first - 1 for first, _ in joined]
     return [(start, end) for start, end in zip(starts, ends, strict=False) if start <= end]

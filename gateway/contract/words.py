@@ -164,7 +164,7 @@ def tilt(values: Sequence[int | None]) -> float | None:
 
 
 def status(bits: int) -> str:
-    """Return what a sample's status says: why readings are absent; empty when all is well."""
+    """Return a sample's status in words: why readings are absent; empty when none is."""
     parts = []
     for sensor in SENSORS:
         code = bits >> (STATUS_BITS * sensor) & 0xF
@@ -174,7 +174,7 @@ def status(bits: int) -> str:
 
 
 def flags(bits: int) -> str:
-    """Return what a sample's status says beyond its readings; empty when that is nothing."""
+    """Return the flags of a sample's status in words; empty without a flag."""
     bits >>= STATUS_BITS * len(SENSORS)
     parts = [name for index, name in enumerate(_FLAGS) if bits >> index & 1]
     if unknown := bits >> len(_FLAGS) << len(_FLAGS):
@@ -183,12 +183,12 @@ def flags(bits: int) -> str:
 
 
 def is_withdrawal(event: Event) -> bool:
-    """Tell whether an event says that its rule's latest alarm is none of the shipment."""
+    """Return whether an event withdraws its rule's latest alarm, because of the arrival."""
     return event.type is EventType.ALARM_END and event.number("cause") == _ARRIVAL
 
 
 def is_acknowledgement(event: Event) -> bool:
-    """Tell whether an event says that somebody has seen the alarms raised until then."""
+    """Return whether an event acknowledges the alarms that were raised before it."""
     if event.type is not EventType.COMMAND_OUTCOME:
         return False
     outcome = (event.number("action"), event.number("outcome"))

@@ -1,4 +1,4 @@
-"""Opens the archive again: every block re-checked and decoded, as it stands on disk now."""
+"""Opens the archive again: it re-checks and decodes every block as it is on disk now."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from coldtrail_gateway.store.tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An archived block, and what holds of it now.
+    """An archived block, and the result of checking it now.
 
-    `damage` says why these bytes are no evidence; `undecoded`, why an authentic block is not
-    understood. Only a block without both has a `block`. `head` is read from the payload.
-    `unverified` says why nobody here can tell whether it is authentic.
+    `damage` is the reason why these bytes are no evidence, `undecoded` the reason why an authentic
+    block cannot be decoded. Only a block without both has a `block`. `head` is read from the
+    payload. `unverified` is the reason why the block's MAC cannot be checked here.
     """
 
     row: Archived

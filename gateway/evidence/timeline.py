@@ -1,19 +1,20 @@
-"""Places moments of one boot, known in ms since boot, in UTC, and says how surely.
+"""Converts moments of one boot from ms since boot to UTC, each with an uncertainty.
 
-A clock sync claims that at one moment the difference between UTC and the tracker's counter lay
-within its uncertainty. The counter is taken to run right within `DRIFT_PPM`, so that every sync
-bounds the time of every moment of the boot, the more widely the farther it is away. Any one sync
-may be wrong, by any amount: networks do send a wrong time. So the syncs are held against each
-other, and against the arrival of the blocks, before which a record was made:
+A clock sync states the difference between UTC and the tracker's counter at one moment, within an
+uncertainty. The counter's error is at most `DRIFT_PPM`. So every sync bounds the time of every
+moment of the boot, and the bounds widen with the distance from the sync. Any single sync may be
+wrong by any amount, because networks do send wrong times. The syncs are therefore compared with
+each other, and with the arrival of the blocks, since a record is older than its arrival:
 
-- A sync that contradicts two others or more, or an arrival, is *refused*: it places nothing.
-- Of two that contradict each other alone, either may be wrong: both are *doubtful*, and what is
-  stated covers both.
-- Where none contradicts, one may still be wrong by less than anybody can see. The bound is then
-  the one that holds whichever of them it is: the second strictest of all, on either side.
+- A sync that contradicts at least two others, or an arrival, is *refused*: it is not used.
+- When two syncs contradict only each other, either may be wrong. Both are *doubtful*, and the
+  stated uncertainty covers both.
+- When nothing contradicts, one sync may still be wrong by a small amount. The bound is then one
+  that holds whichever sync is wrong: the second strictest of all, on either side.
 
-So the truth lies within the uncertainty stated whenever at most one of two syncs or more is wrong,
-and where more are, something contradicts unless they agree. A single sync is only believed.
+So with two syncs or more, of which at most one is wrong, the truth lies within the stated
+uncertainty. When more are wrong, they contradict something unless they agree. A single sync cannot
+be checked and is believed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from coldtrail_gateway.contract.block import Sync
 
 DRIFT_PPM: Final = 100
 GATEWAY_MS: Final = 5_000
-"""How wrong the gateway's own clock may be, ms, before an arrival contradicts nothing."""
+"""The gateway's own clock may be wrong by this many ms, so an arrival contradicts only beyond."""
 
 MANY: Final = 100_000
 """So many pairs of contradicting syncs of a boot are told apart: a year of hourly syncs with ten
@@ -36,8 +37,8 @@ wrong ones among them has fewer."""
 
 _PPM: Final = 1_000_000
 _APART: Final = 1000 * _PPM
-"""Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and how
-well it knows it is not in what a sync states."""
+"""Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and a
+sync does not state how well the network knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Timeline:
         refused = contradicted if self.late else contradicted | late
         self.refused = tuple(sync for sync in order if sync in refused) if refused else ()
         self.checked = len(order) != 1
-        # Where one has been found wrong, the rest are right; where none has, any may be wrong.
+        # When one sync was found wrong, the others are right. When none was, any may be wrong.
         spare = len(used) > 1 and not self.refused and not self.doubtful
         sure = _without(used, set(self.doubtful))
         self._line = _telling(sure or used)
@@ -90,11 +91,11 @@ class Timeline:
             return None
         low, high = self._bounds(t_ms)
         utc = _rounded(min(max(self._estimate(t_ms), low), high))
-        # In whole ms, outwards.
+        # The bounds are rounded outwards to whole ms.
         return Placement(utc, max(-(-high // _PPM) - utc, utc - low // _PPM))
 
     def _bounds(self, t_ms: int) -> tuple[int, int]:
-        """Return between which UTC times a moment lies, in 1e-6 ms."""
+        """Return the lower and the upper bound of a moment's UTC, in 1e-6 ms."""
         spans = [envelope.at(t_ms) for envelope in self._doubtful]
         if self._sure.known:
             low, high = self._sure.at(t_ms)
@@ -105,7 +106,7 @@ class Timeline:
             low, high = min(span[0] for span in spans), max(span[1] for span in spans)
         if self.late:
             low = min(low, self._limits.at(t_ms))
-        # Where syncs nearly agree, their bounds may not meet: it lies between them.
+        # The bounds of syncs that nearly agree may not overlap. The moment lies between them.
         return min(low, high), max(low, high)
 
     def _estimate(self, t_ms: int) -> int:
@@ -234,7 +235,7 @@ def _telling(syncs: Sequence[Sync]) -> list[Sync]:
 
 
 def _contradictions(syncs: Sequence[Sync]) -> tuple[set[Sync], tuple[Sync, ...]]:
-    """Return the syncs that others outvote, and those of which nobody can tell which is wrong."""
+    """Return the syncs that the others refute, and those of which either may be wrong."""
     against = _against(syncs)
     refused: set[Sync] = set()
     while against:

@@ -1,6 +1,7 @@
-"""A shipment's sealed blocks for somebody who trusts nobody here: a ZIP file, without any key.
+"""A shipment's sealed blocks for an independent auditor: a ZIP file without any key.
 
-The same archive gives the same bytes: members in a fixed order, not compressed, with a fixed date.
+The same archive gives the same bytes, because the members are in a fixed order, not compressed,
+and have a fixed date.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ All blocks at once, with the keys that a gateway has registered: coldtrail gatew
 
 
 class BundleError(GatewayError):
-    """A file that is no bundle, or not as it was written."""
+    """A file that is no bundle, or was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Bundle:
 
 
 def to_zip(history: History) -> bytes:
-    """Return the bundle of a shipment; where no block of it is here, an empty one."""
+    """Return the bundle of a shipment; without blocks it has an empty index."""
     blocks = [_described(history, entry) for entry in _in_order(history.entries)]
     index = {
         "coldtrail": FORMAT,
@@ -103,7 +104,7 @@ def to_zip(history: History) -> bytes:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as file:
         for name, content in members.items():
             member = zipfile.ZipInfo(name, _DATE)
-            member.create_system = 3  # else it would depend on the machine
+            member.create_system = 3  # otherwise it would depend on the machine
             member.external_attr = 0o644 << 16
             file.writestr(member, content)
     return stream.getvalue()

@@ -1,11 +1,12 @@
-"""A shipment as GS1 EPCIS 2.0 JSON-LD: an ObjectEvent a block, with its sensor reports.
+"""A shipment as GS1 EPCIS 2.0 JSON-LD: one ObjectEvent for each block, with its sensor reports.
 
-What was exported is never edited: an event's id is made from what it says. What is not vouched for
-carries an `errorDeclaration`, and what an earlier export said but no longer holds (its time is
-known better now) is repeated with one that names the events in its place.
+An exported event is never edited, because its id is derived from its content. An event that is not
+vouched for has an `errorDeclaration`. An event of an earlier export that no longer holds, for
+example because its time is now known better, is repeated with an `errorDeclaration` that names the
+events in its place.
 
-Where a sensor's calibration is known, `deviceMetadata` names it. EPCIS has no place for cells and
-commands, nor for a record without a time: it is left out (`tabular.unplaced` counts it).
+`deviceMetadata` names a sensor's calibration when it is known. EPCIS has no place for cells,
+commands and records without a time; these are left out (`tabular.unplaced` counts them).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 SenML has no place for a record without a time, for uncertainty, or for why a reading is absent:
 such records are left out (`tabular.unplaced` counts them); CSV and JSON have them.
 
-Consumers keep records by name and time, so no two records share both. Where a moment has something
-twice (two shocks in one second, both blocks of a fork), the second has `/2` behind its name, and
-everything that belongs together at that moment has the same number.
+Consumers identify records by name and time, so no two records share both. When something happens
+twice at one moment (two shocks in one second, both blocks of a fork), the second name ends in
+`/2`, and all records that belong together at that moment have the same number.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _event(event: Event) -> list[Record]:
             {"n": "longitude", "u": "lon", "v": event.number("longitude") * _MICRO},
         ]
     if event.type in {EventType.ALARM_START, EventType.ALARM_END}:
-        # Two names: an alarm may start and end at one sample.
+        # The two have different names, because an alarm may start and end at one sample.
         said = ["start"] if event.type is EventType.ALARM_START else ["end"]
         said += ["arrival"] * words.is_withdrawal(event)
         return [{"n": f"alarm/{event.number('rule')}/{what}", "vb": True} for what in said]

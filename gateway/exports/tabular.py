@@ -1,4 +1,4 @@
-"""A shipment for others to read: samples as CSV; samples, events and findings as JSON."""
+"""A shipment for other programs: samples as CSV; samples, events and findings as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OutputError(GatewayError):
 
 
 def to_csv(history: History) -> str:
-    """Return one line a sample, in the order of time; what is not known is empty."""
+    """Return one line for each sample, in the order of time; unknown values are empty."""
     rows = (
         {
             **_place(placed),

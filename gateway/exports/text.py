@@ -1,4 +1,4 @@
-"""How text from outside leaves in a file: as JSON, and as a cell of a CSV file."""
+"""Writes text from outside into files: as JSON, and as a cell of a CSV file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def to_json(
 ) -> str:
     """Return a document as JSON, without a newline at its end.
 
-    Text comes back exactly. It is in its own letters where these can be printed, and escaped where
-    they cannot, so that a file on a terminal does nothing to it; a lone surrogate, which UTF-8
-    has no bytes for, is escaped too.
+    A reader gets every text back exactly. Printable characters stand for themselves; others are
+    escaped, so that the file does no harm on a terminal. A lone surrogate, which UTF-8 cannot
+    encode, is escaped as well.
     """
     text = json.dumps(document, indent=indent, ensure_ascii=False, default=default)
     # Outside of strings there are printable characters and these newlines alone.
@@ -31,9 +31,9 @@ def to_json(
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """Return a header and a line a row; what is None is empty.
+    """Return a header and one line for each row; None is an empty cell.
 
-    Numbers stay as they are; text is made a cell that no spreadsheet takes for a formula.
+    Numbers stay as they are. Text becomes a cell that no spreadsheet takes for a formula.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,13 +17,20 @@ from pydantic import (
 )
 
 from coldtrail_gateway import keyfiles
+from coldtrail_gateway.audit import elsewhere
+from coldtrail_gateway.audit.trail import Action, Actor, Entry, Subject
 from coldtrail_gateway.contract.envelope import KEY_SIZE, TRACKER_ID
+from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import Holder, KeyPair, Shipment
 from coldtrail_gateway.store.tables import Tables
+from coldtrail_gateway.store.tower.database import Tower
+
+REGISTER: Final = Action("registration.register")
 
 _MAX_SIZE = 64 * 1024 * 1024
+_NOTHING: Final[dict[str, Any]] = {"trackers": {}, "shipments": {}}
 
 
 class RegistrationError(GatewayError):
@@ -87,17 +94,52 @@ class _Registration(_Strict):
     shipments: list[_Shipment] = []
 
 
-def register(store: Store, path: Path) -> tuple[int, int]:
+def register(
+    store: Store, tower: Tower, path: Path, actor: Actor, now: Callable[[], int]
+) -> tuple[int, int]:
     """Register everything in a file, or nothing; return how many trackers and shipments it has.
 
-    What is registered already is left as it is.
+    What is registered already is left as it is. What changes is recorded in the audit trail,
+    without keys. `now` returns UTC in ms.
 
     Raises:
         RegistrationError: the file is not one, or contradicts what is registered.
         SharedFileError: others can read the file.
-        StoreError: the database cannot take it.
+        StoreError: a database cannot take it.
     """
     registration = _read(path)
+    with store.read() as tables:
+        before, after = _before_and_after(tables, registration)
+    if after == _NOTHING:
+        _register(store, registration, path)
+    else:
+        elsewhere.carry_out(
+            tower,
+            actor,
+            REGISTER,
+            Subject("registration", printable(path.name)),
+            before,
+            after,
+            "",
+            now,
+            lambda _intent: _register(store, registration, path),
+            look(store),
+        )
+    return len(registration.trackers), len(registration.shipments)
+
+
+def look(store: Store) -> elsewhere.Look:
+    """Return how to find out whether what an entry speaks of is registered."""
+
+    def is_registered(intent: Entry) -> bool:
+        wanted: dict[str, dict[str, Any]] = intent.after
+        with store.read() as tables:
+            return _state(tables, wanted["trackers"], wanted["shipments"]) == wanted
+
+    return is_registered
+
+
+def _register(store: Store, registration: _Registration, path: Path) -> None:
     with store.write() as tables:
         tables.registry.lock_keys()
         _check_keys(tables, registration.trackers, path)
@@ -105,7 +147,47 @@ def register(store: Store, path: Path) -> tuple[int, int]:
             _add_tracker(tables, tracker, path)
         for shipment in registration.shipments:
             _add_shipment(tables, shipment, path)
-    return len(registration.trackers), len(registration.shipments)
+
+
+def _before_and_after(
+    tables: Tables, registration: _Registration
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a file changes, as it is and as it will be; keys are only named."""
+    before = _state(
+        tables,
+        [tracker.id for tracker in registration.trackers],
+        [shipment.id for shipment in registration.shipments],
+    )
+    after: dict[str, Any] = {"trackers": {}, "shipments": {}}
+    for tracker in registration.trackers:
+        known = before["trackers"].get(tracker.id, {"key_versions": []})
+        versions = {*known["key_versions"], *(key.version for key in tracker.keys)}
+        after["trackers"][tracker.id] = {"test": tracker.test, "key_versions": sorted(versions)}
+    for shipment in registration.shipments:
+        after["shipments"][shipment.id] = {
+            "tracker": shipment.tracker,
+            "profile": _profile(shipment),
+        }
+    for noun, things in after.items():
+        for name in [name for name, thing in things.items() if before[noun].get(name) == thing]:
+            del things[name], before[noun][name]
+    return before, after
+
+
+def _state(tables: Tables, trackers: Iterable[str], shipments: Iterable[str]) -> dict[str, Any]:
+    """Return what is registered of these, by id."""
+    found: dict[str, Any] = {"trackers": {}, "shipments": {}}
+    for name in trackers:
+        for tracker in tables.registry.named([name]).values():
+            versions = sorted(tables.registry.keys([name]).get(name, {}))
+            found["trackers"][name] = {"test": tracker.test, "key_versions": versions}
+    for name in shipments:
+        if shipment := tables.registry.shipment(name):
+            found["shipments"][name] = {
+                "tracker": shipment.tracker,
+                "profile": shipment.profile,
+            }
+    return found
 
 
 def add_shipment(tables: Tables, shipment: str, tracker: str) -> None:
@@ -187,10 +269,7 @@ def _add_tracker(tables: Tables, tracker: _Tracker, path: Path) -> None:
 
 
 def _add_shipment(tables: Tables, shipment: _Shipment, path: Path) -> None:
-    profile = None
-    if shipment.profile is not None:
-        profile = json.dumps(shipment.profile, sort_keys=True, separators=(",", ":"))
-    wanted = Shipment(shipment.id, shipment.tracker, profile)
+    wanted = Shipment(shipment.id, shipment.tracker, _profile(shipment))
     known = tables.registry.shipment(shipment.id)
     if not tables.registry.keys([shipment.tracker]):
         raise RegistrationError(
@@ -204,3 +283,9 @@ def _add_shipment(tables: Tables, shipment: _Shipment, path: Path) -> None:
             f"{path}: shipment {shipment.id} is registered with another tracker or profile: "
             "give a new shipment a new id. Nothing was registered."
         )
+
+
+def _profile(shipment: _Shipment) -> str | None:
+    if shipment.profile is None:
+        return None
+    return json.dumps(shipment.profile, sort_keys=True, separators=(",", ":"))

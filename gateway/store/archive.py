@@ -181,8 +181,10 @@ _OF: Final = (
 _ROWS: Final = sa.select(blocks.c.tracker, *_ARCHIVED).where(
     blocks.c.id.in_(bindparam("b_rows", expanding=True))
 )
-_REPEATED: Final = sa.select(blocks.c.chain, blocks.c.number, _of_repeats(repeats.c.count)).where(
-    blocks.c.tracker == bindparam("b_tracker"), blocks.c.chain.is_not(None)
+_REPEATED: Final = (
+    sa.select(blocks.c.chain, blocks.c.number, repeats.c.count)
+    .join(repeats, repeats.c.block == blocks.c.id)
+    .where(blocks.c.tracker == bindparam("b_tracker"), blocks.c.chain.is_not(None))
 )
 _NEWEST = sa.select(sa.func.max(blocks.c.id))
 _AT = sa.select(blocks.c.digest).where(blocks.c.id == bindparam("b_id"))
@@ -195,6 +197,27 @@ _RECEIVED = (
 _AFTER = (
     sa.select(blocks.c.tracker, *_ARCHIVED)
     .where(blocks.c.id > bindparam("b_after"), blocks.c.id <= bindparam("b_last"))
+    .order_by(blocks.c.id)
+    .limit(bindparam("b_limit"))
+)
+# As they stand there: what somebody has put in a column must not stop whoever looks for that.
+_STORED = (
+    sa.select(
+        *(
+            sa.type_coerce(column, sa.types.NullType()).label(column.name)
+            for column in (
+                blocks.c.id,
+                blocks.c.tracker,
+                blocks.c.digest,
+                blocks.c.sealed,
+                blocks.c.key_version,
+                blocks.c.received_ms,
+                blocks.c.chain,
+                blocks.c.number,
+            )
+        )
+    )
+    .where(blocks.c.id >= bindparam("b_first"))
     .order_by(blocks.c.id)
     .limit(bindparam("b_limit"))
 )
@@ -354,6 +377,14 @@ class Archive:
         """
         some = {"b_after": row, "b_last": last, "b_limit": limit}
         return [(row[0], Archived(*row[1:])) for row in self._connection.execute(_AFTER, some)]
+
+    def stored(self, first: int, limit: int) -> list[dict[str, Any]]:
+        """Return up to `limit` blocks from a row number on, by column, without any conversion.
+
+        For whoever looks for what was altered: a column may hold what is never written there.
+        """
+        some = {"b_first": first, "b_limit": limit}
+        return [found._asdict() for found in self._connection.execute(_STORED, some)]
 
     def digest(self, row: int) -> bytes | None:
         """Return the SHA-256 of the block with a row number; None where there is none."""

@@ -53,6 +53,8 @@ def engine(path: Path, *, create: bool, first: str) -> Engine:
 
     @sa.event.listens_for(made, "connect")
     def connected(dbapi_connection: Any, _record: object) -> None:
+        # Else one text that is no UTF-8 stops whoever reads its row, and hides which row it is.
+        dbapi_connection.text_factory = _text
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -91,6 +93,10 @@ def file_system(path: Path, mounts: Path) -> str:
         if path.is_relative_to(place) and len(place.parts) >= depth:
             kind, depth = after.split()[0], len(place.parts)
     return kind
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The ESP32 as its firmware sees it: power, time, waits, watchdog, sleep and resets.
+"""The ESP32 as its firmware sees it: power, resets, sleep, and the answers to its requests.
 
 Sources: the ESP32 port of MicroPython (ports/esp32: modmachine.c, machine_pin.c, modesp32.c,
 machine_rtc.c, machine_uart.c, machine_adc.c), the ESP32 datasheet and the technical reference
@@ -9,29 +9,27 @@ manual (RTC GPIO, sleep modes).
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable
 
 from coldtrail_simulator.clock import NEVER, US_PER_MS, US_PER_S, Clock, Handle, RunInvalidError
 from coldtrail_simulator.energy import OFF, Load
 from coldtrail_simulator.esp32.console import Console
 from coldtrail_simulator.esp32.interpreter import Child, Hung
-from coldtrail_simulator.esp32.pads import RTC_PINS, TIMER_WAKE, WakePins
+from coldtrail_simulator.esp32.pads import RTC_PINS, TIMER_WAKE
 from coldtrail_simulator.esp32.peripherals import LATER, Answer, Handler, Peripherals
-from coldtrail_simulator.esp32.protocol import CONSOLE_LINE, ENDLESS, INTERRUPTED, REPLY, Op
-from coldtrail_simulator.esp32.timers import RealTimeCounter, Watchdog
+from coldtrail_simulator.esp32.protocol import ENDLESS, REPLY, Op
+from coldtrail_simulator.esp32.rtc import RtcDomain
+from coldtrail_simulator.esp32.timers import Watchdog
+from coldtrail_simulator.esp32.waits import UART_LINES, Waits
 from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models import currents
 
 POWER_ON, HARD, WATCHDOG, DEEP_SLEEP, SOFT = range(1, 6)
 """Values of ``machine.reset_cause()``."""
 
-RTC_MEMORY_SIZE = 2048
 TICKS_MASK = (1 << 30) - 1
-UART_LINES = 7
 BOOT_KHZ = 160_000
 FLOAT_US = 5 * US_PER_S  # longest time for which a floating wake pin keeps an inactive level
-IRQ_QUEUE = 8  # interrupts that the port queues; more are dropped
 
 CAUSE_NAMES = {
     POWER_ON: "power-on",
@@ -74,12 +72,10 @@ class Chip:
         self._journal = journal
         self._rng = rng
         self.console = console
-        console.on_input = self.look
         self._launch = launch
         self._boot_us = boot_us
         self._call_us = call_us
         self._ticks_us = ticks_us
-        self._rtc = RealTimeCounter(clock, rtc_ppb)
         self._watchdog = Watchdog(clock, lambda: self.reset(WATCHDOG))
         self.unique_id = rng.randbytes(6)
 
@@ -92,9 +88,8 @@ class Chip:
         self.spi = self._peripherals.spi
         self.uarts = self._peripherals.uarts
         self.uart_pins = self._peripherals.uart_pins
-        for uart in self.uarts.values():
-            uart.on_data = self.look
-        self._uart_lines = [(1 << number, uart) for number, uart in self.uarts.items()]
+        self._waits = Waits(clock, self.uarts, console, self._go_on)
+        self._rtc = RtcDomain(clock, rtc_ppb, self.nets)
         self.hang_next: set[Op] = set()
         """Fault: the next request with one of these operations is never answered."""
 
@@ -104,42 +99,33 @@ class Chip:
         self.child: Child | None = None
         self._handling = False
         self._reset_us = 0
-        self.rtc_memory = b""
-        self._deep_sleep_hold = False
         self._freq_khz = BOOT_KHZ
         self.load = Load(clock, currents.ESP32)
         self._timer: Handle | None = None
         self._chance: Handle | None = None
-        self._forget()
+        self._light_us: int | None = None
         self._handlers: list[Handler] = [self._unknown] * 256
         for op in Op:
-            shared = getattr(self._peripherals, f"do_{op.name.lower()}", None)
-            self._handlers[op] = shared or getattr(self, f"_do_{op.name.lower()}")
+            name = f"do_{op.name.lower()}"
+            owners = (self, self._waits, self._rtc, self._peripherals)
+            self._handlers[op] = next(
+                getattr(each, name) for each in owners if hasattr(each, name)
+            )
 
     # --- power, reset, sleep ---------------------------------------------------------------
-
-    def _forget(self) -> None:
-        """Clear everything that a reset clears."""
-        self._irqs: deque[int] = deque(maxlen=IRQ_QUEUE)
-        self._wait: tuple[int, int] | None = None
-        self._broken_wait = (0, 0)
-        self._wait_end: Handle | None = None
-        self._light_us: int | None = None
-        self._wakes = WakePins(self.nets)
 
     def power_on(self) -> None:
         """Supply the chip; its real-time counter starts at 0."""
         if not self.powered:
             self.powered = True
-            self._rtc.start()
+            self._rtc.counter.start()
             self._boot(POWER_ON)
 
     def power_off(self) -> None:
         """Remove the supply at any moment."""
         if self.powered:
             self.powered = False
-            self.rtc_memory = b""
-            self._deep_sleep_hold = False
+            self._rtc.power_off()
             for pin in self.pins.values():
                 pin.held = False
             self._stop("off")
@@ -168,12 +154,15 @@ class Chip:
             self.child.kill()
             self.child = None
         self._watchdog.stop()
-        for handle in (self._timer, self._chance, self._wait_end):
+        for handle in (self._timer, self._chance):
             if handle:
                 handle.cancel()
         self.state = state
         self.load.become("deep sleep" if state == "sleeping" else OFF)
-        self._forget()
+        self._light_us = None
+        self._waits.forget()
+        if state != "sleeping":
+            self._rtc.wakes.forget()
         self._peripherals.forget()
 
     def _boot(self, cause: int, wake: int = 0, pins: bytes = b"") -> None:
@@ -181,7 +170,7 @@ class Chip:
         self._freq_khz = BOOT_KHZ
         self.load.become("booting")
         self._reset_us = self._clock.now_us
-        self._cause, self._wake, self._wake_by = cause, wake, pins
+        self._rtc.note_boot(cause, wake, pins)
         self._journal.note("boot", cause=CAUSE_NAMES[cause], wake=wake)
         self._timer = self._clock.call_after(self._boot_us, self._run)
 
@@ -195,11 +184,10 @@ class Chip:
         self.load.become(f"{what}, {self._freq_khz // 1000} MHz")
 
     def _sleep_deeply(self, ms: int) -> None:
-        wakes = self._wakes
+        wakes = self._rtc.wakes
         for pin in self.pins.values():
-            pin.held = pin.held and (pin.number in RTC_PINS or self._deep_sleep_hold)
+            pin.held = pin.held and (pin.number in RTC_PINS or self._rtc.holds_pins)
         self._stop("sleeping")
-        self._wakes = wakes
         self._journal.note("deep-sleep", ms=None if ms == ENDLESS else ms)
         if wake := wakes.standing():
             self._wake_up(*wake)
@@ -208,7 +196,7 @@ class Chip:
             delay_us = self._rng.randrange(FLOAT_US)
             self._chance = self._clock.call_after(delay_us, self._wake_by_chance)
         if ms != ENDLESS:
-            delay_us = self._rtc.duration_us(ms)
+            delay_us = self._rtc.counter.duration_us(ms)
             self._timer = self._clock.call_after(delay_us, lambda: self._wake_up(TIMER_WAKE))
         elif not wakes.armed:
             raise RunInvalidError(
@@ -220,37 +208,34 @@ class Chip:
         for handle in (self._timer, self._chance):
             if handle:
                 handle.cancel()
-        self._wakes.forget()
+        self._rtc.wakes.forget()
         self._boot(DEEP_SLEEP, reason, pins)
 
     def _wake_by_chance(self) -> None:
         """Wake by a floating pin, unless it has got a level meanwhile."""
-        if wake := self._wakes.floating():
+        if wake := self._rtc.wakes.floating():
             self._journal.note("floating-wake", pins=list(wake[1]))
             self._wake_up(*wake)
 
     def _edge(self, number: int, level: int | None) -> None:
         """React to a change of level at a pin."""
         if self.state == "sleeping":
-            if wake := self._wakes.standing():
+            if wake := self._rtc.wakes.standing():
                 self._wake_up(*wake)
         elif self._light_us is not None:
-            if self._wait and self._wakes.standing():
-                self._finish(0)
+            if self._waits.under_way and self._rtc.wakes.standing():
+                self._waits.finish(0)
         elif self.state == "running":
             trigger = 0 if level is None else 2 - level
-            if self.pins[number].irq & trigger and len(self._irqs) < IRQ_QUEUE:
-                self._irqs.append(number)
-                if self._wait:
-                    self._broken_wait = self._wait
-                    self._finish(INTERRUPTED)
+            if self.pins[number].irq & trigger:
+                self._waits.interrupt(number)
 
     # --- requests --------------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         """Whether the firmware is computing, so that its next request is expected."""
-        return self.state == "running" and self._wait is None
+        return self.state == "running" and not self._waits.under_way
 
     def serve(self) -> None:
         """Receive the firmware's next request, advance the clock and answer."""
@@ -277,22 +262,33 @@ class Chip:
             answer = self._handlers[op](unit, argument, data)
             if answer is not LATER:
                 self._reply(answer)  # type: ignore[arg-type]
+            elif self._waits.under_way and self._light_us is None:
+                self._draw("waiting")
         except Halted:
             pass
         finally:
             self._handling = False
 
     def _reply(self, answer: int | bytes) -> None:
-        irq = self._irqs.popleft() + 1 if self._irqs else 0
+        pin = self._waits.take_interrupt()
+        irq = 0 if pin is None else pin + 1
         ms, rest = divmod(self._clock.now_us - self._reset_us, US_PER_MS)
         ms &= TICKS_MASK
-        lines = self._ready(UART_LINES)
+        lines = self._waits.ready(UART_LINES)
         if isinstance(answer, int):
             reply = REPLY.pack(answer, 0, irq, lines, ms, rest)
         else:
             reply = REPLY.pack(0, len(answer), irq, lines, ms, rest) + answer
         if self.child:
             self.child.answer(reply)
+
+    def _go_on(self, answer: int) -> None:
+        """Let the firmware compute again after a wait."""
+        self._draw("computing")
+        if self._light_us is not None:
+            self._watchdog.thaw(self._clock.now_us - self._light_us)
+            self._light_us = None
+        self._reply(answer)
 
     def _hang(self, how: str) -> None:
         """Stop the interpreter and leave the firmware to its watchdog."""
@@ -314,112 +310,39 @@ class Chip:
             "The firmware's shims and the simulator speak different protocols: rebuild the shims."
         )
 
-    def _do_start(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_start(self, unit: int, argument: int, data: bytes) -> Answer:
         return self._ticks_us | self._call_us << 16
 
     # --- time ------------------------------------------------------------------------------
 
-    def _do_ticks_ms(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_ticks_ms(self, unit: int, argument: int, data: bytes) -> Answer:
         return (self._clock.now_us - self._reset_us) // US_PER_MS & TICKS_MASK
 
-    def _do_ticks_us(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_ticks_us(self, unit: int, argument: int, data: bytes) -> Answer:
         return self._clock.now_us - self._reset_us & TICKS_MASK
 
-    def _do_time(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._rtc.us // US_PER_S
-
-    def _do_time_ns(self, unit: int, argument: int, data: bytes) -> Answer:
-        return (self._rtc.us * 1000).to_bytes(8, "little")
-
-    def _do_sleep_us(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._wait_until(self._clock.now_us + argument, 0)
-
-    def _do_sleep_ms(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._wait_until(self._clock.now_us + argument * US_PER_MS, 0)
-
-    def _do_poll(self, unit: int, argument: int, data: bytes) -> Answer:
-        end = NEVER if argument == ENDLESS else self._clock.now_us + argument * US_PER_MS
-        return self._wait_until(end, unit)
-
-    def _do_resume(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._wait_until(*self._broken_wait)
-
-    def _do_uart_flush(self, unit: int, argument: int, data: bytes) -> Answer:
-        left = self.uarts[unit].sending_us
-        if argument and left:
-            return self._wait_until(self._clock.now_us + left, 0)
-        return left
-
-    def _wait_until(self, end_us: int, lines: int) -> Answer:
-        if ready := self._ready(lines):
-            return ready
-        if self._irqs:
-            self._broken_wait = (end_us, lines)
-            return INTERRUPTED
-        if end_us <= self._clock.now_us:
-            return 0
-        self._wait = (end_us, lines)
-        if end_us < NEVER:
-            self._wait_end = self._clock.call_at(end_us, lambda: self._finish(0))
-        self._draw("waiting")
-        return LATER
-
-    def _ready(self, lines: int) -> int:
-        ready = 0
-        for line, uart in self._uart_lines:
-            if uart.received:
-                ready |= line
-        if lines & CONSOLE_LINE and self.console.waiting:
-            ready |= CONSOLE_LINE
-        return ready & lines
-
-    def look(self) -> None:
-        """Answer a wait if its line has received something."""
-        if self._wait and self._light_us is None and (ready := self._ready(self._wait[1])):
-            self._finish(ready)
-
-    def _finish(self, answer: int | bytes) -> None:
-        self._wait = None
-        self._draw("computing")
-        if self._light_us is not None:
-            self._watchdog.thaw(self._clock.now_us - self._light_us)
-            self._light_us = None
-        if self._wait_end:
-            self._wait_end.cancel()
-            self._wait_end = None
-        self._reply(answer)
-
-    # --- the rest --------------------------------------------------------------------------
-
-    def _do_rtc_read(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self.rtc_memory
-
-    def _do_rtc_write(self, unit: int, argument: int, data: bytes) -> Answer:
-        if len(data) > RTC_MEMORY_SIZE:
-            return 1
-        self.rtc_memory = data
-        return 0
-
-    def _do_wdt_init(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_wdt_init(self, unit: int, argument: int, data: bytes) -> Answer:
         self._watchdog.start(argument * US_PER_MS)
         return 0
 
-    def _do_wdt_feed(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_wdt_feed(self, unit: int, argument: int, data: bytes) -> Answer:
         self._watchdog.feed()
         return 0
 
-    def _do_deepsleep(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_deepsleep(self, unit: int, argument: int, data: bytes) -> Answer:
         self._sleep_deeply(argument)
         return LATER
 
-    def _do_lightsleep(self, unit: int, argument: int, data: bytes) -> Answer:
-        if self._wakes.standing():
+    def do_lightsleep(self, unit: int, argument: int, data: bytes) -> Answer:
+        if self._rtc.wakes.standing():
             return 0
         end = (
-            NEVER if argument == ENDLESS else self._clock.now_us + self._rtc.duration_us(argument)
+            NEVER
+            if argument == ENDLESS
+            else self._clock.now_us + self._rtc.counter.duration_us(argument)
         )
-        self._irqs.clear()
-        answer = self._wait_until(end, 0)
+        self._waits.drop_interrupts()
+        answer = self._waits.begin(end, 0)
         if answer is LATER:
             self._light_us = self._clock.now_us
             self.load.become("light sleep")
@@ -427,51 +350,25 @@ class Chip:
             self._watchdog.freeze()
         return answer
 
-    def _do_reset(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_reset(self, unit: int, argument: int, data: bytes) -> Answer:
         self.reset(HARD)
         return LATER
 
-    def _do_reset_cause(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._cause
-
-    def _do_wake_reason(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._wake
-
-    def _do_wake_pins(self, unit: int, argument: int, data: bytes) -> Answer:
-        return self._wake_by
-
-    def _do_unique_id(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_unique_id(self, unit: int, argument: int, data: bytes) -> Answer:
         return self.unique_id
 
-    def _do_freq(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_freq(self, unit: int, argument: int, data: bytes) -> Answer:
         if argument:
             self._freq_khz = argument // 1000
             self._draw("computing")
         return self._freq_khz
 
-    def _do_ext0(self, unit: int, argument: int, data: bytes) -> Answer:
-        if unit != 255 and unit not in RTC_PINS:
-            return 1
-        self._wakes.ext0 = None if unit == 255 else (unit, argument)
-        return 0
-
-    def _do_ext1(self, unit: int, argument: int, data: bytes) -> Answer:
-        pins = frozenset(data) if unit else self._wakes.ext1[0]
-        if not pins <= RTC_PINS:
-            return 1
-        self._wakes.ext1 = (pins, argument)
-        return 0
-
-    def _do_hold(self, unit: int, argument: int, data: bytes) -> Answer:
-        self._deep_sleep_hold = bool(argument)
-        return 0
-
-    def _do_stopped(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_stopped(self, unit: int, argument: int, data: bytes) -> Answer:
         if argument:
             self.reset(SOFT)
         else:
             self._hang("has come to the end of main.py")
         return LATER
 
-    def _do_urandom(self, unit: int, argument: int, data: bytes) -> Answer:
+    def do_urandom(self, unit: int, argument: int, data: bytes) -> Answer:
         return self._rng.randbytes(argument)

@@ -8,7 +8,7 @@ an order that the standard allows and that does not depend on the load of the ho
 The expected answers (OASIS MQTT 3.1.1, chapter 3) are CONNACK, PUBACK, PUBREC, PUBCOMP, SUBACK,
 UNSUBACK, PINGRESP, and the end of the connection after DISCONNECT. After SUBSCRIBE these include
 the retained messages that are known, and after a block the confirmation of the gateway. If an
-answer does not arrive within 20 s the run is invalid.
+answer does not arrive the run is invalid, after a limit that only a hang reaches.
 """
 
 from __future__ import annotations

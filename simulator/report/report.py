@@ -117,9 +117,9 @@ class Evidence:
         ]
 
     def alarms(self) -> list[tuple[float, str]]:
-        """Return hour and kind of each alarm."""
+        """Return the hour of each alarm, and its kind and channel in words."""
         return [
-            (self.hours(event["time_utc"]), f"{event['kind']} alarm")
+            (self.hours(event["time_utc"]), f"{event['kind']} alarm on {_channel(event)}")
             for event in self.events
             if event["type"] == "alarm-start" and event["time_utc"]
         ]
@@ -182,7 +182,7 @@ def report(
     low, high = limits(shipment)
     called = first_call(shipment, evidence)
     comparison = evidence.comparison()
-    seen = timeline(shipment.notes, _alarm_words(evidence))
+    seen = timeline(shipment.notes, evidence.alarms())
     summary = Summary(
         scenario=shipment.scenario.name,
         seed=seed,
@@ -230,12 +230,9 @@ def report(
     return summary, evidence
 
 
-def _alarm_words(evidence: Evidence) -> list[tuple[float, str]]:
-    return [
-        (evidence.hours(event["time_utc"]), f"{event['kind']} alarm on {event['channel']}")
-        for event in evidence.events
-        if event["type"] == "alarm-start" and event["time_utc"]
-    ]
+def _channel(event: Mapping[str, Any]) -> str:
+    """Return the channel of an alarm without the unit that its name ends in."""
+    return str(event["channel"]).rpartition("_")[0].replace("_", " ")
 
 
 def _rounded(hours: float | None) -> float | None:

@@ -40,12 +40,13 @@ def test_the_log_s_records_have_the_contract_s_numbers_and_names() -> None:
         records.CHECKPOINT: "checkpoint",
     }
     assert logdump.BLOCK_HEAD.format == records.BLOCK_HEAD
+    assert (logdump.BLOCK, logdump.CHECKPOINT) == (records.BLOCK, records.CHECKPOINT)
 
 
 def test_every_type_of_a_record_has_its_name_in_a_dump() -> None:
     for kind in logdump.TYPES:
         line = logdump.describe(logdump.Record(1, kind, b"\x80"))
-        assert line.split("  ")[-1].strip() == "[]"
+        assert line.split("  ")[-1].strip() == ("1 bytes" if kind == logdump.CHECKPOINT else "[]")
         assert logdump.TYPES[kind] in line
     assert "type 27" in logdump.describe(logdump.Record(1, 27, b"\x80"))
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import argon2
 import pytest
 
+from coldtrail_gateway.audit import passwords
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.registry import KeyPair, Shipment
 from tests.gateway import databases
@@ -47,3 +49,11 @@ def store(database: str) -> Iterator[Store]:
             tables.registry.add_key("CT-1", 1, KeyPair(UPLINK, DOWNLINK))
             tables.registry.add_shipment(Shipment("S-1", "CT-1", None))
         yield opened
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real Argon2id with its cheapest parameters, where the tests are not about its cost."""
+    hasher = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
+    monkeypatch.setattr(passwords, "HASHER", hasher)
+    monkeypatch.setattr(passwords, "NOBODY", hasher.hash("nobody's"))

@@ -20,6 +20,7 @@ from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_simulator.services.process import free_port
 from tests.gateway import databases
 from tests.gateway.running import registration
+from tests.support.host import until
 
 MARKER = "Zq7Marker"
 KEY = MARKER.encode().hex() * 4  # too long for a key, by four bytes
@@ -54,7 +55,6 @@ def said(
         [sys.executable, "-m", "coldtrail_gateway", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
         env={**os.environ, **(environment or {})},
     )
@@ -136,7 +136,7 @@ def test_a_key_file_is_never_printed(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     decode = [sys.executable, "-m", "coldtrail_boards", "decode", "00", "--tracker", "CT-1"]
     done = subprocess.run(
-        [*decode, "--key-file", path], capture_output=True, text=True, timeout=60, check=False
+        [*decode, "--key-file", path], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert MARKER not in done.stdout + done.stderr
@@ -181,10 +181,10 @@ def test_no_process_that_serve_starts_lists_a_secret(
             [sys.executable, "-m", "coldtrail_gateway", "serve"], stdout=file, stderr=file
         )
     try:
-        while "INFO online" not in log.read_text():
-            assert serve.poll() is None, log.read_text()
+        until(lambda: serve.poll() is not None or "INFO online" in log.read_text())
+        assert serve.poll() is None, log.read_text()
         assert MARKER not in command_lines()
     finally:
         serve.terminate()
-        serve.wait(20)
+        serve.wait()
     assert MARKER not in log.read_text()

@@ -16,7 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = Path(__file__).with_name("how_to_add.md")
 PARTS = ("firmware", "boards", "gateway", "simulator")
-LIMIT_S = 200
 
 KIND_WORDS = ("instant", "consecutive", "cumulative", "trend")
 KIND_RANGE = re.compile(r"""kind\W{1,4}(= |Int\()?1(\.\.|, )4\b|\n5 t 0\.\.255 1\.\.4 """)
@@ -105,7 +104,6 @@ def coldtrail(*arguments: object, project: Path | None = None) -> str:
         [sys.executable, "-m", "coldtrail_boards", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
         check=False,
         env=environment,
     )

@@ -27,7 +27,7 @@ STEPS = [
     ("coldtrail/uplink/session", "run"),
     ("coldtrail/uplink/budget", "look_ms"),
     ("coldtrail/uplink/attach", "attach"),
-    ("drivers/bg95/power", "power_on"),
+    ("drivers/bg95/power_on", "power_on"),
     ("drivers/bg95/settings", "attempt"),
     ("drivers/bg95/setup", "_card"),
     ("drivers/bg95/setup", "_network"),
@@ -42,7 +42,7 @@ STEPS = [
     ("coldtrail/uplink/mqtt_connect", "subscribe"),
     ("coldtrail/uplink/mqtt", "publish"),
     ("coldtrail/uplink/mqtt", "disconnect"),
-    ("coldtrail/uplink/session", "_confirmation"),
+    ("coldtrail/uplink/session", "_judge"),
     ("coldtrail/contract/confirmation", "parse"),
     ("drivers/bg95/stream", "close"),
     ("coldtrail/uplink/recover", "follow"),
@@ -74,7 +74,7 @@ def put(volume: Path, module: str, function: str, error: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "step"), enumerate(STEPS), ids=[f"{m.split('/')[-1]}.{f}" for m, f in STEPS]
+    ("number", "step"), list(enumerate(STEPS)), ids=[f"{m.split('/')[-1]}.{f}" for m, f in STEPS]
 )
 def test_an_error_that_nothing_foresees_ends_the_call(
     site: Site, tmp_path: Path, number: int, step: tuple[str, str]

@@ -173,7 +173,7 @@ def test_without_coverage_the_satellites_set_the_clock_for_a_planned_flight(site
 
 
 def test_without_a_clock_no_modem_is_switched_on_while_the_floor_shakes(site: Site) -> None:
-    begin, end = 2000.0, 12_000.0
+    begin, end = 2000.0, 7000.0
     plan(site, (begin - 600, end + 600))
     with CallingTracker(site, world=Shaken(begin, end)) as tracker:
         tracker.places.cell = None

@@ -1,7 +1,9 @@
 """Whatever happens on the way: the gateway holds what the sensors answered, byte by byte again."""
 
 import contextlib
+import functools
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +14,14 @@ import pytest
 from coldtrail_simulator.clock import US_PER_S
 from coldtrail_simulator.report.report import Evidence
 from coldtrail_simulator.shipment.shipment import Shipment
+from tests.support.extent import slice_or_all
 from tests.support.host import full_load
 from tests.support.trackers.journeys import evidence, sealed_blocks, travel
 
 INTERVAL_S = 300
 ALARM_INTERVAL_S = 120
 ALARM_START = 5
+SEEDS = {"flight_15h": 7, "broker_outage": 7, "gateway_killed": 7, "power_cuts": 11}
 
 
 def powered(shipment: Shipment) -> list[tuple[float, float]]:
@@ -78,9 +82,17 @@ def check_the_alarm_comes_first(shipment: Shipment, held: Evidence) -> None:
         assert any(abs(later - earlier - gap) < 1.5 for gap in expected), (earlier, later)
 
 
+@pytest.fixture(scope="module")
+def travelled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Shipment]:
+    """Return a function that runs a story once, without further load."""
+    return functools.cache(
+        lambda name: travel(name, SEEDS[name], tmp_path_factory.mktemp(name) / "out")
+    )
+
+
 @pytest.mark.parametrize("name", ["flight_15h", "broker_outage", "gateway_killed"])
-def test_everything_arrives_and_the_same_seed_gives_the_same_bytes(name: str, tmp_path: Path):
-    idle = travel(name, 7, tmp_path / "idle")
+def test_everything_arrives(travelled: Callable[[str], Shipment], name: str):
+    idle = travelled(name)
     held = evidence(idle)
     comparison = held.comparison()
     assert comparison.complete, comparison
@@ -90,13 +102,10 @@ def test_everything_arrives_and_the_same_seed_gives_the_same_bytes(name: str, tm
         assert comparison.taken == expected_samples(idle)
     assert held.chain_ok, held.verdict
     assert all(idle.confirms(int(row["block"])) for row in held.rows)
-    with full_load():
-        busy = travel(name, 7, tmp_path / "busy")
-    assert sealed_blocks(busy) == sealed_blocks(idle)
 
 
-def test_power_cuts_cost_at_most_the_sample_in_progress(tmp_path: Path):
-    idle = travel("power_cuts", 11, tmp_path / "idle")
+def test_power_cuts_cost_at_most_the_sample_in_progress(travelled: Callable[[str], Shipment]):
+    idle = travelled("power_cuts")
     cuts = len(idle.of("power-off"))
     assert cuts == 20
     held = evidence(idle)
@@ -110,8 +119,16 @@ def test_power_cuts_cost_at_most_the_sample_in_progress(tmp_path: Path):
         assert any(0 <= off - missing < 1.0 for off in offs), missing
     assert expected_samples(idle) - cuts <= comparison.stored <= expected_samples(idle)
     assert held.chain_ok, held.verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", slice_or_all(["gateway_killed"], list(SEEDS)))
+def test_the_same_seed_gives_the_same_bytes_under_full_load(
+    travelled: Callable[[str], Shipment], name: str, tmp_path: Path
+):
+    idle = travelled(name)
     with full_load():
-        busy = travel("power_cuts", 11, tmp_path / "busy")
+        busy = travel(name, SEEDS[name], tmp_path / "busy")
     assert sealed_blocks(busy) == sealed_blocks(idle)
 
 

@@ -1,14 +1,14 @@
 """Three mild days: no alarm but the opened box, whatever the weather and sensors' noise do."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from coldtrail_simulator.world.scenario import Door
+from tests.support.extent import slice_or_all
 from tests.support.trackers.journeys import evidence, travel
 
-SEEDS = int(os.environ.get("COLDTRAIL_SEEDS", "6"))  # `make torture` runs 20
+SEEDS = slice_or_all(3, 20)
 
 
 @pytest.mark.parametrize("seed", range(100, 100 + SEEDS))

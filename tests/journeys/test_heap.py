@@ -9,8 +9,9 @@ from coldtrail_simulator.shipment import shipment
 from coldtrail_simulator.world import scenario
 from tests.bench import heap
 
-# DESIGN's bound. A stack that happens to look like pointers may cost the interpreter some more.
-FIRMWARE_KIB = 96
+# What is asked for is 93.5. A stack that happens to look like pointers may cost the interpreter a
+# KiB more than it did when the figure in tests/README.md was measured.
+FIRMWARE_KIB = 93
 HOURS = 2.2  # the call after the boot and two hourly ones
 
 

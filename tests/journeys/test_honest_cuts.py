@@ -82,7 +82,6 @@ def uncut() -> int:
     return tracker.operations
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tear", Tear)
 def test_no_cut_between_seal_and_publish_is_a_fork(tear: Tear):
     cuts = uncut()

@@ -54,6 +54,7 @@ def test_the_call_comes_after_the_rise_and_half_a_day_before_the_twins_breach(
     assert called == pytest.approx(summary["called_at_h"], abs=0.051)
     assert breach == pytest.approx(summary["twin_breach_at_h"], abs=0.051)
     assert ahead == pytest.approx(breach - called, abs=0.11)
+    assert "trend alarm on payload\n" in said
 
 
 def test_the_product_never_leaves_its_range_and_the_twins_does(told: tuple[str, Path]):

@@ -200,7 +200,7 @@ def test_a_tracker_has_its_own_topics_and_no_other(broker: Broker, work: Path) -
         writer = client(broker, folder, (folder / "client.pem", folder / "client.key"), number)
         writer.loop_start()
         until(writer.is_connected)
-        writer.publish(topic, b"of the tracker", 1).wait_for_publish(5)
+        writer.publish(topic, b"of the tracker", 1).wait_for_publish()
         writer.disconnect()
         writer.loop_stop()
     for topic in (f"{other}command", f"{own}up", f"{PREFIX}gateway/main", *down):

@@ -10,11 +10,11 @@ from coldtrail_simulator.clock import US_PER_MS, US_PER_S
 from coldtrail_simulator.renode.emulation import Emulation
 from coldtrail_simulator.services.process import free_port
 from tests.renode.emulated import Terminal
+from tests.support.host import PATIENCE_S
 from tests.support.trackers.rig import Still
 
 PROMPT = ">>> "
 STEP_US = 5 * US_PER_MS
-REAL_LIMIT_S = 60
 SCRATCH = 0xFF000
 """The last page of the volume, which an almost empty file system does not use."""
 
@@ -85,11 +85,11 @@ class Chip:
     def prompt_should_come(self, limit_s: float = 5) -> str:
         """Wait for the prompt and return what was said before it."""
         end_us = self._emulation.clock.now_us + round(limit_s * US_PER_S)
-        real_s = time.monotonic() + REAL_LIMIT_S
+        real_s = time.monotonic() + PATIENCE_S
         while not self._terminal.text.endswith(PROMPT):
             said = self._terminal.text
             assert self._emulation.clock.now_us < end_us, f"no prompt; it has said {said!r}"
-            assert time.monotonic() < real_s, f"no prompt in {REAL_LIMIT_S} s; {said!r}"
+            assert time.monotonic() < real_s, f"no prompt in {PATIENCE_S:.0f} s; {said!r}"
             self._emulation.run(self._emulation.clock.now_us + STEP_US)
         said, self._terminal.text = self._terminal.text, ""
         return said
@@ -204,7 +204,7 @@ class Chip:
 
     def prompt_after_the_cut(self) -> None:
         """Wait until power was cut and the chip is back."""
-        real_s = time.monotonic() + REAL_LIMIT_S
+        real_s = time.monotonic() + PATIENCE_S
         while not self._is_cut:
             assert time.monotonic() < real_s, "nothing was written"
             self._emulation.run(self._emulation.clock.now_us + STEP_US)

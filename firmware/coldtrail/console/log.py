@@ -22,6 +22,7 @@ import struct
 from micropython import const
 
 from coldtrail.contract import cbor
+from memory import forget
 
 # Constants of records.py, repeated so that the compiler can inline them.
 _BLOCK = const(28)
@@ -72,30 +73,31 @@ def _number(word, most=0xFFFFFFFF):
 
 
 async def _records(console, log, first, last):
-    # Read one record at a time: a record written meanwhile makes a view invalid.
-    for number in range(max(first, log.first), min(last, log.next - 1) + 1):
-        try:
-            kind, payload = log.read(number)
-            fields = _fields(kind, payload)
-        except (LookupError, OSError) as error:
-            await console.row("%9d  %s" % (number, error), ("record", number), ("fields", None))
-            continue
-        name = _TYPES[kind]
-        text = "%9d  %-15s %s" % (number, name, " ".join([str(field) for field in fields]))
-        await console.row(text, ("record", number), ("type", name), ("fields", fields))
+    from coldtrail.console import fields
+
+    try:
+        # Read one record at a time: a record written meanwhile makes a view invalid.
+        for number in range(max(first, log.first), min(last, log.next - 1) + 1):
+            try:
+                kind, payload = log.read(number)
+                text, pairs = fields.row(kind, _values(kind, payload))
+            except (LookupError, OSError) as error:
+                await console.row("%9d  %s" % (number, error), ("record", number), ("type", None))
+                continue
+            text = "%9d  %-15s %s" % (number, _TYPES[kind], text)
+            await console.row(text, ("record", number), ("type", _TYPES[kind]), *pairs)
+    finally:
+        del fields
+        forget("coldtrail.console", "fields")
 
 
-def _fields(kind, payload):
+def _values(kind, payload):
     if kind == _BLOCK:
         number, last, flags = struct.unpack_from(_BLOCK_HEAD, payload)
         return [number, last, flags, len(payload) - _BLOCK_HEAD_SIZE]
     if kind == _CHECKPOINT:
         return [len(payload)]
-    return [_plain(field) for field in cbor.decode(payload)]
-
-
-def _plain(field):
-    return field.hex() if isinstance(field, bytes) else field
+    return cbor.decode(payload)
 
 
 async def _export(console, log, first):

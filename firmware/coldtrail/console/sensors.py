@@ -20,11 +20,16 @@ _POINTS = const(8)
 
 def _reading(console):
     """Measure as for a sample; only a motion event that was pending is logged."""
+    from coldtrail import sample
+
     tracker = console.session.tracker
-    reading = sampler.read(console.port, sampler.repeats())
+    reading = sampler.read(console.port, [])
     # The accelerometer may hold an event for the next sample, which would be lost with its driver.
-    tracker.record_motion(tracker.rounded_now())
+    sample.record_motion(tracker, tracker.rounded_now())
     console.port.release_all()
+    del sample
+    forget("coldtrail", "sample")
+    forget("coldtrail.sensing", "sampler")  # this module has it until it is given back itself
     return reading
 
 

@@ -7,13 +7,13 @@ nor read.
 
 from micropython import const
 
-UINT = const(0x00)
-NINT = const(0x20)
+_UINT = const(0x00)
+_NINT = const(0x20)
 BYTES = const(0x40)
-TEXT = const(0x60)
-ARRAY = const(0x80)
-MAP = const(0xA0)
-TAG = const(0xC0)
+_TEXT = const(0x60)
+_ARRAY = const(0x80)
+_MAP = const(0xA0)
+_TAG = const(0xC0)
 _FALSE = const(0xF4)
 _TRUE = const(0xF5)
 NULL = const(0xF6)
@@ -70,7 +70,7 @@ class Encoder:
         return memoryview(self.buffer)[: self.length]
 
     def head(self, major, argument):
-        """Write a head: major type (UINT to TAG) and argument, 0 to 2**64 - 1."""
+        """Write a head: major type (0x00 to 0xC0) and argument, 0 to 2**64 - 1."""
         if argument < 0 or argument >> 64:
             raise CborError("%d is beyond 64 bits" % argument)
         following = head_size(argument) - 1
@@ -94,9 +94,9 @@ class Encoder:
     def int(self, value):
         """Write an integer, -2**64 to 2**64 - 1."""
         if value < 0:
-            self.head(NINT, -1 - value)
+            self.head(_NINT, -1 - value)
         else:
-            self.head(UINT, value)
+            self.head(_UINT, value)
 
     def bytes(self, value):
         """Write a byte string."""
@@ -106,20 +106,20 @@ class Encoder:
     def text(self, value):
         """Write a text string."""
         value = value.encode()
-        self.head(TEXT, len(value))
+        self.head(_TEXT, len(value))
         self.raw(value)
 
     def array(self, count):
         """Begin an array of `count` items."""
-        self.head(ARRAY, count)
+        self.head(_ARRAY, count)
 
     def map(self, count):
         """Begin a map of `count` pairs; the caller writes its keys in ascending order."""
-        self.head(MAP, count)
+        self.head(_MAP, count)
 
     def tag(self, number):
         """Tag the item that follows."""
-        self.head(TAG, number)
+        self.head(_TAG, number)
 
     def null(self):
         """Write null."""
@@ -144,7 +144,7 @@ class Encoder:
         elif isinstance(value, dict):
             self.map(len(value))
             for key in sorted(value):
-                self.head(UINT, key)
+                self.head(_UINT, key)
                 self.item(value[key])
         else:
             raise CborError("cannot encode %r" % type(value))
@@ -200,7 +200,7 @@ class _Decoder:
     def item(self, depth):
         initial = self.take(1)[0]
         major = initial & 0xE0
-        if major > MAP:
+        if major > _MAP:
             if initial == NULL:
                 return None
             if initial == _TRUE:
@@ -209,27 +209,27 @@ class _Decoder:
                 return False
             raise CborError("tag, float or simple value 0x%02x" % initial)
         argument = self.argument(initial & 0x1F)
-        if major == UINT:
+        if major == _UINT:
             return argument
-        if major == NINT:
+        if major == _NINT:
             return -1 - argument
         if major == BYTES:
             return bytes(self.take(argument))
-        if major == TEXT:
+        if major == _TEXT:
             return _text(self.take(argument))
         if depth == 0:
             raise CborError("nested too deeply")
         # Each element takes at least one byte. Check before a list is allocated for a false count.
         if argument > len(self.buffer) - self.at:
             raise CborError("ends within an item")
-        if major == ARRAY:
+        if major == _ARRAY:
             return [self.item(depth - 1) for _ in range(argument)]
         pairs = {}
         previous = -1
         for _ in range(argument):
             initial = self.take(1)[0]
             key = self.argument(initial & 0x1F)
-            if initial & 0xE0 != UINT or key <= previous:
+            if initial & 0xE0 != _UINT or key <= previous:
                 raise CborError("map keys are not ascending unsigned integers")
             previous = key
             pairs[key] = self.item(depth - 1)

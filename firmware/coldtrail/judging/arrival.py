@@ -1,16 +1,16 @@
-"""The end of a journey: what began as the box was opened for good is no alarm of the shipment.
+"""Arrival: alarms that begin when the receiver opens the box are no alarms of the shipment.
 
 Whoever receives a box opens it first and then holds the button, so light, shock and tilt alarms
-begin shortly before the shipment stops. The profile says how shortly: its `arrival_window`. Such
-an alarm is recorded at once and *held* so long. If the shipment is stopped meanwhile, the alarm
-ends with cause 5, arrival, and the verdict is what it was before. If not, it is told as any other
-is: the call comes when the window is over. It is not made before and then withdrawn, because
-nobody can take back a call at two in the morning; a theft is told that much later, not left out.
+begin shortly before the shipment stops. The profile's `arrival_window` says how shortly. Such an
+alarm is recorded at once and *held* for this time. If the shipment is stopped meanwhile, the alarm
+ends with cause 5, arrival, and the verdict is what it was before. If not, the tracker calls when
+the window is over. It does not call earlier and withdraw the alarm later, because nobody can take
+back a call at two in the morning. A theft is reported with this delay.
 
-Temperature, humidity and battery are never held. Nor does anything stay held over a boot, when
-nobody can say how long ago it began; over other rules; or once somebody has acknowledged it.
+Temperature, humidity and battery alarms are never held. An alarm is no longer held after a boot,
+because its age is then unknown, after a change of the rules, and after an acknowledgement.
 
-Imported while there is something to hold, and given back.
+The module is imported while an alarm is held, and unloaded afterwards.
 """
 
 from micropython import const
@@ -27,17 +27,17 @@ _ACKNOWLEDGE = const(2)
 _DONE = const(1)
 _END_BY_ARRIVAL = const(5)
 
-# Light, acceleration (tilt), shock and free fall: what hands do to a box.
+# Hands that open a box change light, acceleration (tilt), shock and free fall.
 _CHANNELS = const(1 << 3 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9)
-_MOST = const(8)  # held: whoever shakes a box more often does not unpack it
+_MOST = const(8)  # alarms held at once: more of them do not come from unpacking
 
 _LATCHED = const(8)  # flag of a rule's state, see Engine.states
 
 
 def follow(state, kind, fields):
-    """Take a record into account, before the state does; return whether it begins what is held.
+    """Follow a record before the state applies it; return whether it begins an alarm to hold.
 
-    ``state.held``: [t, id of the rule, reading that met it] of each alarm, in their order.
+    ``state.held`` has [t, id of the rule, reading that met it] of each held alarm, oldest first.
     """
     window = state.profile.arrival_window
     if kind == _ALARM_START:

@@ -8,8 +8,8 @@ from micropython import const
 from coldtrail.contract.cbor import decode
 from coldtrail.sensing.sampler import SENSORS
 
-MAX_TREND_RULES = const(2)  # each takes up to 100 bytes of every checkpoint
-_EVENTS = (8, 9)  # event channels, which the accelerometer measures
+_MAX_TREND_RULES = const(2)  # each takes up to 100 bytes of every checkpoint
+_EVENTS = const((8, 9))  # event channels, which the accelerometer measures
 _MIN_BUCKETS = const(16)  # as in trend.py: each bucket of a window needs a sample
 
 # The smallest and the largest reading of each channel (firmware/ranges.toml).
@@ -122,8 +122,8 @@ def load(data):
     rules = tuple([_rule(rule, interval) for rule in _list(fields.get(7), "rules", 16)])
     if len({rule[0] for rule in rules}) != len(rules):
         raise ValueError("two rules of the profile have the same id.")
-    if sum(rule[1] == 4 for rule in rules) > MAX_TREND_RULES:
-        raise ValueError("the profile has more than %d trend rules." % MAX_TREND_RULES)
+    if sum(rule[1] == 4 for rule in rules) > _MAX_TREND_RULES:
+        raise ValueError("the profile has more than %d trend rules." % _MAX_TREND_RULES)
     required = _list(fields.get(8, []), "required channels", 10)
     urgent = _list(fields.get(11, []), "faults that call at once", 10)
     zone_start = _number(fields.get(12, 0), "zone start", 0, 1) == 1

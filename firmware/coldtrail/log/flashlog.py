@@ -1,8 +1,9 @@
-"""A ring log on raw NOR flash that loses nothing it once accepted; FLASHLOG.md has the layout.
+"""A ring log on raw NOR flash that loses no record it has accepted; FLASHLOG.md has the layout.
 
-Two ideas carry it. No word is programmed again to mend it: what may be torn is written anew on
-words never touched, and of two records the later one counts. And a sector's header is programmed
-last, when all it vouches for has been read back, so that a sector is wholly there or not at all.
+Two rules protect it. First, no word is programmed again to repair it: a record that may be torn is
+written again on unused words, and of two records with one number the later one counts. Second, the
+header of a sector is programmed last, when the content has been read back, so that a sector is
+either complete or not there.
 """
 
 from errno import EIO
@@ -19,7 +20,7 @@ _SPARE = const(3)  # as in sectors.py
 
 
 class LogFull(OSError):
-    """Only records that were not released could make room."""
+    """The log is full: only records that are not released yet could make room."""
 
     def __init__(self):
         super().__init__(_ENOSPC, "the log is full of unreleased records")
@@ -61,7 +62,7 @@ class Log(Ring):
             self._advance(False)
         while True:
             offset = self.end
-            self.end = self.size  # should this fail, nothing more is written here
+            self.end = self.size  # after a failure nothing more is written to this sector
             if self.sectors.write(self.head, offset, self.next, kind, payload):
                 break
             self._advance(True)
@@ -75,7 +76,7 @@ class Log(Ring):
         self.released = max(self.released, min(sequence, self.next))
 
     def _advance(self, moving):
-        """Open the next sector: for what comes, or ``moving`` the head out of a failing one."""
+        """Open the next sector for new records or, with ``moving``, to replace a failing head."""
         old = self.head
         sector = old
         while True:
@@ -99,11 +100,11 @@ class Log(Ring):
             self.next = first + 1
 
     def _make_room(self, start):
-        """Return a free sector from ``start`` on that has three more behind it.
+        """Return a free sector from ``start`` on that is followed by three more.
 
-        A mount after a power cut has the next one to fall back on, and one is free even then: what
-        is erased never is what the newest header still calls part of the log. The third is for two
-        sectors that turn out bad in one mount.
+        A mount after a power cut may need the next one, and then one must still be free, because a
+        sector that the newest header calls part of the log is never erased. The third one serves
+        when two sectors turn out bad in one mount.
         """
         while True:
             found = []
@@ -118,7 +119,7 @@ class Log(Ring):
                 return found[0]
             if self.tail == self.head:
                 raise LogFull
-            # Give up the oldest sector: for good once the next header says where the log begins.
+            # The oldest sector is given up for good when the next header states the new beginning.
             tail, first = self.next_live(self.tail)
             if first > self.released and not self.overwrite:
                 raise LogFull
@@ -127,10 +128,10 @@ class Log(Ring):
             self.first = first
 
     def _disown(self, sector):
-        """See to it that a sector to be erased is no part of the log any more.
+        """Make sure that a sector that will be erased is no longer part of the log.
 
-        Only where sectors failed in a mount with the log full is it still one: then the second
-        copy of the head's header says where the log begins now.
+        It still is only when sectors have failed in a mount of a full log. The second copy of the
+        head's header then states where the log begins now.
         """
         head = self.head
         if head >= 0 and (sector - head - 1) % self.count >= self.reach and not self.settled:
@@ -161,13 +162,13 @@ class Log(Ring):
     # ---- mount ----
 
     def mount(self, hint=None):
-        """Find the end of the log, and settle for good what a power cut may have left undecided.
+        """Find the end of the log, and decide for good what a power cut has left undecided.
 
-        ``hint``: what ``hint`` returned before a deep sleep through which the flash kept its
-        power, or None. It is believed only when the flash stands exactly where it says: returns
-        whether it was. Raises OSError when the flash does not answer.
+        ``hint`` is what the method ``hint`` returned before a deep sleep in which the flash kept
+        its power, or None. It is used only when it agrees exactly with the flash; the return value
+        says whether it was used. Raises OSError when the flash does not answer.
 
-        The module that does it is needed no more afterwards: who is short of memory forgets it.
+        The caller may forget the module ``mounting`` afterwards to save memory.
         """
         from coldtrail.log import mounting
 
@@ -210,7 +211,7 @@ class Log(Ring):
             wanted = yield from self._records_from(sector, wanted, last)
 
     def _records_from(self, sector, wanted, last):
-        """Yield records until the oldest sector was given up meanwhile; return what is wanted."""
+        """Yield records of a sector; return the number of the next record that is wanted."""
         while wanted <= last:
             following, bound = self.next_live(sector)
             end = self.end if sector == self.head else self.size

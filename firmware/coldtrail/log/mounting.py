@@ -1,7 +1,7 @@
-"""How the flash log is mounted; FLASHLOG.md has the state machine.
+"""Mounts the flash log; FLASHLOG.md has the state machine.
 
-Needed once a wake: a module of its own, so that its memory can be given back. It works on the ring
-of a log and on its sectors.
+The module is needed once in a wake. It stands alone so that its memory can be freed. It works on
+the ring of a log and on its sectors.
 """
 
 import struct
@@ -19,7 +19,7 @@ _TRIES = const(3)
 
 
 def resume(ring, hint):
-    """Take the place a hint names if the flash agrees; return whether it does."""
+    """Take the position from a hint if the flash agrees with it; return whether it does."""
     sectors = ring.sectors
     size = struct.calcsize(HINT)
     if len(hint) != size + 4 or struct.unpack_from("<I", hint, size)[0] != crc32(hint[:size]):
@@ -53,13 +53,13 @@ def resume(ring, hint):
         return False
     if not _is_end(sectors, ring.head, ring.end):
         return False
-    # Nothing newer where the next sector would have been opened.
+    # The sector that would have been opened next must hold nothing newer.
     sector = ring.free(ring.after(ring.head))
     return sector >= 0 and sectors.header(sector)[0] in range(BLANK, opening)
 
 
 def _is_end(sectors, sector, offset):
-    """Whether neither a record nor a mount has gone beyond ``offset``."""
+    """Return whether neither a record nor a mount has written beyond ``offset``."""
     page = sectors.page
     rest = min((offset // page + 1) * page + HEAD, sectors.size) - offset
     return not rest or min(sectors.load(sector, offset, rest)) == 0xFF
@@ -69,7 +69,7 @@ def _is_end(sectors, sector, offset):
 
 
 def recover(ring):
-    """Find the end of the log; make what is found there certain."""
+    """Find the end of the log, and secure the last record."""
     for _ in range(_TRIES):
         record = _find_head(ring)
         if not record:
@@ -103,7 +103,7 @@ def _find_head(ring):
     for sector in (newest, second):
         if sector >= 0:
             opening, first, tail, wear = sectors.header(sector)
-            # A weak header may read otherwise than a moment ago.
+            # A weakly programmed header may read differently than a moment ago.
             record = opening > 0 and _last_record(ring, sector, first, sectors.size)
             if record:
                 ring.head = sector
@@ -114,12 +114,12 @@ def _find_head(ring):
                 ring.reach = (tail - sector - 1) % sectors.count
                 ring.next = record[1] + 1
                 return record
-            # Its opening was cut short: it never held anything.
+            # Power was cut while this sector was opened, so it never held a record.
     return None
 
 
 def _last_record(ring, sector, first, end):
-    """Return the last valid record before ``end``; note checkpoint and marks on the way."""
+    """Return the last valid record before ``end``; note the checkpoint and marks before it."""
     sectors = ring.sectors
     last = None
     ring.checkpoint_at = (-1, 0)
@@ -148,7 +148,7 @@ def _find_tail(ring):
 
 
 def _find_checkpoint(ring):
-    """Look further back when the head has none that can be read."""
+    """Search older sectors for a checkpoint when the head has none that can be read."""
     sectors = ring.sectors
     sector = ring.head
     while ring.checkpoint_at[0] < 0 and sector != ring.tail:
@@ -162,15 +162,15 @@ def _find_checkpoint(ring):
 
 
 def secure(ring, record):
-    """Make the last record, which may be weakly programmed, certain.
+    """Secure the last record, which may be weakly programmed.
 
-    Whatever follows it is void from now on: a copy on words never touched counts instead.
+    A copy on unused words replaces it, and everything between the two is void from now on.
     Returns False when the head turns out to hold no record at all.
     """
     sectors = ring.sectors
     head = ring.head
     if not ring.settled:
-        # The header may be as weak; its second copy has room of its own.
+        # The header may be weak as well. Its second copy has its own place.
         sectors.write_header(head, SECOND, ring.opening, ring.head_first, ring.tail, ring.wear)
         ring.settled = True
     end = sectors.behind(record[0], record[3])
@@ -185,7 +185,7 @@ def secure(ring, record):
     while record and ring.end == sectors.size:
         sector = ring.free(ring.after(sector))
         if sector < 0:
-            # Every sector kept free has failed in this one mount (FLASHLOG.md).
+            # Every spare sector has failed in this mount (FLASHLOG.md).
             break
         wear = ring.clear(sector)
         if wear:
@@ -204,8 +204,8 @@ def secure(ring, record):
 def _copy_last(ring, record, sector, offset):
     """Copy the head's last record; return it, and whether the copy is there.
 
-    A weak record may have been valid a moment ago and not be now: then the one before it is the
-    last.
+    A weak record may have been valid a moment ago and be invalid now. Then the record before it is
+    the last one.
     """
     sectors = ring.sectors
     done = None
@@ -218,10 +218,10 @@ def _copy_last(ring, record, sector, offset):
 
 
 def prepare(ring):
-    """See to it that what stands in the sector to be opened next can never be taken for more.
+    """Make sure that the sector to be opened next can never be taken for a part of the log.
 
-    Only a cut while it was opened, or a flash never used, leaves anything but a header older than
-    the head's.
+    It normally has a header older than the head's. Only a power cut while it was opened, or a new
+    flash, leaves something else.
     """
     sectors = ring.sectors
     sector = ring.head
@@ -233,10 +233,10 @@ def prepare(ring):
         if 0 <= state < max(1, ring.opening):
             return
         if state == INVALID and _holds_copies(sectors, sector):
-            sectors.zero(sector, 0, SECOND)  # void before it is erased
+            sectors.zero(sector, 0, SECOND)  # a header that is void cannot survive half an erase
         if state == BLANK and _is_new(sectors, sector):
-            # As good as new. The header of an opening that left no trace cannot come back through
-            # this one.
+            # The sector is as good as new. Should an interrupted opening have left an unreadable
+            # header, the header programmed below prevents that it becomes readable again.
             wear = ring.erase_count(sector)
         else:
             wear = ring.clear(sector)
@@ -253,20 +253,20 @@ def prepare(ring):
 
 
 def _is_new(sectors, sector):
-    """Whether a sector is as good as never used; where programs are limited none is."""
+    """Return whether a sector is as good as new; none is on a flash with limited programs."""
     return not sectors.limited and sectors.is_blank(sector)
 
 
 def _mark(sectors, sector, end, last):
-    """Mark every page that begins behind ``end`` up to the page at ``last``, with zeros.
+    """Mark, with zeros, every page that begins behind ``end``, up to the page at ``last``.
 
-    Done in order and by every mount alike, whatever it sees there: one that was cut short has
-    left nothing beyond the first page that shows no mark, and repeating it harms nothing.
+    Every mount does this in order and for all these pages. A mount that was interrupted has left
+    nothing behind the first page without a mark, and repeating a mark does no harm.
     """
     page = sectors.page
     start = (end + page - 1) // page * page
     if start == end and min(sectors.load(sector, start, page)) != 0xFF:
-        start += page  # the length of what was begun there still is needed
+        start += page  # the length of the record that was begun there is still needed
     for offset in range(start, last + 1, page):
         sectors.zero(sector, offset, HEAD)
         if max(sectors.load(sector, offset, HEAD)):
@@ -275,7 +275,7 @@ def _mark(sectors, sector, end, last):
 
 
 def _is_marked(sectors, sector, offset):
-    """Whether a mount has written this record, on a page it had marked as its own."""
+    """Return whether a mount has written this record, on a page that the mount had marked."""
     return (
         offset % sectors.page == HEAD
         and offset > DATA
@@ -284,7 +284,7 @@ def _is_marked(sectors, sector, offset):
 
 
 def _untouched(sectors, sector, offset):
-    """Return the first page of a sector behind ``offset`` that no torn program can be in."""
+    """Return the first page behind ``offset`` that no interrupted program can have touched."""
     page = sectors.page
     end = max(offset + 1, _claimed(sectors, sector, offset))
     while offset < sectors.size:
@@ -301,9 +301,10 @@ def _untouched(sectors, sector, offset):
 
 
 def _claimed(sectors, sector, offset):
-    """Return the end of what a record at ``offset`` may have touched.
+    """Return the end of the bytes that a record at ``offset`` may have touched.
 
-    Pages are programmed in order: its length is true, or nothing behind its first page is.
+    Pages are programmed in order. So either the length of the record can be trusted, or nothing
+    behind its first page was programmed.
     """
     if offset + HEAD <= sectors.size:
         view = sectors.load(sector, offset, HEAD)
@@ -314,7 +315,7 @@ def _claimed(sectors, sector, offset):
 
 
 def _holds_copies(sectors, sector):
-    """Whether a head was being moved here: half erased it must not look whole."""
+    """Return whether a head was being moved here; half erased it must not look complete."""
     view = sectors.load(sector, DATA, HEAD)
     behind = sectors.behind(DATA, view[0] | (view[1] & 7) << 8)
     number = view[2] | view[3] << 8

@@ -1,4 +1,4 @@
-"""The log and the state that follows from it: every record goes through here."""
+"""The log and the state that follows from it; every record goes through this module."""
 
 import binascii
 import struct
@@ -29,22 +29,22 @@ _BLOCK_HEAD = "<IIB"
 
 _RETAINED_FORMAT = 3
 
-# Sectors kept back from samples, beside those that sealing takes: for faults and alarms, for
-# confirmations, and for a sector that fails.
+# Samples may not use these sectors, nor those that sealing needs. They serve faults and alarms,
+# confirmations, and the replacement of a sector that fails.
 _RESERVE = const(3)
 
 _RANGES = const(16)  # of blocks confirmed beyond the watermark
 
-# Types that a full log does not take: what it says of itself, boots, blocks, confirmations and
-# whatever people do lead out of it or are few.
+# A full log does not accept these types. It accepts boots, faults of the log, blocks,
+# confirmations and what people do, because these are few or help to make room.
 _MEASURED = const(1 << 1 | 1 << 2 | 1 << 4 | 7 << 14 | 31 << 18)  # 14 to 16, 18 to 22
 
 
 class Recorder:
     """Appends records and folds them into the state in one step.
 
-    What is kept over deep sleep in RTC memory is only a hint: it is used when its CRC holds and
-    the log, checked against the flash, stands exactly where the hint says.
+    The RTC memory keeps only a hint over deep sleep. It is used when its CRC is right and the log
+    on the flash ends exactly where the hint says.
     """
 
     def __init__(self, nor, profile, identity, retained=b""):
@@ -55,8 +55,8 @@ class Recorder:
         """
         self.profile = profile
         self.identity = identity
-        self.extra = None  # the tracker's own few words, kept with the hint
-        self.boot = []  # [cause, counter] of a boot that the log does not hold yet
+        self.extra = None  # a few values of the tracker, which are kept with the hint
+        self.boot = []  # [cause, counter] of a boot that is not in the log yet
         from coldtrail.log import restoring
 
         hint = restoring.checked(retained, _RETAINED_FORMAT)
@@ -75,17 +75,18 @@ class Recorder:
         return cbor.encode(self.state.save())
 
     def retain(self):
-        """Return what the RTC memory is to keep over a deep sleep, under 2 KiB."""
+        """Return the bytes that the RTC memory must keep over a deep sleep, less than 2 KiB."""
         body = cbor.encode(
             [_RETAINED_FORMAT, self.log.hint(), self.state.save(), self.extra, self.boot]
         )
         return struct.pack("<I", binascii.crc32(body)) + body
 
     def record(self, kind, fields):
-        """Append one record, durable on return, and fold it in; return whether it was accepted.
+        """Append one record and apply it to the state; return whether it was accepted.
 
-        ``fields``: the record's CBOR array. What is measured is not accepted by a log full of
-        unconfirmed data. Raises OSError when the flash does not answer.
+        The record is on the flash when the method returns. ``fields`` is the record's CBOR array.
+        A log that is full of unconfirmed data accepts no measurements. Raises OSError when the
+        flash does not answer.
         """
         state = self.state
         if kind == _SAMPLE:
@@ -101,17 +102,18 @@ class Recorder:
             return False
         lost = self.log.first - max(state.release, state.given_up)
         if lost > 0 and self.profile.overwrite:
-            # Before the next record: a loss is said where it happened.
+            # The loss is recorded before the next record, at the place where it happened.
             self.record(_LOG_GAP, [state.last or 0, _OVERWRITTEN, lost])
         return True
 
     def _watch_room(self, t):
-        """Say so when there is little room left for what is not confirmed, or none."""
+        """Record a fault when there is little or no room left for unconfirmed data."""
         if self.state.full:
             return
         left, near = self._left(), self.state.stands(_SUBJECT_LOG, _NEARLY_FULL)
         full = left < 0 and not self.profile.overwrite
-        # One more to end it: sealing moves the border by a sector.
+        # The fault ends with one sector more than it begins, because sealing moves the border by
+        # one.
         if near != (not full and (left - near) * 10 < self.log.count):
             self.record(_FAULT, [t, _SUBJECT_LOG, _NEARLY_FULL, int(not near)])
         if full:
@@ -127,29 +129,29 @@ class Recorder:
         return not self.state.full or self._left() > 0
 
     def resume(self, t):
-        """Accept samples again if they were not; ``t``: now, in seconds since boot."""
+        """Accept samples again after a full log; ``t`` is now, in seconds since boot."""
         if self.state.full:
             self.record_gap(t)
             self.record(_FAULT, [t, _SUBJECT_LOG, _FULL, 0])
 
     def record_gap(self, t):
-        """Record how many samples were due until ``t`` and not accepted.
+        """Record how many samples were due until ``t`` and were not accepted.
 
-        After a boot that had to wait, at least so many.
+        After a boot that had to wait, the true number may be greater.
         """
         state = self.state
         if state.full and state.shipment is not None and not state.stopping:
-            # But for the one that is due now.
+            # The sample that is due now does not count.
             due = t if state.last is None else t - state.last - 1
             lost = max(1, due // state.interval)
             self.record(_LOG_GAP, [state.last or 0, _NOT_ACCEPTED, lost])
 
     def append(self, kind, payload):
-        """Append one record and fold it in; raises LogFull, OSError."""
+        """Append one record and apply it to the state; raises LogFull, OSError."""
         self.state.apply(self.log.append(kind, payload), kind, memoryview(payload))
 
     def settle(self):
-        """Write the alarm events that the samples in the log have called for."""
+        """Write the alarm events that follow from the samples in the log."""
         owed = self.state.owed
         while owed:
             change, index = owed[0][0], owed[0][1]
@@ -164,9 +166,9 @@ class Recorder:
                 return
 
     def seal(self):
-        """Seal every record that is in no block yet, in as many blocks as it takes.
+        """Seal every record that is in no block yet, in as many blocks as needed.
 
-        What a full log has no room for stays for the next time.
+        When the log has no room for a block, its records wait for the next time.
         """
         from coldtrail.log import sealing
 
@@ -200,11 +202,11 @@ class Recorder:
             raise OSError(str(error))
 
     def confirm(self, document):
-        """Apply a confirmation whose MAC holds; return whether it released anything.
+        """Apply a confirmation whose MAC is right; return whether it released anything.
 
-        ``document``: (chain, watermark, hash, ranges, unix, ms). The tracker only ever adds: a
-        document of another chain, one that names another hash for the watermark block, or one
-        that knows less, releases nothing.
+        ``document`` is (chain, watermark, hash, ranges, unix, ms). A confirmation can only add to
+        what is confirmed. One of another chain, one with another hash for the watermark block, and
+        one that confirms less release nothing.
         """
         state = self.state
         chain, watermark, digest, ranges = document[:4]
@@ -215,7 +217,7 @@ class Recorder:
         proven = watermark == state.watermark
         if proven and ranges == state.ranges:
             return False
-        # A block that cannot be read any more can never be confirmed: it holds up nothing.
+        # A block that can no longer be read can never be confirmed. It must not block the others.
         release, pending = state.release, 0
         for sequence, kind, payload in self.log.records(release):
             if kind != _BLOCK:
@@ -235,15 +237,15 @@ class Recorder:
         if not proven:
             return False
         self.log.release(release)
-        # Not accepted only by a full log: the gateway says it again, and more of it.
+        # Only a full log refuses the record. The gateway will confirm the same blocks again.
         return self.record(_CONFIRMED, [watermark, ranges, release, pending])
 
 
 def _beyond(watermark, ranges):
-    """Return the ranges joined, as far as they lie beyond the watermark.
+    """Return the ranges beyond the watermark, joined; of too many, the newest.
 
-    The newest ones: the log gives up its oldest blocks first, and what was given up leaves a hole
-    that nobody fills.
+    The newest are kept because the log gives up its oldest blocks first. A block that was given up
+    leaves a gap that is never filled.
     """
     joined = []
     for first, last in sorted(ranges):

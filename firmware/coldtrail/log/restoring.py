@@ -1,4 +1,4 @@
-"""How a recorder comes back to its state, once a wake: by a hint, or by what the log holds."""
+"""Restores the state of a recorder, once in a wake, from a hint or from the log."""
 
 import binascii
 import os
@@ -8,7 +8,7 @@ from coldtrail.contract import cbor
 
 
 def checked(retained, version):
-    """Return the list that ``Recorder.retain`` made bytes of; None for anything else."""
+    """Return the list that ``Recorder.retain`` has encoded; None for other bytes."""
     if len(retained) < 5:
         return None
     if struct.unpack_from("<I", retained)[0] != binascii.crc32(retained[4:]):
@@ -23,7 +23,7 @@ def checked(retained, version):
 
 
 def replay(log, state):
-    """Fold the newest checkpoint and the records after it into an empty state."""
+    """Apply the newest checkpoint and the records after it to an empty state."""
     first = log.first
     if log.checkpoint is not None:
         state.load(cbor.decode(log.checkpoint))

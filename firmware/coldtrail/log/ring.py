@@ -1,7 +1,7 @@
 """The ring of a flash log: where it begins and ends, and which sectors are free.
 
-What is kept here is known by the last mount and by what was written since; FLASHLOG.md has the
-order of the writes.
+The last mount and the writes since then determine these values; FLASHLOG.md has the order of the
+writes.
 """
 
 import struct
@@ -34,7 +34,7 @@ class Ring:
         self.reset()
 
     def reset(self):
-        """Know nothing, as before a mount."""
+        """Forget everything, as before a mount."""
         self.sectors.forget()
         self.head = self.tail = -1
         self.opening = 0  # of the head: sectors are numbered as they are opened, from 1
@@ -45,7 +45,7 @@ class Ring:
         self.last = 0  # offset of the head's last record
         self.end = self.size  # offset of its next one
         self.released = 0
-        self.settled = False  # the head's header needs no second copy, or has one
+        self.settled = False  # whether the head's header has a second copy or needs none
         self.reach = 0  # sectors between head and tail as the head's header says
         self.checkpoint_at = (-1, 0)  # sector, offset
         self.checkpoint_sequence = 0
@@ -86,7 +86,8 @@ class Ring:
         header = self.sectors.header(sector)
         if header[0] >= 0:
             return header[3]
-        # Lost with a torn erase or never written: the ring wears evenly.
+        # The count was lost in a torn erase or never written. The ring wears evenly, so the head's
+        # count is close.
         return max(0, self.wear - 1) if sector > self.head else self.wear
 
     def span(self, sequence):
@@ -99,8 +100,9 @@ class Ring:
     def room(self):
         """Return how many more sectors can be filled before records are lost or refused.
 
-        At least so many, beside the three that stay free: sectors out of service all count as if
-        they lay among the free ones, and three quarters of the ring are enough said.
+        This is a lower bound and leaves out the three sectors that stay free. All sectors out of
+        service count as if they were among the free ones. When the log fills a quarter of the
+        ring or less, released records are not searched.
         """
         out = self.retired + self.unknown + 3
         held = (self.head - self.tail) % self.count + 1
@@ -119,7 +121,7 @@ class Ring:
         self.retired += 1
 
     def commit(self, sector, first, tail, wear, last, end):
-        """Make a filled sector the head; return whether its header is there."""
+        """Make a filled sector the head; return whether its header was programmed."""
         opening = self.newest + 1
         self.newest = opening
         if not self.sectors.write_header(sector, 0, opening, first, tail, wear):

@@ -1,4 +1,4 @@
-"""Seals records of the log into blocks. Imported for it, and given back."""
+"""Seals records of the log into blocks; imported for this work and unloaded afterwards."""
 
 import struct
 
@@ -15,7 +15,7 @@ _BLOCK_HEAD = "<IIB"
 
 
 def seal_one(recorder):
-    """Seal a block's worth of the records that are in no block; return whether there are more.
+    """Seal one block of the records that are in no block yet; return whether there are more.
 
     Raises LogFull, OSError.
     """
@@ -25,7 +25,7 @@ def seal_one(recorder):
     complete = True
     due = max(state.unsealed, log.first)
     for sequence, kind, payload in log.records(due):
-        missing += sequence - due  # what its CRC says is not what was written
+        missing += sequence - due  # records before it whose CRC is wrong
         due = sequence + 1
         if kind >= _INTERNAL:
             continue
@@ -46,7 +46,8 @@ def seal_one(recorder):
                 complete = False
                 break
         except ValueError:
-            # Its CRC holds, so this firmware wrote it; leaving it out beats sealing no more.
+            # The CRC is right, so the firmware wrote it wrongly. The block is sealed without it,
+            # because otherwise no block could be sealed any more.
             damaged += 1
         damaged += missing
         missing = 0
@@ -56,7 +57,7 @@ def seal_one(recorder):
     builder.sync = state.sync
     builder.urgent = state.urgent
     sealed = builder.seal(identity.uplink_key, identity.kid, identity.tracker)
-    builder = None  # what it has collected takes as much memory again
+    builder = None  # the collected columns take as much memory as the block
     flags = (_URGENT if state.urgent else 0) | (_COMPLETE if complete else 0)
     recorder.append(_BLOCK, struct.pack(_BLOCK_HEAD, state.number + 1, last, flags) + sealed)
     if damaged:

@@ -1,6 +1,6 @@
 """The sectors of a flash log on raw NOR: layout, headers and records; FLASHLOG.md describes it.
 
-Nothing here knows in which order sectors follow each other: that is the log's business.
+This module does not know in which order sectors follow each other; ring.py does.
 """
 
 import struct
@@ -9,12 +9,12 @@ from binascii import crc32
 from micropython import const
 
 CHECKPOINT = const(30)
-DATA = const(40)  # records begin here: behind the header and the room for its second copy
+DATA = const(40)  # records begin here, behind the header and the place of its second copy
 SECOND = const(20)  # length of a header, and place of its copy
 HEAD = const(8)  # length of a record's header, and of what marks a page as touched
 _SPARE = const(3)  # sectors that stay free behind the one being written
 
-# What a sector is when its header is none of this log.
+# The states of a sector whose header does not belong to this log.
 BLANK = const(-1)
 INVALID = const(-2)
 RETIRED = const(-3)
@@ -65,12 +65,12 @@ class Sectors:
 
     @property
     def max_payload(self):
-        """Bytes of the longest record: two copies of it, and what marks them, fit a sector."""
+        """Bytes of the longest record. Two copies of it, with their marks, fit into a sector."""
         return min(2047, self.size // 2 - DATA - HEAD)
 
     def forget(self):
-        """Keep nothing of what was read."""
-        self._at = self._have = 0  # what the window shows
+        """Forget all data that was read."""
+        self._at = self._have = 0  # the offset and the size of the data in the window
         self._known = -1  # sector whose header was read last
         self._header = None
 
@@ -133,7 +133,7 @@ class Sectors:
         if min(view) == 0xFF:
             state = BLANK
         elif sum(1 for byte in view if byte) <= _FEW:
-            state = RETIRED  # zeros, as far as such a sector still takes them
+            state = RETIRED  # zeros, except for bits that can no longer be programmed
         elif max(view[:SECOND]):
             # A single flipped bit must not hide a sector's worth of records.
             slot = view[:SECOND]
@@ -156,7 +156,7 @@ class Sectors:
         return opening, first, tail, wear
 
     def write_header(self, sector, at, opening, first, tail, wear):
-        """Program a header at offset ``at``, 0 or SECOND; return whether it is there."""
+        """Program a header at offset ``at``, 0 or SECOND; return whether it reads back right."""
         page = self._page
         struct.pack_into(
             _HEADER, page, 0, _MAGIC, _VERSION, self._geometry, wear, tail, opening, first
@@ -166,8 +166,8 @@ class Sectors:
         return self.load(sector, at, SECOND) == page[:SECOND]
 
     def retire(self, sector):
-        """Take a sector out of service for good, as far as it still can be programmed."""
-        # Not in one: while it is not sure that a header that may be valid is gone, the sector
+        """Take a sector out of service for good, as far as it can still be programmed."""
+        # This takes two programs. Until a header that may be valid is gone for sure, the sector
         # must look like one whose opening was torn.
         self.zero(sector, 0, SECOND)
         self.zero(sector, SECOND, DATA - SECOND)
@@ -187,9 +187,9 @@ class Sectors:
         return (HEAD + length + unit - 1) // unit * unit
 
     def behind(self, offset, length):
-        """Return where the record behind one of ``length`` at ``offset`` begins.
+        """Return where the record after one of ``length`` bytes at ``offset`` begins.
 
-        Never with the last byte of a page: the length shall stand on one page.
+        It never begins with the last byte of a page, so that its length is on one page.
         """
         end = offset + self.space(length)
         return end + 1 if (end + 1) % len(self._page) == 0 else end
@@ -209,7 +209,8 @@ class Sectors:
         ):
             return None
         view = self.load(sector, offset, HEAD + length)
-        # The upper half of the number is not stored: a record of another lap fails here.
+        # The upper half of the number is not stored, but the CRC covers it. So a record of another
+        # lap fails here.
         crc = crc32(view[HEAD:], crc32(view[:4], sequence >> 16))
         if crc != struct.unpack_from("<I", view, 4)[0]:
             return None
@@ -229,13 +230,13 @@ class Sectors:
                     low = view[at + 2] | view[at + 3] << 8
                     if (low - first) & 0xFFFF < _SPAN and 8 <= view[at + 1] < 0xF8:
                         found = self.parse(sector, offset + at, first)
-                        step = at + unit  # the window may show something else now
+                        step = at + unit  # the search reads from the window, which has changed
                         break
             offset += step
         return found
 
     def accepted(self, sector, first, wanted, end):
-        """Yield the records that count, from number ``wanted`` or before it."""
+        """Yield the records that no later one replaces, from number ``wanted`` or before it."""
         record = self.seek(sector, self._hop(sector, first, wanted, end), first, end)
         if record is None or record[1] != wanted:
             record = self.seek(sector, DATA, first, end)
@@ -247,8 +248,8 @@ class Sectors:
                 view = self.load(sector, offset, behind - offset + HEAD)
                 behind_low = view[-6] | view[-5] << 8
                 if behind_low != (sequence + 1) & 0xFFFF or not view[-7] >> 3:
-                    # Written behind it at once: accepted then. Else a later mount may have given
-                    # its number away.
+                    # A record written directly behind this one shows that this one was accepted.
+                    # Without it, a later mount may have given the number to another record.
                     after = self.seek(sector, behind, first, end)
                     if after is None:
                         behind = end
@@ -257,7 +258,7 @@ class Sectors:
             record = after or self.seek(sector, behind, first, end)
 
     def _hop(self, sector, first, wanted, end):
-        """Return where the record should be when all before it are whole."""
+        """Return where the record should be if all records before it are intact."""
         offset = DATA
         for sequence in range(first, wanted):
             if offset + HEAD > end:
@@ -269,7 +270,7 @@ class Sectors:
         return offset
 
     def write(self, sector, offset, sequence, kind, payload):
-        """Program a record and read it back; return whether it is there."""
+        """Program a record and read it back; return whether it reads back right."""
         length = len(payload)
         payload = memoryview(payload)
         head = bytearray(HEAD)
@@ -295,16 +296,16 @@ class Sectors:
             self._program(sector, offset + done, n)
             done += n
         self.load(sector, offset, HEAD + length, 0)
-        # The CRC read back is compared too: the one just written stands in `head`.
+        # The CRC that was read back is compared with the written one, which is still in `head`.
         return self.parse(sector, offset, sequence) == (offset, sequence, kind, length) and (
             self.load(sector, offset, HEAD) == head
         )
 
     def copy(self, source, record, sector, offset):
-        """Copy a record; return whether it is there, None when its source is not valid now."""
+        """Copy a record; return whether the copy is valid, None when its source no longer is."""
         at, sequence, kind, length = record
         if self.parse(source, at, sequence) != record:
             return None
-        # What was just found valid, not another reading of it, is what gets written.
+        # The bytes that were just found valid are written. A second read might differ.
         payload = self.load(source, at + HEAD, length)
         return self.write(sector, offset, sequence, kind, payload)

@@ -1,9 +1,9 @@
-"""What the tracker knows: a fold over the records of its log.
+"""The state of the tracker, which is computed from the records of its log.
 
-``State.apply`` is the only way anything changes, and it sees nothing but the record. So a state
-restored from a checkpoint plus the records after it equals the state that was lost, whether the
-RTC memory, the battery or the process went away; and what an alarm still owes the log (a sample
-was written, power failed before its alarm event was) comes out of the same fold.
+Only ``State.apply`` changes the state, and it sees nothing but the record. So a state restored
+from a checkpoint and the records after it equals the one that was lost with the RTC memory, the
+battery or the process. If power fails after a sample and before its alarm event, the same
+computation finds the missing event.
 """
 
 import struct
@@ -67,35 +67,35 @@ _SAVED = (
 
 
 class State:
-    """The fold. Attributes are read by everybody and written by ``apply`` alone."""
+    """The state. All modules may read its attributes; only ``apply`` writes them."""
 
     def __init__(self, profile, chain):
-        """Begin an empty state for a log just formatted: ``chain`` is its random id (8 bytes)."""
+        """Begin the state of a new log, whose random id is ``chain`` (8 bytes)."""
         self.profile = profile
         self.engine = Engine(profile.rules)
         self.chain = chain
         self.boot = 0
         self.boot_rtc = 0  # the chip's counter, in seconds, when this boot began
-        self.number = 0  # of the last sealed block
-        self.previous = bytes(16)  # its hash
+        self.number = 0  # the number of the last sealed block
+        self.previous = bytes(16)  # the hash of that block
         self.unsealed = 0  # sequence number of the first record in no block
         self.oldest = None  # t of the oldest sample in no block
         self.leading = 0  # sampling interval that led to the samples in no block
-        self.urgent = False  # a record in no block wants somebody to act
-        self.urgent_number = 0  # last block that carries such a record
+        self.urgent = False  # whether a record in no block needs a person to act
+        self.urgent_number = 0  # the last block with such a record
         self.watermark = 0  # blocks 1...watermark are confirmed
         self.ranges = []  # [from, to] confirmed beyond it
         self.release = 0  # sequence number before which the log may reuse space
         self.pending = 0  # sequence number of the first unconfirmed block, 0 when there is none
-        self.given_up = 1  # records before this sequence number are gone and said to be
+        self.given_up = 1  # the loss of records before this sequence number is recorded
         self.last = None  # t of the last sample
         self.sync = None  # (t, ms, unix, unix_ms, uncertainty_ms, source) of this boot
-        self.carried = None  # that of a boot before, of negative t, where the counter ran on
-        self.doubted = None  # the newest source of time that contradicts it, likewise
+        self.carried = None  # the sync of an earlier boot (t is negative) if the counter ran on
+        self.doubted = None  # the newest time, in the same form, that contradicts the clock
         self.shipment = None
         self.stopped = None  # the shipment that was stopped last: it is never started again
         self.judge_from = 0  # t from which samples are judged: before, the box may still be warm
-        self.faults = []  # 16 * subject + code, those that stand
+        self.faults = []  # 16 * subject + code of each fault that has not ended
         self.owed = []  # alarm changes that the log does not hold yet
         self.command = 0  # counter of the last command taken, refused or expired
         self.taken = None  # [counter, action, 1 once its effect is in the log] without an outcome
@@ -119,7 +119,7 @@ class State:
 
     @property
     def clock(self):
-        """The running clock: the sync that it goes by, or None."""
+        """The sync on which the running clock is based, or None."""
         return self.sync or self.carried
 
     @property
@@ -129,7 +129,7 @@ class State:
 
     @property
     def full(self):
-        """Whether the log stands full of unconfirmed data, so that nothing is sampled."""
+        """Whether the log is full of unconfirmed data, so that no samples are taken."""
         return self.stands(_SUBJECT_LOG, _FULL)
 
     def stands(self, subject, code):
@@ -148,7 +148,7 @@ class State:
         return any(first <= number <= last for first, last in self.ranges)
 
     def apply(self, sequence, kind, payload):
-        """Fold in one record; ``payload`` may be a memoryview and is not kept."""
+        """Apply one record; ``payload`` may be a memoryview and is not kept."""
         if kind == _BLOCK:
             self._sealed(sequence, payload)
             return
@@ -210,13 +210,13 @@ class State:
             self.watermark, self.ranges, self.release, self.pending = fields
 
     def unix(self, t):
-        """Return the Unix second at ``t``, in seconds since boot, by the clock; None without."""
+        """Return the Unix second at ``t`` (seconds since boot) by the clock; None without one."""
         clock = self.clock
         return None if clock is None else clock[2] + t - clock[0]
 
     def _synchronise(self, fields):
         source, before = fields[5], self.clock or fields
-        # Settled: who contradicted takes it back, or somebody else bears the clock out.
+        # The doubt is over when its source agrees again, or another source confirms the clock.
         if self.doubted and (source == self.doubted[5] or source != before[5]):
             self.doubted = None
         self.sync, self.carried = tuple(fields), None
@@ -258,7 +258,7 @@ class State:
         clock, doubted = self.clock, self.doubted
         self.carried = self.doubted = None
         if cause in (_POWER_ON, _BROWN_OUT) or passed < last:
-            # The chip's counter began anew: nobody knows how long the power was away.
+            # The chip's counter has restarted, so the duration of the power loss is unknown.
             self.engine.restart()
             passed = last
         else:
@@ -320,7 +320,7 @@ class State:
                 self.shipment = None
 
     def save(self):
-        """Return the state as what ``load`` takes, for a checkpoint or the RTC memory."""
+        """Return the state in the form that ``load`` takes, for a checkpoint or RTC memory."""
         saved = [_FORMAT, self.profile.digest, self.engine.save()]
         for name in _SAVED:
             saved.append(getattr(self, name))

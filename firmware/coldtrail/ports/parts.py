@@ -4,8 +4,9 @@ import time
 
 import machine
 from machine import Pin
+from micropython import const
 
-_PERIOD_US = 5  # half a clock period at 100 kHz, which every part on the bus supports
+_PERIOD_US = const(5)  # half a clock period at 100 kHz, which every part on the bus supports
 
 
 def make(port, chip, wiring):

@@ -1,25 +1,24 @@
 """Flight mode (event 12): in the air radio and GNSS are off, sampling and alarms go on.
 
-A planned leg (identity.cbor) is kept silent by the clock, from two minutes before it begins, so
-that a session under way is over by then, and for as long as the clock may be off. While a source
-of time contradicts the clock, the legs by either of them are silent. Without a clock nobody can
-tell whether a leg is under way, so the floor decides: in the air it shakes. Calls are made while
-it stands still. To be silent for as long as the plan could apply would be for ever, since a
-tracker that never calls never learns the time.
+In a planned leg (identity.cbor) the tracker is silent by the clock. The silence begins two minutes
+early, so that a session under way has ended, and it is longer at both ends by as much as the clock
+may be off. While a source of time contradicts the clock, the legs by both are silent. Without a
+clock nobody can tell whether a leg is under way, so the floor decides: in the air it shakes. The
+tracker calls while the floor stands still. It cannot stay silent for as long as the plan might
+apply, because a tracker that never calls never learns the time.
 
-A take-off that nobody has planned is seen by the accelerometer, where the profile wants it looked
-for (key 13): the floor shakes, and for 20 s it is pushed aside as only a take-off run and a climb
-do. Nothing is sent from that moment on. A quarter of an hour later the modem listens once
-(listen.py): a lorry on a bad road still finds cells, an aircraft finds none. Cells that come into
-view afterwards change nothing.
+The accelerometer detects a take-off that is not planned, if the profile asks for it (key 13): the
+floor shakes, and for 20 s it is pushed as only a take-off run and a climb do. Nothing is sent from
+that moment on. A quarter of an hour later the modem listens once (listen.py): a lorry on a bad
+road still finds cells, an aircraft finds none. Cells that appear later change nothing.
 
-It ends with the planned arrival; after a take-off once the floor has stood still for ten minutes,
-as no aircraft's does in the air, and so it does without a clock; at the latest after the time that
-the profile states, without a clock that of the longest planned leg, and where a boot in a planned
-leg has lost the clock, after what was left of that leg.
+Flight mode ends with the planned arrival. After a take-off, and without a clock, it ends when the
+floor has stood still for ten minutes, which no aircraft's does in the air. It ends at the latest
+after the time that the profile states; without a clock, after the time of the longest planned leg;
+when a boot in a planned leg has lost the clock, after the rest of that leg.
 
-Imported when there is something to look after, and given back. What stays is the state's
-``flight``, a fold of the log, and ``memory`` in the RTC memory.
+The module is imported when it is needed, and unloaded afterwards. Between wakes, the state keeps
+``flight``, which follows from the log, and the RTC memory keeps ``memory``.
 """
 
 import asyncio
@@ -41,10 +40,10 @@ _TASK = "flight"
 
 FREE = const(0)
 SILENT = const(1)
-LISTEN = const(2)  # silent, and to look for cells now
+LISTEN = const(2)  # silent, and the modem must look for cells now
 
 _MARGIN_S = const(120)
-_DRIFT = const(10)  # s that the counter takes to be 1 ms off, by the contract's 100 ppm
+_DRIFT = const(10)  # s in which the counter may drift by 1 ms: the contract's 100 ppm
 
 # Sums of the three axes' variances in mg^2. The sensor's own noise makes 75; what an aircraft's
 # engines and air do to its floor is several times 10 mg on each axis.
@@ -53,25 +52,25 @@ _SHAKING = const(300)
 # is turned is pushed by more.
 _PUSH_MG = const(100)
 _TURN_MG = const(450)
-_CLIMB_S = const(20)  # a lorry brakes and pulls away for less
+_CLIMB_S = const(20)  # a lorry brakes or accelerates for a shorter time
 _PACE_MS = const(2000)
 _STAND_S = const(600)
 _LOOKS = const(3)
 _LOOK_MS = const(200)
-_LISTEN_S = const(900)  # from the take-off: by then out of reach of the ground
+_LISTEN_S = const(900)  # after the take-off; an aircraft is then out of reach of cells
 
 # Memory.
-REST = const(0)  # (x, y, z) in mg as it stood still last, or None
-STOOD = const(1)  # since when it stands still, in seconds since boot, or None
-LISTENED = const(2)  # whether cells have been looked for since the take-off
+REST = const(0)  # (x, y, z) in mg when the floor last stood still, or None
+STOOD = const(1)  # since when the floor stands still, in seconds since boot, or None
+LISTENED = const(2)  # whether the modem has listened for cells since the take-off
 
 
 def look_after(port, recorder, memory, watchdog, while_sampling):
-    """Do what there is to do at a wake; return (silent, departure).
+    """Follow the flight at a wake; return (silent, departure).
 
-    silent: nothing may be sent. departure: when the next planned leg begins to be silent, in
-    seconds since boot, or None. ``while_sampling(coroutine)`` runs a coroutine while samples are
-    taken; without it there is no listening now.
+    silent: whether nothing may be sent. departure: when the silence of the next planned leg
+    begins, in seconds since boot, or None. ``while_sampling(coroutine)`` runs a coroutine while
+    samples are taken; without it the modem does not listen now.
     """
 
     def now():
@@ -98,7 +97,7 @@ def look_after(port, recorder, memory, watchdog, while_sampling):
         if asyncio.run(while_sampling(listen.hears(port.modem(), recorder.identity.pin))):
             heard(recorder, now())
         watchdog.done(_TASK)
-        forget("drivers.bg95", "listen", "pin", "power")
+        forget("drivers.bg95", "listen", "pin", "power_on", "power")
     return recorder.state.flight is not None, departure(recorder, now())
 
 
@@ -110,7 +109,8 @@ def follow(recorder, memory, now, read, pause):
     """
     state, profile, t = recorder.state, recorder.profile, now()
     if not memory:
-        # Who has booted in the air does not know what was heard, and listens no more.
+        # A tracker that has booted in the air does not know whether it has listened, so it does
+        # not listen again.
         memory.extend((None, None, state.flight is not None))
     if recorder.boot:  # the log is full: there is no boot yet to count seconds from
         return FREE if state.flight is None else SILENT
@@ -127,7 +127,7 @@ def follow(recorder, memory, now, read, pause):
     elif is_planned(recorder, t):
         recorder.record(_FLIGHT_MODE, [t, 1, _PLANNED])
     elif ended:
-        pass  # what it has to send comes first
+        pass  # records that wait to be sent come first
     elif blind and _may_fly(state, motion, read, pause):
         recorder.record(_FLIGHT_MODE, [t, 1, _NO_CLOCK])
     elif _climbs(memory, motion, read, pause):
@@ -142,18 +142,18 @@ def follow(recorder, memory, now, read, pause):
 
 
 def heard(recorder, t):
-    """Take note that there are cells in reach: what was seen was no take-off."""
+    """Note that cells are in reach, so the tracker has not taken off."""
     recorder.record(_FLIGHT_MODE, [t, 0, _ARRIVAL])
 
 
 def departure(recorder, t):
-    """Return when the next planned leg begins to be silent, in seconds since boot, or None."""
+    """Return when the silence of the next planned leg begins, in seconds since boot, or None."""
     begins = [t + begin for begin, _ in _legs(recorder, t) if begin > 0]
     return min(begins) if begins else None
 
 
 def is_planned(recorder, t):
-    """Whether a planned leg may be under way, by the clock or by what contradicts it."""
+    """Return whether a planned leg may be under way, by the clock or a source against it."""
     return any(begin <= 0 < end for begin, end in _legs(recorder, t))
 
 
@@ -171,7 +171,7 @@ def _legs(recorder, t):
 
 
 def _end(recorder, memory, t):
-    """Return the cause why the flight that the state knows of is over, or None."""
+    """Return the cause of the end of the flight under way, or None while it goes on."""
     state = recorder.state
     begun, cause, unix = state.flight
     if state.clock is not None and cause in (_PLANNED, _NO_CLOCK):
@@ -189,10 +189,10 @@ def _end(recorder, memory, t):
 
 
 def _left(flights, unix):
-    """Return for how many seconds from ``unix`` on the leg under way lasts.
+    """Return how many seconds the leg under way lasts from ``unix`` on.
 
-    A leg that begins before it has ended counts with it. Of no leg, or where ``unix`` is None, as
-    long as the longest.
+    A leg that begins before the end of this one extends it. Without a leg, or when ``unix`` is
+    None, the result is the length of the longest leg.
     """
     until = unix or 0
     for begin, end in sorted(flights):
@@ -204,10 +204,11 @@ def _left(flights, unix):
 
 
 def _may_fly(state, motion, read, pause):
-    """Whether the floor is not seen to stand still.
+    """Return whether the floor does not visibly stand still.
 
-    The accelerometer's FIFO has just been emptied at times. Of one that tells nothing later either
-    the worst is taken; but while there is no shipment it is off, and no flight is meant.
+    The accelerometer's FIFO may have been emptied a moment ago, so it is read again. If it still
+    has no samples, the floor counts as shaking. Without a shipment the part is off and the floor
+    counts as still.
     """
     for _ in range(_LOOKS):
         if motion is not None:
@@ -218,7 +219,7 @@ def _may_fly(state, motion, read, pause):
 
 
 def _note(memory, t, motion):
-    """Keep how it lies, and since when it stands still."""
+    """Remember how the tracker lies, and since when the floor stands still."""
     if motion is None:
         return
     if motion[3] >= _SHAKING:
@@ -230,7 +231,7 @@ def _note(memory, t, motion):
 
 
 def _climbs(memory, motion, read, pause):
-    """Tell whether what is felt now, and for as long as it takes, is a take-off."""
+    """Measure for as long as a climb takes; return whether it is a take-off."""
     left_ms = _CLIMB_S * 1000
     while _is_pushed(memory[REST], motion):
         if left_ms <= 0:

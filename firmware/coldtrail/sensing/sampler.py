@@ -4,7 +4,7 @@ from micropython import const
 
 from drivers.fault import BUS_STUCK, VALUE_STUCK, SensorFault
 
-CHANNELS = 8
+_CHANNELS = const(8)
 OVERDUE = const(1 << 20)  # status bit: a calibration is past its due date
 
 # Sensor number (its position in the status, four bits each), name at the port, channels.
@@ -35,25 +35,21 @@ _REPEATS_LAST = const(10)
 _REPEATS_REPEATED = const(11)
 
 
-def repeats():
-    """Return the initial memory of ``read``.
-
-    For each sensor: its latest raw reading and how often it was repeated; then the state of
-    ``_probe``.
-    """
-    return [0] * (2 * len(SENSORS)) + [None, None]
-
-
 def read(port, memory):
     """Measure and return [status, raw value of channel 0 ... 7]; None for an absent value.
 
     ``port.sensor(name)`` gives a driver with ``measure()`` (an integer, or a tuple of integers for
     consecutive channels, in the units of the channels), or None when none is fitted. A fault of
     one sensor does not affect the others.
+
+    ``memory``: what is known of the readings before, an empty list at first. For each sensor: its
+    latest raw reading and how often it was repeated; then the state of ``_probe``.
     """
     status = 0
+    if not memory:
+        memory += [0] * (2 * len(SENSORS)) + [None, None]
     memory[_REPEATS_REPEATED] = None
-    values = [None] * CHANNELS
+    values = [None] * _CHANNELS
     for number, name, channels in SENSORS:
         driver = port.sensor(name)
         if driver is None:

@@ -1,4 +1,4 @@
-"""From a modem that is off to the network, with its time and cell. Given back after it."""
+"""Attaches to the network and reads its time and the serving cell; unloaded afterwards."""
 
 from micropython import const
 
@@ -15,7 +15,7 @@ _POWER_ON_MS = const(30_000)
 _REGISTER_MS = const(180_000)
 _ANSWER_MS = const(30_000)
 _POWER_OFF_MS = const(70_000)
-_SESSION_S = const(600)  # a session begins no attempt after that (recover.py)
+_SESSION_S = const(600)  # a session begins no attempt after this time (recover.py)
 
 # What is kept of earlier sessions; from memories.py.
 _RADIO_CELL = const(3)
@@ -26,7 +26,7 @@ _RADIO_PASSED = const(7)
 async def attach(session):
     """Register with the network; take its time and the serving cell.
 
-    Raises OSError; that of ``Session.refuse`` where trying again cannot help.
+    Raises OSError, the one of ``Session.refuse`` when another attempt cannot help.
     """
     from coldtrail.uplink import budget
 
@@ -55,12 +55,12 @@ async def attach(session):
     if identity.flights and not clocked and recorder.state.clock is not None:
         await _depart(session)
     if identity.tls:
-        # Here, so that the block that is sealed next says so.
+        # This is recorded here so that the next block contains it.
         session.record_fault(_CERTIFICATE_DATES, recorder.state.sync is None)
 
 
 async def _depart(session):
-    """End the session where the clock, just set, says that a planned flight is on or near."""
+    """End the session if the clock, which was just set, shows a planned flight now or soon."""
     from coldtrail.sensing import flight
 
     recorder, t = session.recorder, session.now()
@@ -75,7 +75,7 @@ async def _depart(session):
 
 
 def _report_passed(session):
-    """Report what the modem does not know; once a boot, for it does without."""
+    """Report, once in a boot, the commands that the modem lacks and the driver does without."""
     passed, radio = session.modem.at.passed, session.radio
     if passed and not radio[_RADIO_PASSED]:
         radio[_RADIO_PASSED] = 1

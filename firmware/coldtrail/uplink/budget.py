@@ -1,9 +1,9 @@
 """How long the modem may be on: a day's budget, of which a part is kept for delivery.
 
-Given back before the modem is switched on. A session that finds a network takes half a minute, so
-that hourly ones take 12 minutes a day. What the budget bounds is searching: an hour at 100 mA is a
-25th of a battery of 2,500 mAh, and what costs more than that every day leaves nothing for the way
-home.
+The module is unloaded before the modem is switched on. A session that finds a network takes half a
+minute, so hourly sessions take 12 minutes a day. The budget limits the searching: an hour at
+100 mA is a 25th of a battery of 2,500 mAh, and more than that every day would not leave enough for
+the journey.
 """
 
 from micropython import const
@@ -11,11 +11,11 @@ from micropython import const
 _BUDGET_SPENT = const(13)  # from records.py, so that the compiler puts it in place
 
 _DAY_S = const(86_400)
-_BUDGET_S = const(3600)  # of being on in a day
-_SEARCH_S = const(3000)  # of it, while no network is found; the rest is for what one is found for
-_ALARMS_S = const(7200)  # beyond this no alarm is called for either, however many there are
+_BUDGET_S = const(3600)  # seconds for which the modem may be on in a day
+_SEARCH_S = const(3000)  # of these, for searching; the rest is kept for sending
+_ALARMS_S = const(7200)  # after this time in a day, no call is made even for an alarm
 
-# A cell that was in reach before is found within seconds; to search every band takes minutes.
+# A known cell is found within seconds; a search of every band takes minutes.
 _LOOK_MS = const(45_000)
 
 # What is kept of earlier sessions; from memories.py.
@@ -27,10 +27,10 @@ _RADIO_ENDED = const(6)
 
 
 def look_ms(session):
-    """Return after how long a call gives up that sees no cell; None: after the whole search.
+    """Return after how many ms a call without any cell gives up; None after the whole search.
 
-    A new alarm and the end of a shipment always get one call. Raises the OSError of
-    ``Session.refuse`` where the budget is spent for anything else.
+    A new alarm and the end of a shipment always get one call. For other calls, the OSError of
+    ``Session.refuse`` is raised when the budget is spent.
     """
     state, radio, now = session.recorder.state, session.radio, session.now()
     if not radio:
@@ -49,14 +49,14 @@ def look_ms(session):
 
 
 def _has_ended(state, radio):
-    """Return whether a shipment has ended and this is the first call since."""
+    """Return whether a shipment has ended and no call was made since."""
     ended = state.shipment is None and state.stopped is not None
     before, radio[_RADIO_ENDED] = radio[_RADIO_ENDED], int(ended)
     return ended and not before
 
 
 def _is_new_alarm(state, radio):
-    """Return whether an alarm waits that no call has been made for."""
+    """Return whether there is an alarm for which no call was made."""
     number = state.urgent_number
     before, radio[_RADIO_ALARM] = radio[_RADIO_ALARM], number
     return number != before and not state.is_confirmed(number)

@@ -1,13 +1,13 @@
 """Commands of the gateway (uplink.cddl, `command`), carried out between two sessions.
 
-Imported when a command is there, and given back afterwards. A command that can be carried out is
-recorded as taken before anything else happens, so that whatever ends the tracker in between, it is
-never carried out twice: the state then says whether the log holds its effect. What the effect is:
+The module is imported when there is a command, and unloaded afterwards. A command that can be
+carried out is first recorded as taken. So it is never carried out twice, whatever stops the
+tracker in between: the state says whether the log has the effect of the command. The effects are:
 
   configure    the boot that reports another profile in force (event 7). The file is replaced by a
-               rename, and the tracker boots: so a profile comes into force in one way only, read
-               and checked as at any boot, and no rule meets the state that others have left.
-  acknowledge  the outcome itself, from which the state takes it
+               rename, and the tracker boots. So a profile comes into force in one way only: it is
+               read and checked as at any boot, and no rule meets the state of other rules.
+  acknowledge  the outcome itself, which the state applies
   locate       a position (event 2), which the next session looks for (``State.locate``)
   reboot       a boot with cause 4
   send again   the next session has published the blocks
@@ -63,7 +63,7 @@ _ARGUMENTS = {
 
 
 def follow(port, recorder, message, refused, replayed, sent):
-    """Do what a session has left to do; return (whether there is an outcome to tell, again).
+    """Handle what a session has received; return (whether there is an outcome to send, again).
 
     ``message``: payload of a command whose MAC has been verified, or None. ``refused``: how many
     messages were not believed, ``replayed`` of them because they were older commands. ``sent``:
@@ -71,7 +71,7 @@ def follow(port, recorder, message, refused, replayed, sent):
     the next session publishes the blocks again, or None.
     """
     if recorder.boot:
-        return False, None  # the log is full: nothing can be said of this boot yet
+        return False, None  # the log is full and does not have this boot yet
     t = port.since_boot(recorder.state.boot_rtc)[0]
     command = again = None
     if message:
@@ -84,12 +84,12 @@ def follow(port, recorder, message, refused, replayed, sent):
     due = outcome.conclude(recorder, t, sent)
     if command:
         again = _obey(port, recorder, t, *command)
-        due = recorder.state.command == command[0]  # else a full log did not take it
+        due = recorder.state.command == command[0]  # otherwise the log was full
     return due, again
 
 
 def _report(recorder, t, forged, replayed):
-    """Record where the downlink's faults begin or end; how many messages there were of each."""
+    """Record the begin or end of the downlink's faults, from the number of such messages."""
     for code, count in ((_NOT_VERIFIED, forged), (_REPLAY, replayed)):
         if bool(count) != recorder.state.stands(_SUBJECT_DOWNLINK, code):
             fields = [t, _SUBJECT_DOWNLINK, code, int(bool(count))]
@@ -115,7 +115,7 @@ def _obey(port, recorder, t, counter, expiry, action):
         return None
     if not outcome.record(recorder, t, counter, number, _TAKEN):
         return None
-    recorder.settle()  # rules that go end the breaches that stand by them
+    recorder.settle()  # the end of the old rules ends their breaches
     try:
         done = _act(port, recorder, t, number, action)
     except OSError as error:
@@ -127,7 +127,7 @@ def _obey(port, recorder, t, counter, expiry, action):
 
 
 def _parse(message):
-    """Return (counter, expiry, action); ValueError where no outcome could name them."""
+    """Return (counter, expiry, action); raises ValueError when no outcome could name them."""
     fields = cbor.decode(message, 3)
     if not isinstance(fields, dict) or sorted(fields) != [0, 1, 2, 3]:
         raise ValueError("not a map of keys 0 to 3")
@@ -171,16 +171,17 @@ def _check_profile(port, digest, content):
         if hashlib.sha256(content).digest()[:8] != digest:
             raise ValueError("its digest is another")
         sensors = [s[1] for s in sampler.SENSORS if port.sensor(s[1]) is not None]
-        # As provisioned.py does: what it refuses would never start.
+        # This is the check of provisioned.py: a profile that it refuses would never start.
         lacking = profile.missing(profile.wanted(profile.load(content)), sensors)
         if lacking:
             raise ValueError("no sensor measures " + profile.named(lacking))
     finally:
+        port.release_all()
         forget("coldtrail.judging", "profile")
 
 
 def _act(port, recorder, t, number, action):
-    """Return True where that is all; False where the effect is still to come."""
+    """Act; return True when the command is complete, False when its effect is still to come."""
     state = recorder.state
     if number == _CONFIGURE:
         with open(_NEW, "wb") as file:

@@ -1,4 +1,4 @@
-"""From the network to a connection with the broker. Given back once that stands."""
+"""Opens the connection to the broker; unloaded when it is open."""
 
 from micropython import const
 
@@ -11,16 +11,16 @@ _SECURE_MS = const(60_000)
 _CONNECT_MS = const(75_000)
 _REFUSAL_MS = const(300_000)
 
-_REASONS = const(4)  # that are worth a record
-_ELSEWHERE = (565, 569)  # the name is unknown, there was no answer
+_REASONS = const(4)  # the number of reasons that are recorded
+_ELSEWHERE = const((565, 569))  # the name is unknown, there was no answer
 
-_CERTIFICATES = ("ca.pem", "client.pem", "client.key")
+_CERTIFICATES = const(("ca.pem", "client.pem", "client.key"))
 
 
 async def connect(session):
     """Return a stream to the broker.
 
-    Raises OSError; that of ``Session.refuse`` where trying again cannot help.
+    Raises OSError, the one of ``Session.refuse`` when another attempt cannot help.
     """
     modem, identity = session.modem, session.recorder.identity
     host, number, secure = identity.host, identity.port, bool(identity.tls)
@@ -33,7 +33,7 @@ async def connect(session):
         _record_refusal(session, None)
         return stream
     except ConnectError as error:
-        # What fails once may be the network's fault: the reason is looked for at the second time.
+        # One failure may be the network's, so the reason is searched after the second one.
         if not secure or error.code in _ELSEWHERE or not session.rung:
             raise
     from drivers.bg95 import refusal

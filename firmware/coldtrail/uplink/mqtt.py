@@ -9,7 +9,7 @@ from errno import ETIMEDOUT
 
 from micropython import const
 
-_LARGEST = const(16384)  # more than this is not even skipped
+_LARGEST = const(16384)  # a larger packet ends the connection, a smaller one may be skipped
 
 _PUBLISH = const(0x30)
 _PUBACK = const(0x40)
@@ -20,12 +20,12 @@ _QOS = const(0x06)
 _QOS1 = const(0x02)
 _RETAIN = const(0x01)
 
-_PINGREQ = b"\xc0\x00"
-_DISCONNECT = b"\xe0\x00"
+_PINGREQ = const(b"\xc0\x00")
+_DISCONNECT = const(b"\xe0\x00")
 
 
 class MqttError(OSError):
-    """The broker refuses, closes, falls silent or breaks the protocol: the connection is over."""
+    """The broker refuses, closes, is silent or breaks the protocol; the connection has ended."""
 
 
 class Client:
@@ -37,9 +37,9 @@ class Client:
     """
 
     def __init__(self, stream, client_id, keepalive, buffer):
-        """Speak over ``stream``; ``keepalive`` in seconds, 1...65535.
+        """Use ``stream``; ``keepalive`` is in seconds, 1...65535.
 
-        ``buffer``, a bytearray of 5 bytes or more, bounds the packets that are taken.
+        ``buffer``, a bytearray of 5 bytes or more, limits the size of the packets that are read.
         """
         if not 0 < keepalive <= 0xFFFF:
             raise ValueError("keepalive out of range")
@@ -51,9 +51,9 @@ class Client:
         self._buffer = buffer
         self._view = memoryview(self._buffer)
         self._end = 0  # bytes in the buffer
-        self._taken = 0  # of which the packet at its begin has been dealt with
-        self._skip = 0  # bytes still to come of a packet that is not kept
-        self._skipped_id = 0  # and its packet identifier, when it has one
+        self._taken = 0  # bytes at the beginning of the buffer that have been handled
+        self._skip = 0  # bytes still to come of a packet that is skipped
+        self._skipped_id = 0  # the packet identifier of that packet, if it has one
         self._sent = 0  # ticks_ms of the last packet to the broker
         self._pinged: "int | None" = None  # ticks_ms of a ping without answer
 

@@ -1,4 +1,4 @@
-"""The begin of an MQTT connection: session and subscriptions. Given back once they stand.
+"""Begins an MQTT connection: session and subscriptions; unloaded afterwards.
 
 Sources as in mqtt.py.
 """

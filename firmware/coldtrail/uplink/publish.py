@@ -1,4 +1,4 @@
-"""Publishing what is unconfirmed, from the flash. Given back before a confirmation is awaited."""
+"""Publishes unconfirmed blocks from the flash; unloaded before the confirmation is awaited."""
 
 import time
 
@@ -10,9 +10,9 @@ _ANSWER_MS = const(30_000)
 
 
 class Sealed:
-    """A sealed block that stays in the flash: it is read when it is sent.
+    """A sealed block in the flash, which is read only when it is sent.
 
-    Between its being found and the modem's being ready the log's window may show something else.
+    The log's read buffer may hold something else by the time the modem is ready.
     """
 
     def __init__(self, recorder, sequence, size):
@@ -36,7 +36,7 @@ async def publish(session, client, topic):
     urgent = oldest = first or session.recorder.log.next
     while True:
         if session.state.urgent:
-            # An alarm that came while the session goes on overtakes the backlog.
+            # An alarm that comes during the session is published before the backlog.
             session.recorder.seal()
         end = session.recorder.log.next
         found = _next(session, urgent, _URGENT)

@@ -1,4 +1,4 @@
-"""The end of a call by an error that nothing foresees. Imported for it, and given back."""
+"""Ends a call after an unforeseen error; imported for this and unloaded afterwards."""
 
 import asyncio
 import sys
@@ -16,10 +16,10 @@ _LOOP_MS = const(250)
 
 
 async def end(tracker, error):
-    """Give back what the call has loaded, say and record its end, and put off the next one.
+    """Unload the modules of the call, print and record its end, and delay the next call.
 
-    Where sampling has raised, the session is still to switch the modem off. Raises OSError when
-    the flash does not answer.
+    When the error came from sampling, the session still has to switch the modem off. Raises
+    OSError when the flash does not answer.
     """
     task, tracker.task = tracker.task, None
     while task and not task.done():

@@ -1,4 +1,4 @@
-"""After an attempt: what can help it, else the position, and what is said in the next block."""
+"""After an attempt: recover for another one, or get a position and record how the call went."""
 
 from micropython import const
 
@@ -18,10 +18,10 @@ _GNSS = const(2)
 _RECOVER_MS = const(45_000)
 _SLACK_S = const(120)
 _LOCATE_MS = const(120_000)  # a cold start under open sky takes 30 to 45 s
-_GNSS_MS = const(1_500)  # what is told may have been seen a second ago, and by the whole second
+_GNSS_MS = const(1_500)  # a position may be a second old, and its time is in whole seconds
 _TIME_S = const(3600)
 _POWER_OFF_MS = const(70_000)
-_SESSION_MS = const(600_000)  # after this nothing is tried any more until the next session
+_SESSION_MS = const(600_000)  # after this time nothing more is tried in this session
 
 # The highest rung (recovery.py) that can help.
 _NONE = const(-1)
@@ -34,6 +34,7 @@ _RADIO_LOCATED = const(2)
 
 async def follow(session, failure):
     """Recover from ``failure`` and return True, or end the session and return False."""
+    session.modem.lose()  # with the connection goes its code
     owed = failure is not None and session.is_owed()
     if owed and session.rung <= _highest(session, failure):
         await _climb(session)
@@ -56,9 +57,9 @@ def _highest(session, error):
     if session.passed_ms() >= _SESSION_MS or not session.modem.ready:
         return _NONE  # power_on has cut the supply already
     if session.is_refused or isinstance(error, NoNetwork):
-        return _NONE  # neither card nor network is ours to mend
+        return _NONE  # the tracker can repair neither the card nor the network
     if isinstance(error, ConnectError) or not isinstance(error, ModemError):
-        return _ATTACH  # the modem does what it should
+        return _ATTACH  # the modem works, so a reset would not help
     return _SUPPLY
 
 
@@ -71,7 +72,7 @@ async def _climb(session):
 
 
 async def _locate(session):
-    """Ask the satellites when it is time to, until an alarm wants the radio."""
+    """Search for a position when one is due; an alarm that needs the radio ends the search."""
     if not (session.recorder.state.locate or _is_due(session) or _lacks_time(session)):
         return
     from drivers.bg95 import gnss

@@ -52,6 +52,9 @@ class Session:
         self.newest = attempted  # highest number that may have been published
         self.fresh = 0  # highest number published for the first time, in this session
         self.published = 0  # ticks_ms when that publication began
+        # The newest confirmation, not yet judged: its payload, the ticks_ms at which it came, how
+        # long after the newest publication that was, and ``fresh`` at that time.
+        self._heard: "tuple | None" = None
         self._gateway_time: "tuple | None" = None  # what a confirmation says of the time
         self.reason = ""
         self.command = None  # payload of the newest command that verifies, see commands.py
@@ -109,9 +112,12 @@ class Session:
         except OSError as error:
             failure = error
             self.reason = "%s %s" % (type(error).__name__, error)
+        # Also what an error has left loaded, and the words that it has asked for.
         forget("coldtrail.uplink", "mqtt", "mqtt_connect", "publish", "attach", "budget")
         forget("coldtrail.uplink", "connect")
-        forget("drivers.bg95", "setup", "settings")
+        forget("drivers.bg95", "power_on", "power", "setup", "settings", "pin", "cell", "time")
+        forget("drivers.bg95", "tls", "connect", "stream", "refusal", "at_text")
+        self._judge()
         from coldtrail.uplink import recover
 
         again = await recover.follow(self, failure)
@@ -187,6 +193,7 @@ class Session:
         # the gateway has confirmed meanwhile.
         self.expect(_ANSWER_MS)
         await client.ping(_ANSWER_MS)
+        self._judge()
         from coldtrail.uplink import publish
 
         await publish.publish(self, client, topic + "/up")
@@ -194,6 +201,7 @@ class Session:
         forget("coldtrail.uplink", "publish")
         self.sent_again = self.again is not None
         deadline = time.ticks_add(time.ticks_ms(), _CONFIRM_MS)
+        self._judge()
         while self.state.pending:
             left = time.ticks_diff(deadline, time.ticks_ms())
             if left <= 0:
@@ -201,6 +209,7 @@ class Session:
                 break
             self.expect(_CONFIRM_MS)
             await client.receive(left)
+            self._judge()
         self.expect(_ANSWER_MS)
         await client.disconnect()
         await stream.close()
@@ -215,11 +224,17 @@ class Session:
             if is_command:
                 self._command(opened)
             else:
-                self._confirmation(opened)
+                # Each says all that those before it have said. Judged outside of the client and
+                # of what publishes, because with them there is no room for it.
+                now = time.ticks_ms()
+                late = time.ticks_diff(now, self.published)
+                self._heard = (opened, now, late, self.fresh)
         except ValueError as error:
-            self.refused += 1
-            self.reason = "message refused: %s" % error
-        forget("coldtrail.contract", "confirmation", "limits")
+            self._disbelieve(error)
+
+    def _disbelieve(self, error):
+        self.refused += 1
+        self.reason = "message refused: %s" % error
 
     def _open(self, message, content_type):
         identity = self._identity
@@ -241,20 +256,28 @@ class Session:
             self.refused += 1
             self.replayed += 1
 
-    def _confirmation(self, payload):
-        # Not before: to open the message takes room, too.
+    def _judge(self):
+        """Take in the newest confirmation, where one has come."""
+        if self._heard is None:
+            return
+        payload, now, late, fresh = self._heard
+        self._heard = None
         from coldtrail.contract import confirmation
 
-        document = confirmation.parse(payload)
+        try:
+            document = confirmation.parse(payload)
+        except ValueError as error:
+            self._disbelieve(error)
+            document = None
+        del confirmation
+        forget("coldtrail.contract", "confirmation", "limits")
         state = self.state
-        known = state.is_confirmed(self.fresh)
-        if not self.recorder.confirm(document):
+        known = state.is_confirmed(fresh)
+        if document is None or not self.recorder.confirm(document):
             return
-        if not known and state.is_confirmed(self.fresh):
+        if not known and state.is_confirmed(fresh):
             # It knows a block that nobody knew before this session, so it is not older than that.
             # Judged after the session, which leaves no room for it.
-            now = time.ticks_ms()
-            late = time.ticks_diff(now, self.published)
             self._gateway_time = (now, document[4], document[5], late, _GATEWAY)
 
 

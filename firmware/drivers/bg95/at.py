@@ -1,9 +1,9 @@
 """AT command engine: one reader tells answers, unsolicited codes and binary data apart.
 
 Sources: ITU-T V.250, 3GPP TS 27.007 and Quectel's "BG95&BG77&BG600L Series AT Commands Manual"
-V2.0, called AT manual in this driver.
+V2.0. The modules of this driver call the last one the AT manual.
 
-    at = AT(uart, print)          # a UART that does not block; what nobody asked for is printed
+    at = AT(uart, print)          # the UART must not block; unsolicited codes are printed
     at.start()
     signal = await at.command(b"AT+CSQ", b"+CSQ:")
     await at.stop()
@@ -14,11 +14,11 @@ import time
 
 from micropython import const
 
-# AT manual: 300 ms for a command that does not involve the network. The rest is for what a board
-# does meanwhile without yielding: erasing a flash sector takes up to 400 ms.
+# The AT manual allows 300 ms for a command that does not involve the network. The rest is for what
+# this side does meanwhile without yielding: erasing a flash sector takes up to 400 ms.
 COMMAND_MS = const(1000)
 
-_LINE = const(192)  # longer ones are none that this driver asks for
+_LINE = const(192)  # the driver asks for no longer line
 _CHUNK = const(256)
 _SYNCHRONISE_TRIES = const(3)
 _QUIET_MS = const(200)
@@ -26,7 +26,7 @@ _WRITE_MS = const(2000)  # 1,500 bytes at 9,600 baud, the slowest rate the modem
 
 _NOWHERE = memoryview(bytearray(0))
 
-# What may end the command under way.
+# The phases of a command; each names what may end it.
 _IDLE = const(0)
 _RESULT = const(1)  # OK or an error
 _PROMPT = const(2)  # "> ", CONNECT or an error
@@ -34,7 +34,7 @@ _SENDING = const(3)  # SEND OK, SEND FAIL or an error
 
 
 class ModemError(OSError):
-    """The modem does not do what was asked; the message says why."""
+    """The modem does not do what it was asked for; the message says why."""
 
 
 class NoAnswer(ModemError):
@@ -42,7 +42,7 @@ class NoAnswer(ModemError):
 
 
 class CommandError(ModemError):
-    """A final result code other than success."""
+    """The command ended with another final result code than OK."""
 
     def __init__(self, command, result):
         """Keep the ``command`` and the ``result`` line that ended it, both bytes."""
@@ -61,11 +61,11 @@ class CommandError(ModemError):
 
 
 class SendFull(CommandError):
-    """SEND FAIL: the modem's sending buffer is full; the same data may be sent again."""
+    """SEND FAIL: the modem's send buffer is full. The same data may be sent again later."""
 
 
 class NoNetwork(ModemError):
-    """No card that answers, none that a network accepts, or no network within the limit."""
+    """The SIM card does not answer, or no network was found or accepted it within the limit."""
 
 
 class ConnectError(ModemError):
@@ -84,20 +84,21 @@ class ConnectError(ModemError):
 
 
 def left(deadline):
-    """Return the milliseconds until ``deadline``, 0 after it."""
+    """Return the milliseconds until ``deadline``; 0 when it has passed."""
     return max(0, time.ticks_diff(deadline, time.ticks_ms()))
 
 
 def within(limit_ms, deadline):
-    """Return the manual's limit, or what is left, but enough for an answer that comes at once.
+    """Return ``limit_ms`` or the time until ``deadline``, whichever is less; at least COMMAND_MS.
 
-    To give up earlier would only put the modem out of step.
+    Even an answer that comes at once needs COMMAND_MS. A caller that gave up earlier would take
+    that answer for the next command's.
     """
     return max(COMMAND_MS, min(limit_ms, left(deadline)))
 
 
 def _code(result):
-    """Return the number of a +CME or +CMS error, None for any other result."""
+    """Return the number of a +CME or +CMS error; None for any other result."""
     if result.startswith(b"+CM"):
         digits = result[11:].strip()
         if digits.isdigit():
@@ -110,24 +111,22 @@ def _is_error(line):
 
 
 class AT:
-    """One AT command at a time over a UART, with unsolicited result codes in between.
+    """Sends one AT command at a time over a UART and passes on unsolicited result codes.
 
-    Lines are bytes without their line ends. Every wait has a limit; nothing received can make a
-    buffer grow.
+    One task at a time gives commands. Lines are bytes without their line ends. Every wait has a
+    limit; nothing received can make a buffer grow.
     """
 
     def __init__(self, uart, unsolicited):
-        """Speak over ``uart``, which must not block in reading and should buffer 2 KiB.
+        """Use ``uart``, whose reads must not block and whose receive buffer should hold 2 KiB.
 
-        ``unsolicited(line)`` gets every line that belongs to no answer.
+        ``unsolicited(line)`` is called with every line that belongs to no answer.
         """
         self.uart = uart
         self._unsolicited = unsolicited
-        self._reader = asyncio.StreamReader(uart)
-        self._writer = asyncio.StreamWriter(uart, {})
+        self._stream = asyncio.StreamWriter(uart, {})
         self._task: "asyncio.Task | None" = None
         self._changed = asyncio.Event()
-        self._lock = asyncio.Lock()
         self._late = False  # an answer that nobody waits for any more may still come
         self.numbered = False  # errors come with their numbers, which a restart of it ends
         self.passed: list = []  # commands that were of no avail and can be done without
@@ -139,22 +138,21 @@ class AT:
         self._prefix = b""
         self._answer: "bytes | None" = None
         self._result: "bytes | None" = None
-        self._into = _NOWHERE  # where binary data goes
-        self._wanted = 0  # binary bytes still to come
+        self._into = _NOWHERE  # the buffer for binary data
+        self._wanted = 0  # how many binary bytes are still to come
 
     # ---- receiving ----
 
     def start(self):
-        """Begin to read."""
+        """Start the task that reads."""
         if self._task is None:
             self._length = self._wanted = 0
             self._late = False
-            self._reader = asyncio.StreamReader(self.uart)
-            self._writer = asyncio.StreamWriter(self.uart, {})
+            self._stream = asyncio.StreamWriter(self.uart, {})
             self._task = asyncio.create_task(self._read())
 
     async def stop(self):
-        """Stop reading."""
+        """Stop the task that reads."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -166,14 +164,15 @@ class AT:
     async def _read(self):
         chunk = memoryview(self._chunk)
         while True:
-            count = await self._reader.readinto(chunk)
+            # In MicroPython one class reads and writes; the type stubs have two.
+            count = await self._stream.readinto(chunk)  # type: ignore[attr-defined]
             if count:
                 self.feed(chunk[:count])
             else:
                 await asyncio.sleep_ms(10)
 
     def feed(self, data):
-        """Take received bytes, cut anywhere."""
+        """Take received bytes; a line may be spread over several calls."""
         at = 0
         while at < len(data):
             if self._wanted:
@@ -191,7 +190,7 @@ class AT:
                 self._finish(b">")
             elif byte != 0x0D:
                 if byte > 0x7F:
-                    self._length = _LINE  # noise: the line will be dropped
+                    self._length = _LINE  # only noise has this bit, so the line will be dropped
                 elif self._length < _LINE:
                     self._line[self._length] = byte
                 self._length += 1
@@ -201,7 +200,7 @@ class AT:
         if size > _LINE:
             return
         line = bytes(memoryview(self._line)[:size]).strip()
-        if not line or line == self._command:  # the latter is echo
+        if not line or line == self._command:  # the latter is the modem's echo
             return
         if self._phase == _IDLE:
             self._forward(line)
@@ -210,8 +209,8 @@ class AT:
         elif self._phase == _PROMPT and line == b"CONNECT":
             self._finish(b">")
         elif line == b"OK":
-            # Without the line that the answer must have, it ends an earlier command that had been
-            # given up; while data goes out, only SEND OK means that it went.
+            # An OK before the line that the answer must have ends an earlier command that had
+            # been given up. While data is sent, only SEND OK says that it was taken.
             if self._phase == _RESULT and (not self._prefix or self._answer is not None):
                 self._finish(line)
         elif line == b"SEND OK" or line == b"SEND FAIL":
@@ -229,7 +228,7 @@ class AT:
             self._wanted = int(count)
             self._into = self._into[: self._wanted]
         else:
-            self._finish(b"ERROR")  # more than was asked for: out of step
+            self._finish(b"ERROR")  # more than was asked for: this answers another command
 
     def _forward(self, line):
         self._unsolicited(line)
@@ -241,7 +240,7 @@ class AT:
         self._changed.set()
 
     async def until(self, condition, limit_ms):
-        """Wait until ``condition()``; return whether it came true within the limit."""
+        """Wait until ``condition()`` is true; return whether it was within the limit."""
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
         while not condition():
             left = time.ticks_diff(deadline, time.ticks_ms())
@@ -259,71 +258,63 @@ class AT:
     async def command(self, command, prefix=b"", limit_ms=COMMAND_MS, into=_NOWHERE):
         """Send ``command``, wait for its final result, return the answer's line after ``prefix``.
 
-        With ``into`` (a memoryview) that line is the length of the binary data that follows it
-        and is put there. Without ``prefix`` only the result counts and b"" is returned.
+        With ``into`` (a memoryview), that line is the length of the binary data that follows, and
+        the data is put into ``into``. Without ``prefix`` the function returns b"".
 
         Raises CommandError; NoAnswer after ``limit_ms``.
         """
-        async with self._lock:
-            await self._come_into_step()
-            await self._exchange(command, prefix, limit_ms, _RESULT, into)
-            return self._answer or b""
+        await self.in_step()
+        await self._exchange(command, prefix, limit_ms, _RESULT, into)
+        return self._answer or b""
 
     async def send(self, command, pieces, limit_ms, prefix=b""):
-        """Send ``command``, and when the modem prompts for it, the data of ``pieces``.
+        """Send ``command`` and, when the modem prompts for them, the data of ``pieces``.
 
-        With ``prefix`` the data ends with an answer, which is returned, and OK; else with SEND OK.
+        With ``prefix`` the modem answers the data by a line with that prefix, which is returned,
+        and by OK. Without it, the modem answers the data by SEND OK.
 
         Raises SendFull; CommandError; NoAnswer when an answer takes longer than ``limit_ms``.
         """
-        async with self._lock:
-            await self._come_into_step()
-            await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
-            self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
-            for piece in pieces:
-                await self._write(piece)
-            await self._finished(limit_ms)
-            return self._answer
+        await self.in_step()
+        await self._exchange(command, b"", limit_ms, _PROMPT, _NOWHERE)
+        self._expect(command, prefix, _RESULT if prefix else _SENDING, _NOWHERE)
+        for piece in pieces:
+            await self._write(piece)
+        await self._finished(limit_ms)
+        return self._answer
 
     async def synchronise(self):
-        """Bring both sides into step; return the error format in force, b"0" after a reset.
+        """Wait until no earlier answer is outstanding; return AT+CMEE, b"0" after a reset.
 
-        Every command before it has been answered when this one is, for the modem works in order;
-        AT+CMEE? has an answer that cannot be taken for that of another command.
+        The modem answers in order. When it has answered AT+CMEE?, it has therefore answered every
+        command before it, and no other command has an answer of that form.
 
         Raises NoAnswer.
         """
-        async with self._lock:
-            return await self._synchronise()
+        for attempt in range(_SYNCHRONISE_TRIES):
+            try:
+                await self._exchange(b"AT+CMEE?", b"+CMEE:", COMMAND_MS, _RESULT, _NOWHERE)
+            except CommandError:
+                # The first two errors may belong to earlier commands. A third one shows a modem
+                # that answers and does not know AT+CMEE.
+                if attempt < _SYNCHRONISE_TRIES - 1:
+                    continue
+            except ModemError:
+                continue
+            if attempt or self._late:
+                # Answers to the earlier tries may still be on their way.
+                await asyncio.sleep_ms(_QUIET_MS)
+            self._late = False
+            return self._answer
+        raise NoAnswer("the modem does not answer")
 
     async def in_step(self):
         """Wait until both sides are in step.
 
         Raises NoAnswer; ModemError where the modem has restarted meanwhile.
         """
-        async with self._lock:
-            await self._come_into_step()
-
-    async def _come_into_step(self):
-        if self._late and await self._synchronise() == b"0" and self.numbered:
+        if self._late and await self.synchronise() == b"0" and self.numbered:
             raise ModemError("the modem has restarted")
-
-    async def _synchronise(self):
-        for attempt in range(_SYNCHRONISE_TRIES):
-            try:
-                await self._exchange(b"AT+CMEE?", b"+CMEE:", COMMAND_MS, _RESULT, _NOWHERE)
-            except CommandError:
-                # The first two may end earlier commands. A modem without AT+CMEE is there, too.
-                if attempt < _SYNCHRONISE_TRIES - 1:
-                    continue
-            except ModemError:
-                continue
-            if attempt or self._late:
-                # Answers to the tries before may still be on their way.
-                await asyncio.sleep_ms(_QUIET_MS)
-            self._late = False
-            return self._answer
-        raise NoAnswer("the modem does not answer")
 
     def _expect(self, command, prefix, phase, into):
         self._command = command
@@ -341,9 +332,9 @@ class AT:
     async def _write(self, data):
         if self._task is None:
             raise NoAnswer("the modem is off")
-        self._writer.write(data)
+        self._stream.write(data)
         try:
-            await asyncio.wait_for_ms(self._writer.drain(), _WRITE_MS)
+            await asyncio.wait_for_ms(self._stream.drain(), _WRITE_MS)
         except asyncio.TimeoutError:
             raise NoAnswer("the modem takes no data")
 

@@ -1,13 +1,13 @@
-"""What the modem's error numbers mean; imported only when one is put into words.
+"""The meaning of the modem's error numbers; imported only when a message needs one.
 
-+CME and +CMS errors: AT manual V2.0, tables 20 and 21. Results of sockets, 550 and up:
-"BG95&BG77&BG600L Series TCP/IP Application Note" V1.1, table 3.
++CME and +CMS errors are those of the AT manual V2.0, tables 20 and 21. The results of sockets,
+550 and up, are those of the "BG95&BG77&BG600L Series TCP/IP Application Note" V1.1, table 3.
 
     at_text.meaning(10)           # "(U)SIM not inserted"
 """
 
-# A few strings: a dictionary of as many small ones would cost ten times the heap, and for one
-# large one there may be no room in a piece.
+# The texts are a few long strings. A dictionary of small ones would cost ten times the heap, and
+# for a single string a fragmented heap may have no room in one piece.
 _TEXTS = (
     """
 0 Phone failure
@@ -119,7 +119,7 @@ _TEXTS = (
 
 
 def meaning(code):
-    """Return the manual's text for an error number, or None where it has none."""
+    """Return the manual's text for an error number; None when the manual has none."""
     row = "\n%d " % code
     for text in _TEXTS:
         start = text.find(row)

@@ -1,31 +1,34 @@
-"""BG95: the serving cell, a position without satellites. Sources as in modem.py.
+"""BG95, serving cell: it gives a rough position without satellites. Sources as in modem.py.
 
 found = await cell.serving(modem.at)
 if found:
     mcc, mnc, area, number, technology, dbm = found
 """
 
+from micropython import const
+
 from drivers.bg95.at import CommandError, NoAnswer
 from drivers.bg95.text import fields, integer
 
-# AcT of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) to LTE-M, NB-IoT, GSM.
+# <AcT> of AT+CEREG and AT+CGREG (AT manual 9.8, 9.5) as the contract counts: LTE-M, NB-IoT, GSM.
 _TECHNOLOGIES = {8: 1, 9: 2, 0: 3}
-# What a module that does not know gives instead: areas that no cell has (3GPP TS 23.003, 4.1 and
-# 19.4.2.3), all ones, and powers that no receiver has; -156 dBm is the least RSRP that is reported
-# (TS 36.133, 9.1.4), -20 dBm more than it takes in.
-_NO_AREAS = (0, 0xFFFE, 0xFFFF)
-_MOST_CELL = (0x0FFFFFFE, 0x0FFFFFFE, 0xFFFF)
-_WEAKEST_DBM = -156
-_STRONGEST_DBM = -20
+# A module that does not know its cell answers with areas that no cell has (3GPP TS 23.003, 4.1 and
+# 19.4.2.3), with all bits set, or with powers that no receiver measures. -156 dBm is the least
+# RSRP that is reported (TS 36.133, 9.1.4); -20 dBm is more than a receiver can take.
+_NO_AREAS = const((0, 0xFFFE, 0xFFFF))
+_MOST_CELL = const((0x0FFFFFFE, 0x0FFFFFFE, 0xFFFF))
+_WEAKEST_DBM = const(-156)
+_STRONGEST_DBM = const(-20)
 
 
 async def serving(at):
-    """Return (MCC, MNC, area code, cell id, technology, signal), or None where that is unknown.
+    """Return (MCC, MNC, area code, cell id, technology, signal); None when any of it is unknown.
 
-    ``technology``: 1 LTE-M, 2 NB-IoT, 3 GSM. ``signal``: dBm, RSRP in LTE, else RSSI.
+    ``technology`` is 1 for LTE-M, 2 for NB-IoT, 3 for GSM. ``signal`` is in dBm: RSRP in LTE,
+    RSSI in GSM.
     """
     try:
-        for name in (b"+CEREG", b"+CGREG"):  # the former is silent in GSM
+        for name in (b"+CEREG", b"+CGREG"):  # the former names no cell in GSM
             await at.command(b"AT" + name + b"=2")
             registered = fields(await at.command(b"AT" + name + b"?", name + b": 2,"))
             await at.command(b"AT" + name + b"=0")

@@ -1,4 +1,4 @@
-"""BG95: opening a connection. Sources as in modem.py.
+"""BG95, sockets: open a connection. Sources as in modem.py.
 
 stream = await connect.connect(modem, "broker.example", 8883, 75_000, True)
 """
@@ -17,7 +17,7 @@ _TIMED_OUT = const(569)
 
 
 async def connect(modem, host, port, limit_ms, secure):
-    """Do what BG95.connect says."""
+    """Open a connection as BG95.connect describes."""
     if not 0 < len(host) <= 255 or not is_plain(host):
         raise ValueError("a host is an IPv4 address or a domain name")
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
@@ -37,6 +37,6 @@ async def connect(modem, host, port, limit_ms, secure):
         await stream.close()
         if result is None:
             raise ConnectError(_TIMED_OUT)
-        if result != _IDENTITY_USED:  # left open by a session before a restart of this side
+        if result != _IDENTITY_USED:  # that is a socket left open before the tracker restarted
             break
     raise ConnectError(result)

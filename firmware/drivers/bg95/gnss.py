@@ -1,6 +1,7 @@
-"""BG95: its satellite receiver, which shares the way in with its radio.
+"""BG95, GNSS: get a position from the satellite receiver, which shares its front end with LTE.
 
-Sources: "BG96 GNSS AT Commands Manual" V1.1; "priority" is the BG95's, a BG96 can do both at once.
+Source: "BG96 GNSS AT Commands Manual" V1.1. "priority" exists on the BG95 only; a BG96 can use
+both at once.
 
     found = await gnss.locate(modem.at, 120_000, lambda: True)
     if found:
@@ -19,26 +20,28 @@ _POLL_MS = const(2_000)
 _NOT_FIXED = const(516)
 _ONGOING = const(504)
 
-# What an answer must be to be a position (AT+QGPSLOC, section 2.5): a module without a single
-# satellite has been seen to answer OK and zeros.
-_FIXES = (b"2", b"3")
-_SATELLITES = const(3)  # for a position, and one more for its height
-_LEAST_HDOP = const(5)  # in tenths: 0.5 to 99.9 by the manual, and no geometry gives less
-_UERE_M = const(6)  # user range error of a single-frequency receiver; times HDOP
-# Three satellites leave the height to an assumption; a metre of it is up to a metre aside, and
-# most places where boxes travel by road lie within this of the sea or of the last height.
+# An answer is checked before it counts as a position (AT+QGPSLOC, section 2.5), because modules
+# without a single satellite have been seen to answer OK and zeros.
+_FIXES = const((b"2", b"3"))
+_SATELLITES = const(3)  # needed for a position; its height needs one more
+_LEAST_HDOP = const(5)  # in tenths; the manual states 0.5 to 99.9, and no geometry gives less
+_UERE_M = const(6)  # user range error of a single-frequency receiver; HDOP multiplies it
+# With three satellites the receiver assumes a height. An error of a metre in height moves the
+# position by up to a metre. Most places that boxes travel through by road lie within this distance
+# of sea level or of the last height.
 _HEIGHT_M = const(500)
 _DAY_S = const(86_400)
-_EARLIEST = const(1577836800)  # 2020-01-01; a receiver that counts weeks wrongly is 19 years off
+_EARLIEST = const(1577836800)  # 2020-01-01; a week counter that has rolled over is 19 years off
 
 
 async def locate(at, limit_ms, is_wanted, unix=None):
     """Return (latitude, longitude, uncertainty, unix, ticks), or None without a fix.
 
-    1e-6 degree, m; the Unix second of the position, and ``time.ticks_ms()`` when the receiver told
-    it, which computes one a second. The radio hears nothing meanwhile. Ends within ``limit_ms``,
-    and at once when ``is_wanted()`` says that nobody waits for it any more. ``unix``: the time in
-    Unix seconds, as far as it is known; a position of another day is none. Raises NoAnswer.
+    The angles are in 1e-6 degree, the uncertainty in m. ``unix`` is the Unix second of the
+    position, and ``ticks`` is ``time.ticks_ms()`` when the receiver gave it; it computes one
+    position a second. The radio receives nothing meanwhile. The search ends within ``limit_ms``,
+    and at once when ``is_wanted()`` becomes false. The argument ``unix`` is the time in Unix
+    seconds, None when it is unknown; a position of another day is ignored. Raises NoAnswer.
     """
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     command = at.command
@@ -67,7 +70,7 @@ async def locate(at, limit_ms, is_wanted, unix=None):
         try:
             await command(b"AT+QGPSEND")
         except ModemError:
-            pass  # off already, or the power-off ends it
+            pass  # the receiver is off already, or the power-off will end it
         await _prefer(command, 1)
     return found
 
@@ -76,7 +79,7 @@ async def _prefer(command, radio):
     try:
         await command(b'AT+QGPSCFG="priority",%d' % radio)
     except CommandError:
-        pass  # a BG96
+        pass  # a BG96 does not know the setting
 
 
 async def _pause(ms, is_wanted):
@@ -88,8 +91,8 @@ async def _pause(ms, is_wanted):
 def position(answer, unix=None):
     """Return (latitude, longitude, uncertainty) of an AT+QGPSLOC? answer, or None.
 
-    None is what an answer is that no receiver with enough satellites gives at the time ``unix``
-    (Unix seconds, None where it is not known).
+    None stands for an answer that no receiver with enough satellites would give at the time
+    ``unix`` (Unix seconds; None when the time is unknown).
     """
     found = fields(answer)
     if len(found) < 11 or found[5] not in _FIXES or not found[10].isdigit():
@@ -103,15 +106,15 @@ def position(answer, unix=None):
     if hdop < _LEAST_HDOP or satellites < _SATELLITES + (found[5] == b"3"):
         return None
     if not (latitude or longitude) or not _is_of_day(found[9], unix):
-        return None  # the point 0, 0 in the ocean is where nothing was computed
+        return None  # a receiver that computed nothing answers 0, 0, a point in the ocean
     assumed = 0 if satellites > _SATELLITES else _HEIGHT_M
     return latitude, longitude, (_UERE_M * hdop + 9) // 10 + assumed
 
 
 def moment(answer):
-    """Return the Unix second of an AT+QGPSLOC? answer that has a position; None where it has none.
+    """Return the Unix second of an AT+QGPSLOC? answer with a position; None when it has no time.
 
-    The date stands in it as b"110513" for 11 May 2013, the time as b"061951.0".
+    The date is written as b"110513" for 11 May 2013, the time as b"061951.0".
     """
     found = fields(answer)
     clock, date = found[0][:6], found[9]
@@ -131,7 +134,7 @@ def _begin(date):
 
 
 def _is_of_day(date, unix):
-    """Tell whether ``date``, as b"110513" for 11 May 2013, is ``unix``'s day or next to it."""
+    """Return whether ``date``, such as b"110513" for 11 May 2013, is within a day of ``unix``."""
     if len(date) != 6 or not date.isdigit():
         return False
     if not (1 <= int(date[:2]) <= 31 and 1 <= int(date[2:4]) <= 12):
@@ -143,7 +146,7 @@ def _is_of_day(date, unix):
 
 
 def _angle(text, digits, hemispheres):
-    """Return degrees of ``digits`` digits and minutes, as b"3150.7223N", in 1e-6 degree."""
+    """Return an angle such as b"3150.7223N" in 1e-6 degree; its degrees have ``digits`` digits."""
     whole, _, part = text[:-1].partition(b".")
     side = hemispheres.find(text[-1:])
     if side < 0 or len(whole) != digits + 2 or not (whole + part).isdigit():

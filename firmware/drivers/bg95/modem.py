@@ -1,4 +1,4 @@
-"""Quectel BG95 (and BG96): the module as a whole; each stage of its work has a module of its own.
+"""Quectel BG95 (and BG96): the driver's entry; each stage of its work has a module of its own.
 
 Sources: Quectel's "BG95&BG77&BG600L Series AT Commands Manual" V2.0 (AT manual), "BG95&BG77&BG600L
 Series TCP/IP Application Note" V1.1 (TCP/IP note), "BG96 SSL AT Commands Manual" V1.0 (SSL
@@ -37,11 +37,12 @@ class BG95:
         status_active=1,
         supply_active=1,
     ):
-        """Take the modem's UART and pins; the modem is left as it is.
+        """Take the modem's UART and pins; the modem keeps its state.
 
-        ``uart``: at ``baud``, timeout 0, a receive buffer of 2 KiB so that a whole answer fits.
-        ``pwrkey``, ``reset_n``, ``supply``: outputs; ``status``: input. ``..._active`` is the
-        level at the chip's pin at which the function is asserted (1 where a transistor inverts).
+        ``uart`` runs at ``baud`` with timeout 0 and a receive buffer of 2 KiB, which holds a whole
+        answer. ``pwrkey``, ``reset_n`` and ``supply`` are outputs, ``status`` is an input.
+        ``..._active`` is the level at the chip's pin at which the function is asserted (1 where a
+        transistor inverts).
         """
         self._pwrkey = pwrkey
         self._status = status
@@ -55,29 +56,29 @@ class BG95:
         reset_n.value(not reset_active)
         self.baud = baud
         self.at = AT(uart, self._unsolicited)
-        self.ready = False  # APP RDY: the module has started
-        # Since the driver was made: attempts repeated, re-attachments, resets by command and by
-        # pin, supply cycles.
+        self.ready = False  # whether APP RDY has come: the module has started
+        # Steps of recovery since the driver was made: repeated attempts, re-attachments, resets
+        # by command, resets by pin, supply cycles.
         self.counts = [0, 0, 0, 0, 0]
         self.stream = None
 
     # ---- power ----
 
     async def power_on(self, limit_ms):
-        """Turn the modem on and prepare its AT interface; a modem that is already on is kept.
+        """Turn the modem on and prepare its AT interface; a modem that is already on stays on.
 
-        One that does not answer is turned off by PWRKEY, then by its supply, and started again.
-        Raises NoAnswer.
+        A modem that does not answer is turned off by PWRKEY, then by its supply, and is started
+        again. Raises NoAnswer.
         """
-        from drivers.bg95 import power
+        from drivers.bg95 import power_on
 
-        await power.power_on(self, limit_ms)
-        forget("drivers.bg95", "power")
+        await power_on.power_on(self, limit_ms)
+        forget("drivers.bg95", "power_on", "power")
 
     async def power_off(self):
-        """Turn the modem off: by AT+QPOWD, else by PWRKEY; in the end the supply. Never fails.
+        """Turn the modem off by AT+QPOWD or else by PWRKEY, then cut its supply. It never fails.
 
-        Takes at most POWER_OFF_MS, most of it when the modem cannot leave the network.
+        It takes at most POWER_OFF_MS; it takes that long when the modem cannot leave the network.
         """
         from drivers.bg95 import power
 
@@ -93,7 +94,7 @@ class BG95:
         return self._status.value() == self._status_active
 
     def press(self, pressed):
-        """Press PWRKEY, or let go of it."""
+        """Press or release PWRKEY."""
         self._pwrkey.value(self._pwrkey_active if pressed else not self._pwrkey_active)
 
     # ---- unsolicited codes ----
@@ -111,13 +112,13 @@ class BG95:
                 self.stream.opened(opened[0], opened[1])
         elif line == b"APP RDY":
             if self.ready:
-                self.lose()  # it has restarted by itself: nothing it knew is left
+                self.lose()  # the modem has restarted by itself, so its sockets are gone
             self.ready = True
         elif line == b"POWERED DOWN":
             self.lose()
 
     def lose(self):
-        """Forget the connection: the modem no longer has it."""
+        """Forget the connection, because the modem no longer has it."""
         if self.stream is not None:
             self.stream.lose()
             self.stream = None
@@ -127,9 +128,9 @@ class BG95:
     async def register(self, apn, limit_ms, user=None, password=None, pin=None, look_ms=None):
         """Wait for card and network and open a data connection (PDP context 1) through ``apn``.
 
-        ``pin`` is entered where the card asks for it, and only while it has all its attempts.
-        With ``look_ms`` it gives up after that where the modem sees no cell. What it can do
-        without and does not get is in ``at.passed``.
+        ``pin`` is entered when the card asks for it and still has all its attempts. With
+        ``look_ms`` the function gives up after that time when the modem sees no cell. Optional
+        commands that the modem refuses are added to ``at.passed``.
         Raises NoNetwork, CommandError, NoAnswer.
         """
         from drivers.bg95 import setup
@@ -138,15 +139,15 @@ class BG95:
         forget("drivers.bg95", "setup", "settings", "pin")
 
     def reset(self, on):
-        """Hold RESET_N, or let go of it."""
+        """Hold or release RESET_N."""
         self._reset.value(self._reset_active if on else not self._reset_active)
 
     async def network_time(self):
         """Return (Unix seconds, uncertainty in ms, ticks_ms at which that second began) or None.
 
-        None where the network does not give its time (NITZ) within 2 s. It asks until the second
-        changes, at most 1.5 s more. The uncertainty is that of the reading; the network's own is
-        not known.
+        None means that the network has not given its time (NITZ) within 2 s. The function then
+        asks until the second changes, for at most 1.5 s more. The uncertainty is that of the
+        reading; the network's own uncertainty is unknown.
         """
         from drivers.bg95 import time
 
@@ -157,8 +158,8 @@ class BG95:
     async def signal(self):
         """Return (system mode, RSSI, RSRP, SINR, RSRQ), or None without service.
 
-        RSSI and RSRP in dBm, RSRQ in dB, SINR in steps of 0.2 dB from -20 dB (AT manual 6.16);
-        RSRP, SINR and RSRQ are None in GSM.
+        RSSI and RSRP are in dBm, RSRQ in dB, SINR in steps of 0.2 dB from -20 dB (AT manual
+        6.16). RSRP, SINR and RSRQ are None in GSM.
         """
         from drivers.bg95 import cell
 
@@ -169,7 +170,7 @@ class BG95:
     async def connect(self, host, port, limit_ms, secure=False):
         """Open a TCP connection to ``host``:``port`` and return it as a Stream.
 
-        ``secure``: one for TLS, as tls.py has configured it. Raises ConnectError,
+        With ``secure`` it is a TLS connection, as tls.py has configured it. Raises ConnectError,
         CommandError, NoAnswer; ValueError for an impossible address.
         """
         from drivers.bg95 import connect

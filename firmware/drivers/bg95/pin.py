@@ -1,4 +1,4 @@
-"""BG95: the PIN of its card. AT manual 5.3, 5.7.
+"""BG95, SIM card: enter its PIN. Source: AT manual 5.3, 5.7.
 
 await pin.enter(modem.at, "1234")
 """
@@ -13,7 +13,7 @@ _ATTEMPTS = const(3)
 
 
 async def enter(at, pin):
-    """Enter the PIN, unless somebody has entered a wrong one: three of them block the card."""
+    """Enter the PIN, unless a wrong one was entered before: three wrong PINs block the card."""
     found = fields(await at.command(b'AT+QPINC="SC"', b"+QPINC:"))
     attempts = integer(found[1]) if len(found) > 1 else None
     if attempts is None or attempts < _ATTEMPTS:

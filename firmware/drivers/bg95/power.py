@@ -1,6 +1,5 @@
-"""BG95: from no supply to an AT interface that answers, and back. Sources as in modem.py.
+"""BG95: turning it off, and its power lines. Sources as in modem.py; power_on.py turns it on.
 
-await power.power_on(modem, 30_000)
 await power.power_off(modem)
 """
 
@@ -9,106 +8,22 @@ import time
 
 from micropython import const
 
-from drivers.bg95.at import ModemError, NoAnswer, left
-from memory import forget
+from drivers.bg95.at import ModemError, left
 
-# Hardware design 3.6: PWRKEY low for 500...1000 ms turns on, for
-# 650...1500 ms turns off, and for 2 s resets. One width does both.
+# Hardware design 3.6: PWRKEY low for 500...1000 ms turns the modem on, for 650...1500 ms turns it
+# off, and for 2 s resets it. This width does both of the first.
 _PWRKEY_MS = const(700)
 _REST_MS = const(200)
 
-# AT manual 1.8: after 65 s without POWERED DOWN the supply is cut; otherwise 1 s after it.
+# AT manual 1.8: the supply may be cut 1 s after POWERED DOWN, or after 65 s without that code.
 _POWERED_DOWN_MS = const(65_000)
 _SAFE_MS = const(1_000)
 
-# Hardware design 3.6: VBAT stable for 30 ms.
-_SUPPLY_MS = const(100)
-_STATUS_MS = const(6_000)  # rises 2.1 s after PWRKEY, on a BG96 4.8 s
-_UART_MS = const(500)  # answers 0.4 s after STATUS
-_DEAF_MS = const(10_000)
-_READY_MS = const(5_000)
-_CFUN_MS = const(15_000)
-_RATES_MS = const(5_000)
 _DISCHARGE_MS = const(1_000)
 
 
-async def power_on(modem, limit_ms, silent=False):
-    """Do what BG95.power_on says; ``silent``: first of all, switch its RF off."""
-    at = modem.at
-    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-    modem.supply(True)
-    await asyncio.sleep_ms(_SUPPLY_MS)
-    at.start()
-    while True:
-        modem.ready = modem.is_on()
-        if not modem.is_on():
-            await press(modem)
-            await status_within(modem, True, min(_STATUS_MS, left(deadline)))
-            await asyncio.sleep_ms(_UART_MS)
-        if await _wake(at, min(_DEAF_MS, left(deadline))):
-            break
-        if modem.is_on() and await _retune(modem, left(deadline)):
-            break
-        if not left(deadline):
-            raise NoAnswer("the modem does not answer after power-on")
-        await cut(modem, min(_STATUS_MS, left(deadline)))
-        modem.counts[4] += 1
-        modem.supply(True)
-        await asyncio.sleep_ms(_SUPPLY_MS)
-    if silent:
-        await at.command(b"AT+CFUN=4", limit_ms=_CFUN_MS)
-    await _prepare(at)
-    forget("drivers.bg95", "settings")
-    # What it says while it starts would otherwise look like a restart later on.
-    await at.until(lambda: modem.ready, min(_READY_MS, left(deadline)))
-    modem.ready = True
-
-
-async def cut(modem, limit_ms):
-    """Turn off a modem that does not answer."""
-    if modem.is_on():
-        await press(modem)
-        await status_within(modem, False, limit_ms)
-    modem.supply(False)
-    await asyncio.sleep_ms(_DISCHARGE_MS)
-
-
-async def _wake(at, limit_ms):
-    """Return whether the modem answers within the limit."""
-    deadline = time.ticks_add(time.ticks_ms(), limit_ms)
-    while left(deadline):
-        try:
-            await at.synchronise()
-            return True
-        except NoAnswer:
-            pass
-    return False
-
-
-async def _retune(modem, limit_ms):
-    from drivers.bg95 import baud
-
-    found = await baud.find(modem.at, modem.baud, min(_RATES_MS, limit_ms))
-    forget("drivers.bg95", "baud")
-    return found
-
-
-async def _prepare(at):
-    from drivers.bg95 import settings
-
-    await settings.attempt(at, b"ATE0")
-    at.numbered = await settings.attempt(at, b"AT+CMEE=1") is not None
-    # Else the data that AT+QISEND takes comes back and may look like a result.
-    await settings.attempt(at, b"AT+QISDE=0")
-    port = b'"urcport"'
-    command = b"AT+QURCCFG=" + port
-    await settings.keep(at, command, b"+QURCCFG: %s," % port, b'"uart1"', command + b',"uart1"')
-    # A modem that is used with PSM elsewhere would fall asleep while an answer is awaited.
-    await settings.keep(at, b"AT+CPSMS?", b"+CPSMS:", b"0", b"AT+CPSMS=0")
-
-
 async def power_off(modem):
-    """Do what BG95.power_off says."""
+    """Turn the modem off as BG95.power_off describes."""
     deadline = time.ticks_add(time.ticks_ms(), _POWERED_DOWN_MS)
     modem.lose()
     if modem.is_on():
@@ -122,11 +37,20 @@ async def power_off(modem):
     modem.supply(False)
 
 
-async def press(modem):
-    """Press PWRKEY so long that it turns the modem on or off.
+async def cut(modem, limit_ms):
+    """Turn off a modem that does not answer."""
+    if modem.is_on():
+        await press(modem)
+        await status_within(modem, False, limit_ms)
+    modem.supply(False)
+    await asyncio.sleep_ms(_DISCHARGE_MS)
 
-    Other tasks have the first half second. The rest is waited out: one that took it could stretch
-    the pulse into a reset, and a sample that is due meanwhile is not yet late.
+
+async def press(modem):
+    """Press PWRKEY for as long as turns the modem on or off.
+
+    Other tasks run in the first half second. The rest blocks, because another task could stretch
+    the pulse until it resets the modem. A sample that falls due meanwhile is not yet late.
     """
     end = time.ticks_add(time.ticks_ms(), _PWRKEY_MS)
     modem.press(True)
@@ -138,7 +62,7 @@ async def press(modem):
 
 
 async def status_within(modem, on, limit_ms):
-    """Wait until STATUS is as asked; return whether it was within the limit."""
+    """Wait until the modem is on (or off); return whether STATUS showed it within the limit."""
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     while modem.is_on() != on:
         if not left(deadline):

@@ -1,7 +1,7 @@
-"""BG95: power saving mode (PSM) and extended DRX, for boards that cannot cut its supply.
+"""BG95, power saving mode (PSM) and extended DRX: for boards that cannot cut its supply.
 
-What is asked for is a wish: what counts is what the network has granted. In PSM every socket is
-gone and only PWRKEY wakes the module.
+The module asks for timers, and the network decides which ones it grants. In PSM every socket is
+closed, and only PWRKEY wakes the module.
 
 Sources: 3GPP TS 27.007, 7.38, 7.40, 7.41, 10.1.22; TS 24.008, 10.5.7.3, 10.5.7.4a, 10.5.5.32.
 
@@ -14,7 +14,7 @@ from micropython import const
 from drivers.bg95.at import CommandError
 from drivers.bg95.text import fields
 
-# Units of a timer in seconds, by its first three bits.
+# The first three bits of a timer are an index into these units, in seconds.
 _TAU = (600, 3600, 36_000, 2, 30, 60, 1_152_000)
 _ACTIVE = (2, 60, 360)
 _OFF = const(7)
@@ -29,14 +29,15 @@ NB_IOT = const(5)
 async def ask(at, tau_s, active_s):
     """Ask for PSM: reachable for ``active_s`` after each connection, then asleep for ``tau_s``.
 
-    Rounded up to what a timer can say. Raises ValueError beyond that; CommandError, NoAnswer.
+    Both are rounded up to what a timer can express. Raises ValueError when they are too long;
+    CommandError, NoAnswer.
     """
     wish = timer(tau_s, _TAU), timer(active_s, _ACTIVE)
     await at.command(b'AT+CPSMS=1,,,"%s","%s"' % wish)
 
 
 async def decline(at):
-    """Ask for no PSM any more."""
+    """Tell the network that PSM is no longer wanted."""
     await at.command(b"AT+CPSMS=0")
 
 
@@ -55,7 +56,7 @@ async def granted(at):
 
 
 async def ask_edrx(at, access, cycle_ms):
-    """Ask for extended DRX with that cycle or the next longer one; ``access``: LTE_M or NB_IOT."""
+    """Ask for extended DRX with that cycle or the next longer one, in LTE_M or in NB_IOT."""
     value = sum([units * 5120 < cycle_ms for units in _CYCLES])
     if value == len(_CYCLES):
         raise ValueError("no such long cycle")
@@ -75,7 +76,7 @@ async def granted_edrx(at):
 
 
 def timer(seconds, units):
-    """Return ``seconds``, rounded up, as the eight bits of a GPRS timer with these units."""
+    """Return ``seconds``, rounded up, as the eight bits of a GPRS timer with these ``units``."""
     best = None
     for unit, length in enumerate(units):
         count = -(-seconds // length)

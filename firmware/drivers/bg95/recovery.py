@@ -1,10 +1,10 @@
-"""BG95 that does not do what it should: the ladder from a new attempt to a cut of the supply.
+"""BG95, recovery: the steps from a new attempt to a supply cycle, for a modem that fails.
 
-Sources as in modem.py; RESET_N: hardware design 3.7.
+Sources as in modem.py; RESET_N is described in the hardware design, 3.7.
 
     for rung in (recovery.REPEAT, recovery.ATTACH, recovery.COMMAND):
         await recovery.climb(modem, rung)
-        ...                       # try again; end where it works
+        ...                       # try again; stop when it works
 """
 
 import asyncio
@@ -21,16 +21,16 @@ PIN = const(3)
 SUPPLY = const(4)
 
 _CFUN_MS = const(15_000)
-_RESET_MS = const(2_500)  # a BG95 wants 2 s at least, a BG96 150 ms
+_RESET_MS = const(2_500)  # a BG95 needs at least 2 s, a BG96 150 ms
 _STATUS_MS = const(6_000)
 _UART_MS = const(500)
 
 
 async def climb(modem, rung):
-    """Do what ``rung`` says, and count it; never fails, for what follows will show.
+    """Take the step ``rung`` and count it. It never fails: the next attempt shows its effect.
 
-    REPEAT does nothing: only the attempt is repeated. ATTACH leaves the network and joins it
-    again. COMMAND, PIN, SUPPLY restart the module by AT+CFUN=1,1, by RESET_N, by its supply.
+    REPEAT does nothing, the caller only tries again. ATTACH leaves the network and joins it
+    again. COMMAND, PIN and SUPPLY restart the module by AT+CFUN=1,1, by RESET_N, by its supply.
     """
     modem.counts[rung] += 1
     at = modem.at

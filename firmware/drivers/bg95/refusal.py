@@ -1,4 +1,4 @@
-"""BG95: why a TLS connection was not opened. The modem says only that it failed.
+"""BG95, TLS: find out why a connection was not opened. The modem says only that it failed.
 
 Sources as in tls.py.
 
@@ -25,9 +25,10 @@ _WORDS = (
 async def reason(modem, host, port, authority):
     """Return (number, words): 0 the date, 1 the name, 2 the authority, 3 our certificate, 4 none.
 
-    The first two checks are left out in turn; then the broker is asked, in the clear, whether its
-    certificate is of the authority in the file ``authority``. No byte of ours is sent meanwhile.
-    The settings are for ``tls.configure`` to bring back. Raises what a command raises.
+    The function first connects without the check of the date, then without that of the name. At
+    last it asks the broker, without encryption, whether its certificate comes from the authority
+    in the file ``authority``. No data of the tracker is sent meanwhile. ``tls.configure`` must
+    restore the settings afterwards. Raises what a command raises.
     """
     number = await _number(modem, host, port, authority)
     return number, _WORDS[number]
@@ -38,7 +39,7 @@ async def _number(modem, host, port, authority):
         try:
             await modem.at.command(b"AT+QSSLCFG=" + setting)
             stream = await modem.connect(host, port, _CONNECT_MS, True)
-        except (ConnectError, CommandError):  # the latter for a setting that it does not know
+        except (ConnectError, CommandError):  # the latter when the modem lacks the setting
             continue
         await stream.close()
         return number

@@ -1,20 +1,20 @@
-"""BG95: commands that it can do without, and settings that it keeps from whatever came before.
+"""BG95, settings: optional commands, and settings that earlier use has left in the modem's flash.
 
-Modules differ in what they know. Sources as in modem.py.
+Modules differ in the commands they know. Sources as in modem.py.
 
     await settings.attempt(modem.at, b"AT+QISDE=0")
     await settings.keep(modem.at, b"AT+CPSMS?", b"+CPSMS:", b"0", b"AT+CPSMS=0")
-    modem.at.passed  # what was refused or not answered
+    modem.at.passed  # the commands that the modem refused or did not answer
 """
 
 from drivers.bg95.at import COMMAND_MS, CommandError, NoAnswer
 
 
 async def attempt(at, command, prefix=b"", limit_ms=COMMAND_MS):
-    """Do what ``AT.command`` does; return None where the modem refuses or does not answer.
+    """Send an optional command as ``AT.command`` does; return None when the modem refuses it.
 
-    The command is then noted in ``at.passed``. Raises ModemError where the modem has restarted,
-    NoAnswer where it answers nothing else either.
+    A command that is refused or not answered is noted in ``at.passed``. Raises ModemError when the
+    modem has restarted, NoAnswer when it answers no other command either.
     """
     try:
         return await at.command(command, prefix, limit_ms)
@@ -28,10 +28,10 @@ async def attempt(at, command, prefix=b"", limit_ms=COMMAND_MS):
 
 
 async def keep(at, read, prefix, wanted, write, limit_ms=COMMAND_MS):
-    """Bring a setting to ``wanted``: how the answer to ``read`` begins after ``prefix``.
+    """Send ``write`` unless the answer to ``read`` begins with ``wanted`` after ``prefix``.
 
-    The modem keeps it in its flash: ``write`` is sent only where it differs. Raises as
-    ``attempt``.
+    The modem keeps the setting in its flash, so it is written only when it differs. Raises what
+    ``attempt`` raises.
     """
     found = await attempt(at, read, prefix)
     if found is not None and not found.startswith(wanted):

@@ -1,6 +1,6 @@
-"""BG95 before a connection: card, technologies, registration, data connection.
+"""BG95, set-up: card, technologies, registration and data connection, before a socket is opened.
 
-A module of its own: BG95.connect gives its memory back, to whoever uses the connection.
+It is a module of its own so that its memory is free again while the connection is used.
 Sources as in modem.py.
 
     await setup.register(modem.at, "internet", 180_000, pin="1234")
@@ -28,14 +28,14 @@ _QIACT_MS = const(150_000)
 _QIDEACT_MS = const(40_000)
 _COPS_MS = const(180_000)
 
-_SIM_MS = const(20_000)  # a card that is not ready by then is none
-_DENIED_MS = const(30_000)  # other networks may still accept
+_SIM_MS = const(20_000)  # a card that is not ready by then counts as missing
+_DENIED_MS = const(30_000)  # another network may still accept within this time
 _POLL_MS = const(1_000)
 
-# QCFG: 02 LTE-M, 03 NB-IoT, 01 GSM; automatic; LTE-M and NB-IoT.
+# AT+QCFG: search LTE-M (02), NB-IoT (03), GSM (01) in this order; take any; use both kinds of LTE.
 _TECHNOLOGIES = ((b"nwscanseq", b"020301"), (b"nwscanmode", b"0"), (b"iotopmode", b"2"))
 
-_UNKNOWN = (None, 3, 4)  # errors of AT+CPIN? that say nothing of the card (AT manual, table 20)
+_UNKNOWN = (None, 3, 4)  # errors of AT+CPIN? that say nothing about the card (AT manual, table 20)
 
 _HOME = const(1)
 _DENIED = const(3)
@@ -43,13 +43,13 @@ _ROAMING = const(5)
 
 
 async def register(at, apn, limit_ms, user=None, password=None, pin=None, look_ms=None):
-    """Do what BG95.register says."""
+    """Register and open the data connection as BG95.register describes."""
     deadline = time.ticks_add(time.ticks_ms(), limit_ms)
     if await attempt(at, b"AT+CFUN?", b"+CFUN:") != b"1":
         await attempt(at, b"AT+CFUN=1", limit_ms=_CFUN_MS)
     await _card(at, min(_SIM_MS, left(deadline)), pin)
     await _technologies(at)
-    # A modem that is bound to one operator elsewhere would find no other.
+    # A modem that earlier use has bound to one operator would find no other.
     limit = within(_COPS_MS, deadline)
     await keep(at, b"AT+COPS?", b"+COPS:", b"0", b"AT+COPS=0", limit)
     await _access_point(at, apn, user, password)
@@ -73,7 +73,7 @@ async def _card(at, limit_ms, pin):
                 continue
             if state == b"SIM PIN" or state == b"SIM PUK":
                 break
-        except CommandError as error:  # also while the card is being read
+        except CommandError as error:  # this also comes while the modem reads the card
             state = error
         except NoAnswer as error:
             await at.in_step()
@@ -82,15 +82,15 @@ async def _card(at, limit_ms, pin):
             break
         await asyncio.sleep_ms(_POLL_MS)
     if not isinstance(state, bytes) and getattr(state, "code", None) in _UNKNOWN:
-        at.passed.append(b"AT+CPIN?")  # whether there is a card, the registration will show
+        at.passed.append(b"AT+CPIN?")  # the registration will show whether there is a card
         return
     raise NoNetwork("SIM card not ready: %s" % _text(state))
 
 
 async def _technologies(at):
-    """Let it look for LTE-M, NB-IoT and GSM, in this order, for the tracker may be anywhere.
+    """Let the modem search LTE-M, NB-IoT and GSM in this order: the tracker may be anywhere.
 
-    Bands are left alone: from the factory it has all of the part's.
+    The bands stay as they are: a modem from the factory uses all that the part supports.
     """
     for name, value in _TECHNOLOGIES:
         read = b'AT+QCFG="%s"' % name
@@ -103,7 +103,7 @@ async def _access_point(at, apn, user, password):
     secret = b'"%s","%s",%d' % ((user or "").encode(), (password or "").encode(), 3 if user else 0)
     wanted = b'1,"%s",%s' % (apn.encode(), secret)
     if await attempt(at, b"AT+QICSGP=1", b"+QICSGP:") == wanted:
-        return  # kept in the modem's flash: written only where it differs
+        return  # the modem keeps it in its flash, so it is written only when it differs
     if await attempt(at, b"AT+QICSGP=1," + wanted) is None:
         if user:
             raise CommandError(b"AT+QICSGP=1", b"ERROR")
@@ -118,7 +118,7 @@ async def _network(at, deadline, look_ms):
         stat = await _stat(at, b"+CEREG")
         if stat in (_HOME, _ROAMING):
             return
-        if await _stat(at, b"+CGREG") in (_HOME, _ROAMING):  # in GSM
+        if await _stat(at, b"+CGREG") in (_HOME, _ROAMING):  # this is the registration in GSM
             return
         now = time.ticks_ms()
         if stat != _DENIED:
@@ -143,9 +143,9 @@ async def _stat(at, name):
 
 
 async def _stay_reachable(at):
-    """End extended DRX, with which a confirmation may wait for minutes (TS 27.007, 7.40, 7.41)."""
+    """End extended DRX, which can delay a confirmation by minutes (TS 27.007, 7.40, 7.41)."""
     found = fields(await attempt(at, b"AT+CEDRXRDP", b"+CEDRXRDP:") or b"")
-    if found[0] in (b"4", b"5"):  # it is asked for in LTE-M, in NB-IoT
+    if found[0] in (b"4", b"5"):  # extended DRX is asked for in LTE-M (4) or NB-IoT (5)
         await attempt(at, b"AT+CEDRXS=0," + found[0])
 
 
@@ -154,7 +154,7 @@ async def _activate(at, deadline):
     try:
         await command(b"AT+QIACT=1", limit_ms=within(_QIACT_MS, deadline))
     except CommandError:
-        # Also where a session before a restart of this side has left it active.
+        # The context may still be active from a session before the tracker restarted.
         await attempt(at, b"AT+QIDEACT=1", limit_ms=within(_QIDEACT_MS, deadline))
         await command(b"AT+QIACT=1", limit_ms=within(_QIACT_MS, deadline))
 

@@ -1,4 +1,4 @@
-"""BG95: a connection in buffer access mode. Loaded to open one, and kept by it alone.
+"""BG95, sockets: a connection in buffer access mode. The module stays loaded while one is open.
 
 Sources as in modem.py.
 
@@ -20,34 +20,34 @@ from drivers.bg95.text import integer
 # The manuals' maximum response times.
 _QISEND_MS = const(120_000)
 _QIRD_MS = const(120_000)
-_QICLOSE_S = const(3)  # chosen, the default is 10: what was acknowledged is safe anyway
+_QICLOSE_S = const(3)  # less than the default of 10, for acknowledged data is safe anyway
 
 _SEND_MAX = const(1460)  # TCP/IP note 2.3.7
 _READ_MAX = const(1500)  # TCP/IP note 2.3.8
-_LOST_MS = const(2_000)  # an unsolicited code may be lost: look for data this often
+_LOST_MS = const(2_000)  # how often to look for data, since an unsolicited code may be lost
 _FULL_MS = const(500)
 
 
 class Stream:
-    """A connection in buffer access mode (socket 0), TCP's or, when ``secure``, TLS's."""
+    """A connection in buffer access mode on socket 0: TCP, or TLS when ``secure``."""
 
     def __init__(self, at, secure=False):
-        """Made by BG95.connect."""
+        """Take the command engine ``at``; BG95.connect makes the streams."""
         self._at = at
         self._family = b"QSSL" if secure else b"QI"
         self._receive = b"QSSLRECV" if secure else b"QIRD"
         self._readable = False
-        self._closed = False  # by the peer: what it sent before can still be read
+        self._closed = False  # whether the peer has closed; what it sent can still be read
         self._lost = False
         self.result: "int | None" = None
 
     def opened(self, socket, result):
-        """Take +QIOPEN."""
+        """Take the result of +QIOPEN for a socket."""
         if socket == b"0" and self.result is None:
             self.result = integer(result)
 
     def unsolicited(self, kind, socket):
-        """Take +QIURC."""
+        """Take a +QIURC code for a socket."""
         if socket == b"0":
             if kind == b"recv":
                 self._readable = True
@@ -55,15 +55,15 @@ class Stream:
                 self._closed = True
 
     def lose(self):
-        """Take note that the modem no longer has this connection."""
+        """Note that the modem no longer has this connection."""
         self._lost = True
 
     def is_settled(self):
-        """Return whether +QIOPEN has come, or never will."""
+        """Return whether +QIOPEN has come or can no longer come."""
         return self.result is not None or self._lost
 
     async def readinto(self, buffer, limit_ms):
-        """Read what is there, at least one byte, into ``buffer``; return how many, 0 at the end.
+        """Wait for data and read it into ``buffer``; return the number of bytes, 0 at the end.
 
         Raises OSError(ETIMEDOUT), OSError(ECONNRESET) and what a command raises.
         """
@@ -79,7 +79,7 @@ class Stream:
             prefix = b"+%s:" % self._receive
             limit = within(_QIRD_MS, deadline)
             count = int(await self._at.command(command, prefix, limit, view))
-            # New data is announced only once all that there was has been read (TCP/IP note 2.3.8).
+            # The modem announces new data only when all earlier data was read (TCP/IP note 2.3.8).
             if count == len(view):
                 self._readable = True
             if count or closed:
@@ -91,12 +91,14 @@ class Stream:
         return self._readable or self._closed or self._lost
 
     async def write(self, buffers, limit_ms):
-        """Send ``buffers``, as one piece where they fit into one (1,460 bytes).
+        """Send ``buffers`` one after the other, in pieces of at most 1,460 bytes.
 
-        Each is bytes-like or has a length and gives its bytes by slices, when they are sent.
+        Each buffer is bytes-like, or has a length and returns bytes for a slice; the slices are
+        taken when they are sent.
 
-        Returns when the modem has them, not the peer. Raises OSError(ETIMEDOUT) while the modem's
-        buffer stays full, OSError(ECONNRESET) and what a command raises.
+        The function returns when the modem has taken the data, not the peer. Raises
+        OSError(ETIMEDOUT) when the modem's buffer stays full, OSError(ECONNRESET) and what a
+        command raises.
         """
         deadline = time.ticks_add(time.ticks_ms(), limit_ms)
         start, total = 0, sum(len(buffer) for buffer in buffers)
@@ -115,18 +117,18 @@ class Stream:
                 await asyncio.sleep_ms(_FULL_MS)
 
     async def close(self):
-        """Close the connection; harmless where it is closed already."""
+        """Close the connection; nothing happens when it is closed already."""
         if not self._lost:
             self._lost = True
             try:
                 command = b"AT+%sCLOSE=0,%d" % (self._family, _QICLOSE_S)
                 await self._at.command(command, limit_ms=_QICLOSE_S * 1000 + COMMAND_MS)
             except ModemError:
-                pass  # the power-off that follows a session closes it too
+                pass  # the power-off after the session closes it too
 
 
 def _slices(buffers, start, size):
-    """Yield the parts of ``buffers`` that make up ``size`` bytes from ``start`` of their sum."""
+    """Yield ``size`` bytes of the joined ``buffers`` from ``start`` on, without joining them."""
     for buffer in buffers:
         if start < len(buffer):
             part = buffer[start : start + size]

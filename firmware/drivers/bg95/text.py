@@ -1,4 +1,4 @@
-"""The fields of the modem's answers and commands.
+"""BG95, text: the fields of the modem's answers and commands.
 
 text.fields(b'0,"home",-93')  # [b"0", b"home", b"-93"]
 text.integer(b"-93")          # -93
@@ -6,12 +6,12 @@ text.integer(b"-93")          # -93
 
 
 def fields(text):
-    """Return the fields of an answer, without blanks and quotes; none of them holds a comma."""
+    """Return the fields of an answer without blanks and quotes; no field may contain a comma."""
     return [field.strip().strip(b'"') for field in text.split(b",")]
 
 
 def integer(field):
-    """Return the number in ``field``, or None where there is none."""
+    """Return the number in ``field``; None when it is not a number."""
     digits = field[1:] if field.startswith(b"-") else field
     return int(field) if digits.isdigit() and len(digits) < 10 else None
 

@@ -1,4 +1,4 @@
-"""BG95: the network's time. Sources as in modem.py.
+"""BG95, time: read the network's time. Sources as in modem.py.
 
 found = await time.network_time(modem.at)
 if found:
@@ -14,8 +14,8 @@ from drivers.bg95.at import CommandError, NoAnswer
 
 _NITZ_MS = const(2_000)
 _QLTS_MS = const(1_500)  # a running clock shows a new second within this
-# 2020 to 2069: a clock outside was never set. Such clocks stand at 1970, 1980 or 2004; of two
-# digits, 70 and 80 are these years, and some show them with a 20 before.
+# A clock outside 2020 to 2069 was never set. Such clocks start at 1970, 1980 or 2004. Modules show
+# the first two as 70 and 80, and some put a 20 before them.
 _EARLIEST = const(1577836800)
 _LATEST = const(3155760000)
 
@@ -23,9 +23,9 @@ _LATEST = const(3155760000)
 async def network_time(at):
     """Return (Unix seconds, uncertainty in ms, ticks_ms at which that second began) or None.
 
-    None where the network does not give its time (NITZ) within 2 s. It asks until the second
-    changes, at most 1.5 s more. The uncertainty is that of the reading; the network's own is
-    not known.
+    None means that the network has not given its time (NITZ) within 2 s. The function then asks
+    until the second changes, for at most 1.5 s more. The uncertainty is that of the reading; the
+    network's own uncertainty is unknown.
     """
     start = asked = time.ticks_ms()
     limit = _NITZ_MS
@@ -35,7 +35,7 @@ async def network_time(at):
         try:
             now = unix(await at.command(b"AT+QLTS=1", b"+QLTS:"))
         except (CommandError, NoAnswer, ValueError):
-            # It comes some time after the registration, where it comes at all.
+            # The time comes a while after the registration, in networks that send it.
             await asyncio.sleep_ms(250)
             continue
         if first is None:
@@ -50,8 +50,9 @@ async def network_time(at):
 def unix(answer):
     """Return the Unix time of an AT+QLTS=1 answer, such as b'"2020/06/02,01:48:36+32,0"'.
 
-    The manual states a year of two digits and shows four: both are taken. The zone is that of the
-    local time and does not count. Raises ValueError where there is none or an impossible one.
+    The manual states a year of two digits and shows one of four; both are accepted. The zone at
+    the end is ignored, because the time before it is UTC. Raises ValueError when the answer has no
+    time or an impossible one.
     """
     parts = answer.strip(b'"').split(b",")
     if len(parts) < 2:
@@ -75,6 +76,6 @@ def unix(answer):
 
 def days(year, month):
     """Return the days from 1970-01-01 to the first of ``month`` (1...13) of ``year``."""
-    # Counted in years from March, whose months have a regular pattern.
+    # The year is counted from March, because the lengths of its months then follow a formula.
     year, month = (year - 1, month + 9) if month < 3 else (year, month - 3)
     return year * 365 + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 - 719468

@@ -1,7 +1,7 @@
-"""BG95: certificates and settings for TLS connections.
+"""BG95, TLS: upload certificates and configure connections.
 
 Sources: "BG96 SSL AT Commands Manual" V1.0, 2.1.1; "BG96 FILE AT Commands Manual" V1.0, 2.2 to
-2.4; "sni" and "checkhost" are of later firmware.
+2.4. Only later firmware of the modem knows "sni" and "checkhost".
 
     files = ("ca.pem", "client.pem", "client.key")
     checks_host = await tls.configure(modem.at, files, 1_800_000_000)
@@ -22,11 +22,11 @@ _NEGOTIATE_S = const(60)
 
 
 async def configure(at, files, unix):
-    """Prepare SSL context 0 with ``files``: CA, client certificate and key, PEM, by name.
+    """Prepare SSL context 0 with the PEM ``files``: names of the CA, client certificate and key.
 
-    With ``unix`` (UTC seconds) the modem's clock is set to it and certificates have to be in
-    date; without (None) their dates are not looked at. Returns whether the modem will hold the
-    server's certificate against the name of the host: a BG96 does not know how.
+    With ``unix`` (Unix seconds) the modem's clock is set, and it checks the dates of certificates.
+    With None it does not check them. Returns whether the modem will compare the server's
+    certificate with the name of the host, which a BG96 cannot do.
 
     Raises OSError when a file cannot be read; CommandError, NoAnswer.
     """
@@ -54,9 +54,9 @@ async def configure(at, files, unix):
 
 
 async def _provide(at, files):
-    """Return the modem's names of ``files``; what it does not have is uploaded.
+    """Upload the ``files`` that the modem does not have; return the modem's names for all.
 
-    A name says what is in the file, so that one that has changed is another file.
+    A name is derived from the content, so a file that has changed gets another name.
     """
     known = []
     for file in files:
@@ -68,7 +68,7 @@ async def _provide(at, files):
     else:
         return [name for _, name, _, _ in known]
     try:
-        await at.command(b'AT+QFDEL="*"', limit_ms=_FILE_MS)  # also what an upload left in pieces
+        await at.command(b'AT+QFDEL="*"', limit_ms=_FILE_MS)  # incomplete uploads go as well
     except CommandError:
         pass
     for file, name, size, checksum in known:
@@ -97,7 +97,7 @@ def _pieces(name):
 
 
 def _measure(file):
-    """Return (name in the modem, size, checksum as FILE manual 2.4 has it)."""
+    """Return (name in the modem, size, checksum as the FILE manual defines it in 2.4)."""
     digest = hashlib.sha256()
     size = checksum = 0
     for piece in _pieces(file):
@@ -106,12 +106,12 @@ def _measure(file):
             low = piece[at + 1] if at + 1 < len(piece) else 0
             checksum ^= piece[at] << 8 | low
         size += len(piece)
-    # 8.3, as the manual recommends.
+    # The manual recommends names of 8 characters and an extension of 3.
     return binascii.hexlify(digest.digest()[:4]) + b".pem", size, checksum
 
 
 def _moment(seconds):
-    """Return a Unix time as AT+CCLK takes it, without the zone, such as b"26/03/01,06:00:00"."""
+    """Return a Unix time as AT+CCLK takes it before the zone, such as b"26/03/01,06:00:00"."""
     day, rest = divmod(seconds, 86400)
     year, month = 2020 + (day - 18262) // 366, 1
     while days(year + 1, 1) <= day:

@@ -1,6 +1,7 @@
-"""Whose certificate a TLS 1.2 server shows: its first answer is in the clear (RFC 5246, 7.3).
+"""BG95, TLS: read which authority issued the certificate that a server shows.
 
-This proves nothing. It tells a server of another authority from one that refuses our certificate.
+The first answer of a TLS 1.2 server is not encrypted (RFC 5246, 7.3). It proves nothing. It only
+tells a server of another authority from a server that refuses our certificate.
 
     identifier = tls_hello.key_identifier("ca.pem")
     shown = await tls_hello.shows(stream, "broker.example", identifier, 8_000)
@@ -10,7 +11,7 @@ import binascii
 import os
 from errno import ETIMEDOUT
 
-# ECDHE-RSA with AES-GCM and AES-CBC, then RSA alone.
+# The suites are ECDHE-RSA with AES-GCM and AES-CBC, then RSA alone.
 _SUITES = (
     b"\xc0\x2f\xc0\x30\xc0\x27\xc0\x28\xc0\x13\xc0\x14\x00\x9c\x00\x3d\x00\x3c\x00\x35\x00\x2f"
 )
@@ -21,7 +22,7 @@ _MOST = 8192  # a chain of certificates is shorter
 
 
 def key_identifier(file):
-    """Return the identifier of the key in a CA's certificate (PEM), None where it has none."""
+    """Return the key identifier of a CA's certificate (a PEM file); None when it has none."""
     content = b""
     with open(file, "rb") as lines:
         for line in lines:
@@ -38,7 +39,7 @@ def key_identifier(file):
 
 
 def hello(host):
-    """Return a ClientHello (7.4.1.2) that asks ``host`` for its certificate."""
+    """Return a ClientHello (RFC 5246, 7.4.1.2) that asks ``host`` for its certificate."""
     extensions = (
         _extension(0, _sized(b"\x00" + _sized(host.encode())))
         + _extension(10, _sized(_GROUPS))
@@ -51,10 +52,10 @@ def hello(host):
 
 
 async def shows(stream, host, identifier, limit_ms):
-    """Return whether the server's certificates name ``identifier``; None if it says nothing.
+    """Return whether the server's certificates contain ``identifier``; None without an answer.
 
-    Without an ``identifier`` (None) they are taken to. Raises what the stream raises, but for
-    its limit.
+    With ``identifier`` None, every answer counts as a match. Raises what the stream raises, except
+    OSError(ETIMEDOUT).
     """
     await stream.write((hello(host),), limit_ms)
     buffer = bytearray(276)

@@ -31,6 +31,8 @@ END $$
 CREATE TRIGGER {table}_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
 FOR EACH STATEMENT EXECUTE FUNCTION {table}_only_grows()
 """,
+    # Also where session_replication_role says that triggers are for others.
+    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_only_grows",
 )
 _SQLITE_CHAIN: Final = """
 CREATE TRIGGER {table}_in_order BEFORE INSERT ON {table}
@@ -57,6 +59,7 @@ END $$
 CREATE TRIGGER {table}_in_order BEFORE INSERT ON {table}
 FOR EACH ROW EXECUTE FUNCTION {table}_in_order()
 """,
+    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_in_order",
 )
 
 

@@ -1,7 +1,7 @@
 """The tables of the tower's database are defined by the rooms that write them, on this metadata.
 
-These are `readings` and `audit`, each in its module `tables`. `migrations/tower` makes the tables,
-and a test finds that both say the same.
+The rooms `readings` and `audit` do so, such as `audit/trail_tables.py`; `migrations/tower` makes
+the tables, and a test finds that both say the same.
 """
 
 from __future__ import annotations

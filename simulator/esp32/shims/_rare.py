@@ -9,6 +9,8 @@ from micropython import const
 
 _OP_TICKS_US = const(2)
 _OP_TIME = const(3)
+_OP_SLEEP_MS = const(6)
+_OP_RESUME = const(8)
 _OP_PIN_SET = const(11)
 _OP_PIN_IRQ = const(12)
 _OP_ADC_INIT = const(13)
@@ -62,21 +64,21 @@ def Pin_off(pin):
 
 
 def Pin_toggle(pin):
-    call(_OP_PIN_SET, pin._id, 2)
+    call(_OP_PIN_SET, pin.id, 2)
 
 
 def Pin_irq(pin, handler=None, trigger=3):
-    handlers[pin._id] = (handler, pin)
-    call(_OP_PIN_IRQ, pin._id, trigger if handler else 0)
+    handlers[pin.id] = (handler, pin)
+    call(_OP_PIN_IRQ, pin.id, trigger if handler else 0)
     return pin
 
 
 def ADC_atten(adc, atten):
-    call(_OP_ADC_INIT, adc._id, atten)
+    call(_OP_ADC_INIT, adc.id, atten)
 
 
 def ADC_read(adc):
-    return call(_OP_ADC_RAW, adc._id)
+    return call(_OP_ADC_RAW, adc.id)
 
 
 def ADC_read_u16(adc):
@@ -96,7 +98,7 @@ def I2C_scan(i2c):
 
 
 def I2C_readfrom(i2c, addr, nbytes, stop=True):
-    return call(_OP_I2C_READ, i2c._id | addr, nbytes)
+    return call(_OP_I2C_READ, i2c.id | addr, nbytes)
 
 
 def I2C_readfrom_mem(i2c, addr, memaddr, nbytes, *, addrsize=8):
@@ -106,7 +108,7 @@ def I2C_readfrom_mem(i2c, addr, memaddr, nbytes, *, addrsize=8):
 
 
 def SPI_read(spi, nbytes, write=0):
-    return call(_OP_SPI_READ, spi._id, nbytes | write << 16)
+    return call(_OP_SPI_READ, spi.id, nbytes | write << 16)
 
 
 def SPI_deinit(spi):
@@ -114,23 +116,23 @@ def SPI_deinit(spi):
 
 
 def UART_any(uart):
-    return call(_OP_UART_ANY, uart._id)
+    return call(_OP_UART_ANY, uart.id)
 
 
 def UART_readline(uart):
-    return call(_OP_UART_LINE, uart._id) or None
+    return call(_OP_UART_LINE, uart.id) or None
 
 
 def UART_flush(uart):
-    call(_OP_UART_FLUSH, uart._id, 1)
+    call(_OP_UART_FLUSH, uart.id, 1)
 
 
 def UART_txdone(uart):
-    return not call(_OP_UART_FLUSH, uart._id, 0)
+    return not call(_OP_UART_FLUSH, uart.id, 0)
 
 
 def UART_deinit(uart):
-    call(_OP_UART_INIT, uart._id)
+    call(_OP_UART_INIT, uart.id)
 
 
 def UART_close(uart):
@@ -141,9 +143,9 @@ def UART_close(uart):
 
 
 def sleep(s):
-    from time import sleep_ms
-
-    sleep_ms(int(s * 1000))
+    op, ms = _OP_SLEEP_MS, int(s * 1000)
+    while ms > 0 and call(op, 0, ms):
+        op = _OP_RESUME
 
 
 def time():

@@ -20,26 +20,26 @@ class TaskQueue:
         after = self._first
         while after and (key - after.ph_key + _HALF) & _MASK >= _HALF:
             before = after
-            after = after._next
-        task._next = after
+            after = after.next
+        task.next = after
         if before:
-            before._next = task
+            before.next = task
         else:
             self._first = task
 
     def pop(self):
         task = self._first
-        self._first = task._next
+        self._first = task.next
         return task
 
     def remove(self, task):
         if task is self._first:
-            self._first = task._next
+            self._first = task.next
             return
         before = self._first
-        while before._next is not task:
-            before = before._next
-        before._next = task._next
+        while before.next is not task:
+            before = before.next
+        before.next = task.next
 
 
 class Task:

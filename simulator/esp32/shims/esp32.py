@@ -12,13 +12,13 @@ WAKEUP_ANY_HIGH = const(1)
 
 
 def wake_on_ext0(pin=None, level=0):
-    number = 255 if pin is None else pin if isinstance(pin, int) else pin._id
+    number = 255 if pin is None else pin if isinstance(pin, int) else pin.id
     if call(_OP_EXT0, number, int(level)):
         raise ValueError("invalid pin")
 
 
 def wake_on_ext1(pins=None, level=0):
-    numbers = pins and bytes(pin if isinstance(pin, int) else pin._id for pin in pins)
+    numbers = pins and bytes(pin if isinstance(pin, int) else pin.id for pin in pins)
     if call(_OP_EXT1, 0 if pins is None else 1, int(level), numbers):
         raise ValueError("invalid pin")
 

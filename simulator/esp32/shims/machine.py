@@ -42,10 +42,12 @@ TIMER_WAKE = const(4)
 
 
 def _number(pin):
-    return pin if isinstance(pin, int) else pin._id
+    return pin if isinstance(pin, int) else pin.id
 
 
 class _Peripheral:
+    # Beyond the port's names, objects have `id` and a UART has `line`, for the other shims.
+
     def __getattr__(self, name):
         import _rare
 
@@ -63,7 +65,7 @@ class Pin(_Peripheral):
     IRQ_FALLING = const(2)
 
     def __init__(self, id, mode=None, pull=-1, **options):
-        self._id = _number(id)
+        self.id = _number(id)
         if mode is not None or pull != -1 or options:
             self.init(mode, pull, **options)
 
@@ -76,13 +78,13 @@ class Pin(_Peripheral):
             flags |= (2 if value else 1) << 8
         if hold is not None:
             flags |= (2 if hold else 1) << 12
-        if call(_OP_PIN_INIT, self._id, flags):
+        if call(_OP_PIN_INIT, self.id, flags):
             raise ValueError("pin can only be input")
 
     def value(self, level=None):
         if level is None:
-            return call(_OP_PIN_GET, self._id)
-        call(_OP_PIN_SET, self._id, 1 if level else 0)
+            return call(_OP_PIN_GET, self.id)
+        call(_OP_PIN_SET, self.id, 1 if level else 0)
         return None
 
     __call__ = value
@@ -95,32 +97,32 @@ class ADC(_Peripheral):
     ATTN_11DB = const(3)
 
     def __init__(self, pin, atten=3):
-        self._id = _number(pin)
-        if call(_OP_ADC_INIT, self._id, atten):
+        self.id = _number(pin)
+        if call(_OP_ADC_INIT, self.id, atten):
             raise ValueError("invalid pin")
 
     def read_uv(self):
-        return call(_OP_ADC_UV, self._id)
+        return call(_OP_ADC_UV, self.id)
 
 
 class I2C(_Peripheral):
     def __init__(self, id, scl=255, sda=255, freq=400000, timeout=50000):
-        self._id = id << 7
+        self.id = id << 7
         call(_OP_I2C_INIT, id, freq, pack("<BBI", _number(scl), _number(sda), timeout))
 
     def writeto(self, addr, buf, stop=True):
-        call(_OP_I2C_WRITE, self._id | addr, 0, buf)
+        call(_OP_I2C_WRITE, self.id | addr, 0, buf)
         return len(buf)
 
     def readfrom_into(self, addr, buf, stop=True):
-        call(_OP_I2C_READ, self._id | addr, len(buf), None, buf)
+        call(_OP_I2C_READ, self.id | addr, len(buf), None, buf)
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         memaddr = memaddr.to_bytes(addrsize // 8, "big")
-        call(_OP_I2C_WRITE_READ, self._id | addr, len(buf), memaddr, buf)
+        call(_OP_I2C_WRITE_READ, self.id | addr, len(buf), memaddr, buf)
 
     def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
-        call(_OP_I2C_WRITE, self._id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
+        call(_OP_I2C_WRITE, self.id | addr, 0, memaddr.to_bytes(addrsize // 8, "big") + buf)
 
 
 class SPI(_Peripheral):
@@ -128,7 +130,7 @@ class SPI(_Peripheral):
     LSB = const(1)
 
     def __init__(self, id, baudrate=1000000, **options):
-        self._id = id
+        self.id = id
         self.init(baudrate, **options)
 
     def init(
@@ -143,22 +145,22 @@ class SPI(_Peripheral):
         miso=255,
     ):
         pins = bytes((polarity << 1 | phase, _number(sck), _number(mosi), _number(miso)))
-        call(_OP_SPI_INIT, self._id, baudrate, pins)
+        call(_OP_SPI_INIT, self.id, baudrate, pins)
 
     def write(self, buf):
-        call(_OP_SPI_WRITE, self._id, 0, buf)
+        call(_OP_SPI_WRITE, self.id, 0, buf)
 
     def readinto(self, buf, write=0):
-        call(_OP_SPI_READ, self._id, len(buf) | write << 16, None, buf)
+        call(_OP_SPI_READ, self.id, len(buf) | write << 16, None, buf)
 
     def write_readinto(self, write_buf, read_buf):
-        call(_OP_SPI_BOTH, self._id, 0, write_buf, read_buf)
+        call(_OP_SPI_BOTH, self.id, 0, write_buf, read_buf)
 
 
 class UART(_Peripheral):
     def __init__(self, id, baudrate=115200, **options):
-        self._id = id
-        self._line = 1 << id
+        self.id = id
+        self.line = 1 << id
         self.init(baudrate, **options)
 
     def init(
@@ -175,13 +177,13 @@ class UART(_Peripheral):
         timeout_char=0,
     ):
         setup = pack("<BBHHHH", _number(tx), _number(rx), txbuf, rxbuf, timeout, timeout_char)
-        call(_OP_UART_INIT, self._id, baudrate, setup)
+        call(_OP_UART_INIT, self.id, baudrate, setup)
 
     def read(self, nbytes=0xFFFF):
-        return call(_OP_UART_READ, self._id, nbytes) or None
+        return call(_OP_UART_READ, self.id, nbytes) or None
 
     def readinto(self, buf, nbytes=0xFFFF):
-        got = call(_OP_UART_READ, self._id, min(nbytes, len(buf)))
+        got = call(_OP_UART_READ, self.id, min(nbytes, len(buf)))
         if got:
             buf[: len(got)] = got
         return len(got) if got else None
@@ -189,7 +191,7 @@ class UART(_Peripheral):
     def write(self, buf):
         if isinstance(buf, str):
             buf = buf.encode()
-        call(_OP_UART_WRITE, self._id, 0, buf)
+        call(_OP_UART_WRITE, self.id, 0, buf)
         return len(buf)
 
 

@@ -22,7 +22,7 @@ POLLHUP = const(16)
 def _line(stream):
     if stream is sys.stdin or stream is sys.stdin.buffer:
         return _STDIN
-    return getattr(stream, "_line", 0)
+    return getattr(stream, "line", 0)
 
 
 class poll:

@@ -1,7 +1,7 @@
-"""The AT interface: from bytes to commands, and from answers to bytes.
+"""The AT interface: it turns bytes into commands, and answers into bytes.
 
-Sources: ITU-T V.250 (command lines, concatenation, formats of results) as far as the BG96 AT
-Commands Manual V2.2 (chapters 1.2 to 2.23, 12.5) takes it over.
+Sources: ITU-T V.250 (command lines, concatenation, formats of results), as far as the BG96 AT
+Commands Manual V2.2 (chapters 1.2 to 2.23, 12.5) follows it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from coldtrail_simulator.journal import Journal
 MAX_LINE = 1024
 CR, LF, CTRL_Z, ESC = 13, 10, 0x1A, 0x1B
 SHORT_MS = (5, 30)
-"""How long a command takes that needs no network; the manual's limit is 300 ms."""
+"""A command that needs no network takes this long; the manual's limit is 300 ms."""
 
-# 12.5, Summary of CME ERROR Codes; FILE and GNSS AT Commands Manuals, 4.
+# The texts are those of 12.5, Summary of CME ERROR Codes, and of chapter 4 in the FILE and GNSS AT
+# Commands Manuals.
 CME_TEXTS = {
     3: "Operation not allowed",
     4: "Operation not supported",
@@ -43,7 +44,7 @@ CME_TEXTS = {
 
 
 class AtError(Exception):
-    """The command fails; with a code it is a +CME ERROR."""
+    """The command fails with ERROR, or with +CME ERROR when there is a ``code``."""
 
     def __init__(self, code: int | None = None) -> None:
         super().__init__(code)
@@ -51,7 +52,7 @@ class AtError(Exception):
 
 
 class Form(enum.Enum):
-    """How a command is asked (chapter 1.2)."""
+    """The form in which a command is given (chapter 1.2)."""
 
     EXECUTE = ""
     WRITE = "="
@@ -60,13 +61,13 @@ class Form(enum.Enum):
 
 
 class Quoted(str):
-    """An argument that stood in quotes."""
+    """An argument that was written in quotes."""
 
     __slots__ = ()
 
 
 class Args:
-    """The arguments of a write command; anything not as it should be is an AtError."""
+    """The arguments of a write command; an argument that does not fit raises AtError."""
 
     _ITEM = r'\s*(?:"[^"]*"|[^",]*)'
     _ALL = re.compile(rf"{_ITEM}(?:,{_ITEM})*")
@@ -82,7 +83,7 @@ class Args:
         return len(self.items)
 
     def number(self, at: int, low: int, high: int, default: int | None = None) -> int:
-        """Return the number at a place; the default, if there is one, when it is omitted."""
+        """Return the number at place ``at``; ``default``, if given, when it is omitted."""
         item = self.items[at] if at < len(self.items) else ""
         if item == "" and default is not None:
             return default
@@ -91,7 +92,7 @@ class Args:
         return int(item)
 
     def text(self, at: int, default: str | None = None) -> str:
-        """Return the quoted string at a place."""
+        """Return the quoted string at place ``at``."""
         item = self.items[at] if at < len(self.items) else None
         if item is None and default is not None:
             return default
@@ -107,12 +108,12 @@ class Answer:
     lines: tuple[str | bytes, ...] = ()
     final: str = "OK"
     then: Callable[[], object] | None = None
-    """Done when the whole command line has been answered."""
+    """Called when the whole command line has been answered."""
 
 
 @dataclass(frozen=True)
 class Later:
-    """A command that takes time; ``finish`` says in the end how it went, or raises AtError."""
+    """A command that takes ``us``; then ``finish`` returns its answer or raises AtError."""
 
     us: int
     finish: Callable[[], Answer]
@@ -120,14 +121,14 @@ class Later:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A command that goes on with data: so many bytes, or (None) up to Ctrl+Z."""
+    """A command that data follow: ``length`` bytes, or all bytes before Ctrl+Z when None."""
 
     length: int | None
     take: Callable[[bytes | None], Later | Answer]
-    """Called with the data, or None when the host has given up with Esc."""
+    """Called with the data, or with None when the host has cancelled by Esc."""
     opening: bytes = b"\r\n> "
     idle_us: int = 0
-    """After so long without data what has come is taken; 0: it waits for ever."""
+    """After this time without data, what has arrived is taken; with 0 the wait never ends."""
 
 
 Result = Answer | Later | Prompt
@@ -168,21 +169,21 @@ def _parse(command: str) -> tuple[str, Form, Args]:
 
 
 class Disturbance(Protocol):
-    """What can go wrong at the port."""
+    """A fault at the port."""
 
     def begin(self, exchange: int) -> int | None:
-        """A command has come: how many microseconds late it is begun, None for an ERROR."""
+        """Return by how many microseconds a new command is delayed; None for an ERROR."""
 
     def spoil(self, kind: str, data: bytes) -> bytes:
-        """Return what becomes of a piece on its way to the host."""
+        """Return the bytes that reach the host when the module sends ``data``."""
 
 
 class AtPort:
     """The module's end of the UART.
 
-    Commands are worked off one at a time; what arrives meanwhile waits, as the manual's "other
-    AT commands cannot be executed" has it. ``emit`` is the one way out: every echo, prompt,
-    answer and unsolicited code passes it, each as one piece.
+    The port executes one command at a time. What arrives meanwhile waits, because the manual says
+    that "other AT commands cannot be executed". Every echo, prompt, answer and unsolicited code
+    leaves through ``emit``, each as one piece.
     """
 
     def __init__(
@@ -199,14 +200,14 @@ class AtPort:
         self._send = send
         self._commands = commands
         self.reports = True
-        """Whether unsolicited codes come out here."""
+        """Whether unsolicited codes are sent to this port."""
         self.exchanges = 0
-        """Command lines taken so far, in the run."""
+        """The number of command lines received in the run."""
         self.disturbance: Disturbance | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Start as after power-on."""
+        """Return to the state after power-on."""
         self.echo = True
         self.cmee = 0
         self.data_echo = True
@@ -235,7 +236,7 @@ class AtPort:
             return
         piece = _line(code) if data is None else _line(code) + data + b"\r\n"
         if self._prompt:
-            self._held.append(piece)  # nothing but the host's data belongs behind a prompt
+            self._held.append(piece)  # behind a prompt, only the data of the host may appear
         else:
             self.emit("urc", piece)
 
@@ -264,7 +265,7 @@ class AtPort:
             del self._line[: -2 * MAX_LINE]
             return
         line, self._line = self._line.decode("latin-1").strip("\r\n \x00"), bytearray()
-        # Noise before the attention sequence is skipped, as with a line that was just opened.
+        # A UART that has just been opened can produce noise before "AT", which is skipped.
         start = re.search(r"[Aa][Tt]", line[:8])
         if not start:
             return

@@ -1,9 +1,9 @@
-"""What the module draws: from its power, its registration and what goes over the air.
+"""The current that the module draws: it follows from power, registration and traffic on the air.
 
-While registered it is in RRC connected as long as there is traffic, and for the network's
-inactivity timer afterwards (3GPP TS 36.331, 5.3.8: the release; the timer is the operator's
-choice: 10 to 20 s is usual, 10 s assumed, without connected-mode DRX). How long it transmits
-follows from the bytes and the signal.
+A registered module is RRC connected while there is traffic, and for the network's inactivity timer
+afterwards (3GPP TS 36.331, 5.3.8 describes the release). The operator chooses the timer; 10 to
+20 s is usual, and the model assumes 10 s without connected-mode DRX. The time of transmission
+follows from the number of bytes and the signal.
 """
 
 from __future__ import annotations
@@ -17,26 +17,28 @@ from coldtrail_simulator.models.currents import BG95
 
 INACTIVITY_US = 10 * US_PER_S
 
-# Assumed, from the messages of TS 36.331 and 24.301: random access and RRC set-up, attach with
-# authentication and security, detach; the answer to one downlink packet (HARQ, RLC, TCP).
+# These times are assumed from the messages of TS 36.331 and 24.301: random access with RRC set-up,
+# attach with authentication and security (the same for detach), and the answer to one downlink
+# packet (HARQ, RLC, TCP).
 SETUP_US = 30 * US_PER_MS
 ATTACH_US = 150 * US_PER_MS
 ANSWER_US = 8 * US_PER_MS
 HEADERS = 40  # IPv4 and TCP
-# Uplink bits a second on LTE-M, half duplex, as in the reference channel of TS 36.521-1. Below
-# this RSRP the transmitter is at its limit, and the rate falls with the power received.
+# Uplink rates in bits per second; that of half-duplex LTE-M is the reference channel's in TS
+# 36.521-1. Below LIMIT_DBM (RSRP) the transmitter is at its limit, and the rate falls with the
+# received power.
 RATE_BPS = {"CAT-M1": 180_000, "CAT-NB1": 20_000, "GSM": 20_000}
 LIMIT_DBM = -108
 
 
 def transmit_us(data: int, cell: Cell) -> int:
-    """Return how long ``data`` bytes with their headers take on the air."""
+    """Return the microseconds for which ``data`` bytes with their headers are transmitted."""
     weak = max(0, LIMIT_DBM - cell.rsrp) / 10
     return round((data + HEADERS) * 8 * US_PER_S / RATE_BPS[cell.technology] * 10**weak)
 
 
 class Draw:
-    """The module's load, and the rules by which its states follow each other."""
+    """The module's load on the battery, and the rules for the sequence of its states."""
 
     def __init__(self, clock: Clock) -> None:
         self.load = Load(clock, BG95)
@@ -52,11 +54,11 @@ class Draw:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way over the air."""
+        """Whether no traffic is under way on the air."""
         return not self._connected and not self._satellites
 
     def power(self, state: str) -> None:
-        """Take a change of the module's power: unpowered, off, psm, booting, on, stopping."""
+        """Note the module's new power state: unpowered, off, psm, booting, on, stopping."""
         self._power = state
         if state in ("unpowered", "off", "psm"):
             self._leave()
@@ -64,7 +66,7 @@ class Draw:
         self._settle()
 
     def registration(self, stat: int, cell: Cell | None) -> None:
-        """Take a change of <stat> as AT+CEREG has it."""
+        """Note a change of <stat> as AT+CEREG reports it."""
         came = stat in (HOME, ROAMING) and self._stat not in (HOME, ROAMING)
         self._stat = stat
         if stat in (HOME, ROAMING):
@@ -76,12 +78,15 @@ class Draw:
         self._settle()
 
     def satellites(self, on: bool) -> None:
-        """Take that the satellite receiver is switched on or off; it has the receiver alone."""
+        """Note that the satellite receiver is on or off; while on, the radio does not receive."""
         self._satellites = on
         self._settle()
 
     def packet(self, up: int, down: int) -> None:
-        """Take a packet: bytes sent to the network, or bytes from it, which are answered."""
+        """Note a packet with ``up`` bytes to the network or ``down`` bytes from it.
+
+        The module answers each packet from the network, which takes time on the air too.
+        """
         if self._stat in (HOME, ROAMING):
             self._transmit(transmit_us(up, self._cell) if up else ANSWER_US * (down > 0))
 

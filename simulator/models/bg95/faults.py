@@ -1,4 +1,4 @@
-"""Faults of the module that begin at one AT exchange, on demand."""
+"""Faults of the module that a test lets begin at one AT exchange."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR_MS = 3_600_000
 
 
 class Fault(enum.Enum):
-    """One thing that goes wrong; ``PERMANENT`` ones stay until the end of the run."""
+    """One kind of fault; the ``PERMANENT`` ones last until the end of the run."""
 
     NO_ANSWER = "no answer"
     LATE = "late answer"
@@ -37,7 +37,7 @@ PERMANENT = (Fault.SIM_GONE, Fault.SILENCE)
 
 
 class Faults:
-    """Lets one fault begin at one exchange of the run (the journal's number of ``at`` notes)."""
+    """Starts one fault at one exchange of the run, counted as the journal's ``at`` notes are."""
 
     def __init__(self, modem: BG95, rng: random.Random, exchange: int, fault: Fault) -> None:
         self._modem = modem
@@ -51,7 +51,7 @@ class Faults:
         modem.port.disturbance = self
 
     def begin(self, exchange: int) -> int | None:
-        """Take note of an exchange; return how late it is begun, None for an ERROR."""
+        """Note an exchange; return its delay in microseconds, None for an ERROR."""
         self._current = exchange
         if exchange != self._exchange:
             return 0
@@ -80,7 +80,7 @@ class Faults:
         radio.shift_ms(HOUR_MS)
 
     def spoil(self, kind: str, data: bytes) -> bytes:
-        """Return what becomes of a piece on its way to the host."""
+        """Return the bytes that reach the host when the module sends ``data``."""
         if not self.begun:
             return data
         fault = self._fault

@@ -27,7 +27,7 @@ MAX_SIZE = 1 << 20
 
 
 class Files:
-    """What the module keeps in its flash, over every reset; without directories."""
+    """The files in the module's flash, which outlive every reset; there are no directories."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -38,7 +38,7 @@ class Files:
         return {"+QFLST": self._list, "+QFDEL": self._delete, "+QFUPL": self._upload}
 
     def read(self, name: str) -> bytes | None:
-        """Return a file, or None where there is none."""
+        """Return the content of a file; None when there is no such file."""
         return self.files.get(name.removeprefix("UFS:"))
 
     def _draw(self) -> int:
@@ -94,7 +94,7 @@ class Files:
             kept = data or b""
 
             def finish() -> Answer:
-                self.files[name] = kept  # also what broke off
+                self.files[name] = kept  # the module keeps an interrupted upload as well
                 if len(kept) < size:
                     raise AtError(TIME_OUT)
                 return answer(f"+QFUPL: {len(kept)},{checksum(kept):x}")
@@ -105,7 +105,7 @@ class Files:
 
 
 def checksum(data: bytes) -> int:
-    """Return the exclusive or of the 16-bit words; a last odd byte is the high one (2.4)."""
+    """Return the XOR of all 16-bit words; a single last byte is the high byte of a word (2.4)."""
     total = 0
     for at in range(0, len(data), 2):
         total ^= int.from_bytes(data[at : at + 2].ljust(2, b"\0"), "big")

@@ -1,6 +1,6 @@
-"""The general commands: who the module is, SIM, functionality, settings.
+"""The general commands: identity of the module, SIM, functionality, settings.
 
-Source: BG96 AT Commands Manual V2.2, by the section named at each command.
+Source: BG96 AT Commands Manual V2.2; each command names its section.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from coldtrail_simulator.models.bg95.part import Part
 from coldtrail_simulator.models.bg95.past import Past
 from coldtrail_simulator.models.bg95.radio import Radio
 
-FUNCTION_MS = (200, 1_500)  # at most 15 s
-PIN_MS = (150, 900)  # at most 5 s
+FUNCTION_MS = (200, 1_500)  # the manual allows 15 s
+PIN_MS = (150, 900)  # the manual allows 5 s
 SIM_MS = (300, 1_800)
 UNLOCK_MS = (20, 300)
-OPERATOR_MS = (200, 1_500)  # at most 180 s
+OPERATOR_MS = (200, 1_500)  # the manual allows 180 s
 SCAN_MS = (15_000, 60_000)
 RATES = (9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 
-# 4.2, AT+QCFG: kept and given back; the factory's values.
+# The factory's values of AT+QCFG (4.2). The model stores and returns them; they have no effect.
 SETTINGS = {
     "nwscanseq": "00",
     "nwscanmode": "0",
@@ -53,7 +53,7 @@ SETTINGS = {
 
 @dataclass
 class Sim:
-    """The SIM card; ``pin`` when it asks for one, three ``tries`` before it asks for ``puk``."""
+    """The SIM card: it asks for ``pin`` unless that is empty, ``puk`` after wrong tries."""
 
     present: bool = True
     pin: str = ""
@@ -64,7 +64,7 @@ class Sim:
 
 
 class General:
-    """The commands that belong neither to the radio's nor to the TCP/IP manual."""
+    """The commands of the general AT manual, the radio's among them."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class General:
         self.reset()
 
     def reset(self) -> None:
-        """Start as after power-on; what the module keeps in its flash stays."""
+        """Return to the state after power-on; settings in the module's flash are kept."""
         self.function = self._past.function
         self._sim_state = ""
         self._detached = False
@@ -101,7 +101,7 @@ class General:
         self.baud = self._next_baud = self._stored_baud
 
     def start(self) -> None:
-        """The application of the module runs: see to the SIM."""
+        """Begin to read the SIM, now that the module's application runs."""
         if self.sim.present:
             self._after(self._draw(SIM_MS), self._find_sim)
         else:
@@ -213,7 +213,7 @@ class General:
     # --- SIM: 5.1, 5.3, 5.6
 
     def lose_sim(self) -> None:
-        """The card loses contact, for good."""
+        """Let the card lose contact for the rest of the run."""
         self.sim.present = False
         self._sim_state = ""
         self._report("+CPIN: NOT INSERTED")
@@ -235,7 +235,7 @@ class General:
 
     def _see_to_radio(self) -> None:
         usable = self.function == 1 and self._sim_state == "READY"
-        # On LTE registration and attachment are one.
+        # In LTE a module that registers also attaches.
         if usable and self._radio.operator_mode != 2 and not self._detached:
             self._radio.start()
         else:
@@ -255,7 +255,7 @@ class General:
         self._need_sim()
         if form is Form.READ:
             return answer(f"+CPIN: {self._sim_state}")
-        # The manual gives the PIN with and without quotes.
+        # The manual shows the PIN both with and without quotes.
         entered = [str(item) for item in args.items]
         asked = {"SIM PIN": 1, "SIM PUK": 2}.get(self._sim_state)
         if form is not Form.WRITE or len(entered) != asked:
@@ -477,7 +477,7 @@ class General:
 
 
 def _executed(fn: Callable[[], Result]) -> Command:
-    """Return a command that is only executed; its test form is answered with OK."""
+    """Return a command that has only the execute form; its test form is answered by OK."""
 
     def command(form: Form, _args: Args) -> Result:
         if form is Form.TEST:

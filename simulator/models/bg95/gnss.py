@@ -1,7 +1,7 @@
-"""The satellite receiver, which shares its way in with the radio.
+"""The satellite receiver, which shares its front end with the radio.
 
-Source: BG96 GNSS AT Commands Manual V1.1 (2018-02-05), 2.1, 2.3 to 2.5, 4; "priority" is of the
-BG95: its radio and its satellite receiver cannot both receive.
+Source: BG96 GNSS AT Commands Manual V1.1 (2018-02-05), 2.1, 2.3 to 2.5, 4. "priority" belongs to
+the BG95, whose radio and satellite receiver cannot receive at the same time.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from coldtrail_simulator.models.bg95.part import Part
 
 INVALID, ONGOING, NOT_ACTIVE, NOT_FIXED = 501, 504, 505, 516
 FIRST_FIX_S = (24, 45)
-"""Receiving under open sky, from a cold start; the hardware design gives about 30 s."""
+"""Seconds from a cold start to a fix under open sky; the hardware design states about 30 s."""
 
 
 @dataclass(frozen=True)
 class Fix:
-    """Where the tracker is, as satellites see it; degrees, metres."""
+    """The position that the receiver computes, in degrees and metres."""
 
     latitude: float
     longitude: float
@@ -31,9 +31,9 @@ class Fix:
     altitude: float = 60.0
     satellites: int = 9
     mode: int = 3
-    """2: of two dimensions, 3: with its height."""
+    """2 for a fix in two dimensions, 3 for a fix with height."""
     days_off: int = 0
-    """Fault: the date is so many days off, as of a receiver that counts weeks wrongly."""
+    """A fault: the date is wrong by this many days, as when the week counter has rolled over."""
 
 
 Sky = Callable[[float], Fix | None]
@@ -44,8 +44,8 @@ class Gnss:
     """The GNSS commands.
 
     Args:
-        radio_busy: whether the radio has the way in.
-        seize: told whether the receiver takes it away from the radio.
+        radio_busy: returns whether the radio uses the front end.
+        seize: called with whether the satellite receiver takes the front end from the radio.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Gnss:
         self._asked_us = 0
 
     def reset(self) -> None:
-        """Start as after power-on; the priority is kept."""
+        """Return to the state after power-on; the priority is kept."""
         self._switch(on=False)
 
     def commands(self) -> dict[str, Command]:

@@ -1,7 +1,7 @@
-"""The module as a part on the board: its pins, its power, and what they start and end.
+"""The module as a part on the board: its pins, its power states, and what they start and stop.
 
-Source: the hardware designs named in ``part.py``; start-up and power-down messages from BG96 AT
-Commands Manual V2.2, 1.6, 11.1 and 12.7.
+Sources: the hardware designs named in ``part.py``. The messages at start-up and power-down are
+from the BG96 AT Commands Manual V2.2, 1.6, 11.1 and 12.7.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from coldtrail_simulator.models.bg95.tls import Tls
 from coldtrail_simulator.network.network import Network
 
 APPLICATION_MS = (150, 600)
-"""From RDY to APP RDY."""
+"""The time from RDY to APP RDY."""
 DETACH_MS = (200, 2_500)  # at most 60 s
 IMMEDIATE_MS = (20, 100)
 
@@ -36,7 +36,7 @@ class Wire(Protocol):
     """A net that the module drives."""
 
     def drive(self, level: int | None) -> None:
-        """Drive it high (1) or low (0), or let go of it."""
+        """Drive the net high (1) or low (0), or release it (None)."""
 
 
 class Uart(Protocol):
@@ -45,11 +45,11 @@ class Uart(Protocol):
     baud: int
 
     def send(self, data: bytes) -> None:
-        """Send bytes to the host, behind those still being sent."""
+        """Send bytes to the host after those that are still being sent."""
 
 
 class Power(enum.Enum):
-    """What the module is doing."""
+    """The power state of the module."""
 
     UNPOWERED = "unpowered"
     OFF = "off"
@@ -62,14 +62,14 @@ class Power(enum.Enum):
 class BG95:
     """A Quectel BG95 (or BG96), from its supply to its sockets.
 
-    ``supply``, ``pwrkey`` and ``reset_n`` take the level of the net at the module's pin; PWRKEY
+    ``supply``, ``pwrkey`` and ``reset_n`` take the level of the net at the module's pin. PWRKEY
     and RESET_N are pulled up inside, so that only 0 is low. ``receive`` takes what the host
-    writes. Wire ``uart`` and, if the board uses it, ``status`` before the run.
+    writes. Connect ``uart`` and, if the board uses it, ``status`` before the run.
 
     Args:
-        utc_ms: true time in milliseconds since 1970, for the network to tell.
-        sky: where satellites say it is; without it there are none in view.
-        past: what the module's flash holds at first.
+        utc_ms: returns the true time in milliseconds since 1970, which the network sends.
+        sky: returns the position that satellites give; without it no satellite is in view.
+        past: the content of the module's flash at the start.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class BG95:
     # --- UART
 
     def receive(self, data: bytes) -> None:
-        """Take what the host wrote; at the wrong rate it is noise, and nothing comes of it."""
+        """Take what the host wrote; at the wrong baud rate it is noise and has no effect."""
         if self.power is Power.ON and self._in_tune():
             self.port.receive(data)
 
@@ -168,7 +168,7 @@ class BG95:
     # --- pins
 
     def supply(self, level: int | None) -> None:
-        """VBAT comes or goes; when it goes, everything ends at once."""
+        """Switch VBAT on or off; when it goes off, everything ends at once."""
         if level and self.power is Power.UNPOWERED:
             self._supplied_us = self.clock.now_us
             self._become(Power.OFF)
@@ -177,7 +177,7 @@ class BG95:
             self.radio.rtc = type(self.radio.rtc)(self.clock)
 
     def pwrkey(self, level: int | None) -> None:
-        """PWRKEY changes."""
+        """Take a new level of PWRKEY."""
         held_us = self._edge("PWRKEY", level)
         if level == 0:
             due_us = max(self.clock.now_us, self._supplied_us + self.part.supply_us)
@@ -191,7 +191,7 @@ class BG95:
             self.power_down(normal=True)
 
     def reset_n(self, level: int | None) -> None:
-        """RESET_N changes."""
+        """Take a new level of RESET_N."""
         self._edge("RESET_N", level)
         if level == 0:
             self._hold("reset", self.clock.now_us + self.part.reset_us, self._hold_reset)
@@ -199,7 +199,7 @@ class BG95:
             self._release_reset()
 
     def _edge(self, pin: str, level: int | None) -> int:
-        """Note an edge and return, at the rising one, for how many microseconds it was low."""
+        """Note an edge; return for how many microseconds the pin was low before a rising one."""
         for name in (pin, "reset"):
             if level != 0 and name in self._holds:
                 self._holds.pop(name).cancel()
@@ -236,7 +236,7 @@ class BG95:
             self.status.drive(1 if power in (Power.ON, Power.STOPPING) else 0)
 
     def _cut(self, power: Power) -> None:
-        """Everything ends at once."""
+        """End everything at once and go to the state ``power``."""
         self._epoch += 1
         self._reset_held = False
         self.tcpip.reset()
@@ -265,13 +265,13 @@ class BG95:
         self.general.start()
 
     def restart(self) -> None:
-        """Restart by itself, or because AT+CFUN=1,1 asks for it."""
+        """Restart the module: it does so by itself, or because of AT+CFUN=1,1."""
         if self.power is Power.ON:
             self._cut(Power.OFF)
             self._boot(self.clock.now_us)
 
     def _rest(self, us: int) -> None:
-        """Go into PSM: every socket ends, and nothing answers until PWRKEY or ``us`` are over."""
+        """Enter PSM: every socket ends, and the module is silent until PWRKEY or for ``us``."""
         if self.power is not Power.ON:
             return
         if self.general.settings["psm/urc"] == "1":
@@ -280,12 +280,12 @@ class BG95:
         self.after(us, lambda: self._boot(self.clock.now_us))
 
     def brown_out(self) -> None:
-        """The supply breaks down under the transmitter: it is off until PWRKEY turns it on."""
+        """Turn off, as when the transmitter pulls the supply down, until PWRKEY turns it on."""
         if self.power in (Power.BOOTING, Power.ON):
             self._cut(Power.OFF)
 
     def power_down(self, normal: bool) -> None:
-        """Log off from the network, say POWERED DOWN, and switch off."""
+        """Detach from the network, report POWERED DOWN, and switch off."""
         if self.power is not Power.ON:
             return
         self._become(Power.STOPPING)

@@ -1,4 +1,4 @@
-"""The modules of the family that are modelled, as far as they differ."""
+"""The modules that are modelled, and how they differ."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from coldtrail_simulator.clock import US_PER_MS, US_PER_S
 
 @dataclass(frozen=True)
 class Part:
-    """What one module's hardware design says of its power pins, and its manual of its names.
+    """One module: the times of its power pins by its hardware design, its names by its manual.
 
-    Times are in microseconds. PWRKEY is low-active and counted from the moment it goes low;
-    RESET_N likewise.
+    Times are in microseconds. PWRKEY and RESET_N are active low, and their times count from the
+    falling edge.
     """
 
     model: str
     revision: str
     supply_us: int
-    """VBAT has to be stable for this long before PWRKEY goes low."""
+    """VBAT must be stable for this long before PWRKEY goes low."""
     turn_on_us: int
     """PWRKEY low for at least this long turns the module on."""
     status_us: int
-    """From PWRKEY low to STATUS high."""
+    """The time from PWRKEY low to STATUS high."""
     uart_us: int
-    """From PWRKEY low to a UART that answers."""
+    """The time from PWRKEY low until the UART answers."""
     turn_off_us: int
     """PWRKEY low for at least this long, then released, turns the module off."""
     power_down_us: int
@@ -33,17 +33,17 @@ class Part:
     reset_us: int
     """RESET_N low for at least this long resets the module."""
     key_resets: bool
-    """RESET_N and PWRKEY are one: holding PWRKEY for ``reset_us`` resets the module."""
+    """Whether PWRKEY also works as RESET_N: held for ``reset_us``, it resets the module."""
     modes: Mapping[str, str]
-    """How AT+QCSQ and AT+QNWINFO call LTE Cat M1, LTE Cat NB and GSM."""
+    """The names of LTE Cat M1, LTE Cat NB and GSM in AT+QCSQ and AT+QNWINFO."""
     time_zone_updates: tuple[int, ...]
-    """What AT+CTZU takes: 1 and 3 set the clock from the network, 3 to local time."""
+    """The values that AT+CTZU accepts: 1 and 3 set the clock from the network, 3 to local time."""
     later_firmware: bool
     """Whether AT+QSSLCFG knows "sni" and "checkhost", and AT+QGPSCFG "priority"."""
 
 
-# BG95 Series Hardware Design V1.2: 3.6.2.1 (turning off) and 3.7 (reset). The times of turning on
-# (3.6.1, figure 8) have not been checked against the print.
+# Source: BG95 Series Hardware Design V1.2, 3.6.2.1 (turning off) and 3.7 (reset). The times of
+# turning on (3.6.1, figure 8) have not been checked against the document.
 BG95_M3 = Part(
     model="BG95-M3",
     revision="BG95M3LAR02A03",
@@ -60,8 +60,8 @@ BG95_M3 = Part(
     later_firmware=True,
 )
 
-# BG96 Hardware Design V1.3: 3.6.1 (figure 8), 3.6.2.1, 3.7; BG96 AT Commands Manual V2.2, 2.1,
-# 6.17, 6.18.
+# Sources: BG96 Hardware Design V1.3, 3.6.1 (figure 8), 3.6.2.1, 3.7; BG96 AT Commands Manual V2.2,
+# 2.1, 6.17, 6.18.
 BG96 = Part(
     model="BG96",
     revision="BG96MAR01A01M1G",

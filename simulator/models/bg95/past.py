@@ -1,4 +1,4 @@
-"""What earlier use has left in the module's flash."""
+"""The settings that earlier use has left in the module's flash."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Past:
-    """Settings that outlive the supply; as they stand here, those of a module from the factory."""
+    """Settings that outlive the supply; the defaults are those of a module from the factory."""
 
     baud: int = 115_200
-    """AT+IPR, stored by AT&W."""
+    """The rate that AT+IPR has set and AT&W has stored."""
     function: int = 1
-    """AT+CFUN as it starts."""
+    """The function level (AT+CFUN) after a start."""
     operator: str = ""
-    """AT+COPS: the PLMN that it is bound to by hand; empty: automatic."""
+    """The PLMN that AT+COPS has bound the module to; empty when it chooses by itself."""
     report_port: str = "uart1"
-    """AT+QURCCFG: where unsolicited codes go."""
+    """The port for unsolicited codes (AT+QURCCFG)."""
     psm: tuple[str, str] | None = None
-    """AT+CPSMS: T3412 extended and T3324 as they are asked for; None: no power saving mode."""
+    """T3412 extended and T3324 that AT+CPSMS asks for; None without power saving mode."""
     edrx: Mapping[int, str] = field(default_factory=dict)
-    """AT+CEDRXS: cycle by access technology."""
+    """The extended DRX cycle for each access technology (AT+CEDRXS)."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """AT+QCFG, where it differs from the factory's."""
+    """Settings of AT+QCFG that differ from those of the factory."""
     apn: str = ""
-    """AT+QICSGP and AT+CGDCONT of context 1."""
+    """The access point of context 1 (AT+QICSGP, AT+CGDCONT)."""
     authentication: tuple[str, str] = ("", "")
-    """User and password of context 1."""
+    """The user and the password of context 1."""

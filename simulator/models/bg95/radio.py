@@ -1,4 +1,4 @@
-"""The radio: registration as coverage comes and goes, signal, network time.
+"""The radio: registration that follows coverage, signal, network time.
 
 Sources: BG96 AT Commands Manual V2.2, 6.2 (COPS), 6.3 (CSQ), 6.7 (CTZU), 6.16 (QLTS), 6.17
 (QNWINFO), 6.18 (QCSQ), 9.1 (CGATT), 9.5 (CGREG), 9.11 (CEREG), 11.2 (CCLK); 3GPP TS 27.007.
@@ -17,15 +17,15 @@ from coldtrail_simulator.journal import Journal
 from coldtrail_simulator.models.bg95.past import Past
 
 LOOK_US = US_PER_S
-"""How often the model looks whether there is coverage."""
+"""How often the model checks whether there is coverage."""
 REGISTER_MS = (3_000, 11_000)
-"""A search that begins with the cell and band used last; seconds on LTE-M."""
+"""A search that begins with the last cell and band takes seconds on LTE-M."""
 NOTICE_LOSS_MS = (4_000, 12_000)
 DEACTIVATE_MS = (60_000, 240_000)
-"""Out of coverage for so long, the network gives up the PDP context."""
+"""After this time without coverage the network releases the PDP context."""
 NITZ_MS = (300, 2_000)
 NITZ_LAG_MS = (20, 250)
-"""How far the network's time is behind when it arrives."""
+"""By how much the network's time is late when it arrives."""
 
 IDLE, HOME, SEARCHING, DENIED, UNKNOWN, ROAMING = range(6)
 ACCESS = {"GSM": 0, "CAT-M1": 8, "CAT-NB1": 9}
@@ -35,10 +35,10 @@ ACCESS = {"GSM": 0, "CAT-M1": 8, "CAT-NB1": 9}
 class Cell:
     """A cell in reach, as the world offers it.
 
-    Signal in dBm (``rssi``, ``rsrp``) and dB (``sinr``, ``rsrq``); ``time_zone`` in quarters of
-    an hour. ``nitz`` says whether the network tells its time, ``nitz_error_ms`` how wrong it is.
-    ``psm`` and ``edrx`` say what it grants; ``psm_timers`` (T3412 extended, T3324) and
-    ``edrx_cycle`` in place of what is asked for.
+    ``rssi`` and ``rsrp`` are in dBm, ``sinr`` and ``rsrq`` in dB, ``time_zone`` in quarters of an
+    hour. ``nitz`` says whether the network sends its time, ``nitz_error_ms`` how wrong that is.
+    ``psm`` and ``edrx`` say whether the network grants these. ``psm_timers`` (T3412 extended,
+    T3324) and ``edrx_cycle``, if set, are granted in place of what the module asked for.
     """
 
     technology: str = "CAT-M1"
@@ -63,20 +63,20 @@ class Cell:
 
 
 class Reception(Protocol):
-    """Where the tracker is."""
+    """The coverage where the tracker is."""
 
     def coverage(self, t_s: float) -> Cell | None:
         """Return the cell in reach at a virtual time in seconds, or None."""
 
 
 class Radio:
-    """Everything about the network but data.
+    """Everything about the network except data.
 
-    Args:
-        changed: told the text of a +CEREG code when registration changes.
-        moved: told every change of <stat>, and the cell.
-        reachable: told whether data can flow, when that changes.
-        deactivated: told when the network has given up the PDP contexts.
+    Attributes:
+        changed: called with the text of a +CEREG code when the registration changes.
+        moved: called with <stat> and the cell at every change.
+        reachable: called with whether data can flow when that changes.
+        deactivated: called when the network has released the PDP contexts.
     """
 
     def __init__(
@@ -98,21 +98,21 @@ class Radio:
         self._after = after
         self._modes = modes
         self.bound_to = past.operator
-        """The PLMN that AT+COPS has chosen by hand, which outlives the supply."""
+        """The PLMN that was chosen by AT+COPS; it outlives the supply."""
         self.changed: Callable[[str], object] = lambda _code: None
         self.moved: Callable[[int, Cell | None], object] = lambda _stat, _cell: None
         self.reachable: Callable[[bool], object] = lambda _reachable: None
         self.deactivated: Callable[[], object] = lambda: None
         self.timers: Callable[[], tuple[str, str] | None] = lambda: None
-        """T3412 extended and T3324 as they are granted."""
+        """Returns T3412 extended and T3324 as the network grants them."""
         self.error_ms = 0
-        """How wrong every network's time is, in addition."""
+        """A further error that the time of every network has."""
         self.time_zone_update = 0
         self.rtc = RealTimeClock(clock)
         self.reset()
 
     def reset(self) -> None:
-        """Start as after power-on: not transmitting, time unknown."""
+        """Return to the state after power-on: not transmitting, with unknown time."""
         self.stat = IDLE
         self.cell: Cell | None = None
         self.moved(IDLE, None)
@@ -130,7 +130,7 @@ class Radio:
     # --- registration
 
     def start(self) -> None:
-        """Begin to search."""
+        """Begin to search for a network."""
         if not self._on:
             self._on = True
             self._become(SEARCHING)
@@ -157,7 +157,7 @@ class Radio:
         return self.registered and self._in_reach
 
     def block(self, blocked: bool) -> None:
-        """The satellite receiver takes the way in, or gives it back."""
+        """Note that the satellite receiver takes the front end, or gives it back."""
         self._blocked = blocked
 
     def in_view(self) -> Cell | None:
@@ -235,7 +235,7 @@ class Radio:
     def state_text(self) -> str:
         """Return <stat>[,<tac>,<ci>,<Act>[,,,<Active-Time>,<Periodic-TAU>]] for AT+CEREG.
 
-        It speaks of LTE alone: in GSM the module is not registered in this sense.
+        AT+CEREG covers LTE only: in GSM it reports that the module is not registered.
         """
         if self.cell and self.cell.technology == "GSM":
             return str(IDLE)
@@ -271,7 +271,7 @@ class Radio:
         mode = self._modes[cell.technology]
         if cell.technology == "GSM":
             return f'"{mode}",{cell.rssi}'
-        # 0 to 250 stands for -20 to +30 dB.
+        # The values 0 to 250 stand for -20 to +30 dB.
         sinr = max(0, min(250, 5 * (cell.sinr + 20)))
         return f'"{mode}",{cell.rssi},{cell.rsrp},{sinr},{cell.rsrq}'
 
@@ -303,7 +303,7 @@ class Radio:
             self.rtc.local = self.time_zone_update == 3
 
     def shift_ms(self, ms: int) -> None:
-        """Put every clock of the module forward."""
+        """Advance every clock of the module."""
         for clock in filter(None, (self.network_time, self.rtc)):
             clock.shift_ms(ms)
 
@@ -326,7 +326,7 @@ class RealTimeClock:
         self.taken_us = clock.now_us
         self._utc_ms = 315_964_800_000
         self.time_zone = 0
-        """Quarters of an hour."""
+        """The time zone in quarters of an hour."""
         self.local = False
         """Whether AT+CCLK? shows local time."""
 
@@ -337,19 +337,19 @@ class RealTimeClock:
         self.time_zone = time_zone
 
     def shift_ms(self, ms: int) -> None:
-        """Put the clock forward."""
+        """Advance the clock."""
         self._utc_ms += ms
 
     def taken(self) -> datetime:
-        """Return the UTC it was set to."""
+        """Return the UTC that the clock was set to."""
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self._utc_ms)
 
     def utc(self) -> datetime:
-        """Return UTC as this clock has it."""
+        """Return UTC as this clock shows it."""
         return self.taken() + timedelta(microseconds=self._clock.now_us - self.taken_us)
 
     def set_text(self, text: str) -> None:
-        """Take <time> of AT+CCLK=; raises ValueError."""
+        """Set the clock to <time> of AT+CCLK=; raises ValueError."""
         moment = datetime.strptime(text[:-3], "%y/%m/%d,%H:%M:%S").replace(tzinfo=UTC)
         zone = int(text[-3:])
         if not -48 <= zone <= 56:
@@ -359,7 +359,7 @@ class RealTimeClock:
         self.set(int(moment.timestamp() * 1000), zone)
 
     def text(self) -> str:
-        """Return the time as AT+CCLK? gives it."""
+        """Return the time as AT+CCLK? shows it."""
         moment = self.utc()
         if self.local:
             moment += timedelta(minutes=15 * self.time_zone)

@@ -1,4 +1,4 @@
-"""Power saving mode (PSM) and extended DRX: asked for by the module, granted by the network.
+"""Power saving mode (PSM) and extended DRX: the module asks for them, the network grants them.
 
 Sources: 3GPP TS 27.007, 7.38 (CPSMS), 7.40 (CEDRXS), 7.41 (CEDRXRDP), 10.1.22 (CEREG); TS 24.008,
 10.5.7.3 (T3324), 10.5.7.4a (T3412 extended), 10.5.5.32 (eDRX).
@@ -18,15 +18,15 @@ ACTIVE_S = {0: 2, 1: 60, 2: 360, 7: None}
 TAU_S = {0: 600, 1: 3600, 2: 36_000, 3: 2, 4: 30, 5: 60, 6: 1_152_000, 7: None}
 EDRX_ACCESS = {"CAT-M1": 4, "CAT-NB1": 5}
 WINDOW = "0011"
-"""Paging time window, the network's choice."""
+"""The paging time window, which the network chooses."""
 
 
 class Saving:
-    """The commands, and when the module goes to rest.
+    """The commands, and the decision when the module enters PSM.
 
     Args:
-        is_idle: whether nothing is under way over the air.
-        rest: puts the module into PSM, for so many microseconds at most.
+        is_idle: returns whether no traffic is under way on the air.
+        rest: puts the module into PSM for at most the given microseconds.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Saving:
         self._after = after
         self._is_idle = is_idle
         self._rest = rest
-        # Kept in the module's flash.
+        # The module keeps these in its flash.
         self._on = past.psm is not None
         self._asked = past.psm or ("00000001", "00000001")
         self._edrx = dict(past.edrx)
@@ -59,7 +59,7 @@ class Saving:
         return cell.psm_timers or self._asked
 
     def released(self) -> None:
-        """The network has released the connection: T3324 runs."""
+        """Start T3324, because the network has released the connection."""
         if self._due:
             self._due.cancel()
         found = self.granted()
@@ -115,8 +115,9 @@ class Saving:
 
 
 def seconds(bits: str, units: dict[int, int | None]) -> int | None:
-    """Return the value of a GPRS timer; None where it is deactivated."""
-    # Other units count as minutes (T3324) or tens of minutes; no such is granted here.
+    """Return the seconds of a GPRS timer; None when it is deactivated."""
+    # By the standard other units mean minutes (T3324) or tens of minutes. The modelled networks
+    # grant none of these.
     unit = units.get(int(bits[:3], 2), 60)
     return None if unit is None else unit * int(bits[3:], 2)
 

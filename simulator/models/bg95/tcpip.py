@@ -1,7 +1,7 @@
 """PDP contexts and TCP sockets.
 
-Source: BG96 TCP/IP AT Commands Manual V1.0 (chapters 2, 4), the same in the BG95&BG77&BG600L
-Series TCP/IP Application Note.
+Source: BG96 TCP/IP AT Commands Manual V1.0, chapters 2 and 4. The BG95&BG77&BG600L Series TCP/IP
+Application Note says the same.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ MAX_SEND = 1460
 MAX_READ = 1500
 MAX_HEX = 512
 SEND_BUFFER = 8 * MAX_SEND
-"""Unacknowledged bytes a socket holds before AT+QISEND fails; the manual names no size."""
+"""A socket holds this many unacknowledged bytes before AT+QISEND fails; an assumed size."""
 
-ACTIVATE_MS = (400, 2_500)  # at most 150 s
-DEACTIVATE_MS = (300, 1_500)  # at most 40 s
-CLOSE_MS = (100, 600)  # at most 10 s by default
+ACTIVATE_MS = (400, 2_500)  # the manual allows 150 s
+DEACTIVATE_MS = (300, 1_500)  # the manual allows 40 s
+CLOSE_MS = (100, 600)  # the manual allows 10 s by default
 SEND_MS = (15, 60)
-CONNECT_LIMIT_US = 75 * US_PER_S  # the manual: at most 150 s
+CONNECT_LIMIT_US = 75 * US_PER_S  # the manual allows 150 s
 RETRANSMIT_MS = (60_000, 150_000)
-"""So long without coverage ends a connection with data on its way."""
+"""After this time without coverage a connection with unacknowledged data ends."""
 
-# 4, Summary of Error Codes.
+# The texts are those of chapter 4, Summary of Error Codes.
 ERRORS = {
     0: "operation successful",
     550: "unknown error",
@@ -70,7 +70,7 @@ OPENING, CONNECTED, CLOSING = 1, 2, 4
 
 
 class TcpError(AtError):
-    """A TCP/IP command fails: ERROR, and AT+QIGETERROR says why."""
+    """A TCP/IP command fails with ERROR; AT+QIGETERROR then gives the reason."""
 
     def __init__(self, error: int) -> None:
         super().__init__()
@@ -88,12 +88,12 @@ class Context:
     authentication: int = 0
     address: str = ""
     broken: bool = False
-    """Given up by the network; AT+QIDEACT has to come first."""
+    """Whether the network has released it; AT+QIDEACT must come before a new activation."""
 
 
 @dataclass(eq=False)
 class Socket:
-    """One <connectID>; the endpoint of a network link."""
+    """The socket of one <connectID>, which is the endpoint of a network link."""
 
     owner: TcpIp
     number: int
@@ -113,7 +113,7 @@ class Socket:
         self.owner.opened(self, 0)
 
     def read(self, size: int) -> bytes:
-        """Take at most so many bytes out of the buffer."""
+        """Take at most ``size`` bytes out of the buffer."""
         data = bytes(self.received[:size])
         del self.received[:size]
         return data
@@ -151,7 +151,7 @@ class TcpIp:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything; connections are not closed, they just end."""
+        """Forget everything; connections end without being closed."""
         for socket in self.sockets.values():
             if socket.link:
                 socket.link.abort()
@@ -162,7 +162,7 @@ class TcpIp:
         self._last_error = 0
 
     def log_off(self) -> None:
-        """Close every connection in good order, as the module does before it switches off."""
+        """Close every connection properly, as the module does before it switches off."""
         for socket in list(self.sockets.values()):
             self._forget(socket)
 
@@ -186,7 +186,7 @@ class TcpIp:
         return found
 
     def noting(self, command: Command) -> Command:
-        """Remember how a command ended, for AT+QIGETERROR."""
+        """Return ``command``, extended to remember its outcome for AT+QIGETERROR."""
 
         def noting(form: Form, args: Args) -> Result:
             with self._outcome():
@@ -265,7 +265,8 @@ class TcpIp:
         if form is not Form.WRITE:
             raise TcpError(552)
         context = self.contexts[args.number(0, 1, CONTEXTS)]
-        # The manual is silent on a context that is active already; the unkind reading.
+        # The manual does not say what happens when the context is active already. The model
+        # refuses, which is the harder case for the firmware.
         if context.address or context.broken:
             raise TcpError(572)
         if sum(bool(each.address) for each in self.contexts.values()) >= ACTIVE_CONTEXTS:
@@ -297,7 +298,7 @@ class TcpIp:
         return Later(self._draw(DEACTIVATE_MS), finish)
 
     def deactivated(self) -> None:
-        """The network has given up every context."""
+        """Mark every context as released by the network."""
         for number, context in self.contexts.items():
             if not context.address:
                 continue
@@ -311,7 +312,7 @@ class TcpIp:
             self.report(f'+QIURC: "pdpdeact",{number}')
 
     def reachable(self, in_reach: bool) -> None:
-        """Coverage has come or gone: connections go on, or stand still half open."""
+        """Note that coverage has come or gone: connections continue, or stay half open."""
         for socket in self.sockets.values():
             if socket.link is None:
                 continue
@@ -333,7 +334,7 @@ class TcpIp:
     # --- sockets
 
     def socket(self, args: Args, *, secure: bool = False) -> Socket:
-        """Return the socket that the first argument names; TcpError when there is none."""
+        """Return the socket that the first argument names; raises TcpError when there is none."""
         socket = self.sockets.get(args.number(0, 0, SOCKETS - 1))
         if socket is None or socket.state == OPENING or socket.secure is not secure:
             raise TcpError(567)
@@ -367,7 +368,7 @@ class TcpIp:
         handshake: Handshake | None = None,
         limit_us: int = CONNECT_LIMIT_US,
     ) -> Answer:
-        """Begin to open a socket, with a ``handshake`` one for TLS."""
+        """Begin to open a socket; with ``handshake`` it is one for TLS."""
         name = "+QSSLOPEN" if handshake else "+QIOPEN"
         if number in self.sockets:
             return answer(then=lambda: self.report(f"{name}: {number},563"))
@@ -388,7 +389,7 @@ class TcpIp:
         return answer(then=start)
 
     def opened(self, socket: Socket, error: int) -> None:
-        """The attempt to open a socket has ended."""
+        """Report the result of the attempt to open a socket."""
         if socket.limit:
             socket.limit.cancel()
         if socket.state != OPENING:
@@ -400,7 +401,7 @@ class TcpIp:
         self.report(f"{'+QSSLOPEN' if socket.secure else '+QIOPEN'}: {socket.number},{error}")
 
     def closed(self, socket: Socket) -> None:
-        """The other end, or the network, has closed a socket; AT+QICLOSE frees its number."""
+        """Mark a socket as closed by the peer or the network; AT+QICLOSE frees its number."""
         if socket.state == OPENING:
             self.opened(socket, 566)
             return
@@ -424,7 +425,7 @@ class TcpIp:
         return self.close_socket(args)
 
     def close_socket(self, args: Args, *, secure: bool = False) -> Result:
-        """Close a socket, in whatever state it is."""
+        """Close a socket in any state."""
         socket = self.sockets.get(args.number(0, 0, SOCKETS - 1))
         timeout_s = args.number(1, 0, 65535, 10)
         if socket is None or socket.secure is not secure:
@@ -489,7 +490,7 @@ class TcpIp:
         return self.take(socket, data)
 
     def take(self, socket: Socket, data: bytes | None) -> Answer | Later:
-        """Send data from behind a prompt."""
+        """Send the data that followed a prompt."""
         if data is None:
             return answer()
 
@@ -504,12 +505,12 @@ class TcpIp:
         return Later(self._draw(SEND_MS), finish)
 
     def arrived(self, socket: Socket, data: bytes) -> None:
-        """Bytes have arrived: report them, or that they are there."""
+        """Take received bytes: report them in push mode, else report only that there are some."""
         socket.total += len(data)
         if socket.push:
             self.report(f'{_urc(socket)}: "recv",{socket.number},{len(data)}', data)
             return
-        # No further report until everything has been read (2.2.2).
+        # The module reports nothing further until everything has been read (2.2.2).
         first = not socket.received
         socket.received += data
         if first:

@@ -1,7 +1,7 @@
-"""TLS connections: their settings, their judgement, and the commands for them.
+"""TLS connections: their settings, the check of certificates, and the commands.
 
-Source: BG96 SSL AT Commands Manual V1.0 (2017-11-07), 2.1.1 to 2.1.6, 1.4; "sni" and "checkhost"
-are of later firmware, on a BG95.
+Source: BG96 SSL AT Commands Manual V1.0 (2017-11-07), 2.1.1 to 2.1.6, 1.4. Only the later firmware
+of a BG95 knows "sni" and "checkhost".
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from coldtrail_simulator.network.link import Handshake
 
 CONTEXT_COUNT = 6
 NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL: dates are judged here, by the module's clock."""
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, because this model checks dates by the module's clock."""
 
-# The suites of table 2 that a TLS library of today still has, by OpenSSL's names.
+# These suites of table 2 are still in today's TLS libraries; the names are OpenSSL's.
 SUITES = {
     0x0035: "AES256-SHA",
     0x002F: "AES128-SHA",
@@ -57,7 +57,7 @@ VERSIONS = {
 
 @dataclass
 class Settings:
-    """One <sslctxID>."""
+    """The settings of one <sslctxID>."""
 
     numbers: dict[str, int] = field(
         default_factory=lambda: {
@@ -87,7 +87,7 @@ LATER = ("sni", "checkhost")
 
 
 class Tls:
-    """The SSL commands; its sockets are those of TCP, with their numbers."""
+    """The SSL commands; they share the sockets and socket numbers of the TCP commands."""
 
     def __init__(self, part: Part, tcpip: TcpIp, files: Files, radio: Radio) -> None:
         self._part = part
@@ -97,7 +97,7 @@ class Tls:
         self.reset()
 
     def reset(self) -> None:
-        """Start as after power-on."""
+        """Return to the state after power-on."""
         self.contexts = {number: Settings() for number in range(CONTEXT_COUNT)}
 
     def commands(self) -> dict[str, Command]:
@@ -149,7 +149,7 @@ class Tls:
             raise TcpError(555)
         try:
             handshake = self._handshake(settings, host)
-        except (OSError, ValueError):  # a file is missing or is none of its kind
+        except (OSError, ValueError):  # a file is missing or does not hold what it should
             return answer(then=lambda: self._tcpip.report(f"+QSSLOPEN: {number},550"))
         limit_us = CONNECT_LIMIT_US + settings.numbers["negotiatetime"] * 1_000_000
         return self._tcpip.open_socket(

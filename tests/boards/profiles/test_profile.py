@@ -304,3 +304,13 @@ def test_garbage_in_a_cbor_file_is_one_sentence(tmp_path: Path) -> None:
         with pytest.raises(BoardError) as caught:
             profile.load(str(file))
         assert str(caught.value).startswith(f"{file}: ")
+
+
+def test_the_help_and_a_wrong_name_are_answered_with_the_shipped_profiles() -> None:
+    names = sorted(path.stem for path in profile.DIRECTORY.glob("*.toml"))
+    assert "refrigerated_2_8" in names
+    for arguments, code in ((["--help"], 0), (["nosuch"], 2)):
+        result = CliRunner().invoke(main, ["profile", *arguments])
+        assert result.exit_code == code
+        words = result.output.replace(",", " ").replace(".", " ").split()
+        assert set(names) <= set(words)

@@ -213,7 +213,6 @@ def all_interpreters() -> Iterator[list[Interpreter]]:
         yield [stack.enter_context(interpreters.start(name)) for name in interpreters.NAMES]
 
 
-@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(histories())
 def test_any_history_comes_back(all_interpreters: list[Interpreter], history: History) -> None:

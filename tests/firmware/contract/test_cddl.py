@@ -48,7 +48,6 @@ def sorts(accepts: Callable[[bytes], object], value: bytes) -> bool:
         return False
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("message", MESSAGES)
 def test_the_validator_sorts_every_limit(message: Message) -> None:
     assert missorted(message, functools.partial(cddl.is_valid, message.type_name)) == []

@@ -279,6 +279,7 @@ def test_a_session_and_noise_on_a_real_micropython(interpreter: str, tmp_path: P
         "bg95/connect",
         "bg95/cell",
         "bg95/power",
+        "bg95/power_on",
         "bg95/settings",
         "bg95/setup",
         "bg95/time",

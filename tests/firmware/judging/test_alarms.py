@@ -75,7 +75,6 @@ def series(draw: st.DrawFn) -> list[Step]:
     return steps
 
 
-@pytest.mark.slow
 @given(st.lists(rules_of([INSTANT, CONSECUTIVE, CUMULATIVE]), min_size=1, max_size=6), series())
 @settings(max_examples=200, deadline=None)
 def test_agrees_with_the_reference(rules: list[Rule], steps: list[Step]) -> None:
@@ -112,7 +111,6 @@ TRENDS: st.SearchStrategy[Rule] = st.tuples(
 )  # fmt: skip
 
 
-@pytest.mark.slow
 @given(TRENDS, drifts())
 @settings(max_examples=60, deadline=None)
 def test_trends_agree_with_the_reference(rule: Rule, steps: list[Step]) -> None:
@@ -122,7 +120,6 @@ def test_trends_agree_with_the_reference(rule: Rule, steps: list[Step]) -> None:
     assert changes == trend_reference.changes(rule, steps)
 
 
-@pytest.mark.slow
 @given(
     st.one_of(
         st.tuples(

@@ -10,7 +10,7 @@ from coldtrail.uplink import mqtt_connect
 from coldtrail.uplink.mqtt import Client, MqttError
 
 TOPIC = "coldtrail/1/STORY/"
-LIMIT_MS = 5000
+LIMIT_MS = 600_000  # of a hang
 SIZES = (0, 1, 2, 81, 82, 1000, 1400)  # around 127 bytes of remaining length, and a whole block
 
 
@@ -82,8 +82,9 @@ async def retained(port):
     client, stream = await opened(port, "RETAINED")
     received = collector(client)
     await mqtt_connect.subscribe(client, [(TOPIC + "retained", 0)], LIMIT_MS)
-    while await client.receive(500):
-        pass
+    while not received:
+        await client.receive(LIMIT_MS)
+    await client.receive(500)  # there is no other
     await client.disconnect()
     stream.close()
     return [(topic, len(payload), retain) for topic, payload, retain in received]
@@ -136,8 +137,8 @@ async def commands(port):
 
 async def idle(port):
     """Stay connected for longer than the broker allows without a ping; then publish."""
-    client, stream = await opened(port, "IDLE", keepalive=1)
-    heard = await client.receive(2500)
+    client, stream = await opened(port, "IDLE", keepalive=2)
+    heard = await client.receive(5000)
     await client.publish(TOPIC + "idle", b"x", 9, False, LIMIT_MS)
     await client.disconnect()
     stream.close()

@@ -50,6 +50,7 @@ class CommandedTracker:
         flash = NorFlash(NorArray(random.Random(1), 16 * 4096))
         self.recorder: Any = Recorder(flash, profile.load(OLD), Identity)
         self.fitted = fitted.split()
+        self.held: set[str] = set()
         self.now = 100
         self.recorder.record(r.BOOT, [0, 1, 1, 0, "0"])
         digest = self.recorder.profile.digest
@@ -63,7 +64,13 @@ class CommandedTracker:
         return self.now - boot_rtc, 0
 
     def sensor(self, name: str) -> object | None:
-        return self if name in self.fitted else None
+        if name not in self.fitted:
+            return None
+        self.held.add(name)
+        return self
+
+    def release_all(self) -> None:
+        self.held.clear()
 
     def reset(self) -> None:
         raise Reset
@@ -179,6 +186,16 @@ def test_a_configuration_is_taken_whole_or_not_at_all(at: int, flip: int) -> Non
             assert expected == r.TAKEN  # in force, and said to be, by the boot that follows
     assert [told[2] for told in tracker.outcomes()] == [expected]
     assert Path("profile.cbor").read_bytes() == file
+
+
+@pytest.mark.parametrize(
+    "content", [OLD, cbor2.dumps(PLAIN, canonical=True)], ids=["in force", "another"]
+)
+def test_no_sensors_driver_is_kept_when_a_profile_has_been_checked(content: bytes) -> None:
+    tracker = CommandedTracker()
+    tracker.hear(command(configure(content)))
+    assert tracker.outcomes()
+    assert not tracker.held
 
 
 def test_the_configuration_in_force_is_done_and_boots_nothing() -> None:

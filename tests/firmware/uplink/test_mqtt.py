@@ -20,6 +20,7 @@ from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.process import free_port
 from tests.firmware.support import mqtt_stories, on_cpython
 from tests.support.blocks.garble import BATCH, garbled
+from tests.support.extent import slice_or_all
 from tests.support.references.mqtt_peer import Peer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,11 +91,11 @@ def test_what_is_published_arrives_unchanged(run: Run, broker: Broker) -> None:
 
 def test_retained_messages_are_recognised(run: Run, broker: Broker) -> None:
     peer = Peer(broker.port)
-    peer.client.publish(TOPIC + "retained", b"c" * 300, 1, retain=True).wait_for_publish(10)
+    peer.client.publish(TOPIC + "retained", b"c" * 300, 1, retain=True).wait_for_publish()
     try:
         assert run("retained", broker.port) == [(TOPIC + "retained", 300, True)]
     finally:
-        peer.client.publish(TOPIC + "retained", b"", 1, retain=True).wait_for_publish(10)
+        peer.client.publish(TOPIC + "retained", b"", 1, retain=True).wait_for_publish()
         peer.close()
 
 
@@ -131,7 +132,7 @@ def test_a_command_is_heard_until_it_is_replaced_and_cleared(run: Run, broker: B
         for payload in (b"second" * 100, b""):
             retain(payload)
 
-    retain(b"first").wait_for_publish(10)
+    retain(b"first").wait_for_publish()
     peer.on(TOPIC + "ready", ready)
     try:
         once, twice, replaced, cleared = run("commands", broker.port)
@@ -140,7 +141,7 @@ def test_a_command_is_heard_until_it_is_replaced_and_cleared(run: Run, broker: B
         assert replaced == [(b"first", True), (b"second" * 100, False), (b"", False)]
         assert cleared == []
     finally:
-        retain(b"").wait_for_publish(10)
+        retain(b"").wait_for_publish()
         peer.close()
 
 
@@ -454,9 +455,11 @@ WORDS = [
     b"\x7f", bytes(200),
 ]  # fmt: skip
 
+NOISE = slice_or_all(50_000, 1_000_000)  # byte strings
 
-def test_noise_raises_nothing_else_and_takes_no_more_memory(fuzz_count: int) -> None:
-    @settings(max_examples=fuzz_count // BATCH, deadline=None, database=None)
+
+def test_noise_raises_nothing_else_and_takes_no_more_memory() -> None:
+    @settings(max_examples=NOISE // BATCH, deadline=None, database=None)
     @given(st.binary(min_size=8 * BATCH, max_size=8 * BATCH), st.integers(1, 300))
     def feed(choices: bytes, pieces: int) -> None:
         sizes: list[int] = []

@@ -23,6 +23,7 @@ from coldtrail_gateway.readings.tables import samples
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.tower.database import Tower
 from tests.gateway.running import registration
+from tests.support import terminal
 from tests.support.blocks.blockmaker import BOOT_EVENT, DOWNLINK, UPLINK, Maker, hash16, rows
 from tests.support.blocks.blockmaker import downlink as downlink_of
 from tests.support.blocks.blockmaker import uplink as uplink_of
@@ -525,6 +526,25 @@ def test_decode_from_everywhere(tmp_path: Path) -> None:
     assert "t 0 s: boot: boot 1, cause power-on" in output
 
 
+def test_decode_says_in_words_what_a_block_has_not() -> None:
+    """A block with neither clock sync, shipment nor samples, and blocks that have them."""
+    nothing = shown(Maker(shipment=None).block((), [BOOT_EVENT]).hex()).output
+    assert "clock          no clock sync in this boot yet\n" in nothing
+    assert "shipment       none\n" in nothing
+    assert "interval" not in nothing
+    sync = (4, 10, 204, START, 0, 48, 1)
+    among = shown(Maker().block((), [BOOT_EVENT, sync]).hex()).output
+    assert "clock          set by the clock-sync event below\n" in among
+    first, second = (shown(block.hex()).output for block in shipment())
+    assert "clock          t 0.0 s was 2026-01-01T00:00:00.000Z, within 0.5 s, by network" in first
+    assert "interval       300 s\n" in first
+    assert "previous       none: this is the first block of its chain\n" in first
+    assert "none: this is the first" not in second
+    for output in (nothing, among, first, second):
+        assert "None" not in output
+        assert "{" not in output
+
+
 def test_decode_says_what_verifies(key_file: Path) -> None:
     block = shipment()[1]
     good = shown(block.hex(), "--tracker", "CT-1", "--key-file", key_file, "--json")
@@ -607,3 +627,24 @@ def test_decode_refuses_a_key_that_others_can_read(key_file: Path) -> None:
     assert result.exit_code == 2
     assert "Others can read the keys" in result.stderr
     assert UPLINK.hex() not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("form", "is_text"),
+    [("csv", True), ("json", True), ("senml-json", True), ("senml-cbor", False),
+     ("epcis", True), ("blocks", False)],
+)  # fmt: skip
+def test_a_terminal_gets_text_alone(run: Run, tmp_path: Path, form: str, is_text: bool) -> None:
+    run("register", registration(tmp_path))
+    deliver(tmp_path, *shipment())
+    export = ["export", "S-1", "--db", str(tmp_path / "gateway.db"), "--format", form]
+    code, shown = terminal.run(*export)
+    assert code == (0 if is_text else 2)
+    if not is_text:
+        assert "name a file with -o" in shown
+        assert shown.isascii()
+        assert shown.replace("\n", "").isprintable()
+        assert CliRunner().invoke(gateway, export).stdout_bytes
+    code, shown = terminal.run(*export, "-o", str(tmp_path / "out"))
+    assert (code, shown) == (0, "")
+    assert (tmp_path / "out").stat().st_size

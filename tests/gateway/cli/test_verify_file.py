@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from coldtrail_gateway.cli.main import gateway
 from coldtrail_simulator.shipment import identity
+from tests.support import terminal
 from tests.support.trackers import travelled
 from tests.support.trackers.bench import profile
 
@@ -112,3 +113,20 @@ def test_another_shipment_is_named_by_those_that_are_there(
     done = verify_file(path, "--db", database, "--shipment", "S-404")
     assert done.exit_code == 2
     assert f"it has {NAME.shipment}" in done.stderr
+
+
+def test_a_terminal_shows_the_result_and_how_to_get_the_samples(
+    blocks: list[bytes], database: str, tmp_path: Path
+):
+    path = str(written(tmp_path / "log", blocks))
+    code, shown = terminal.run("verify-file", path, "--db", database)
+    assert code == 0
+    assert "samples vouched for: 24 of 24\n" in shown
+    assert "\nverified\n" in shown
+    assert "The 24 samples are not shown: -o FILE writes them as CSV." in shown
+    assert "time_utc" not in shown
+    target = tmp_path / "out.csv"
+    code, shown = terminal.run("verify-file", path, "--db", database, "-o", str(target))
+    assert code == 0
+    assert "not shown" not in shown
+    assert len(target.read_text().splitlines()) == 25

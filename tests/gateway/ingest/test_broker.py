@@ -35,9 +35,10 @@ def secure(authority: Path, tmp_path: Path) -> Iterator[Broker]:
 
 def serve(folder: Path, url: str, *options: object) -> str:
     """Run a gateway that cannot be served to its end; return what it says."""
-    coldtrail("gateway", "register", registration(folder), "--db", folder / "gateway.db")
-    database = str(folder / "gateway.db")
-    arguments = ["--db", database, "--broker", url, *map(str, options)]
+    database = folder / "gateway.db"
+    if not database.exists():
+        coldtrail("gateway", "register", registration(folder), "--db", database)
+    arguments = ["--db", str(database), "--broker", url, *map(str, options)]
     done = coldtrail("gateway", "serve", *arguments, check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -19,9 +19,10 @@ from coldtrail_gateway.store.registry import KeyPair
 from coldtrail_simulator.services.mosquitto import Broker
 from tests.gateway.running import CONFIRMATION, PRESENCE, Client, Gateway
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK, Maker, opened
+from tests.support.extent import slice_or_all
 from tests.support.host import until
 
-TRACKERS = 20_000
+TRACKERS = slice_or_all(5_000, 20_000)
 
 
 class Proxy:
@@ -63,9 +64,8 @@ class Proxy:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_a_connection_that_ends_in_the_middle(mosquitto: Broker, tmp_path: Path) -> None:
-    """20,000 trackers; the connection ends after 40 % of their confirmations, twice."""
+    """Thousands of trackers; the connection ends after 40 % of their confirmations, twice."""
     names = [f"FLEET-{number}" for number in range(TRACKERS)]
     database = tmp_path / "gateway.db"
     payload = Maker().payload()
@@ -86,7 +86,7 @@ def test_a_connection_that_ends_in_the_middle(mosquitto: Broker, tmp_path: Path)
         proxy.limit = 2**40
         until(lambda: "INFO online" in gateway.said())
         with Client(mosquitto.port, PRESENCE, CONFIRMATION) as client:
-            assert client.wait(lambda: len(client.messages) >= TRACKERS + 1, 60)
+            assert client.wait(lambda: len(client.messages) >= TRACKERS + 1)
             retained = {topic: payload for topic, payload, _ in client.messages}
             assert client.presences() == [b"online"]
     proxy.close()

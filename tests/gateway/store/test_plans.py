@@ -1,11 +1,7 @@
-"""How both databases carry out every statement beside a large archive: none reads it through.
-
-COLDTRAIL_ARCHIVE is the number of blocks: 50,000, and a million in ``make torture``.
-"""
+"""How both databases carry out every statement beside a large archive: none reads it through."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -25,8 +21,9 @@ from coldtrail_gateway.store.registry import KeyPair, Registry, Shipment
 from coldtrail_gateway.store.tables import Tables
 from tests.gateway import databases, large
 from tests.support.blocks.blockmaker import Maker, rows, uplink
+from tests.support.extent import slice_or_all
 
-BLOCKS: Final = int(os.environ.get("COLDTRAIL_ARCHIVE", "50000"))
+BLOCKS: Final = slice_or_all(50_000, 1_000_000)
 NAMES: Final = [large.name(number) for number in range(0, large.TRACKERS, 100)]
 NOW_MS: Final = large.NOW_MS
 
@@ -82,6 +79,7 @@ def calls(tables: Tables) -> dict[Callable[..., Any], Callable[[], Any]]:
         Archive.rows: lambda: archived.rows([1000, 1001]),
         Archive.repeated: lambda: list(archived.repeated(NAMES[0])),
         Archive.after: lambda: archived.after(1000, BLOCKS, 100),
+        Archive.stored: lambda: archived.stored(1000, 100),
         Archive.digest: lambda: archived.digest(1000),
         Archive.received_ms: lambda: archived.received_ms(1000),
         Archive.newest: archived.newest,

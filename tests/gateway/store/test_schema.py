@@ -167,8 +167,8 @@ def test_several_that_start_at_once_make_it_once(database: str, history: History
 
 @BOTH
 def test_the_revisions_make_what_the_tables_say(database: str, history: History) -> None:
-    for file in sorted(GATEWAY.glob("*/tables.py")):
-        importlib.import_module(f"coldtrail_gateway.{file.parent.name}.tables")
+    for file in sorted(GATEWAY.glob("*/*tables.py")):
+        importlib.import_module(f"coldtrail_gateway.{file.parent.name}.{file.stem}")
     OPEN[history.folder](database, create=True).close()
     own = databases.engine(place(database, history))
     with own.connect() as connection:

@@ -76,7 +76,6 @@ def test_on_a_read_only_mount_there_is_a_sentence(tmp_path: Path) -> None:
         ["unshare", "-m", "sh", "-c", command, "sh", str(folder), *serve],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.returncode == 2, done.stderr

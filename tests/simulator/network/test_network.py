@@ -17,13 +17,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from coldtrail_simulator.clock import US_PER_S, Clock, RunInvalidError, rng
 from coldtrail_simulator.journal import Journal
-from coldtrail_simulator.network.medium import ONE_WAY_US, WAKE_RADIO_US
+from coldtrail_simulator.network.medium import ANSWER_LIMIT_S, ONE_WAY_US, WAKE_RADIO_US
 from coldtrail_simulator.network.mqtt_packet import MalformedError, take_packet
 from coldtrail_simulator.network.network import Network
 from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.services import Services
 from tests.simulator.modem_rig import Rig, Server, connect, mqtt_packet, publish, string, subscribe
-from tests.support.host import full_load
+from tests.support.host import PATIENCE_S, full_load
 
 ROOT = Path(__file__).parents[3]
 HOST = "broker.example"
@@ -44,7 +44,7 @@ class Responder:
         self._client.connect(*address)
         self._client.subscribe("coldtrail/1/+/up", qos=1)
         self._client.loop_start()
-        assert self._ready.wait(5)
+        assert self._ready.wait(PATIENCE_S)
 
     def _confirm(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self.count += 1
@@ -122,7 +122,7 @@ class Bench:
         address: tuple[str, int],
         far_side: Services | None = None,
         seed: int = 1,
-        answer_limit_s: float = 20.0,
+        answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> None:
         self.clock = Clock()
         self.journal = Journal(self.clock)
@@ -410,7 +410,7 @@ def test_an_answer_that_does_not_come_makes_the_run_invalid() -> None:
 
 
 def test_a_confirmation_that_does_not_come_makes_the_run_invalid(far_side: Confirming) -> None:
-    bench = Bench(far_side.broker_address, far_side, answer_limit_s=1.0)
+    bench = Bench(far_side.broker_address, far_side, answer_limit_s=5.0)
     bench.ask(connect("SIM-1"))
     assert far_side.responder is not None
     far_side.responder.close()

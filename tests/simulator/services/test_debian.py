@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.support.host import until
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("apt-get"), reason="apt-get is missing: run this on Debian or Ubuntu"
@@ -19,7 +20,6 @@ FETCH = (
     "import sys; from coldtrail_simulator.services import debian; "
     "print(*debian.fetched(sys.argv[1], debian.architecture(), print))"
 )
-LIMIT_S = 200.0
 
 
 def fetch(cache: Path, package: str = "micropython") -> "subprocess.Popen[str]":
@@ -36,11 +36,8 @@ def fetch(cache: Path, package: str = "micropython") -> "subprocess.Popen[str]":
 
 def killed_while_it_fetches(cache: Path) -> None:
     process = fetch(cache)
-    deadline = time.monotonic() + LIMIT_S
-    while not list(cache.glob("tools/fetch-*/apt.conf")):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: process.poll() is not None or list(cache.glob("tools/fetch-*/apt.conf")))
+    assert process.poll() is None, process.communicate()[1]
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
@@ -49,7 +46,7 @@ def test_after_one_that_was_killed_two_at_once_fetch_it_once(tmp_path):
     killed_while_it_fetches(tmp_path)
     assert not list(tmp_path.glob("tools/micropython-*"))
     two = [fetch(tmp_path), fetch(tmp_path)]
-    said = [process.communicate(timeout=LIMIT_S) for process in two]
+    said = [process.communicate() for process in two]
     assert [process.returncode for process in two] == [0, 0], said
     assert said[0][0].splitlines()[-1] == said[1][0].splitlines()[-1]
     loads = [len(re.findall(r"fetching micropython, \d+\.\d MB\n", errors)) for _, errors in said]
@@ -80,6 +77,6 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, there):
     cache = Path("/proc/self/fd") if there else tmp_path / "file" / "cache"
     (tmp_path / "file").touch()
     process = fetch(cache)
-    said = process.communicate(timeout=LIMIT_S)[1].splitlines()[-1]
+    said = process.communicate()[1].splitlines()[-1]
     assert process.returncode == 1
     assert re.search(r"The cache .* cannot be used \(.*\): set COLDTRAIL_CACHE to a folder", said)

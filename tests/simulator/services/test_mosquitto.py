@@ -12,6 +12,7 @@ from coldtrail_simulator.services import debian
 from coldtrail_simulator.services.mosquitto import Broker
 from coldtrail_simulator.services.mqtt_watch import MqttWatch
 from coldtrail_simulator.services.process import ServiceError, run
+from tests.support.host import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def oldest() -> tuple[str, ...]:
         pytest.skip("apt-get is missing: run this on Debian or Ubuntu")
 
     def check(argv: Sequence[str]) -> None:
-        said = run([*argv, "-h"], timeout=20, any_exit=True)
+        said = run([*argv, "-h"], timeout=PATIENCE_S, any_exit=True)
         assert said.startswith("mosquitto version 2.0.11\n")
 
     return debian.fetched("mosquitto", debian.architecture(), check, "bookworm")

@@ -1,0 +1,1 @@
+"""Who did what, when and why, so that nobody can hide it."""
