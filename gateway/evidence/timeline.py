@@ -36,7 +36,7 @@ MANY: Final = 100_000
 wrong ones among them has fewer."""
 
 _PPM: Final = 1_000_000
-_APART: Final = 1000 * _PPM
+APART: Final = 1000 * _PPM
 """Two syncs contradict each other from 1 s on: a network gives its time in whole seconds, and a
 sync does not state how well the network knows it."""
 
@@ -266,8 +266,8 @@ def _against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
     pairs = 0
     for index, sync in enumerate(syncs):
         drift = DRIFT_PPM * sync.t_ms
-        above = bisect_right(lows, (_high(sync) + drift + _APART, len(syncs)))
-        below = bisect_left(highs, (_low(sync) - drift - _APART, -1))
+        above = bisect_right(lows, (_high(sync) + drift + APART, len(syncs)))
+        below = bisect_left(highs, (_low(sync) - drift - APART, -1))
         pairs += len(lows) - above + below
         if pairs > MANY:
             return _any_against(syncs)
@@ -292,7 +292,7 @@ def _any_against(syncs: Sequence[Sync]) -> dict[Sync, set[Sync]]:
                 (lowest, _low(lowest) + way * DRIFT_PPM * lowest.t_ms - drift - _high(sync)),
                 (highest, _low(sync) - drift - _high(highest) + way * DRIFT_PPM * highest.t_ms),
             ):
-                if apart > _APART:
+                if apart > APART:
                     found.setdefault(sync, {other})
             if _low(sync) + drift > _low(lowest) + way * DRIFT_PPM * lowest.t_ms:
                 lowest = sync
@@ -305,9 +305,9 @@ def _is_contradicted(syncs: Sequence[Sync]) -> bool:
     lowest, highest = None, None
     for sync in syncs:
         drift = DRIFT_PPM * sync.t_ms
-        if lowest is not None and lowest - drift > _high(sync) + _APART:
+        if lowest is not None and lowest - drift > _high(sync) + APART:
             return True
-        if highest is not None and highest + drift < _low(sync) - _APART:
+        if highest is not None and highest + drift < _low(sync) - APART:
             return True
         low, high = _low(sync) + drift, _high(sync) - drift
         lowest = low if lowest is None else max(lowest, low)

@@ -122,11 +122,10 @@ class Batch:
         self._summaries.found(tracker)
         self._write({tables.blocks: [unread]})
 
-    def judge_again(self, shipments: Collection[int]) -> None:
-        """Judge all blocks of shipments again, because more is known of their profile."""
+    def judge_again(self, shipment: int) -> None:
+        """Judge all blocks of a shipment again, because more is known of its profile."""
         into: rows.Rows = defaultdict(list)
-        for shipment in shipments:
-            self._renew(self._shipments.one(shipment))
+        self._renew(self._shipments.one(shipment))
         self._judge(into)
         self._write(into)
 
@@ -273,6 +272,10 @@ class Batch:
         tracker = self._chains.one(chain)["tracker"]
         waiting = list(dirty)
         heapq.heapify(waiting)
+        unread = {node.id: node for node in dirty if node.entry is None}
+        for ids in bulk.parts(unread):
+            for row, entry in self._again(ids).items():
+                unread[row].entry = entry
         last: Node | None = None
         left: tuple[Node, Context] | None = None
         while waiting:

@@ -12,14 +12,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from coldtrail_gateway.contract.block import Block, Sync
-from coldtrail_gateway.evidence.timeline import DRIFT_PPM, GATEWAY_MS
+from coldtrail_gateway.evidence.timeline import APART, DRIFT_PPM, GATEWAY_MS
 from coldtrail_gateway.readings.context import Clock
 
 RECORD_MS: Final = 2_500
 """How far a record's `t` may lie from what it tells of, ms (UPLINK.md, time)."""
 
 _PPM: Final = 1_000_000
-_APART: Final = 1000 * _PPM
 
 
 def syncs_of(block: Block) -> set[Sync]:
@@ -70,7 +69,7 @@ def _sync(clock: Clock, sync: Sync) -> tuple[Clock, bool]:
     if clock.lowest is None or clock.highest is None:
         lowest, highest = low + drift, high - drift
     else:
-        doubt |= clock.lowest - drift > high + _APART or clock.highest + drift < low - _APART
+        doubt |= clock.lowest - drift > high + APART or clock.highest + drift < low - APART
         lowest, highest = max(clock.lowest, low + drift), min(clock.highest, high - drift)
     return clock._replace(
         newest=sync,

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from coldtrail_gateway.evidence import archive
 from coldtrail_gateway.evidence.archive import Entry
-from coldtrail_gateway.readings import progress
+from coldtrail_gateway.readings import bulk, progress
 from coldtrail_gateway.readings.batch import Batch
 from coldtrail_gateway.store.archive import Archived
 from coldtrail_gateway.store.database import Store
@@ -123,10 +123,10 @@ class Projection:
             for number, (tracker, shipment) in waiting.items()
             if (tracker, shipment) in profiles
         ]
-        if found:
+        for shipment in found:
             with self._tower.write() as connection:
                 progress.hold(connection)
-                self._batch(connection, profiles).judge_again(found)
+                self._batch(connection, profiles).judge_again(shipment)
 
     def _open(
         self, rows: Sequence[tuple[str, Archived]]
@@ -152,10 +152,14 @@ class Projection:
     def _profiles(self, shipments: Iterable[str | None]) -> Mapping[tuple[str, str], str]:
         """Return the registered profiles of shipments, by tracker and shipment."""
         # No other text can be registered, and a database need not have bytes for it.
-        named = [shipment for shipment in shipments if shipment and shipment.isprintable()]
+        named = {shipment for shipment in shipments if shipment and shipment.isprintable()}
         with self._store.read() as tables:
-            known = tables.registry.shipments(named)
-        return {(s.tracker, s.id): s.profile for s in known.values() if s.profile is not None}
+            known = [
+                shipment
+                for some in bulk.parts(named)
+                for shipment in tables.registry.shipments(some).values()
+            ]
+        return {(s.tracker, s.id): s.profile for s in known if s.profile is not None}
 
     def _batch(self, connection: Connection, profiles: Mapping[tuple[str, str], str]) -> Batch:
         return Batch(connection, self._again, lambda *named: profiles.get(named))

@@ -166,6 +166,20 @@ def test_a_profile_that_is_registered_later_counts_for_what_came_before(
     assert list(rebuild.differences(store, tower)) == []
 
 
+def test_so_does_one_that_becomes_known_with_the_next_block(store: Store, tower: Tower) -> None:
+    maker = Maker(shipment="S-9")
+    first, second = maker.block(rows(4), [BOOT_EVENT]), maker.block(rows(4, 1200, value=800))
+    deliver(store, blocks(first))
+    projection = Projection(store, tower)
+    projection.run()
+    with store.write() as registered:
+        registered.registry.add_shipment(Shipment("S-9", "CT-1", profile((0, 3, 801))))
+    deliver(store, blocks(second))
+    assert projection.step() == 1
+    assert within(tower) == [(900, 900), (900, 1200)]
+    assert list(rebuild.differences(store, tower)) == []
+
+
 def within(tower: Tower) -> list[tuple[int | None, int]]:
     shown = sa.select(tables.buckets.c.payload_within_s, tables.buckets.c.payload_stood_s)
     with tower.read() as connection:
