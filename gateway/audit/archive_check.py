@@ -36,6 +36,8 @@ class ArchiveCheck:
         progress: is told how far the check has come.
         rows: how many rows were read.
         unanchored: how many of them no anchor covers.
+        most: how many rows of a kind are named; the rest is counted, so that an archive that
+            was exchanged does not fill the memory.
     """
 
     read: ReadArchive
@@ -44,36 +46,58 @@ class ArchiveCheck:
     progress: Progress
     rows: int = 0
     unanchored: int = 0
+    most: int = 10_000
+    _more: int = 0
     _missing: dict[int, dict[str, Any]] = field(default_factory=dict)
     _strange: dict[int, _Row] = field(default_factory=dict)
 
     def run(self) -> list[Finding]:
         """Return what is wrong, by row."""
         found: list[Finding] = []
+        spans = _joined(self.spans)
         lines = ((json.loads(line), line) for line in self.anchored)
         expected = next(lines, None)
         for row, keys in self._pages():
             while expected and expected[0]["id"] < row["id"]:
-                self._missing[expected[0]["id"]] = expected[0]
+                self._miss(expected[0])
                 expected = next(lines, None)
             reasons = [reason] if (reason := flaw(row, keys)) else []
+            added = False
             if expected and expected[0]["id"] == row["id"]:
                 if changed := _changed(row, *expected):
                     reasons.insert(0, changed)
-                    self._missing[row["id"]] = expected[0]
+                    self._miss(expected[0])
                 expected = next(lines, None)
-            elif row["id"] < 1 or any(after < row["id"] <= to for after, to in self.spans):
-                found.append(_finding(What.ADDED, row["id"], "it was put in by hand"))
-                self._strange[row["id"]] = row
+            elif row["id"] < 1 or any(after < row["id"] <= to for after, to in spans):
+                added = True
             else:
                 self.unanchored += 1
-            if reasons:
-                self._strange[row["id"]] = row
-                found.append(_finding(What.ALTERED, row["id"], "; ".join(reasons)))
-        self._missing |= {late[0]["id"]: late[0] for late in lines}
-        if expected:
-            self._missing[expected[0]["id"]] = expected[0]
+            if added or reasons:
+                self._suspect(found, row, reasons, added=added)
+        while expected:
+            self._miss(expected[0])
+            expected = next(lines, None)
         return self._resolved(found)
+
+    def _miss(self, line: dict[str, Any]) -> None:
+        """Note what an anchor has and the archive has not, or not as it was."""
+        if len(self._missing) < self.most:
+            self._missing[line["id"]] = line
+        else:
+            self._more += 1
+
+    def _suspect(
+        self, found: list[Finding], row: _Row, reasons: list[str], *, added: bool
+    ) -> None:
+        """Note a row that the archive should not have, or not as it is."""
+        if len(self._strange) == self.most:
+            self._more += 1
+            return
+        self._strange[row["id"]] = row
+        if added:
+            found.append(_finding(What.ADDED, row["id"], "it was put in by hand"))
+        if reasons:
+            found.append(_finding(What.ALTERED, row["id"], "; ".join(reasons)))
 
     def _resolved(self, found: list[Finding]) -> list[Finding]:
         """Say of rows that are missing or others where they stand now."""
@@ -91,7 +115,11 @@ class ArchiveCheck:
             _finding(What.REORDERED, number, f"{_described(self._missing[number])} is row {now}")
             for number, now in moved.items()
         ]
-        return sorted(kept, key=lambda finding: finding.row or 0)
+        kept.sort(key=lambda finding: finding.row or 0)
+        if self._more:
+            detail = f"{self._more} more rows are missing, altered or added, and not named here"
+            kept.append(Finding(Where.ARCHIVE, What.ALTERED, None, detail))
+        return kept
 
     def _pages(self) -> Iterator[tuple[_Row, Mapping[int, bytes]]]:
         first, more = _LOWEST, True
@@ -106,6 +134,17 @@ class ArchiveCheck:
             self.progress("archive", self.rows)
             more = len(page) == _PAGE and page[-1]["id"] < _HIGHEST
             first = page[-1]["id"] + 1 if more else first
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans with those joined that follow one another, as those of all anchors do."""
+    joined: list[tuple[int, int]] = []
+    for after, to in spans:
+        if joined and joined[-1][1] == after:
+            joined[-1] = (joined[-1][0], to)
+        else:
+            joined.append((after, to))
+    return joined
 
 
 def flaw(row: _Row, keys: Mapping[int, bytes]) -> str:

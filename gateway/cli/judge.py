@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from coldtrail_gateway.cli.access import performs
 from coldtrail_gateway.cli.logs import to_stderr
 from coldtrail_gateway.cli.options import database, echo, open_store, open_tower
 from coldtrail_gateway.ingest.stopping import on_signals
@@ -18,6 +19,7 @@ from coldtrail_gateway.store.tower.database import Tower
 _PATIENCE_S: Final = 10.0
 
 
+@performs("installation.judge")
 @click.command(short_help="Keep what status, export and alarms are made from.")
 @database
 def judge(db: str | None) -> None:
@@ -36,6 +38,7 @@ def judge(db: str | None) -> None:
         keeper.keep(store, tower, stopping)
 
 
+@performs("installation.rebuild")
 @click.command(short_help="Make the read model anew, and compare it with the old one.")
 @database
 @click.pass_context

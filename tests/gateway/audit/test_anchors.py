@@ -59,6 +59,28 @@ def test_what_an_anchor_costs_is_what_is_new(kept: Kept) -> None:
     assert found == [(Where.ARCHIVE, What.ALTERED, number) for number in range(1, 6)]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_block_that_is_still_to_be_committed_is_not_passed_by(kept: Kept) -> None:
+    """Its row has a lower number than one that can be seen; it comes with the next anchor."""
+    maker = Maker(chain=b"chain  9")
+    own = databases.engine(kept.database)
+    with own.connect() as unfinished:
+        unfinished.execute(
+            sa.text(
+                "INSERT INTO blocks (tracker, digest, sealed, key_version, received_ms) "
+                "SELECT tracker, 'x', sealed, key_version, received_ms FROM blocks WHERE id = 3"
+            )
+        )
+        deliver(kept.database, [maker.block(rows(1))])
+        first = kept.anchor()
+        unfinished.rollback()
+    own.dispose()
+    assert first.blocks == (6, 6)
+    assert kept.anchor().blocks == (6, 8)
+    assert kept.report().findings == ()
+
+
 def test_an_anchor_without_news_says_that_there_is_none(kept: Kept) -> None:
     first = kept.anchor()
     assert first.lines == 1  # that the second anchor was made

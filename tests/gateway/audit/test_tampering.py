@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from itertools import combinations
@@ -14,11 +15,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from coldtrail_gateway.audit import anchor_keys
-from coldtrail_gateway.audit.findings import What, Where
+from coldtrail_gateway.audit import anchor_keys, anchors
+from coldtrail_gateway.audit.archive_check import ArchiveCheck
+from coldtrail_gateway.audit.findings import What, Where, silent
 from coldtrail_gateway.audit.trail import RAW, Entry
 from coldtrail_gateway.audit.trail_tables import signed_records, trail
 from coldtrail_gateway.store.schema import blocks
+from coldtrail_gateway.store.tables import Tables
 from tests.gateway import databases
 from tests.gateway.audit.kept import Kept, keep, undone
 
@@ -189,6 +192,23 @@ def test_a_row_put_in(kept: Kept) -> None:
             (Where.ARCHIVE, What.ALTERED, -1),
             (Where.ARCHIVE, What.MISSING, 3),
         ]
+
+
+def test_an_archive_that_was_exchanged_is_told_in_few_words(kept: Kept) -> None:
+    folder = [anchors.read(kept.folder, number) for number in (1, 2)]
+    lines = [line for anchor in folder for line in anchor.rows() if b'"tracker"' in line]
+    with kept.administrator("archive") as connection:
+        connection.execute(sa.update(blocks).values(sealed=b"none"))
+        connection.execute(sa.delete(blocks).where(blocks.c.id > 4))
+        check = ArchiveCheck(
+            lambda: nullcontext(Tables(connection)), lines, [(0, 3), (3, 6)], silent, most=2
+        )
+        found = check.run()
+    assert [(one.what, one.row) for one in found] == [
+        (What.ALTERED, 1), (What.ALTERED, 2), (What.MISSING, 5), (What.MISSING, 6),
+        (What.ALTERED, None),
+    ]  # fmt: skip
+    assert found[-1].detail.startswith("2 more rows")
 
 
 WITHOUT_ANCHORS = {

@@ -236,6 +236,20 @@ def test_the_database_refuses_to_truncate(tower: Tower, table: str) -> None:
     assert read(tower) == made
 
 
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_session_that_says_that_triggers_are_for_others_is_refused(tower: Tower) -> None:
+    made = appended(tower, 2)
+    with pytest.raises(StoreError, match="only grows"):
+        change_as_replica(tower)
+    assert read(tower) == made
+
+
+def change_as_replica(tower: Tower) -> None:
+    with tower.write() as connection:
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
+        connection.execute(sa.text("UPDATE audit_trail SET why = 'other'"))
+
+
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_sqlite_refuses_to_replace(tower: Tower) -> None:
     (made,) = appended(tower)
