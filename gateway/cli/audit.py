@@ -27,6 +27,13 @@ from coldtrail_gateway.audit.local_time import local_iso
 from coldtrail_gateway.audit.timestamps import TimestampError
 from coldtrail_gateway.audit.trail import Entry, Wanted
 from coldtrail_gateway.cli.access import asking, performs
+from coldtrail_gateway.cli.anchoring import (
+    anchors_beside,
+    anchors_option,
+    key_beside,
+    key_option,
+    tsa_option,
+)
 from coldtrail_gateway.cli.options import (
     FILE,
     console,
@@ -42,22 +49,12 @@ from coldtrail_gateway.contract.printable import printable
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.exports import tabular, text
 from coldtrail_gateway.shipments import history as histories
-from coldtrail_gateway.store import location
-from coldtrail_gateway.store.database import default_path
 
 _FOLDER: Final = click.Path(file_okay=False, path_type=Path)
 _NEW: Final = click.Path(dir_okay=False, path_type=Path)
 _WIDE: Final = 200
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-anchors_option = click.option(
-    "--anchors",
-    "folder",
-    envvar="COLDTRAIL_ANCHORS",
-    type=_FOLDER,
-    help="The folder of anchors; also $COLDTRAIL_ANCHORS.  [default: gateway.anchors beside the "
-    "database file]",
-)
 
 
 def _moment_ms(value: str) -> int:
@@ -272,20 +269,8 @@ def export(output: Path | None, db: str | None, **chosen: Any) -> None:
 @performs("audit.anchor")
 @audit.command()
 @anchors_option
-@click.option(
-    "--key",
-    "key_file",
-    envvar="COLDTRAIL_ANCHOR_KEY",
-    type=_NEW,
-    help="The private key that signs, made where there is none yet; also $COLDTRAIL_ANCHOR_KEY. "
-    " [default: gateway.anchor-key.pem beside the database file]",
-)
-@click.option(
-    "--tsa",
-    metavar="URL",
-    envvar="COLDTRAIL_TSA",
-    help="Have the anchor stamped by this time stamp authority (RFC 3161); also $COLDTRAIL_TSA.",
-)
+@key_option
+@tsa_option
 @database
 @clock_option
 @click.pass_context
@@ -306,8 +291,8 @@ def anchor(
     coldtrail gateway audit anchor
     coldtrail gateway audit anchor --anchors /mnt/worm/anchors --tsa http://tsa.example.org
     """  # noqa: D301
-    folder = folder or _beside(db, "anchors", "")
-    key_file = key_file or _beside(db, "anchor-key", ".pem")
+    folder = folder or anchors_beside(db)
+    key_file = key_file or key_beside(db)
     now_ms = (clock or SystemClock()).now_ms()
     with open_store(db) as store, open_tower(db, create=True) as tower:
         actor = asking(tower, now_ms).actor
@@ -358,7 +343,7 @@ def verify(
     coldtrail gateway audit verify
     coldtrail gateway audit verify --public-key my-copy.pem --json
     """  # noqa: D301
-    folder = folder or _beside(db, "anchors", "")
+    folder = folder or anchors_beside(db)
     shown = Console(stderr=True)
     with open_store(db) as store, open_tower(db) as tower, shown.status("reading") as status:
 
@@ -407,7 +392,7 @@ def prove(shipment: str, folder: Path | None, output: Path | None, db: str | Non
     with open_store(db) as store, store.read() as tables:
         history = histories.load(tables, shipment)
     digests = [entry.row.digest for entry in history.entries]
-    proof, missing = proofs.make(folder or _beside(db, "anchors", ""), digests)
+    proof, missing = proofs.make(folder or anchors_beside(db), digests)
     if missing:
         echo(
             f"Warning: {len(missing)} of {len(digests)} blocks are in no anchor yet: make one "
@@ -455,13 +440,6 @@ def check_proof(file: Path, public_key: Path, as_json: bool) -> None:
             f"{iso(one.anchored_ms)}"
         )
     click.echo(f"proven: {len(found)}")
-
-
-def _beside(db: str | None, word: str, suffix: str) -> Path:
-    """Return where something lies beside the database file; of a server, beside the default."""
-    place = location.named(db) if db else default_path()
-    path = place if isinstance(place, Path) else default_path()
-    return path.with_name(f"{path.stem}.{word}{suffix}")
 
 
 def _print_json(value: Any) -> None:

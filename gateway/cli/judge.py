@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import click
 
+from coldtrail_gateway.audit.daily import Daily
 from coldtrail_gateway.cli.access import performs
+from coldtrail_gateway.cli.anchoring import (
+    anchors_beside,
+    anchors_option,
+    key_beside,
+    key_option,
+    tsa_option,
+)
 from coldtrail_gateway.cli.logs import to_stderr
 from coldtrail_gateway.cli.options import database, echo, open_store, open_tower
+from coldtrail_gateway.clock import SystemClock
 from coldtrail_gateway.ingest.stopping import on_signals
 from coldtrail_gateway.readings import keeper
 from coldtrail_gateway.readings import rebuild as rebuilds
+from coldtrail_gateway.readings.keeper import Duty
+from coldtrail_gateway.shipments.signed import Signed
 from coldtrail_gateway.store.database import Store
 from coldtrail_gateway.store.feed import Behind
 from coldtrail_gateway.store.tower.database import Tower
 
 _PATIENCE_S: Final = 10.0
+_ANCHOR_S: Final = 600.0
+"""How often it is asked whether another day has begun."""
+_SIGNED_S: Final = 10.0
+"""How often it is asked whether a signed shipment has changed."""
 
 
 @performs("installation.judge")
 @click.command(short_help="Keep what status, export and alarms are made from.")
+@anchors_option
+@key_option
+@tsa_option
 @database
-def judge(db: str | None) -> None:
+def judge(folder: Path | None, key_file: Path | None, tsa: str | None, db: str | None) -> None:
     """Keep the read model of the archive up to date, until SIGTERM or Ctrl-C.
 
-    One judge at a time; it may be ended at any moment, and goes on where it was.
+    One judge at a time; it may be ended at any moment, and goes on where it was. Each day (UTC) it
+    makes an anchor, as 'coldtrail gateway audit anchor' does, and it notes in the audit trail
+    which signatures later data have superseded.
     """
     to_stderr()
+    now_ms = SystemClock().now_ms
     with on_signals() as stopping, open_store(db) as store, open_tower(db, create=True) as tower:
 
         def interrupt() -> None:
@@ -35,7 +57,14 @@ def judge(db: str | None) -> None:
             tower.interrupt()
 
         stopping.interrupt = interrupt
-        keeper.keep(store, tower, stopping)
+        anchoring = Daily(
+            store, tower, folder or anchors_beside(db), key_file or key_beside(db), tsa, now_ms
+        )
+        duties = [
+            Duty(_ANCHOR_S, anchoring.make_if_due),
+            Duty(_SIGNED_S, Signed(store, tower, now_ms).review),
+        ]
+        keeper.keep(store, tower, stopping, duties)
 
 
 @performs("installation.rebuild")

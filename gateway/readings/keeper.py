@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from coldtrail_gateway.contract.utc import iso
 from coldtrail_gateway.errors import GatewayError
@@ -32,6 +33,13 @@ SAY_S: Final = 30.0
 """How often it is said how far behind it is, s, as long as it is."""
 
 
+class Duty(NamedTuple):
+    """What a judge does beside reading, and how often, s. It raises nothing but GatewayError."""
+
+    every_s: float
+    act: Callable[[], None]
+
+
 class OccupiedError(GatewayError):
     """Another process keeps this read model."""
 
@@ -44,8 +52,16 @@ def occupied(tower: Tower) -> OccupiedError:
     )
 
 
-def keep(store: Store, tower: Tower, stopping: threading.Event) -> None:
+def keep(
+    store: Store,
+    tower: Tower,
+    stopping: threading.Event,
+    duties: Sequence[Duty] = (),
+) -> None:
     """Keep the read model until told to stop.
+
+    `duties` are done when nothing new is there to be read. What one of them raises is logged, and
+    it is done again when it is due.
 
     Raises:
         OccupiedError: another process does so.
@@ -56,7 +72,7 @@ def keep(store: Store, tower: Tower, stopping: threading.Event) -> None:
         try:
             with tower.keeping() as is_ours:
                 if is_ours:
-                    _Watch(store, tower).run(stopping)
+                    _Watch(store, tower, duties).run(stopping)
                 elif time.monotonic() > until:
                     raise occupied(tower)
             stopping.wait(POLL_S)
@@ -109,10 +125,11 @@ def _behind(tower: Tower, feed: Feed) -> Behind:
 
 
 class _Watch:
-    """Reads what is new, and tells the log how far behind that is."""
+    """Reads what is new, tells the log how far behind that is, and does the duties."""
 
-    def __init__(self, store: Store, tower: Tower) -> None:
+    def __init__(self, store: Store, tower: Tower, duties: Sequence[Duty]) -> None:
         self._projection = Projection(store, tower)
+        self._due_at = dict.fromkeys(duties, 0.0)
         self._feed = Feed(store)
         self._tower = tower
         self._said: str | None = None
@@ -124,7 +141,17 @@ class _Watch:
             read = self._projection.step()
             self._tell(is_idle=not read)
             if not read:
+                self._do_duties()
                 stopping.wait(POLL_S)
+
+    def _do_duties(self) -> None:
+        for duty, due_at in self._due_at.items():
+            if time.monotonic() >= due_at:
+                self._due_at[duty] = time.monotonic() + duty.every_s
+                try:
+                    duty.act()
+                except GatewayError as error:
+                    log.warning("%s", error)
 
     def _tell(self, *, is_idle: bool) -> None:
         """Say it at the start, from time to time while it is behind, and when it no longer is."""

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ def shown(database: str) -> Any:
 
 
 @contextmanager
-def judge(database: str, log: Path) -> Iterator[Process]:
+def judge(database: str, log: Path, *options: str) -> Iterator[Process]:
     """Run a judge; what it says is in `log`."""
-    words = [sys.executable, "-m", "coldtrail_gateway", "judge", "--db", database]
+    words = [sys.executable, "-m", "coldtrail_gateway", "judge", "--db", database, *options]
     process = Process("judge", words, log)
     try:
         yield process
@@ -141,3 +142,33 @@ def test_an_archive_that_was_exchanged_is_noticed_and_read_anew(tmp_path: Path) 
     assert (
         again.stdout == "equal: blocks read anew: 1; the read model that was here says the same\n"
     )
+
+
+def is_up_to_date(process: Process) -> bool:
+    return "up to date" in process.output()
+
+
+def test_each_day_it_makes_an_anchor(store: Store, database: str, tmp_path: Path) -> None:
+    deliver(store, Maker().block(rows(3), [BOOT_EVENT]))
+    folder, key = tmp_path / "anchors", tmp_path / "key.pem"
+    words = ["--anchors", str(folder), "--key", str(key)]
+    for run in range(2):  # the second finds that of today
+        with judge(database, tmp_path / f"judge-{run}.log", *words) as process:
+            until(partial(is_up_to_date, process), process.output)
+            until((folder / "anchor-000001.json").exists, process.output)
+            os.kill(process._child.pid, signal.SIGTERM)
+            assert process._child.wait() == 0
+    assert [path.name for path in sorted(folder.glob("*.json"))] == ["anchor-000001.json"]
+    coldtrail("gateway", "audit", "verify", "--anchors", str(folder), "--db", database)
+
+
+def test_an_anchor_that_cannot_be_made_stops_nothing(
+    store: Store, database: str, tmp_path: Path
+) -> None:
+    log, file = tmp_path / "judge.log", tmp_path / "file"
+    file.write_text("no folder")
+    words = ["--anchors", str(file / "anchors"), "--key", str(tmp_path / "key.pem")]
+    with judge(database, log, *words) as process:
+        until(lambda: "WARNING The daily anchor: " in log.read_text(), process.output)
+        deliver(store, Maker().block(rows(3)))
+        until(lambda: behind(store, database) == NONE, process.output)
