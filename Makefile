@@ -96,7 +96,7 @@ quick: venv tools ## run the laws only: what must always hold, in a minute or tw
 
 test: venv tools ## run every test
 	@failed=0; \
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) || failed=1; \
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS) || failed=1; \
 	$(BIN)/python -m tests.torture.power_cuts --share 0.044 || failed=1; \
 	exit $$failed
 

@@ -157,13 +157,14 @@ class Chip:
         for handle in (self._timer, self._chance):
             if handle:
                 handle.cancel()
-        self.state = state
+        self.state = "stopping"  # pins that are let go make edges, and these wake nobody
         self.load.become("deep sleep" if state == "sleeping" else OFF)
         self._light_us = None
         self._waits.forget()
         if state != "sleeping":
             self._rtc.wakes.forget()
         self._peripherals.forget()
+        self.state = state
 
     def _boot(self, cause: int, wake: int = 0, pins: bytes = b"") -> None:
         self.state = "booting"

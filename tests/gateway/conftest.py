@@ -15,6 +15,12 @@ from tests.gateway import databases
 from tests.support.blocks.blockmaker import DOWNLINK, UPLINK
 
 
+@pytest.fixture(autouse=True)
+def data_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no place of its own, such as the anchors of a server's database, is kept apart."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """URL of a private PostgreSQL server, which the tests share."""

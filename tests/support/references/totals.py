@@ -231,11 +231,14 @@ def _check_checkpoints(shipment: Shipment, legs: list[Leg]) -> int:
         if record.kind != CHECKPOINT:
             continue
         saved = cbor2.loads(record.payload)
-        state = State(device.load(known[saved[1]]), None)
+        profile = device.load(known[saved[1]])
+        state = State(profile, None)
         state.load(saved)
         judged, _, *totals = state.engine.save()
         place = (state.boot, judged)
-        leg = next((leg for leg in legs if place in leg.places), None)
+        # Right after a change of the profile the newest sample is one that the old profile judged.
+        same = [leg for leg in legs if place in leg.places and leg.rules == list(profile.rules)]
+        leg = same[0] if same else None
         if judged is None or leg is None:
             continue
         steps = leg.steps[: leg.places.index(place) + 1]
