@@ -43,7 +43,7 @@ from coldtrail_gateway.contract.utc import iso
 
 @click.group(short_help="Add people and programs; let them in and keep them out.")
 def people_group() -> None:
-    r"""Add people and programs; let them in and keep them out.
+    """Add people and programs; let them in and keep them out.
 
     The terminal of the gateway acts as the operating system's user; with a session or token in
     $COLDTRAIL_TOKEN, as whom that speaks for. Every change goes into the audit trail, with why.
@@ -52,7 +52,7 @@ def people_group() -> None:
     coldtrail gateway people add ana --shown "Ana Costa" --first --why "set up"
     coldtrail gateway people redeem
     export COLDTRAIL_TOKEN=$(coldtrail gateway people sign-in ana)
-    """
+    """  # noqa: D301
 
 
 def account_json(account: Account) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def add(
     program: bool,
     as_json: bool,
 ) -> None:
-    r"""Add NAME, a person or a program, without any role.
+    """Add NAME, a person or a program, without any role.
 
     Prints the one-time code with which the person sets a password, within a day: hand it over in
     a way that proves to whom. It is not shown again.
@@ -119,7 +119,7 @@ def add(
     \b
     coldtrail gateway people add ben --shown "Ben Oduya" --why "new in quality"
     coldtrail gateway people add erp --shown "The ERP" --program --why "orders"
-    """
+    """  # noqa: D301
     new = people.New(name, shown, Kind.PROGRAM if program else Kind.PERSON, zone, issuer, subject)
     with desk.tower.write() as connection:
         make = people.add_first if first else people.add
@@ -142,11 +142,11 @@ def _tell_code(code: str) -> None:
 @as_json
 @at_desk
 def list_(desk: Desk, *, as_json: bool) -> None:
-    r"""List everybody, with their roles.
+    """List everybody, with their roles.
 
     \b
     coldtrail gateway people list --json
-    """
+    """  # noqa: D301
     with desk.tower.read() as connection:
         rows = [
             (account, grants.held(connection, account.id))
@@ -186,11 +186,11 @@ def _signs_in_by(account: Account) -> str:
 @click.argument("name")
 @at_desk
 def show_(desk: Desk, name: str) -> None:
-    r"""Show NAME as JSON: the account, its roles and proposals, sessions and tokens.
+    """Show NAME as JSON: the account, its roles and proposals, sessions and tokens.
 
     \b
     coldtrail gateway people show ana
-    """
+    """  # noqa: D301
     with desk.tower.read() as connection:
         account = accounts.named(connection, name)
         show(_everything(desk, account))
@@ -216,11 +216,11 @@ def _everything(desk: Desk, account: Account) -> dict[str, Any]:
 @why
 @at_desk
 def disable(desk: Desk, name: str, why: str) -> None:
-    r"""Keep NAME out at once: roles, sessions, tokens and codes end.
+    """Keep NAME out at once: roles, sessions, tokens and codes end.
 
     \b
     coldtrail gateway people disable ben --why "left the company"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         people.disable(connection, desk.who, name, why, desk.now_ms)
     echo(f"disabled: {name}")
@@ -232,11 +232,11 @@ def disable(desk: Desk, name: str, why: str) -> None:
 @why
 @at_desk
 def enable(desk: Desk, name: str, why: str) -> None:
-    r"""Let NAME in again, without any role.
+    """Let NAME in again, without any role.
 
     \b
     coldtrail gateway people enable ben --why "is back"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         people.enable(connection, desk.who, name, why, desk.now_ms)
     echo(f"enabled, without any role: {name}")
@@ -249,11 +249,11 @@ def enable(desk: Desk, name: str, why: str) -> None:
 @as_json
 @at_desk
 def code(desk: Desk, name: str, why: str, *, as_json: bool) -> None:
-    r"""Make a one-time code with which NAME sets a new password.
+    """Make a one-time code with which NAME sets a new password.
 
     \b
     coldtrail gateway people code ben --why "has forgotten the password, called back"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         made = people.new_code(connection, desk.who, name, why, desk.now_ms)
     if as_json:
@@ -267,11 +267,11 @@ def code(desk: Desk, name: str, why: str, *, as_json: bool) -> None:
 @secrets
 @at_door
 def redeem(desk: Desk, secrets: Secrets) -> None:
-    r"""Set a password with a one-time code; both are asked for.
+    """Set a password with a one-time code; both are asked for.
 
     \b
     coldtrail gateway people redeem
-    """
+    """  # noqa: D301
     given = secrets.ask("One-time code")
     password = secrets.ask("New password", again=True)
     account = codes.redeem(desk.tower, given, password, desk.source, desk.now_ms)
@@ -285,14 +285,14 @@ def redeem(desk: Desk, secrets: Secrets) -> None:
 @secrets
 @at_door
 def sign_in_(desk: Desk, name: str, sealer: Sealer, secrets: Secrets) -> None:
-    r"""Begin a session of NAME and print its secret, for $COLDTRAIL_TOKEN.
+    """Begin a session of NAME and print its secret, for $COLDTRAIL_TOKEN.
 
     Asks for the password and for a code of the second factor, or a recovery code. A session ends
     after 30 minutes of silence, and after 12 hours.
 
     \b
     export COLDTRAIL_TOKEN=$(coldtrail gateway people sign-in ana)
-    """
+    """  # noqa: D301
     password = secrets.ask("Password")
     given = secrets.ask("Code of the second factor (nothing if there is none)", empty=True)
     attempt = Attempt(name, password, given, desk.source)
@@ -303,11 +303,11 @@ def sign_in_(desk: Desk, name: str, sealer: Sealer, secrets: Secrets) -> None:
 @people_group.command("sign-out")
 @at_desk
 def sign_out(desk: Desk) -> None:
-    r"""End the session in $COLDTRAIL_TOKEN.
+    """End the session in $COLDTRAIL_TOKEN.
 
     \b
     coldtrail gateway people sign-out
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         sessions.sign_out(connection, desk.who, desk.now_ms)
     click.echo("signed out")
@@ -317,11 +317,11 @@ def sign_out(desk: Desk) -> None:
 @people_group.command()
 @at_desk
 def whoami(desk: Desk) -> None:
-    r"""Show one's own account, roles and sessions as JSON.
+    """Show one's own account, roles and sessions as JSON.
 
     \b
     coldtrail gateway people whoami
-    """
+    """  # noqa: D301
     with desk.tower.read() as connection:
         account = accounts.own(connection, desk.who, OPERATIONS["self.show"])
     show(_everything(desk, account))
@@ -333,11 +333,11 @@ def whoami(desk: Desk) -> None:
 @secrets
 @at_desk
 def password(desk: Desk, sealer: Sealer, secrets: Secrets) -> None:
-    r"""Change one's own password, in a session; all one's sessions end.
+    """Change one's own password, in a session; all one's sessions end.
 
     \b
     coldtrail gateway people password
-    """
+    """  # noqa: D301
     old = secrets.ask("Password")
     given = secrets.ask("Code of the second factor (nothing if there is none)", empty=True)
     new = secrets.ask("New password", again=True)
@@ -356,11 +356,11 @@ def factor() -> None:
 @secrets
 @at_desk
 def factor_add(desk: Desk, sealer: Sealer, secrets: Secrets) -> None:
-    r"""Add one's own device, in a session; prints recovery codes.
+    """Add one's own device, in a session; prints recovery codes.
 
     \b
     coldtrail gateway people second-factor add
-    """
+    """  # noqa: D301
     given = secrets.ask("Password")
     account, secret = people.begin_second_factor(desk.tower, sealer, desk.who, given, desk.now_ms)
     click.echo(f"for the device: {second_factor.uri(secret, account.name)}")
@@ -377,11 +377,11 @@ def factor_add(desk: Desk, sealer: Sealer, secrets: Secrets) -> None:
 @secrets
 @at_desk
 def factor_remove(desk: Desk, sealer: Sealer, secrets: Secrets) -> None:
-    r"""Remove one's own device, in a session.
+    """Remove one's own device, in a session.
 
     \b
     coldtrail gateway people second-factor remove
-    """
+    """  # noqa: D301
     given = secrets.ask("Password")
     made = secrets.ask("Code of the second factor, or a recovery code")
     people.own_second_factor_off(desk.tower, sealer, desk.who, given, made, desk.now_ms)
@@ -394,11 +394,11 @@ def factor_remove(desk: Desk, sealer: Sealer, secrets: Secrets) -> None:
 @why
 @at_desk
 def factor_reset(desk: Desk, name: str, why: str) -> None:
-    r"""Remove the device of NAME, who has lost it and the recovery codes too.
+    """Remove the device of NAME, who has lost it and the recovery codes too.
 
     \b
     coldtrail gateway people second-factor reset ben --why "lost the phone, seen in person"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         people.second_factor_off(connection, desk.who, name, why, desk.now_ms)
     echo(f"removed the second factor of {name}; all sessions have ended")
@@ -415,11 +415,11 @@ def session_group() -> None:
 @as_json
 @at_desk
 def session_list(desk: Desk, name: str, *, as_json: bool) -> None:
-    r"""List the sessions of NAME, the newest first.
+    """List the sessions of NAME, the newest first.
 
     \b
     coldtrail gateway people sessions list ana
-    """
+    """  # noqa: D301
     with desk.tower.read() as connection:
         account = accounts.named(connection, name, Kind.PERSON)
         found = [_session_json(one, desk.now_ms) for one in sessions.of(connection, account.id)]
@@ -445,11 +445,11 @@ def session_list(desk: Desk, name: str, *, as_json: bool) -> None:
 @why
 @at_desk
 def session_end(desk: Desk, name: str, why: str) -> None:
-    r"""End all sessions of NAME.
+    """End all sessions of NAME.
 
     \b
     coldtrail gateway people sessions end ana --why "a laptop was stolen"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         ended = people.end_sessions(connection, desk.who, name, why, desk.now_ms)
     click.echo(f"ended: {ended}")

@@ -19,7 +19,7 @@ from coldtrail_gateway.contract.utc import iso
 
 @click.group(short_help="Give roles in two steps, take them in one; say whose shipments are.")
 def roles_group() -> None:
-    r"""Give roles in two steps, take them in one; say whose shipments are.
+    """Give roles in two steps, take them in one; say whose shipments are.
 
     One administrator proposes a role, another confirms it. Where there is no other, the one who
     proposed it may confirm it a day later. Nobody gives himself a role.
@@ -27,7 +27,7 @@ def roles_group() -> None:
     \b
     coldtrail gateway roles grant ben quality --why "release of lots"
     coldtrail gateway roles confirm 7 --why "trained, record 41"
-    """
+    """  # noqa: D301
 
 
 def described(role: str, organisation: str | None) -> str:
@@ -57,11 +57,11 @@ def _grant_json(grant: Grant, name: str, now_ms: int) -> dict[str, Any]:
 @as_json
 @at_desk
 def list_(desk: Desk, *, every: bool, as_json: bool) -> None:
-    r"""List who holds which role, and what waits to be confirmed.
+    """List who holds which role, and what waits to be confirmed.
 
     \b
     coldtrail gateway roles list --all --json
-    """
+    """  # noqa: D301
     with desk.tower.read() as connection:
         names = {one.id: one.name for one in accounts.everyone(connection)}
         found = [
@@ -89,11 +89,11 @@ def list_(desk: Desk, *, every: bool, as_json: bool) -> None:
 @roles_group.command()
 @as_json
 def matrix(*, as_json: bool) -> None:
-    r"""Show which role may perform which operation, as the program decides it.
+    """Show which role may perform which operation, as the program decides it.
 
     \b
     coldtrail gateway roles matrix --json
-    """
+    """  # noqa: D301
     if as_json:
         show(
             {
@@ -123,11 +123,11 @@ def matrix(*, as_json: bool) -> None:
 @why
 @at_desk
 def grant(desk: Desk, name: str, role: str, organisation: str | None, why: str) -> None:
-    r"""Propose ROLE for NAME; another administrator confirms it.
+    """Propose ROLE for NAME; another administrator confirms it.
 
     \b
     coldtrail gateway roles grant carla sponsor-location --organisation acme --why "contract 7"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         made = grants.propose(connection, desk.who, name, role, organisation, why, desk.now_ms)
     echo(
@@ -142,11 +142,11 @@ def grant(desk: Desk, name: str, role: str, organisation: str | None, why: str) 
 @why
 @at_desk
 def confirm(desk: Desk, number: int, why: str) -> None:
-    r"""Let a proposed role be held from now on.
+    """Let a proposed role be held from now on.
 
     \b
     coldtrail gateway roles confirm 7 --why "trained, record 41"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         made = grants.confirm(connection, desk.who, number, why, desk.now_ms)
     echo(f"held from now on: {described(made.role, made.organisation)}, grant {made.id}")
@@ -158,11 +158,11 @@ def confirm(desk: Desk, number: int, why: str) -> None:
 @why
 @at_desk
 def revoke(desk: Desk, number: int, why: str) -> None:
-    r"""Take a role away at once, or withdraw a proposal.
+    """Take a role away at once, or withdraw a proposal.
 
     \b
     coldtrail gateway roles revoke 7 --why "moved to another department"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         ended = grants.end(connection, desk.who, number, why, desk.now_ms)
     echo(f"ended: {described(ended.role, ended.organisation)}, grant {ended.id}")
@@ -176,11 +176,11 @@ def revoke(desk: Desk, number: int, why: str) -> None:
 @why
 @at_desk
 def share(desk: Desk, shipment: str, organisation: str, why: str, *, ends: bool) -> None:
-    r"""Say that SHIPMENT is ORGANISATION's, so that its people see it.
+    """Say that SHIPMENT is ORGANISATION's, so that its people see it.
 
     \b
     coldtrail gateway roles share S-1 acme --why "ordered by them"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         people.share(connection, desk.who, shipment, organisation, why, desk.now_ms, ends=ends)
     echo(f"{shipment} {'is no longer' if ends else 'is'} {organisation}'s")

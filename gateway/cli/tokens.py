@@ -20,13 +20,13 @@ _SCOPES = sorted(one.value for one in set(Permission) - {Permission.SIGN})
 
 @click.group(short_help="Make, list and revoke tokens of programs.")
 def tokens_group() -> None:
-    r"""Make, list and revoke tokens of programs.
+    """Make, list and revoke tokens of programs.
 
     A token gives what is both in its scope and in the program's roles.
 
     \b
     coldtrail gateway tokens make erp --label orders --scope pack --days 90 --why "SAP, phase 1"
-    """
+    """  # noqa: D301
 
 
 def _token_json(token: Token, name: str, now_ms: int) -> dict[str, Any]:
@@ -69,11 +69,11 @@ def make(
     *,
     as_json: bool,
 ) -> None:
-    r"""Make a token of PROGRAM and print it, once.
+    """Make a token of PROGRAM and print it, once.
 
     \b
     coldtrail gateway tokens make erp --label orders --scope pack --days 90 --why "SAP, phase 1"
-    """
+    """  # noqa: D301
     wanted = [Permission(word) for word in scope]
     with desk.tower.write() as connection:
         token, secret = tokens.make(
@@ -91,11 +91,11 @@ def make(
 @as_json
 @at_desk
 def list_(desk: Desk, *, as_json: bool) -> None:
-    r"""List all tokens, the newest first.
+    """List all tokens, the newest first.
 
     \b
     coldtrail gateway tokens list
-    """
+    """  # noqa: D301
     with desk.tower.read() as connection:
         names = {one.id: one.name for one in accounts.everyone(connection)}
         found = [
@@ -125,11 +125,11 @@ def list_(desk: Desk, *, as_json: bool) -> None:
 @why
 @at_desk
 def revoke(desk: Desk, number: str, why: str) -> None:
-    r"""End TOKEN, named as `list` does, at once.
+    """End TOKEN, named as `list` does, at once.
 
     \b
     coldtrail gateway tokens revoke k7m2q9xa --why "found in a log"
-    """
+    """  # noqa: D301
     with desk.tower.write() as connection:
         ended = tokens.revoke(connection, desk.who, number, why, desk.now_ms)
     echo(f"revoked: {ended.id} ({ended.label})")

@@ -70,3 +70,21 @@ def test_a_wrong_command_is_found():
     )
     found = [unknown(words) for words in shown(text, "coldtrail")]
     assert found == ["--brokr", "flsh", ""]
+
+
+def walked(command: click.Command, words: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command and all that are below it, each with the words that call it."""
+    yield words, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from walked(below, f"{words} {name}")
+
+
+def test_no_help_shows_the_marks_of_its_layout():
+    every = dict(walked(cli.main, "coldtrail"))
+    assert len(every) > 60
+    marked = [words for words, command in every.items() if r"\b" in (command.help or "")]
+    assert marked == []
