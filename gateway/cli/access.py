@@ -56,7 +56,7 @@ def operation_of(command: click.Command) -> Operation | None:
 def _guarded(run: Callable[..., Any], operation: Operation) -> Callable[..., Any]:
     @functools.wraps(run)
     def guarded(*arguments: Any, **options: Any) -> Any:
-        if os.environ.get(TOKEN):
+        if TOKEN in os.environ:
             with open_tower(options.get("db"), create=True) as tower:
                 who = asking(tower, _now_ms(options.get("clock")))
                 who.check(operation)
@@ -71,11 +71,20 @@ def _guarded(run: Callable[..., Any], operation: Operation) -> Callable[..., Any
 def asking(tower: Tower, now_ms: int) -> Who:
     """Return who asks: whom $COLDTRAIL_TOKEN speaks for, or else the terminal.
 
+    A variable that is set and empty is what a sign-in that failed leaves behind, or a secret that
+    is missing: whoever set it did not mean the terminal, which may do everything.
+
     Raises:
         Denied: the token or session is none, or has ended.
     """
     secret = os.environ.get(TOKEN)
-    return identify.who(tower, secret, _SOURCE, now_ms) if secret else access.console()
+    if secret is None:
+        return access.console()
+    if not secret:
+        raise access.Denied(
+            f"${TOKEN} is set and empty: sign in again, or unset it to act as the terminal."
+        )
+    return identify.who(tower, secret, _SOURCE, now_ms)
 
 
 @dataclass(frozen=True, slots=True)
