@@ -330,16 +330,32 @@ def get(connection: Connection, number: int) -> Entry:
 
 def console() -> Actor:
     """Return who types at this machine's terminal: the operating system's user."""
-    user = pwd.getpwuid(os.getuid())
-    printed = user.pw_gecos.split(",")[0] or user.pw_name
-    where = os.ttyname(0) if sys.stdin is not None and sys.stdin.isatty() else "no terminal"
+    name, printed = _user(os.getuid())
     return Actor(
         Kind.CONSOLE,
-        user.pw_name,
+        name,
         printed,
-        f"{socket.gethostname()}, {where}",
+        f"{socket.gethostname()}, {_terminal()}",
         local_time.here(time.time_ns() // 1_000_000),
     )
+
+
+def _user(number: int) -> tuple[str, str]:
+    """Return the name of a user, and the one that is printed; containers have users without."""
+    try:
+        user = pwd.getpwuid(number)
+    except KeyError:
+        return f"uid-{number}", f"user {number} of the system"
+    return user.pw_name, user.pw_gecos.split(",")[0] or user.pw_name
+
+
+def _terminal() -> str:
+    if sys.stdin is None or not sys.stdin.isatty():
+        return "no terminal"
+    try:
+        return os.ttyname(0)
+    except OSError:  # a terminal of the machine around a container has no name in it
+        return "a terminal without a name"
 
 
 def _entry(row: sa.Row[Any]) -> Entry:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import pwd
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -306,3 +308,15 @@ def test_the_console_is_a_user_of_this_machine() -> None:
     assert actor.id
     assert actor.name
     assert actor.source
+
+
+def test_a_user_without_a_name_can_act(monkeypatch: pytest.MonkeyPatch, tower: Tower) -> None:
+    """As in a container that runs under a number which its /etc/passwd does not have."""
+    taken = {user.pw_uid for user in pwd.getpwall()}
+    number = next(number for number in range(54_321, 60_000) if number not in taken)
+    monkeypatch.setattr(os, "getuid", lambda: number)
+    actor = trail.console()
+    assert actor.id == f"uid-{number}"
+    with tower.write() as connection:
+        made = trail.append(connection, actor, Action("a.b"), Subject("c", "d"), None, None, "", 1)
+    assert str(number) in made.actor.name
