@@ -27,12 +27,8 @@ class What(StrEnum):
     TIME = "time went back"
 
 
-_ROWS = {
-    Where.ARCHIVE: "row",
-    Where.TRAIL: "entry",
-    Where.SIGNATURE: "signature",
-    Where.ANCHOR: "anchor",
-}
+_ROWS = {Where.ARCHIVE: " row", Where.TRAIL: " entry"}
+"""What numbers a row there; a signature and an anchor have their own number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Finding:
     last: int | None = None
 
     def __str__(self) -> str:
-        rows = "" if self.row is None else f" {_ROWS[self.where]} {self.row}"
+        rows = "" if self.row is None else f"{_ROWS.get(self.where, '')} {self.row}"
         if self.last is not None and self.last != self.row:
             rows += f" to {self.last}"
         return f"{self.where}{rows}: {self.what}: {self.detail}"

@@ -169,7 +169,7 @@ def list_(db: str | None, as_json: bool, **chosen: Any) -> None:
 
 @performs("audit.list")
 @audit.command()
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=click.IntRange(1, 2**53))
 @database
 @as_json
 def show(number: int, db: str | None, as_json: bool) -> None:
@@ -211,7 +211,7 @@ def show(number: int, db: str | None, as_json: bool) -> None:
 @click.option(
     "--since-entry",
     "after",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**53),
     default=0,
     show_default=True,
     help="What stood before the entry that follows this one is the old value.",

@@ -148,6 +148,8 @@ def test_anchors_that_are_lost_stop_the_next(kept: Kept) -> None:
         file.unlink()
     with pytest.raises(AnchorError, match="Anchor 2, which the audit trail knows, is not in"):
         kept.anchor()
+    named = [str(finding) for finding in kept.report().findings]
+    assert [line for line in named if line.startswith("anchor 2: missing: ")], named
 
 
 def unprotected(kept: Kept, statement: str) -> None:

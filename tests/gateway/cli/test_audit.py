@@ -227,6 +227,8 @@ def test_what_is_not_there_ends_in_a_sentence(tmp_path: Path, told: str) -> None
     result = CliRunner().invoke(gateway, ["audit", "list", "--db", str(tmp_path / "none.db")])
     assert result.exit_code == 2
     assert result.output.startswith("Error: ")
+    for beyond in (("show", 10**20), ("changed", "person", "ana", "--since-entry", 10**20)):
+        assert "is not in the range" in run(told, *beyond, code=2).output
     (tmp_path / "no.pem").write_text("no key")
     failed = run(told, "verify", "--public-key", tmp_path / "no.pem", code=2).output
     assert "holds no Ed25519 public key" in failed
