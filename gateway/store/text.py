@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from coldtrail_gateway.store.errors import StoreError
+
 _DLE: Final = "\x10"
 _ESCAPED: Final = re.compile("[\x00\x10\ud800-\udfff]")
 _ESCAPE: Final = re.compile("\x10([0-9a-f]{4})")
@@ -38,8 +40,20 @@ class _Escaped(sa.types.TypeDecorator[str]):
         return None if value is None else escape(value)
 
     def process_result_value(self, value: str | None, _dialect: Any) -> str | None:
-        """Unescape on the way out."""
-        return None if value is None else unescape(value)
+        """Unescape on the way out.
+
+        Raises:
+            StoreError: it is no text; SQLite keeps in a column whatever somebody puts there.
+        """
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise StoreError(
+                "The database holds something else where a text should be: somebody changed it by "
+                "hand. See what else was changed with coldtrail gateway audit verify, and restore "
+                "it from a copy."
+            )
+        return unescape(value)
 
 
 class AnyText(_Escaped):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +289,18 @@ def test_a_token_that_is_none_is_a_sentence_and_not_the_terminal(
         assert said.startswith("Error: ")
         assert not token or token not in said
     assert "sign in first" in terminal.run("people", "whoami", code=2)
+
+
+def test_an_account_that_was_altered_by_hand_is_a_sentence(
+    terminal: Terminal, cheap_passwords: None
+) -> None:
+    terminal.first()
+    with closing(sqlite3.connect(terminal.folder / "gateway.tower.db")) as database, database:
+        database.execute("UPDATE accounts SET shown = x'ff00'")
+    for command in (("people", "list"), ("people", "show", "ana"), ("tokens", "list")):
+        said = terminal.run(*command, code=2)
+        assert said.startswith("Error: ")
+        assert "changed it by hand" in said
 
 
 def test_an_ended_session_does_not_keep_anybody_from_signing_in_again(
