@@ -58,9 +58,11 @@ class Connections:
         """Wait until all that can be seen is as safe as what this program has committed itself.
 
         Raises:
+            ExchangedError: the file was moved, deleted or exchanged.
             NotOnStandbyError: a standby has not got it.
             StoreError: the database does not answer as it must.
         """
+        self._check_file()
         if self._engine.dialect.name == "postgresql":
             with self.transaction(write=True) as connection:
                 postgresql.settle(connection)
@@ -81,12 +83,7 @@ class Connections:
             NotOnStandbyError: what was written is on this server's disk alone.
             StoreError: the database does not answer as it must, and nothing was written.
         """
-        # SQLite would go on with a file that has no name any more, and no other program sees.
-        if self._opened is not None and self._identity() != self._opened:
-            raise ExchangedError(
-                f"The database {self._name} is not the file that was opened: it has been moved, "
-                "deleted or exchanged. Start this program again."
-            )
+        self._check_file()
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(coldtrail_write=write)
@@ -125,6 +122,14 @@ class Connections:
             except SQLAlchemyError as error:
                 raise translated(error, self._name) from None
             yield is_ours
+
+    def _check_file(self) -> None:
+        """SQLite would go on with a file that has lost its name, which no other program sees."""
+        if self._opened is not None and self._identity() != self._opened:
+            raise ExchangedError(
+                f"The database {self._name} is not the file that was opened: it has been moved, "
+                "deleted or exchanged. Start this program again."
+            )
 
     def _identity(self) -> tuple[int, int] | None:
         """What tells the database's file from another one with its name."""

@@ -81,6 +81,8 @@ def test_nothing_is_written_to_a_file_that_lost_its_name(tmp_path: Path, *, copy
             pass
         with pytest.raises(ExchangedError, match="not the file that was opened"), store.read():
             pass
+        with pytest.raises(ExchangedError, match="not the file that was opened"):
+            store.settle()
         assert file.exists() == copy
 
 
