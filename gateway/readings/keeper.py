@@ -18,7 +18,7 @@ from coldtrail_gateway.errors import GatewayError
 from coldtrail_gateway.readings import progress
 from coldtrail_gateway.readings.projection import Projection
 from coldtrail_gateway.store.database import Store
-from coldtrail_gateway.store.errors import StoreError
+from coldtrail_gateway.store.errors import ExchangedError, StoreError
 from coldtrail_gateway.store.feed import Behind, Feed, SetBackError
 from coldtrail_gateway.store.tower.database import Tower
 
@@ -66,6 +66,7 @@ def keep(
     Raises:
         OccupiedError: another process does so.
         SetBackError: the archive is not the one that the read model was made from.
+        ExchangedError: the file of one of the databases is not the one that was opened.
     """
     until = time.monotonic() + PLACE_LIMIT_S
     while not stopping.is_set():
@@ -76,7 +77,7 @@ def keep(
                 elif time.monotonic() > until:
                     raise occupied(tower)
             stopping.wait(POLL_S)
-        except SetBackError:
+        except (SetBackError, ExchangedError):
             raise
         except StoreError as error:
             if stopping.is_set():

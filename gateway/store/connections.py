@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from coldtrail_gateway import keyfiles
 from coldtrail_gateway.store import location, postgresql, sqlite
 from coldtrail_gateway.store.dialect import try_to_be_alone
-from coldtrail_gateway.store.errors import VALUE_ERRORS, StoreError, translated
+from coldtrail_gateway.store.errors import VALUE_ERRORS, ExchangedError, StoreError, translated
 from coldtrail_gateway.store.migrations.history import History
 from coldtrail_gateway.urls import Url
 
@@ -30,12 +30,14 @@ class Connections:
         self._name = str(place)
         self._file = place if isinstance(place, Path) else None
         self._current: object = None
+        self._opened: tuple[int, int] | None = None
         self._engine = _engine(place, history, create=create)
         try:
             self._prepare(history, create=create)
         except BaseException:
             self.close()
             raise
+        self._opened = self._identity()
 
     @property
     def name(self) -> str:
@@ -56,9 +58,11 @@ class Connections:
         """Wait until all that can be seen is as safe as what this program has committed itself.
 
         Raises:
+            ExchangedError: the file was moved, deleted or exchanged.
             NotOnStandbyError: a standby has not got it.
             StoreError: the database does not answer as it must.
         """
+        self._check_file()
         if self._engine.dialect.name == "postgresql":
             with self.transaction(write=True) as connection:
                 postgresql.settle(connection)
@@ -75,9 +79,11 @@ class Connections:
 
         Raises:
             DataError: nothing was written, because the database does not take one of the values.
+            ExchangedError: the file was moved, deleted or exchanged; nothing was written.
             NotOnStandbyError: what was written is on this server's disk alone.
             StoreError: the database does not answer as it must, and nothing was written.
         """
+        self._check_file()
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(coldtrail_write=write)
@@ -116,6 +122,22 @@ class Connections:
             except SQLAlchemyError as error:
                 raise translated(error, self._name) from None
             yield is_ours
+
+    def _check_file(self) -> None:
+        """SQLite would go on with a file that has lost its name, which no other program sees."""
+        if self._opened is not None and self._identity() != self._opened:
+            raise ExchangedError(
+                f"The database {self._name} is not the file that was opened: it has been moved, "
+                "deleted or exchanged. Start this program again."
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells the database's file from another one with its name."""
+        try:
+            found = self._file.stat() if self._file is not None else None
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found is not None else None
 
     def _prepare(self, history: History, *, create: bool) -> None:
         with self.transaction(write=False) as connection:

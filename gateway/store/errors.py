@@ -19,6 +19,10 @@ class DataError(StoreError):
     """The database does not take a value, and will not take it another time either."""
 
 
+class ExchangedError(StoreError):
+    """The database's file is not the one that was opened: what is written there is lost."""
+
+
 class NotOnStandbyError(StoreError):
     """What was written is there and stays there, but is lost when a standby has to take over."""
 

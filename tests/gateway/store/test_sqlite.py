@@ -7,12 +7,16 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from coldtrail_gateway.readings import keeper
 from coldtrail_gateway.store import sqlite
 from coldtrail_gateway.store.database import Store
+from coldtrail_gateway.store.errors import ExchangedError
+from coldtrail_gateway.store.tower.database import Tower
 from tests.gateway.running import coldtrail, registration
 
 # As proc(5) has it; a place may hold escaped characters, and a later line hides an earlier.
@@ -60,6 +64,38 @@ def test_a_file_that_another_program_took_out_of_wal_is_put_back(tmp_path: Path)
     with sqlite3.connect(file) as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
+
+
+@pytest.mark.parametrize("copy", [True, False], ids=["exchanged", "deleted"])
+def test_nothing_is_written_to_a_file_that_lost_its_name(tmp_path: Path, *, copy: bool) -> None:
+    """Where it goes on, blocks would be confirmed that no other program can ever read."""
+    file = tmp_path / "gateway.db"
+    with Store(file, create=True) as store:
+        with store.write() as tables:
+            tables.registry.add_tracker("CT-1", test=True)
+        shutil.copy(file, tmp_path / "copy.db")
+        file.unlink()
+        if copy:
+            (tmp_path / "copy.db").rename(file)
+        with pytest.raises(ExchangedError, match="not the file that was opened"), store.write():
+            pass
+        with pytest.raises(ExchangedError, match="not the file that was opened"), store.read():
+            pass
+        with pytest.raises(ExchangedError, match="not the file that was opened"):
+            store.settle()
+        assert file.exists() == copy
+
+
+def test_a_judge_ends_where_the_file_of_its_read_model_is_taken_away(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.db"
+    with Store(file, create=True) as store, Tower(file, create=True) as tower:
+        stopping = threading.Event()
+        limit = threading.Timer(20, stopping.set)  # else it would go on for ever
+        limit.start()
+        (tmp_path / "gateway.tower.db").unlink()
+        with pytest.raises(ExchangedError, match=r"gateway\.tower\.db is not the file"):
+            keeper.keep(store, tower, stopping)
+        limit.cancel()
 
 
 def test_on_a_read_only_mount_there_is_a_sentence(tmp_path: Path) -> None:
