@@ -40,7 +40,7 @@ class Daily:
             GatewayError: there is no anchor of this day, or it has no time stamp.
         """
         now_ms = self.now_ms()
-        if self._newest_ms() // _DAY_MS >= now_ms // _DAY_MS:
+        if self._newest_ms(now_ms) // _DAY_MS == now_ms // _DAY_MS:
             return
         try:
             made = anchors.make(
@@ -50,7 +50,8 @@ class Daily:
             raise GatewayError(f"The daily anchor: {error}") from error
         log.info("anchor %d: %d rows, in %s", made.number, made.lines, self.folder)
 
-    def _newest_ms(self) -> int:
+    def _newest_ms(self, now_ms: int) -> int:
+        """Return when the newest was made; one of a clock that ran ahead does not count."""
+        wanted = Wanted(action=anchors.MADE.name, until_ms=now_ms + 1)
         with self.tower.read() as connection:
-            made = trail.find(connection, Wanted(action=anchors.MADE.name))
-            return max((entry.at_ms for entry in made), default=0)
+            return max((entry.at_ms for entry in trail.find(connection, wanted)), default=0)
