@@ -153,7 +153,7 @@ def _row(line: Line) -> list[str | Text]:
         _where(known),
         _shown(Channel.BATTERY, known.battery, "mV"),
         commands,
-        ", ".join(known.findings) or "none",
+        "; ".join(known.findings) or "none",
     ]
 
 
