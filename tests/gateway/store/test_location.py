@@ -59,14 +59,27 @@ def test_a_name_that_is_not_utf8_is_a_path(tmp_path: Path) -> None:
     assert made(tmp_path) == {"\udcff.db"}
 
 
-@pytest.mark.parametrize("name", ["-gateway.db", "--db", "50%25.db", "a?b#c=d", "x:y", "e://x"])
-def test_on_the_command_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "tower"),
+    [
+        ("-gateway.db", "-gateway.tower.db"),
+        ("--db", "--db.tower"),
+        ("50%25.db", "50%25.tower.db"),
+        ("a?b#c=d", "a?b#c=d.tower"),
+        ("x:y", "x:y.tower"),
+        ("e://x", "e:/x.tower"),
+    ],
+)
+def test_on_the_command_line(
+    name: str, tower: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is made where it is named, and the tower's beside it."""
     monkeypatch.chdir(tmp_path)
     file = registration(tmp_path)
     named = f"./{name}" if "://" in name else name
     done = CliRunner().invoke(gateway, ["register", str(file), f"--db={named}"])
     assert done.exit_code == 0, done.output
-    assert made(tmp_path) == {os.path.normpath(named), file.name}
+    assert made(tmp_path) == {os.path.normpath(named), tower, file.name}
 
 
 def test_what_a_url_says() -> None:
