@@ -37,7 +37,7 @@ def write(rig, register, *values):
 
 
 def beyond(rig):
-    """Return which axes SIXD_SRC says to be beyond the threshold (datasheet, 8.33)."""
+    """Return which axes SIXD_SRC says to be beyond the threshold: XL, XH, YL, YH, ZL, ZH."""
     rig.part.write(bytes((r.SIXD_SRC,)))
     (source,) = rig.part.read(1)
     return {
